@@ -1,0 +1,539 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/**
+ * Channels: Go's `chan`, with `await` where Go blocks.
+ *
+ * Invariants:
+ * - At least one of the two queues of a channel is empty, but for a select that waits on both sides of one channel.
+ * - A value in the buffer means that nobody waits to receive.
+ * - Room in the buffer means that nobody waits to send.
+ * - A waiter is in all the queues of its operation or in none. So a value is handed over exactly once or not at all: who is
+ *   withdrawn (a select that took another case, a wait whose context ended) has given nothing and taken nothing.
+ * - Queues are served strictly first in, first out; plain operations, selects and iterators share them, and the `try` forms do
+ *   not overtake (H5, H6, H7).
+ */
+import { onAbort } from "./abort.ts";
+import type { Context } from "./context/index.ts";
+import { brand, isBranded, mustBeFunction, panic } from "./errors.ts";
+import { Inspectable } from "./inspect.ts";
+import { Queue, Ring, type Shape, Waiter, type Watcher } from "./queue.ts";
+import { created, done, failed, park, report, settled, spawn, wake, wakeError } from "./runtime.ts";
+
+/** What a receive yields: the value and true, or, once the channel is closed and drained, undefined and false (H8, H9). */
+export type Recv<T> = readonly [value: T, ok: true] | readonly [value: undefined, ok: false];
+
+/**
+ * The sending half of a channel, Go's `chan<- T`: take it as a parameter to promise that you only send. Every {@link Chan} is one,
+ * and so is {@link nil}.
+ *
+ * @see Go's [channel types](https://go.dev/ref/spec#Channel_types)
+ */
+export interface SendChan<in T> {
+  /** How many values the buffer can hold; 0 for an unbuffered channel. */
+  readonly capacity: number;
+  /** How many values the buffer holds now. */
+  readonly length: number;
+  /** As {@link Chan.send}. */
+  readonly send: (value: T, ctx?: Context) => Promise<void>;
+  /** As {@link Chan.trySend}. */
+  readonly trySend: (value: T) => boolean;
+  /** As {@link Chan.close}. */
+  readonly close: () => void;
+}
+
+/**
+ * The receiving half of a channel, Go's `<-chan T`: take it, or return it, to promise that nobody sends or closes through it.
+ * Every {@link Chan} is one, and so is {@link nil}.
+ *
+ * @see Go's [channel types](https://go.dev/ref/spec#Channel_types)
+ */
+export interface RecvChan<out T> {
+  /** How many values the buffer can hold; 0 for an unbuffered channel. */
+  readonly capacity: number;
+  /** How many values the buffer holds now. */
+  readonly length: number;
+  /** As {@link Chan.recv}. */
+  readonly recv: (ctx?: Context) => Promise<Recv<T>>;
+  /** As {@link Chan.tryRecv}. */
+  readonly tryRecv: () => Recv<T> | undefined;
+  /** As {@link Chan.values}. */
+  readonly values: (ctx?: Context) => AsyncIterableIterator<T>;
+  /** The same as `values()`, so that `for await (const v of ch)` is Go's `for v := range ch`. */
+  readonly [Symbol.asyncIterator]: () => AsyncIterableIterator<T>;
+}
+
+/**
+ * A channel was used against its rules. The message is one of Go's three: "send on closed channel", "close of closed channel",
+ * "close of nil channel". `instanceof` holds across copies of the package.
+ */
+export class ClosedChannel extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    brand(this, ClosedChannel, "ClosedChannel");
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isBranded(value, this, ClosedChannel, "ClosedChannel");
+  }
+}
+
+/** The largest capacity: as many slots as an array can have. */
+const LARGEST = 2 ** 32 - 1;
+
+/** The result of every receive from a channel that is closed and drained. */
+const CLOSED: Recv<never> = /* @__PURE__ */ Object.freeze([undefined, false] as const);
+
+const asPair: Shape = (value, ok) => (ok ? [value, true] : CLOSED);
+const asStep: Shape = (value, ok) => ({ value, done: !ok });
+const asNothing: Shape = () => undefined;
+
+/** Makes a channel the channel of a timer: what it has to give is asked of the timer, and nothing is ever put into it. */
+export interface TimerSource {
+  /** Whether the timer is due at `instant` (monotonic ms) and not yet received. */
+  due(instant: number): boolean;
+  /** Takes the tick that is due. */
+  take(): unknown;
+  /** The instant to judge by. */
+  instant(): number;
+}
+
+/**
+ * A typed channel, buffered or not: values go in at one end, in order, and each comes out exactly once at the other.
+ *
+ * Unbuffered (`new Chan<T>()`), a send is complete when somebody has received the value. Buffered (`new Chan<T>(n)`), it is
+ * complete when there is room; a receive waits only while the channel is empty. Waiters are served strictly first in, first out.
+ * `undefined` is a legal value, and so is a promise (it arrives as a promise). Only the sending side should close, and only when
+ * it has sent everything.
+ *
+ * @see Go's [channel types](https://go.dev/ref/spec#Channel_types)
+ * @example
+ * ```ts
+ * import { Chan, go } from "headgate";
+ *
+ * const squares = new Chan<number>();
+ * go(async () => {
+ *   for (const n of [1, 2, 3]) await squares.send(n * n);
+ *   squares.close();
+ * });
+ * for await (const square of squares) console.log(square);
+ * // => 1
+ * // => 4
+ * // => 9
+ * ```
+ */
+export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan<T> {
+  /** How many values the buffer can hold; 0 for an unbuffered channel. */
+  readonly capacity: number;
+  /** @internal */ readonly receivers: Queue = new Queue();
+  /** @internal */ readonly senders: Queue = new Queue();
+  /** @internal */ closed = false;
+  /** @internal */ source: TimerSource | null = null;
+  /** @internal */ readonly buffer: Ring<T> | null;
+
+  /**
+   * Makes a channel whose buffer holds up to `capacity` values; without a capacity, or with 0, it is unbuffered. Memory is taken
+   * as it fills.
+   *
+   * **Errors**: RangeError "makechan: size out of range" for a capacity that is negative, fractional or absurdly large.
+   */
+  constructor(capacity: number = 0) {
+    super();
+    if (!Number.isInteger(capacity) || capacity < 0 || capacity > LARGEST) {
+      const advice = `a capacity is a whole number of values from 0 to ${LARGEST}; got ${String(capacity)}`;
+      panic("makechan: size out of range", advice, RangeError);
+    }
+    this.capacity = capacity;
+    this.buffer = capacity === 0 ? null : new Ring<T>();
+    created(this);
+  }
+
+  /** How many values the buffer holds now. Neither senders that wait nor the value of an unbuffered send are counted (H2). */
+  get length(): number {
+    return this.buffer === null ? 0 : this.buffer.length;
+  }
+
+  /**
+   * Sends `value`. Resolves when the channel has taken it: when it is in the buffer or, unbuffered, with a receiver. The value
+   * and its place in the queue are fixed by the call; that you may `await` later changes neither. Do await it, for a send is how a
+   * fast producer is slowed down.
+   *
+   * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()` and the value has not been and will not be delivered.
+   *
+   * **Errors**: rejects with {@link ClosedChannel} "send on closed channel", also when the channel is closed while the send waits.
+   *
+   * **Ordering**: senders are served in the order of their calls.
+   *
+   * @see Go's [send statements](https://go.dev/ref/spec#Send_statements)
+   */
+  send(value: T, ctx?: Context): Promise<void> {
+    const error = refusal(ctx);
+    if (error !== undefined) return failed("send", this, error);
+    if (this.closed) return failed("send", this, sendOnClosed());
+    if (this.give(value)) return done("send", this);
+    return suspend(new Waiter(asNothing, undefined, value), this.senders, ctx, "send", this);
+  }
+
+  /**
+   * Receives the next value, as the pair `[value, true]`, or `[undefined, false]` once the channel is closed and drained.
+   *
+   * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()` and no value has been or will be taken.
+   *
+   * **Ordering**: receivers are served in the order of their calls.
+   *
+   * @see Go's [receive operator](https://go.dev/ref/spec#Receive_operator)
+   * @example
+   * ```ts
+   * import { Chan } from "headgate";
+   *
+   * const jobs = new Chan<string>(1);
+   * await jobs.send("dig");
+   * jobs.close();
+   * console.log(await jobs.recv()); // => [ 'dig', true ]
+   * const [job, ok] = await jobs.recv();
+   * console.log(job, ok); // => undefined false
+   * ```
+   */
+  recv(ctx?: Context): Promise<Recv<T>> {
+    const error = refusal(ctx);
+    if (error !== undefined) return failed("recv", this, error);
+    if (this.canRecv()) return settled("recv", this, this.take(asPair) as Recv<T>);
+    return suspend(new Waiter(asPair), this.receivers, ctx, "recv", this);
+  }
+
+  /**
+   * Sends `value` if that needs no waiting, and says whether it did: Go's `select` with a send and a default. Never overtakes a
+   * send that waits.
+   *
+   * **Errors**: throws {@link ClosedChannel} "send on closed channel".
+   */
+  trySend(value: T): boolean {
+    if (this.closed) throw sendOnClosed();
+    return this.give(value);
+  }
+
+  /**
+   * Receives if that needs no waiting: the pair that {@link recv} would resolve to, or undefined if it would have to wait. Go's
+   * `select` with a receive and a default. Never overtakes a receive that waits.
+   */
+  tryRecv(): Recv<T> | undefined {
+    return this.canRecv() ? (this.take(asPair) as Recv<T>) : undefined;
+  }
+
+  /**
+   * Closes the channel: no more values will be sent. What is buffered can still be received. Receivers that wait get
+   * `[undefined, false]`; sends that wait reject, their values undelivered (H10, H11).
+   *
+   * **Errors**: throws {@link ClosedChannel} "close of closed channel".
+   *
+   * @see Go's [close](https://go.dev/ref/spec#Close)
+   */
+  close(): void {
+    if (this.closed) throw new ClosedChannel("close of closed channel", { cause: "close once, on the sending side" });
+    this.closed = true;
+    for (let waiter; (waiter = this.receivers.shift()) !== null; ) {
+      if (waiter.shape === null) cancelled(waiter);
+      else wake(waiter, waiter.shape(undefined, false, waiter.key));
+    }
+    for (let waiter; (waiter = this.senders.shift()) !== null; ) wakeError(waiter, sendOnClosed());
+  }
+
+  /**
+   * The values still to come, for `for await`: Go's `range`. Ends when the channel is closed and drained. Leaving the loop leaves
+   * the channel open, and a second loop goes on where the first one left off.
+   *
+   * **Cancellation**: when `ctx` ends, `next()` rejects with `ctx.err()` and has taken nothing. `return()` withdraws a `next()`
+   * that waits; that one ends with `done`.
+   *
+   * @see Go's [range over a channel](https://go.dev/ref/spec#For_range)
+   */
+  values(ctx?: Context): AsyncIterableIterator<T> {
+    return new Values(this, ctx);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<T> {
+    return new Values(this, undefined);
+  }
+
+  /** What the channel is and how it stands, such as `Chan(10/10, 2 senders waiting)`. */
+  override toString(): string {
+    const parts = [`${this.length}/${this.capacity}`];
+    for (const [queue, who] of [[this.receivers, "receiver"], [this.senders, "sender"]] as const) {
+      const n = queue.count();
+      if (n > 0) parts.push(`${n} ${who}${n === 1 ? "" : "s"} waiting`);
+    }
+    if (this.closed) parts.push("closed");
+    return `Chan(${parts.join(", ")})`;
+  }
+
+  /** @internal Whether a send would not wait. On a closed channel it would not: it would fail. */
+  canSend(): boolean {
+    return this.closed || this.receivers.head !== null || (this.buffer !== null && this.buffer.length < this.capacity);
+  }
+
+  /** @internal Gives the value to the receiver that waits longest, else puts it into the buffer; false when it would have to wait. */
+  give(value: T): boolean {
+    const receiver = this.receivers.shift();
+    if (receiver !== null) wake(receiver, receiver.shape!(value, true, receiver.key));
+    else if (this.buffer !== null && this.buffer.length < this.capacity) this.buffer.push(value);
+    else return false;
+    return true;
+  }
+
+  /** @internal Whether a receive would not wait. A select that asks several channels passes the one instant to judge timers by. */
+  canRecv(instant?: number): boolean {
+    if (this.source !== null) return this.source.due(instant ?? this.source.instant());
+    return this.senders.head !== null || (this.buffer !== null && this.buffer.length > 0) || this.closed;
+  }
+
+  /** @internal Takes what a receive gets now, in the given shape; only where `canRecv()`. */
+  take(shape: Shape, key?: unknown): unknown {
+    if (this.source !== null) return shape(this.source.take(), true, key);
+    if (this.buffer !== null && this.buffer.length > 0) {
+      const value = this.buffer.shift();
+      const sender = this.senders.shift();
+      if (sender !== null) {
+        // In the same step, so that the order of values is kept and the buffer stays full (H5).
+        this.buffer.push(sender.value as T);
+        wake(sender, sender.shape!(undefined, true, sender.key));
+      }
+      return shape(value, true, key);
+    }
+    const sender = this.senders.shift();
+    if (sender === null) return shape(undefined, false, key);
+    wake(sender, sender.shape!(undefined, true, sender.key));
+    return shape(sender.value, true, key);
+  }
+}
+
+function sendOnClosed(): ClosedChannel {
+  return new ClosedChannel("send on closed channel", {
+    cause: "let only the sending side close a channel, when every send has completed",
+  });
+}
+
+/** The iterator of a channel: hand-written, because an async generator takes three microtasks a value where this takes one. */
+class Values<T> implements AsyncIterableIterator<T> {
+  private readonly chan: Chan<T>;
+  private readonly ctx: Context | undefined;
+  private finished = false;
+  /** The calls of `next()` that may still wait, in the order of the calls. */
+  private waiting: Waiter[] = [];
+
+  constructor(chan: Chan<T>, ctx: Context | undefined) {
+    this.chan = chan;
+    this.ctx = ctx;
+  }
+
+  next(): Promise<IteratorResult<T, undefined>> {
+    if (this.finished) return settled("recv", this.chan, { value: undefined, done: true });
+    const error = refusal(this.ctx);
+    if (error !== undefined) return failed("recv", this.chan, error);
+    if (this.chan.canRecv()) return settled("recv", this.chan, this.chan.take(asStep) as IteratorResult<T, undefined>);
+    const waiter = new Waiter(asStep);
+    while (this.waiting.length > 0 && this.waiting[0]!.queue === null) this.waiting.shift();
+    this.waiting.push(waiter);
+    return suspend(waiter, this.chan.receivers, this.ctx, "recv", this.chan);
+  }
+
+  return(): Promise<IteratorResult<T, undefined>> {
+    this.finished = true;
+    for (const waiter of this.waiting) {
+      if (waiter.queue === null) continue;
+      waiter.withdraw();
+      wake(waiter, { value: undefined, done: true });
+    }
+    this.waiting = [];
+    return settled("return", this.chan, { value: undefined, done: true });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------------------ nil, go
+
+class Nil extends Inspectable implements SendChan<unknown>, RecvChan<never> {
+  readonly capacity = 0;
+  readonly length = 0;
+  // An operation on nil waits on a channel of its own, which nobody else will ever have: it is never ready, and nothing that
+  // waits there is kept alive by it.
+  send(value: unknown, ctx?: Context): Promise<void> {
+    return new Chan().send(value, ctx);
+  }
+  recv(ctx?: Context): Promise<Recv<never>> {
+    return new Chan<never>().recv(ctx);
+  }
+  trySend(): boolean {
+    return false;
+  }
+  tryRecv(): undefined {
+    return undefined;
+  }
+  values(ctx?: Context): AsyncIterableIterator<never> {
+    return new Chan<never>().values(ctx);
+  }
+  [Symbol.asyncIterator](): AsyncIterableIterator<never> {
+    return this.values();
+  }
+  close(): void {
+    throw new ClosedChannel("close of nil channel", { cause: "only a channel made by new Chan() can be closed" });
+  }
+  override toString(): string {
+    return "nil";
+  }
+}
+
+/**
+ * Go's nil channel: never ready. Sending and receiving wait for ever (or until their ctx ends), a select case on it is never
+ * chosen, `length` and `capacity` are 0, and `close` throws {@link ClosedChannel} "close of nil channel". Assign it to the variable
+ * of a select case to switch that case off.
+ *
+ * @see Go's [channel types](https://go.dev/ref/spec#Channel_types)
+ */
+export const nil: SendChan<unknown> & RecvChan<never> = /* @__PURE__ */ new Nil();
+
+/**
+ * Starts `fn` on a later microtask, never inside the call: Go's `go` statement. Nobody waits for it and its result is dropped; use
+ * an `errgroup.Group` or a `sync.WaitGroup` where somebody should.
+ *
+ * **Errors**: what `fn` throws, or its promise rejects with, is reported as an uncaught error, like a panic in a goroutine: on
+ * Node it ends the process. TypeError, at once, if `fn` is not a function.
+ *
+ * @see Go's [go statements](https://go.dev/ref/spec#Go_statements)
+ * @example
+ * ```ts
+ * import { go } from "headgate";
+ *
+ * go(() => console.log("second"));
+ * console.log("first");
+ * // => first
+ * // => second
+ * ```
+ */
+export function go(fn: () => unknown): void {
+  mustBeFunction(fn, "go");
+  spawn(() => {
+    try {
+      const result = fn();
+      if (isThenable(result)) Promise.resolve(result).catch(report);
+    } catch (error) {
+      report(error);
+    }
+  }, fn);
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === "function";
+}
+
+// ---------------------------------------------------------------------------------------------------------------- the guard
+// Every wait that takes a ctx is made cancellable here: a second waiter, a sibling of the operation's own, waits on ctx.done().
+// Whichever wins withdraws the other, in O(1).
+
+/** What refuses an operation before it is tried: `ctx.err()`, or that ctx is no context; undefined: go ahead. */
+export function refusal(ctx: Context | undefined): unknown {
+  if (ctx === undefined) return undefined;
+  if (typeof ctx?.err !== "function" || typeof ctx.done !== "function") return notAContext(ctx, "ctx");
+  return ctx.err();
+}
+
+/** `what` is the parameter's name. */
+export function notAContext(ctx: unknown, what: string): TypeError {
+  const hint = ctx instanceof AbortSignal ? "; make one of an AbortSignal with context.withSignal" : "";
+  return new TypeError(`${what}: expected a Context, got ${ctx === null ? "null" : typeof ctx}${hint}`);
+}
+
+/**
+ * Lets an operation wait: `waiter` in `queue` (null: in none, for ever) and, if there is a ctx, a sentinel beside it that rejects
+ * the operation when the ctx ends.
+ */
+export function suspend<T>(waiter: Waiter, queue: Queue | null, ctx: Context | undefined, op: string, on: unknown): Promise<T> {
+  if (ctx !== undefined) {
+    try {
+      guard(waiter, ctx);
+    } catch (error) {
+      return failed(op, on, error);
+    }
+  }
+  if (queue !== null) queue.push(waiter);
+  return park(waiter, op, on);
+}
+
+/** Puts a sentinel for the end of `ctx` beside `waiter`, which is in no queue yet: if ctx is unfit, nothing has happened. */
+export function guard(waiter: Waiter, ctx: Context): void {
+  const channel: RecvChan<never> = ctx.done();
+  if (channel === nil) return;
+  const ending = channel instanceof Chan ? channel : bridge(ctx);
+  const sentinel = new Waiter(null, ctx);
+  ending.receivers.push(sentinel);
+  if (ending.closed) throw missingError();
+  waiter.join(sentinel);
+}
+
+/** The context of this sentinel has ended. */
+function cancelled(sentinel: Waiter): void {
+  wakeError(sentinel, (sentinel.key as Context).err() ?? missingError());
+}
+
+/** A context of somebody else's is done and has no err() (C105). */
+export function missingError(): Error {
+  return new Error("context: internal error: missing cancel error", {
+    cause: "a context whose done() is closed, or whose signal has aborted, must return an error from err()",
+  });
+}
+
+const bridges: WeakMap<Context, Bridge> = /* @__PURE__ */ new WeakMap();
+
+/** The channel that closes when a context ends whose `done()` is no channel of ours: another copy's, or anybody's object. */
+function bridge(ctx: Context): Chan<never> {
+  let found = bridges.get(ctx);
+  if (found === undefined) bridges.set(ctx, (found = new Bridge(ctx)));
+  return found.ending;
+}
+
+/** Somebody else's context that offers to call back (C101): cheaper than any watch on it. */
+export interface AfterFuncer extends Context {
+  afterFunc(ended: () => void): () => boolean;
+}
+
+export function hasAfterFunc(ctx: Context): ctx is AfterFuncer {
+  return typeof (ctx as Partial<AfterFuncer>).afterFunc === "function";
+}
+
+/** The signal of somebody else's context, which has not ended. */
+export function signalOf(ctx: Context): AbortSignal {
+  const { signal } = ctx;
+  if (typeof signal?.addEventListener !== "function") {
+    throw new TypeError("ctx: a Context of your own needs a done() that is a headgate channel, an afterFunc method, or a signal");
+  }
+  if (signal.aborted) throw missingError();
+  return signal;
+}
+
+/** One listener on a foreign context for all who wait for it; it goes with the last of them. */
+class Bridge implements Watcher {
+  readonly ending: Chan<never> = new Chan<never>();
+  private readonly ctx: Context;
+  private stop: (() => unknown) | undefined;
+
+  constructor(ctx: Context) {
+    this.ctx = ctx;
+    this.ending.receivers.watcher = this;
+  }
+
+  first(): void {
+    const ended = (): void => {
+      if (!this.ending.closed) this.ending.close();
+    };
+    if (hasAfterFunc(this.ctx)) {
+      this.stop = this.ctx.afterFunc(ended);
+    } else {
+      this.stop = onAbort(signalOf(this.ctx), () => ended);
+    }
+  }
+
+  last(): void {
+    this.stop?.();
+    this.stop = undefined;
+  }
+}

@@ -1,0 +1,695 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/**
+ * Contexts carry the end of an operation, its deadline and its values across every call made on its behalf: Go's package `context`.
+ *
+ * A function that waits takes a Context and hands it on. Whoever started the work derives a context from the one it was given and
+ * calls `cancel` when the result is no longer wanted; everything derived from that context ends with it.
+ *
+ * How to use them, as in Go:
+ * - Pass a Context explicitly, as the first parameter of work done for a caller, as the last one of a single awaited operation.
+ * - Never keep one in an object that outlives the call; never pass null. Where you do not know yet which to use, pass `todo()`.
+ * - Call every cancel function, best by `using _ = cancel`: until then, or until its deadline, a context stays with its parent.
+ * - Values are for data that travels with a request, not for optional parameters.
+ *
+ * Invariants:
+ * - `err()` is set ⇔ `done()` is closed ⇔ `signal.aborted` (once made). One cancel sets the error and the cause in the whole
+ *   subtree and closes its channels; only then are signals aborted, so no listener ever sees half of it.
+ * - A context that has ended is in no parent's list, and holds no timer.
+ * - The core of `cancel` neither recurses nor calls anybody's code, so depth and width are limited by memory alone.
+ */
+import { Chan, go, hasAfterFunc, missingError, nil, notAContext, type RecvChan, signalOf } from "../chan.ts";
+import { onAbort } from "../abort.ts";
+import { mustBeFunction, panic } from "../errors.ts";
+import { Inspectable } from "../inspect.ts";
+import { Waiter } from "../queue.ts";
+import { type Alarm, created, duration, type Expiring, monotonic, now, setAlarm, spawn } from "../runtime.ts";
+import { Canceled, DeadlineExceeded, Ending } from "./errors.ts";
+import { goDuration, nameOf, textOf } from "./text.ts";
+
+/**
+ * The end of an operation, its deadline and its values. All methods may be called at any time and give what holds at that moment.
+ *
+ * Contexts are made by this package; but any object of this shape may be a parent and may be passed wherever a Context is asked
+ * for (C8).
+ *
+ * @see Go's [context.Context](https://pkg.go.dev/context#Context)
+ */
+export interface Context {
+  /** When the work should be given up, in epoch ms; undefined when no deadline is set. Never changes (C7). */
+  deadline(): number | undefined;
+  /**
+   * A channel that is closed when the work should stop: the same one at every call (C3). It is {@link nil} where that can never
+   * happen (C4). Made for a case of `select`; an awaited operation takes the context itself instead.
+   *
+   * @example
+   * ```ts
+   * import { Chan, context, select } from "headgate";
+   *
+   * const [ctx, cancel] = context.withTimeout(context.background(), 5);
+   * using _ = cancel;
+   * const got = await select({ done: ctx.done(), job: new Chan<string>() });
+   * if (got.case === "done") console.log(String(ctx.err())); // => TimeoutError: context deadline exceeded
+   * ```
+   */
+  done(): RecvChan<never>;
+  /** Why the context has ended, undefined while it has not; once set, one and the same error for ever (C5). See {@link cause}. */
+  err(): Canceled | DeadlineExceeded | undefined;
+  /** The value that the nearest {@link withValue} has put under this key; undefined when there is none. */
+  value<T>(key: Key<T>): T | undefined;
+  /** For APIs that take an AbortSignal: aborts when the context ends, with `reason === ctx.err()`. Made on first use. */
+  readonly signal: AbortSignal;
+}
+
+/** Names a value of type `T` in contexts. Made by {@link key}; two keys are never the same, whatever they are called (C61). */
+export interface Key<in out T> {
+  /** What `String(ctx)` calls it. */
+  readonly description: string;
+  /** Never there. It ties the key to the type of its values. */
+  readonly type?: (value: T) => T;
+}
+
+/**
+ * Ends a context and everything derived from it, before it returns (C10). Calls after the first do nothing (C11). Anything that is
+ * passed is ignored, so it can be handed to whoever calls back.
+ *
+ * Disposable: `using _ = cancel` is Go's `defer cancel()`.
+ *
+ * @see Go's [context.CancelFunc](https://pkg.go.dev/context#CancelFunc)
+ */
+export interface CancelFunc extends Disposable {
+  (): void;
+}
+
+/**
+ * A {@link CancelFunc} that says why: the cause comes back from {@link cause}, and as `err().cause`. Without one, or with undefined
+ * or null, the cause is `err()`; `0`, `""` and `false` are causes.
+ *
+ * @see Go's [context.CancelCauseFunc](https://pkg.go.dev/context#CancelCauseFunc)
+ */
+export interface CancelCauseFunc extends Disposable {
+  (cause?: unknown): void;
+}
+
+// ------------------------------------------------------------------------------------------------------------------- roots
+
+/** What all contexts of this package have in common: they are asked along the chain of their parents, in a loop (C67). */
+abstract class Own extends Inspectable implements Context {
+  /** null for a root. */
+  abstract readonly parent: Context | null;
+  abstract done(): RecvChan<never>;
+  abstract err(): Canceled | DeadlineExceeded | undefined;
+  abstract get signal(): AbortSignal;
+  /** What this context adds to the text of its parent. */
+  abstract text(): string;
+
+  deadline(): number | undefined {
+    const timer = timerOf(this);
+    return timer instanceof TimerCtx ? timer.at : timer?.deadline();
+  }
+
+  value<T>(key: Key<T>): T | undefined {
+    let ctx: Context | null = this;
+    while (ctx instanceof Own) {
+      if (ctx instanceof ValueCtx && ctx.key === key) return ctx.held as T;
+      // The key under which a context finds the standard one above it, also through other people's contexts (C17, C68).
+      if ((key as Key<unknown>) === NEAREST && !(ctx instanceof ValueCtx)) return (ctx instanceof CancelCtx ? ctx : undefined) as T | undefined;
+      ctx = ctx.parent;
+    }
+    return ctx === null ? undefined : ctx.value(key);
+  }
+
+  /** Go's text (1.9): how the context came about. */
+  override toString(): string {
+    const texts: string[] = [];
+    let ctx: Context | null = this;
+    for (; ctx instanceof Own; ctx = ctx.parent) texts.push(ctx.text());
+    if (ctx !== null) texts.push(textOf(ctx));
+    return texts.reverse().join("");
+  }
+
+  describe(): string {
+    const err = this.err();
+    if (err === undefined) return String(this);
+    return `${this} (${err instanceof DeadlineExceeded ? "deadline exceeded" : "canceled"})`;
+  }
+}
+
+const NEAREST: Key<CancelCtx> = /* @__PURE__ */ key("headgate.nearest");
+
+/** A signal that never aborts, for contexts that never end. */
+let never: AbortSignal | undefined;
+
+class RootCtx extends Own {
+  readonly parent = null;
+  private readonly name: string;
+
+  constructor(name: string) {
+    super();
+    this.name = name;
+  }
+  done(): RecvChan<never> {
+    return nil;
+  }
+  err(): undefined {
+    return undefined;
+  }
+  get signal(): AbortSignal {
+    return (never ??= new AbortController().signal);
+  }
+  text(): string {
+    return this.name;
+  }
+}
+
+const BACKGROUND: Context = /* @__PURE__ */ new RootCtx("context.Background");
+const TODO_CONTEXT: Context = /* @__PURE__ */ new RootCtx("context.TODO");
+
+/**
+ * The context that never ends and carries nothing: the root of every other, made by main, by tests, and at the top of a request.
+ *
+ * @see Go's [context.Background](https://pkg.go.dev/context#Background)
+ */
+export function background(): Context {
+  return BACKGROUND;
+}
+
+/**
+ * The same as {@link background}, by a name that says: which context belongs here is still to be decided.
+ *
+ * @see Go's [context.TODO](https://pkg.go.dev/context#TODO)
+ */
+export function todo(): Context {
+  return TODO_CONTEXT;
+}
+
+// -------------------------------------------------------------------------------------------------------------- withCancel
+
+/**
+ * Derives a context that ends when `cancel` is called or `parent` ends, whichever is first. Call `cancel` when the work is done:
+ * until then the context stays in its parent's list.
+ *
+ * **Errors**: throws "cannot create context from nil parent".
+ *
+ * @see Go's [context.WithCancel](https://pkg.go.dev/context#WithCancel)
+ * @example
+ * ```ts
+ * import { context, time } from "headgate";
+ *
+ * const [ctx, cancel] = context.withCancel(context.background());
+ * const nap = time.sleep(60_000, ctx);
+ * cancel();
+ * await nap.catch((err) => console.log(err === ctx.err(), err.message)); // => true context canceled
+ * ```
+ */
+export function withCancel(parent: Context): readonly [ctx: Context, cancel: CancelFunc] {
+  const ctx = new CancelCtx(mustBeParent(parent));
+  attach(ctx, parent);
+  return [ctx, disposable(() => ctx.cancel(undefined))];
+}
+
+/**
+ * Like {@link withCancel}; `cancel(cause)` says why. The first call decides, both the error and the cause (C31).
+ *
+ * **Errors**: throws "cannot create context from nil parent".
+ *
+ * @see Go's [context.WithCancelCause](https://pkg.go.dev/context#WithCancelCause)
+ * @example
+ * ```ts
+ * import { context } from "headgate";
+ *
+ * const [ctx, cancel] = context.withCancelCause(context.background());
+ * cancel(new Error("disk full"));
+ * console.log(ctx.err()?.message); // => context canceled
+ * console.log(String(context.cause(ctx))); // => Error: disk full
+ * ```
+ */
+export function withCancelCause(parent: Context): readonly [ctx: Context, cancel: CancelCauseFunc] {
+  const ctx = new CancelCtx(mustBeParent(parent));
+  attach(ctx, parent);
+  return [ctx, disposable((cause?: unknown) => ctx.cancel(cause))];
+}
+
+export function mustBeParent(parent: Context): Context {
+  if (parent === null || parent === undefined) {
+    panic("cannot create context from nil parent", "derive from the context you were given, or from context.background()");
+  }
+  return mustBeContext(parent, "parent");
+}
+
+function mustBeContext(ctx: Context, what: string): Context {
+  if (typeof ctx?.err === "function" && typeof ctx.done === "function" && typeof ctx.value === "function") return ctx;
+  throw notAContext(ctx, what);
+}
+
+export function disposable<F extends () => void>(cancel: F): F & Disposable {
+  return Object.assign(cancel, { [Symbol.dispose]: dispose });
+}
+
+function dispose(this: () => void): void {
+  this();
+}
+
+/**
+ * Why `ctx` has ended: what was passed to the cancel function or given as the cause of its deadline, its own or an ancestor's; else
+ * the same as `ctx.err()`. Undefined while ctx has not ended.
+ *
+ * @see Go's [context.Cause](https://pkg.go.dev/context#Cause)
+ */
+export function cause(ctx: Context): unknown {
+  const err = mustBeContext(ctx, "cause: ctx").err();
+  if (err === undefined) return undefined;
+  // Err is asked first, and only then the nearest standard context (C34): a context of somebody's own may have ended by itself.
+  return ctx.value(NEAREST)?.ending?.cause ?? err;
+}
+
+/** A context that can end. */
+export class CancelCtx extends Own {
+  readonly parent: Context;
+  ending: Ending | null = null;
+  // The children that end with this one: `children` is the first, its `prev` the last, the `next` of the last is null.
+  children: CancelCtx | null = null;
+  holder: CancelCtx | null = null;
+  prev: CancelCtx | null = null;
+  next: CancelCtx | null = null;
+  /** Stops watching a parent that is not ours. */
+  leave: (() => void) | null = null;
+  /** Made when `done()` is first asked for. */
+  channel: Chan<never> | null = null;
+  /** Made when `signal` is first asked for. */
+  controller: AbortController | null = null;
+
+  constructor(parent: Context) {
+    super();
+    this.parent = parent;
+    created(this, parent);
+  }
+
+  done(): RecvChan<never> {
+    if (this.channel === null) {
+      this.channel = new Chan<never>();
+      if (this.ending !== null) this.channel.close();
+    }
+    return this.channel;
+  }
+
+  err(): Canceled | DeadlineExceeded | undefined {
+    return this.ending === null ? undefined : this.ending.error;
+  }
+
+  get signal(): AbortSignal {
+    if (this.controller === null) {
+      this.controller = new AbortController();
+      if (this.ending !== null) this.controller.abort(this.ending.error);
+    }
+    return this.controller.signal;
+  }
+
+  text(): string {
+    return ".WithCancel";
+  }
+
+  cancel(cause: unknown): void {
+    if (this.ending === null) this.end(new Ending(Canceled, cause));
+  }
+
+  end(ending: Ending): void {
+    const { leave } = this;
+    const observed: CancelCtx[] = [];
+    this.detach();
+    mark(this, ending, observed);
+    abort(observed);
+    leave?.();
+  }
+
+  /** Leaves the list of the parent (C16). */
+  detach(): void {
+    const { holder, prev, next } = this;
+    this.leave = this.holder = this.prev = this.next = null;
+    if (holder === null) return;
+    if (holder.children === this) {
+      holder.children = next;
+      if (next !== null) next.prev = prev;
+    } else {
+      prev!.next = next;
+      (next ?? holder.children!).prev = prev;
+    }
+  }
+
+  /** This context has just ended: what must happen in the same step. */
+  ended(): void {}
+}
+
+/**
+ * Sets the end of the contexts of a list, which are in no parent's list any more, and of all below them: parents first, depth first
+ * (C14), in a loop. Those with a signal are added to `observed`.
+ */
+function mark(list: CancelCtx | null, ending: Ending, observed: CancelCtx[]): void {
+  while (list !== null) {
+    const ctx: CancelCtx = list;
+    const { children } = ctx;
+    list = ctx.next;
+    if (children !== null) {
+      children.prev!.next = list;
+      list = children;
+    }
+    ctx.children = ctx.holder = ctx.prev = ctx.next = null;
+    ctx.ending = ending;
+    ctx.channel?.close();
+    ctx.ended();
+    if (ctx.controller !== null) observed.push(ctx);
+  }
+}
+
+function abort(observed: CancelCtx[]): void {
+  for (const { controller, ending } of observed) controller!.abort(ending!.error);
+}
+
+/** Lets `child` end with `parent`: now, if that has ended; else by the cheapest way the parent offers (C100). */
+export function attach(child: CancelCtx, parent: Context): void {
+  const base = parent instanceof ValueCtx ? parent.base : parent;
+  if (base instanceof CancelCtx) join(child, base);
+  else if (!(base instanceof Own)) attachForeign(child, parent);
+}
+
+function join(child: CancelCtx, holder: CancelCtx): void {
+  if (holder.ending !== null) return child.end(holder.ending);
+  child.holder = holder;
+  const first = holder.children;
+  if (first === null) {
+    holder.children = child.prev = child;
+  } else {
+    child.prev = first.prev;
+    first.prev!.next = child;
+    first.prev = child;
+  }
+}
+
+function attachForeign(child: CancelCtx, parent: Context): void {
+  const channel = parent.done();
+  if (channel === nil) return;
+  if (parent.err() !== undefined) return child.end(endingOf(parent));
+  const near = parent.value(NEAREST);
+  if (near !== undefined && near.done() === channel) return join(child, near);
+  if (channel instanceof Chan && !hasAfterFunc(parent)) {
+    if (channel.closed) throw missingError();
+    const waiter = new Waiter(() => undefined);
+    // Not inside the other party's close(): its goroutine would come later, too (C102).
+    waiter.resolve = () => spawn(() => child.ending ?? child.end(endingOf(parent)), child);
+    channel.receivers.push(waiter);
+    child.leave = () => waiter.withdraw();
+  } else if (hasAfterFunc(parent)) {
+    const stop = parent.afterFunc(() => child.ending ?? child.end(endingOf(parent)));
+    child.leave = () => void stop();
+  } else {
+    child.leave = endWith(child, signalOf(parent), () => endingOf(parent));
+  }
+}
+
+/** Ends `ctx` when `signal` aborts, together with all the others that this signal ends. Returns how to call that off. */
+export function endWith(ctx: CancelCtx, signal: AbortSignal, ending: () => Ending): () => void {
+  return onAbort(signal, () => {
+    if (ctx.ending !== null) return undefined;
+    const observed: CancelCtx[] = [];
+    ctx.detach();
+    mark(ctx, ending(), observed);
+    return () => abort(observed);
+  });
+}
+
+function endingOf(parent: Context): Ending {
+  const err = parent.err() ?? (missingError() as Canceled);
+  const why = cause(parent);
+  return new Ending(Canceled, why === err ? undefined : why, err);
+}
+
+// --------------------------------------------------------------------------------------------------------------- afterFunc
+
+/**
+ * Runs `fn` once, on a microtask of its own, after `ctx` has ended; on a later microtask if it has ended already. Never inside the
+ * cancel that ends it (C80). Returns `stop`: it prevents the run and returns true, or returns false because `fn` was started,
+ * though it may not have begun, or stopped before (C82, C83). `stop` does not wait for `fn`.
+ *
+ * **Errors**: what `fn` throws is reported as uncaught, as with {@link go}. TypeError if `fn` is not a function.
+ *
+ * @see Go's [context.AfterFunc](https://pkg.go.dev/context#AfterFunc)
+ * @example
+ * ```ts
+ * import { context } from "headgate";
+ *
+ * const [ctx, cancel] = context.withCancel(context.background());
+ * const stop = context.afterFunc(ctx, () => console.log("cleaning up"));
+ * cancel();
+ * console.log(stop()); // => false
+ * await Promise.resolve(); // => cleaning up
+ * ```
+ */
+export function afterFunc(ctx: Context, fn: () => void): () => boolean {
+  mustBeContext(ctx, "afterFunc: ctx");
+  mustBeFunction(fn, "afterFunc");
+  const child = new AfterFuncCtx(ctx, fn);
+  attach(child, ctx);
+  return () => child.stop();
+}
+
+/** A child of which nobody holds the context: it ends by starting its function. */
+class AfterFuncCtx extends CancelCtx {
+  private fn: (() => void) | null;
+
+  constructor(parent: Context, fn: () => void) {
+    super(parent);
+    this.fn = fn;
+  }
+
+  override ended(): void {
+    if (this.fn !== null) go(this.fn);
+    this.fn = null;
+  }
+
+  stop(): boolean {
+    if (this.fn === null) return false;
+    this.fn = null;
+    this.cancel(undefined);
+    return true;
+  }
+}
+
+// ----------------------------------------------------------------------------------------------------------- withoutCancel
+
+/**
+ * A context with the values of `parent` that does not end with it, and has no deadline: for what must still be done when the work
+ * has been cancelled, such as a rollback. Give it a deadline of its own.
+ *
+ * **Errors**: throws "cannot create context from nil parent".
+ *
+ * @see Go's [context.WithoutCancel](https://pkg.go.dev/context#WithoutCancel)
+ */
+export function withoutCancel(parent: Context): Context {
+  return new WithoutCancelCtx(mustBeParent(parent));
+}
+
+class WithoutCancelCtx extends Own {
+  readonly parent: Context;
+
+  constructor(parent: Context) {
+    super();
+    this.parent = parent;
+    created(this, parent);
+  }
+  done(): RecvChan<never> {
+    return nil;
+  }
+  err(): undefined {
+    return undefined;
+  }
+  get signal(): AbortSignal {
+    return BACKGROUND.signal;
+  }
+  text(): string {
+    return ".WithoutCancel";
+  }
+}
+
+// -------------------------------------------------------------------------------------------------- withDeadline, withTimeout
+
+/**
+ * Derives a context that ends when the clock reaches `at` (epoch ms, or a Date), when `cancel` is called, or when `parent` ends,
+ * whichever is first. If the parent's deadline is earlier this is {@link withCancel} (C41); if `at` has passed the context is born
+ * done. It never ends before `at`, and a change of the wall clock does not move it. The pending deadline keeps the process alive,
+ * so call `cancel` when the work is done.
+ *
+ * **Errors**: throws "cannot create context from nil parent"; RangeError for NaN.
+ *
+ * @see Go's [context.WithDeadline](https://pkg.go.dev/context#WithDeadline)
+ */
+export function withDeadline(parent: Context, at: number | Date): readonly [ctx: Context, cancel: CancelFunc] {
+  return withDeadlineCause(parent, at, undefined);
+}
+
+/**
+ * Like {@link withDeadline}; when the deadline passes, `cause` is what {@link cause} returns. `cancel` does not use it (C45).
+ *
+ * @see Go's [context.WithDeadlineCause](https://pkg.go.dev/context#WithDeadlineCause)
+ */
+export function withDeadlineCause(parent: Context, at: number | Date, cause: unknown): readonly [ctx: Context, cancel: CancelFunc] {
+  mustBeParent(parent);
+  const epoch = duration(at instanceof Date ? at.getTime() : at, "withDeadline");
+  return deadline(parent, epoch, monotonic(parent) + (epoch - now(parent)), cause);
+}
+
+/**
+ * Derives a context that ends after `ms` milliseconds, when `cancel` is called, or when `parent` ends, whichever is first: see
+ * {@link withDeadline}. `Infinity` = no deadline, 0 or less = born done.
+ *
+ * **Errors**: throws "cannot create context from nil parent"; RangeError for NaN.
+ *
+ * @see Go's [context.WithTimeout](https://pkg.go.dev/context#WithTimeout)
+ * @example
+ * ```ts
+ * import { context, time } from "headgate";
+ *
+ * const [ctx, cancel] = context.withTimeout(context.background(), 5);
+ * using _ = cancel;
+ * await time.sleep(60_000, ctx).catch((err) => console.log(err.message)); // => context deadline exceeded
+ * ```
+ */
+export function withTimeout(parent: Context, ms: number): readonly [ctx: Context, cancel: CancelFunc] {
+  return withTimeoutCause(parent, ms, undefined);
+}
+
+/**
+ * Like {@link withTimeout}; when the time is over, `cause` is what {@link cause} returns. `cancel` does not use it (C45).
+ *
+ * @see Go's [context.WithTimeoutCause](https://pkg.go.dev/context#WithTimeoutCause)
+ */
+export function withTimeoutCause(parent: Context, ms: number, cause: unknown): readonly [ctx: Context, cancel: CancelFunc] {
+  mustBeParent(parent);
+  duration(ms, "withTimeout");
+  return deadline(parent, now(parent) + ms, monotonic(parent) + ms, cause);
+}
+
+function deadline(parent: Context, at: number, due: number, cause: unknown): readonly [ctx: Context, cancel: CancelFunc] {
+  if (due === Infinity || dueOf(parent) < due) return withCancel(parent);
+  const ctx = new TimerCtx(parent, at, due, cause);
+  // The parent before the clock: if both are over, the parent's error counts (C43).
+  attach(ctx, parent);
+  ctx.start();
+  return [ctx, disposable(() => ctx.cancel(undefined))];
+}
+
+/** When `ctx` will end by its deadline, on the monotonic clock; Infinity if it has none. */
+function dueOf(ctx: Context): number {
+  const timer = timerOf(ctx);
+  if (timer instanceof TimerCtx) return timer.due;
+  const at = timer?.deadline();
+  return at === undefined ? Infinity : monotonic(ctx) + (at - now(ctx));
+}
+
+/** The context that decides the deadline of `ctx`: one of ours with a deadline, or somebody else's; null: there is none. */
+function timerOf(ctx: Context): Context | null {
+  let at: Context | null = ctx;
+  while (at instanceof Own && !(at instanceof TimerCtx)) at = at instanceof WithoutCancelCtx ? null : at.parent;
+  return at;
+}
+
+class TimerCtx extends CancelCtx implements Expiring {
+  /** Epoch ms, as `deadline()` reports it. */
+  readonly at: number;
+  /** The same moment on the monotonic clock, which decides. */
+  readonly due: number;
+  private readonly cause: unknown;
+  private alarm: Alarm | null = null;
+
+  constructor(parent: Context, at: number, due: number, cause: unknown) {
+    super(parent);
+    this.at = at;
+    this.due = due;
+    this.cause = cause;
+  }
+
+  start(): void {
+    if (this.ending !== null) return;
+    if (this.due <= monotonic(this)) this.expire();
+    else this.alarm = setAlarm(this.due, this, this);
+  }
+
+  expire(): void {
+    if (this.ending === null) this.end(new Ending(DeadlineExceeded, this.cause));
+  }
+
+  override ended(): void {
+    this.alarm?.stop();
+    this.alarm = null;
+  }
+
+  override text(): string {
+    const day = Math.abs(this.at) <= 8.64e15 ? new Date(this.at).toISOString() : String(this.at);
+    return `.WithDeadline(${day} [${goDuration(this.due - monotonic(this))}])`;
+  }
+}
+
+// --------------------------------------------------------------------------------------------------------------- withValue
+
+/**
+ * Makes a key for {@link withValue}. The type of its values is part of the key, and `description` what texts call it. Make a key once,
+ * at the top of a module, and export functions rather than the key if nobody else should set the value.
+ */
+export function key<T>(description: string): Key<T> {
+  if (typeof description !== "string") throw new TypeError(`key: expected a description, got ${typeof description}`);
+  return { description };
+}
+
+/**
+ * Derives a context in which `key` has this value, hiding any that a parent has. Undefined is a value, too.
+ *
+ * **Errors**: throws "cannot create context from nil parent", and "nil key" for null or undefined.
+ *
+ * @see Go's [context.WithValue](https://pkg.go.dev/context#WithValue)
+ * @example
+ * ```ts
+ * import { context } from "headgate";
+ *
+ * const user = context.key<{ name: string }>("user");
+ * const ctx = context.withValue(context.background(), user, { name: "ada" });
+ * console.log(ctx.value(user)?.name); // => ada
+ * ```
+ */
+export function withValue<T>(parent: Context, key: Key<T>, value: T): Context {
+  mustBeParent(parent);
+  if (key === null || key === undefined) panic("nil key", "make a key with context.key(description)");
+  return new ValueCtx(parent, key, value);
+}
+
+class ValueCtx extends Own {
+  readonly parent: Context;
+  /** The nearest context above that is no ValueCtx: it says how this one stands (C66). */
+  readonly base: Context;
+  readonly key: unknown;
+  readonly held: unknown;
+
+  constructor(parent: Context, key: unknown, value: unknown) {
+    super();
+    this.parent = parent;
+    this.base = parent instanceof ValueCtx ? parent.base : parent;
+    this.key = key;
+    this.held = value;
+    created(this, parent);
+  }
+  done(): RecvChan<never> {
+    return this.base.done();
+  }
+  err(): Canceled | DeadlineExceeded | undefined {
+    return this.base.err();
+  }
+  get signal(): AbortSignal {
+    return this.base.signal;
+  }
+  text(): string {
+    return `.WithValue(${(this.key as Partial<Key<unknown>>).description ?? nameOf(this.key)}, ${nameOf(this.held)})`;
+  }
+}
+
+/**
+ * A value: the context that ends when nobody will wait any longer, such as a worker's grace or a server's shutdown. A cancelled
+ * piece of work that still has to clean up derives its context from `withoutCancel(ctx)`, and watches this one.
+ */
+export const lifetime: Key<Context> = /* @__PURE__ */ key("lifetime");

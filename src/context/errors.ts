@@ -1,0 +1,64 @@
+/**
+ * The two errors a context can end with (C5). A cause never takes their place: it comes beside them, as `cause`.
+ */
+import { brand, isBranded } from "../errors.ts";
+
+/**
+ * The error of a context that was cancelled, and of every operation it interrupted. Its `cause` is `cause(ctx)` where one was given.
+ * Its name and code are those of the platform's AbortError. `instanceof` holds across copies of the package, and does not hold for
+ * a foreign AbortError.
+ *
+ * @see Go's [context.Canceled](https://pkg.go.dev/context#pkg-variables)
+ */
+export class Canceled extends Error {
+  readonly code: "ABORT_ERR" = "ABORT_ERR";
+
+  constructor(message: string = "context canceled", options?: ErrorOptions) {
+    super(message, options);
+    brand(this, Canceled, "Canceled", "AbortError");
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isBranded(value, this, Canceled, "Canceled");
+  }
+}
+
+/**
+ * The error of a context whose deadline has passed, and of every operation that this interrupted. Its `cause` is `cause(ctx)` where
+ * one was given. Its name and code are those of the platform's TimeoutError. `instanceof` holds across copies of the package, and
+ * does not hold for a foreign TimeoutError.
+ *
+ * @see Go's [context.DeadlineExceeded](https://pkg.go.dev/context#pkg-variables)
+ */
+export class DeadlineExceeded extends Error {
+  readonly code: "TIMEOUT_ERR" = "TIMEOUT_ERR";
+  readonly timeout: true = true;
+  readonly temporary: true = true;
+
+  constructor(message: string = "context deadline exceeded", options?: ErrorOptions) {
+    super(message, options);
+    brand(this, DeadlineExceeded, "DeadlineExceeded", "TimeoutError");
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isBranded(value, this, DeadlineExceeded, "DeadlineExceeded");
+  }
+}
+
+/** How a context has ended. A whole subtree shares one. */
+export class Ending {
+  readonly cause: unknown;
+  private readonly Class: typeof Canceled | typeof DeadlineExceeded;
+  private made: Canceled | DeadlineExceeded | undefined;
+
+  constructor(Class: typeof Canceled | typeof DeadlineExceeded, cause: unknown, made?: Canceled | DeadlineExceeded) {
+    this.Class = Class;
+    this.cause = cause ?? undefined;
+    this.made = made;
+  }
+
+  /** Made when somebody asks, for a stack costs more than everything else in a cancel, and mostly nobody does. */
+  get error(): Canceled | DeadlineExceeded {
+    return (this.made ??= new this.Class(undefined, this.cause === undefined ? undefined : { cause: this.cause }));
+  }
+}

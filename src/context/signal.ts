@@ -1,0 +1,52 @@
+/**
+ * An AbortSignal as the second parent of a context.
+ */
+import { attach, CancelCtx, type CancelFunc, type Context, disposable, endWith, mustBeParent } from "./context.ts";
+import { Canceled, DeadlineExceeded, Ending } from "./errors.ts";
+
+/**
+ * Derives a context that also ends when `signal` aborts. The signal's reason becomes the cause; the error is DeadlineExceeded if
+ * the reason is a TimeoutError, else Canceled (C106). All contexts of one signal share one listener on it, which is removed with the
+ * last of them: so call `cancel` when the work is done.
+ *
+ * **Errors**: throws "cannot create context from nil parent"; TypeError if `signal` is not an AbortSignal.
+ *
+ * @example
+ * ```ts
+ * import { context } from "headgate";
+ *
+ * const [ctx, cancel] = context.withSignal(context.background(), AbortSignal.abort("user left"));
+ * using _ = cancel;
+ * console.log(ctx.err()?.message, context.cause(ctx)); // => context canceled user left
+ * ```
+ */
+export function withSignal(parent: Context, signal: AbortSignal): readonly [ctx: Context, cancel: CancelFunc] {
+  mustBeParent(parent);
+  if (typeof signal?.addEventListener !== "function" || typeof signal.aborted !== "boolean") {
+    throw new TypeError(`withSignal: expected an AbortSignal, got ${signal === null ? "null" : typeof signal}`);
+  }
+  const ctx = new SignalCtx(parent);
+  attach(ctx, parent);
+  ctx.watch(signal);
+  return [ctx, disposable(() => ctx.cancel(undefined))];
+}
+
+class SignalCtx extends CancelCtx {
+  private unwatch: (() => void) | null = null;
+
+  watch(signal: AbortSignal): void {
+    const ending = (): Ending => {
+      const reason: unknown = signal.reason;
+      const isTimeout = (reason as { name?: unknown } | null | undefined)?.name === "TimeoutError";
+      return new Ending(isTimeout ? DeadlineExceeded : Canceled, reason);
+    };
+    if (this.ending !== null) return;
+    if (signal.aborted) this.end(ending());
+    else this.unwatch = endWith(this, signal, ending);
+  }
+
+  override ended(): void {
+    this.unwatch?.();
+    this.unwatch = null;
+  }
+}

@@ -1,0 +1,31 @@
+/**
+ * Texts, as Go writes them.
+ */
+
+/** Milliseconds as Go writes a duration: 1m30s, 1.5s, 250ms, 10µs, 0s. */
+export function goDuration(ms: number): string {
+  const sign = ms < 0 ? "-" : "";
+  const ns = Math.round(Math.abs(ms) * 1e6);
+  if (ns === 0) return "0s";
+  if (ns < 1e3) return `${sign}${ns}ns`;
+  if (ns < 1e6) return `${sign}${ns / 1e3}µs`;
+  if (ns < 1e9) return `${sign}${ns / 1e6}ms`;
+  const seconds = ns / 1e9;
+  const hours = Math.floor(seconds / 3600);
+  const minutes = Math.floor(seconds / 60) % 60;
+  const rest = Number((seconds % 60).toFixed(9));
+  return sign + (hours > 0 ? `${hours}h` : "") + (hours > 0 || minutes > 0 ? `${minutes}m` : "") + `${rest}s`;
+}
+
+/** What a text says of a thing: a string itself, anything else by its type, never by its value (C110). */
+export function nameOf(thing: unknown): string {
+  if (typeof thing === "string") return thing;
+  if (thing === null || thing === undefined) return "<nil>";
+  if (typeof thing !== "object") return typeof thing;
+  return thing.constructor?.name ?? "Object";
+}
+
+/** The text of a context of somebody's own. */
+export function textOf(ctx: object): string {
+  return ctx.toString === Object.prototype.toString ? nameOf(ctx) : String(ctx);
+}

@@ -1,0 +1,125 @@
+/**
+ * The two containers everything else is made of: a list of waiters, and a ring of values.
+ *
+ * Invariants:
+ * - A waiter is in at most one queue; `waiter.queue` names it, and is null exactly when the waiter is in none.
+ * - The waiters of one operation (the cases of a select, the context that guards a wait) form a ring by `sibling`. They are in all
+ *   the queues of their operation or in none: whoever wins takes the whole ring out at once, so nothing is ever left behind.
+ * - Putting a waiter in and taking it out, from any place, costs O(1).
+ */
+import type { Scheduler } from "./runtime.ts";
+
+/** What the promise of a waiter resolves to, made from what has happened: a value received, or that the channel is closed. */
+export type Shape = (value: unknown, ok: boolean, key: unknown) => unknown;
+
+/** One suspended operation in one queue. `runtime.park` gives it a promise, `runtime.wake` settles that. */
+export class Waiter {
+  queue: Queue | null = null;
+  prev: Waiter | null = null;
+  next: Waiter | null = null;
+  /** The next waiter of the same operation, in a ring; null when it has no other. */
+  sibling: Waiter | null = null;
+  resolve!: (value: unknown) => void;
+  reject!: (error: unknown) => void;
+  /** The test bubble in which it waits; null in production. */
+  bubble: Scheduler | null = null;
+  /** How its result looks; null for a guard, which only ever rejects. */
+  readonly shape: Shape | null;
+  /** What the shape needs to know: a select's case. For a guard, the context. */
+  readonly key: unknown;
+  /** What a sender wants to send. */
+  readonly value: unknown;
+
+  constructor(shape: Shape | null, key?: unknown, value?: unknown) {
+    this.shape = shape;
+    this.key = key;
+    this.value = value;
+  }
+
+  /** Puts `other` into the ring of this operation. */
+  join(other: Waiter): void {
+    other.sibling = this.sibling ?? this;
+    this.sibling = other;
+  }
+
+  /** Takes the operation out of every queue it is in. */
+  withdraw(): void {
+    this.queue?.remove(this);
+    for (let w: Waiter | null = this.sibling; w !== null && w !== this; w = w.sibling) w.queue?.remove(w);
+  }
+}
+
+/** Told when a queue is about to get its first waiter and when it has lost its last. */
+export interface Watcher {
+  first(): void;
+  last(): void;
+}
+
+/** Waiters in the order of their coming. */
+export class Queue {
+  head: Waiter | null = null;
+  tail: Waiter | null = null;
+  watcher: Watcher | null = null;
+
+  push(waiter: Waiter): void {
+    if (this.watcher !== null && this.head === null) this.watcher.first();
+    waiter.queue = this;
+    waiter.prev = this.tail;
+    if (this.tail !== null) this.tail.next = waiter;
+    else this.head = waiter;
+    this.tail = waiter;
+  }
+
+  remove(waiter: Waiter): void {
+    const { prev, next } = waiter;
+    if (prev !== null) prev.next = next;
+    else this.head = next;
+    if (next !== null) next.prev = prev;
+    else this.tail = prev;
+    waiter.queue = waiter.prev = waiter.next = null;
+    if (this.watcher !== null && this.head === null) this.watcher.last();
+  }
+
+  /** The first waiter, withdrawn with its siblings; null when nobody waits. */
+  shift(): Waiter | null {
+    const waiter = this.head;
+    if (waiter !== null) waiter.withdraw();
+    return waiter;
+  }
+
+  /** How many wait. Walks the list: for reports only. */
+  count(): number {
+    let n = 0;
+    for (let w = this.head; w !== null; w = w.next) n++;
+    return n;
+  }
+}
+
+/** Values in the order of their coming, in an array whose size is a power of two and grows with the need. */
+export class Ring<T> {
+  length = 0;
+  private slots: (T | undefined)[] = new Array(4);
+  private first = 0;
+
+  push(value: T): void {
+    if (this.length === this.slots.length) this.grow();
+    this.slots[(this.first + this.length++) & (this.slots.length - 1)] = value;
+  }
+
+  /** The oldest value; its slot is cleared, so that the ring retains nothing. Not to be called when empty. */
+  shift(): T {
+    const value = this.slots[this.first];
+    this.slots[this.first] = undefined;
+    this.first = (this.first + 1) & (this.slots.length - 1);
+    this.length--;
+    return value as T;
+  }
+
+  private grow(): void {
+    const { slots, first, length } = this;
+    const larger = new Array<T | undefined>(length * 2);
+    for (let i = 0; i < length; i++) larger[i] = slots[(first + i) & (length - 1)];
+    this.slots = larger;
+    this.first = 0;
+  }
+}

@@ -1,0 +1,280 @@
+/**
+ * The seam between the library and whoever runs it.
+ *
+ * Every suspension is one pair, `park` and `wake`; an operation that completes at once ends in `settled` or `failed`; every timer,
+ * clock reading, start of a task and random choice goes through this file too, and no other file names the platform's. In
+ * production that means: resolve the promise, ask the platform. In a test bubble the bubble decides, which is what makes time
+ * virtual and every interleaving reachable.
+ *
+ * Invariants:
+ * - Nothing the library awaits is a promise of its own; a promise is made only for whoever called.
+ * - `credit` is positive only outside of bubbles and while the current turn of the event loop is young. So one comparison, made at
+ *   every settlement, serves both the bubbles and the fairness below; what it finds is sorted out in the slow path.
+ * - What an operation does is done when it is called. Only the moment at which its caller resumes is decided here.
+ */
+import { Waiter } from "./queue.ts";
+
+// ---------------------------------------------------------------------------------------------------------------- the seam
+
+/** A test bubble, as the library sees it. */
+export interface Scheduler {
+  /** `waiter` has begun to wait in the operation `op` on the object `on`. */
+  park(waiter: Waiter, op: string, on: unknown): void;
+  /** `waiter` may resume with this result, when the bubble finds it is its turn. */
+  ready(waiter: Waiter, result: unknown, failed: boolean): void;
+  spawn(task: () => void): void;
+  choose(n: number): number;
+  /** Epoch milliseconds. */
+  now(): number;
+  /** Milliseconds on a clock that no one can set. */
+  monotonic(): number;
+  alarm(due: number, target: Expiring): { stop(): void };
+}
+
+export interface Seam {
+  /** The bubble whose rules hold for an operation on this object; null: none's. */
+  bubble(on: unknown): Scheduler | null;
+  /** `object` came to be, out of `parent` if it has one: it belongs to the bubble that runs now, or to its parent's. */
+  created(object: object, parent?: object): void;
+}
+
+let seam: Seam | null = null;
+
+/** Installs the test kit's seam, or with null removes it. */
+export function install(next: Seam | null): void {
+  seam = next;
+  credit = 0;
+}
+
+/** To be called by the constructor of everything that operations are made on. */
+export function created(object: object, parent?: object): void {
+  if (seam !== null) seam.created(object, parent);
+}
+
+function bubbleOf(on: unknown): Scheduler | null {
+  return seam === null ? null : seam.bubble(on);
+}
+
+// ------------------------------------------------------------------------------------------------------------- settlements
+
+const RESOLVED: Promise<void> = /* @__PURE__ */ Promise.resolve();
+
+let resolve: (value: unknown) => void;
+let reject: (error: unknown) => void;
+const capture = (res: (value: unknown) => void, rej: (error: unknown) => void): void => {
+  resolve = res;
+  reject = rej;
+};
+
+/** The promise of an operation that must wait: `wake` or `wakeError` settles it. The waiter's siblings settle the same one. */
+export function park<T>(waiter: Waiter, op: string, on: unknown): Promise<T> {
+  // One shared executor: a closure a promise would cost a quarter of an unbuffered transfer.
+  const promise = new Promise<unknown>(capture) as Promise<T>;
+  waiter.resolve = resolve;
+  waiter.reject = reject;
+  for (let w = waiter.sibling; w !== null && w !== waiter; w = w.sibling) {
+    w.resolve = resolve;
+    w.reject = reject;
+  }
+  if (seam !== null) enter(waiter, op, on);
+  return promise;
+}
+
+function enter(waiter: Waiter, op: string, on: unknown): void {
+  const bubble = bubbleOf(on);
+  if (bubble === null) return;
+  waiter.bubble = bubble;
+  for (let w = waiter.sibling; w !== null && w !== waiter; w = w.sibling) w.bubble = bubble;
+  bubble.park(waiter, op, on);
+}
+
+/** Resumes a waiter, which must be in no queue any more. */
+export function wake(waiter: Waiter, value: unknown): void {
+  if (--credit > 0) waiter.resolve(value);
+  else if (waiter.bubble !== null) waiter.bubble.ready(waiter, value, false);
+  else if (overdue()) held!.push(() => waiter.resolve(value));
+  else waiter.resolve(value);
+}
+
+/** Resumes a waiter with an error. */
+export function wakeError(waiter: Waiter, error: unknown): void {
+  if (--credit > 0) waiter.reject(error);
+  else if (waiter.bubble !== null) waiter.bubble.ready(waiter, error, true);
+  else if (overdue()) held!.push(() => waiter.reject(error));
+  else waiter.reject(error);
+}
+
+/** The promise of an operation that has completed without waiting. */
+export function settled<T>(op: string, on: unknown, value: T): Promise<T> {
+  return --credit > 0 ? Promise.resolve(value) : settledSlowly(op, on, value, false);
+}
+
+/** The same without a value: outside of bubbles one promise serves everybody. */
+export function done(op: string, on: unknown): Promise<void> {
+  return --credit > 0 ? RESOLVED : settledSlowly(op, on, undefined, false);
+}
+
+/** The promise of an operation that has failed without waiting. */
+export function failed(op: string, on: unknown, error: unknown): Promise<never> {
+  return --credit > 0 ? Promise.reject(error) : settledSlowly<never>(op, on, error, true);
+}
+
+function settledSlowly<T>(op: string, on: unknown, result: unknown, isError: boolean): Promise<T> {
+  const waiter = new Waiter(null);
+  const promise = park<T>(waiter, op, on);
+  credit = 0;
+  if (isError) wakeError(waiter, result);
+  else wake(waiter, result);
+  return promise;
+}
+
+/** Starts a task on a later microtask. It must not throw. */
+export function spawn(task: () => void, on: unknown): void {
+  if (--credit > 0) {
+    void RESOLVED.then(task);
+    return;
+  }
+  const bubble = bubbleOf(on);
+  if (bubble !== null) bubble.spawn(task);
+  else if (overdue()) held!.push(() => void RESOLVED.then(task));
+  else void RESOLVED.then(task);
+}
+
+/** Reports an error that nobody can catch, as the platform reports uncaught ones: Go's panic in a goroutine. */
+export function report(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}
+
+// ---------------------------------------------------------------------------------------------------------------- fairness
+// Promises resume before timers and I/O, so a loop of operations that are always ready would keep those waiting for ever; Go would
+// preempt it. Settlements are counted instead, and every now and then the clock is read. When the current turn of the event loop
+// has lasted too long, settlements are held back for the next turn: all of them, else a thousand tasks would starve the timers
+// together where one alone may not. Whether the turn is still the same is known by a marker: a macrotask that has not run yet.
+
+/** How many settlements pass between two readings of the clock. */
+const BATCH = 64;
+/** ms that a turn may last. The marker is set after one such span and settlements are held after another. */
+const SPAN = 2;
+
+let credit = BATCH;
+let read = 0;
+/** When the marker was set, or, once it has run, when it ran. */
+let turn = 0;
+let marked = false;
+let held: (() => void)[] | null = null;
+
+function overdue(): boolean {
+  credit = 0;
+  if (held !== null) return true;
+  const now = performance.now();
+  const apart = now - read;
+  read = now;
+  if (now - turn >= SPAN) {
+    if (marked) {
+      held = [];
+      return true;
+    }
+    marked = true;
+    turn = now;
+    nextTurn(begin);
+  }
+  // Operations with long work between them come too rarely for a batch: then the clock is read at each.
+  if (seam === null) credit = apart < SPAN / 4 ? BATCH : 1;
+  return false;
+}
+
+function begin(): void {
+  marked = false;
+  turn = read = performance.now();
+  credit = seam === null ? BATCH : 0;
+  const settlements = held;
+  held = null;
+  if (settlements !== null) for (const settle of settlements) settle();
+}
+
+function nextTurn(task: () => void): void {
+  const platform = globalThis as { setImmediate?: (task: () => void) => void };
+  if (platform.setImmediate !== undefined) platform.setImmediate(task);
+  else if (typeof MessageChannel !== "undefined") {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      task();
+    };
+    port2.postMessage(null);
+  } else setTimeout(task, 0);
+}
+
+// -------------------------------------------------------------------------------------------------- clock, timers, chance
+
+/** Epoch milliseconds. */
+export function now(on?: unknown): number {
+  return bubbleOf(on)?.now() ?? Date.now();
+}
+
+/** Milliseconds on a clock that a change of the wall clock does not touch: everything that measures a span uses it. */
+export function monotonic(on?: unknown): number {
+  return bubbleOf(on)?.monotonic() ?? performance.now();
+}
+
+/** A number from 0 to n − 1. */
+export function choose(n: number, on: unknown): number {
+  return bubbleOf(on)?.choose(n) ?? Math.floor(Math.random() * n);
+}
+
+export interface Expiring {
+  expire(): void;
+}
+
+/** A timer that has been set. */
+export interface Alarm {
+  stop(): void;
+}
+
+/** Calls `target.expire()` once, when the monotonic clock has reached `due` (ms) and never before it. Keeps the process alive. */
+export function setAlarm(due: number, target: Expiring, on?: unknown): Alarm {
+  return bubbleOf(on)?.alarm(due, target) ?? new PlatformAlarm(due, target);
+}
+
+/** The longest delay the platform takes, in ms: beyond it, it fires at once (C50). */
+const LONGEST = 2 ** 31 - 1;
+
+class PlatformAlarm implements Alarm {
+  private readonly due: number;
+  private readonly target: Expiring;
+  private handle: unknown;
+
+  constructor(due: number, target: Expiring) {
+    this.due = due;
+    this.target = target;
+    this.arm(performance.now());
+  }
+
+  private arm(now: number): void {
+    this.handle = setTimeout(PlatformAlarm.ring, Math.min(Math.ceil(this.due - now), LONGEST), this);
+  }
+
+  /** Platform timers may be early by a fraction of a millisecond, and a long wait comes in several. */
+  private static ring(alarm: PlatformAlarm): void {
+    const now = performance.now();
+    if (now < alarm.due) alarm.arm(now);
+    else alarm.target.expire();
+  }
+
+  stop(): void {
+    clearTimeout(this.handle as number);
+  }
+}
+
+/**
+ * Checks a duration in ms and returns it: any number but NaN, `Infinity` meaning never.
+ *
+ * **Errors**: TypeError or RangeError, naming `what`.
+ */
+export function duration(ms: number, what: string): number {
+  if (typeof ms !== "number") throw new TypeError(`${what}: expected a number of milliseconds, got ${ms === null ? "null" : typeof ms}`);
+  if (Number.isNaN(ms)) throw new RangeError(`${what}: NaN is no duration; pass a number of milliseconds (Infinity = never)`);
+  return ms;
+}

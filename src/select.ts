@@ -1,0 +1,221 @@
+/**
+ * Select: wait for several channel operations and do exactly one of them.
+ *
+ * Invariants:
+ * - All cases are judged at one instant, for nothing is awaited while they are polled (S2).
+ * - Among the ready cases each is equally likely (S1). Nothing else has a say: neither the order of the cases nor a context.
+ * - Exactly one case takes effect (S7). The losing waiters are siblings of the winner and leave their queues with it, in O(1);
+ *   those behind them keep their places (S8).
+ * - A select never pairs with itself, because it polls before it waits (S9).
+ */
+import { Chan, guard, nil, type RecvChan, refusal, type SendChan } from "./chan.ts";
+import type { Context } from "./context/index.ts";
+import { type Shape, Waiter } from "./queue.ts";
+import { choose, failed, park, settled } from "./runtime.ts";
+
+/** A send case of a select. Made by {@link sending}. */
+export interface SendCase {
+  /** Keeps a SendCase apart from everything else; there is nothing to read in it. */
+  readonly sends: true;
+}
+
+type Case = RecvChan<any> | SendCase | null | undefined;
+
+/**
+ * What a select waits for, by name or as a list. A channel is a receive case, `sending(ch, value)` a send case; `nil`, `null` and
+ * `undefined` are never ready.
+ */
+export type Cases = Readonly<Record<string, Case>> | readonly Case[];
+
+/** The result of one case: a received value comes with `ok`, a send case has nothing but its name. */
+type Outcome<K, C> = C extends SendCase
+  ? { readonly case: K }
+  : C extends RecvChan<infer T>
+    ? Received<K, T> | { readonly case: K; readonly value: undefined; readonly ok: false }
+    : never;
+
+/** A channel of `never`, such as `ctx.done()`, can be closed but has no values. */
+type Received<K, T> = [T] extends [never] ? never : { readonly case: K; readonly value: T; readonly ok: true };
+
+type IndexOf<K> = K extends `${infer N extends number}` ? N : never;
+
+/**
+ * What a select yields: a union told apart by `case`, which is the name of the case, or its index in a list. A receive has `value`
+ * and `ok` as {@link Chan.recv} does; a send has neither.
+ */
+export type Selected<C extends Cases> = C extends readonly unknown[]
+  ? number extends C["length"]
+    ? Outcome<number, C[number]>
+    : { [K in keyof C]: Outcome<IndexOf<K>, C[K]> }[number]
+  : { [K in keyof C]: Outcome<K, C[K]> }[keyof C];
+
+class Sending implements SendCase {
+  readonly sends = true;
+  /** null for the nil channel. */
+  readonly chan: Chan<unknown> | null;
+  readonly value: unknown;
+
+  constructor(chan: Chan<unknown> | null, value: unknown) {
+    this.chan = chan;
+    this.value = value;
+  }
+}
+
+/**
+ * A case for {@link select}: send `value` on `ch`, if this case is taken. On `nil`, `null` or `undefined` it is never ready. The
+ * value is fixed by this call.
+ *
+ * **Errors**: TypeError, at once, if `ch` is not a channel.
+ *
+ * @see Go's [select statements](https://go.dev/ref/spec#Select_statements)
+ */
+export function sending<T>(ch: SendChan<T> | null | undefined, value: NoInfer<T>): SendCase {
+  if (ch instanceof Chan) return new Sending(ch as Chan<unknown>, value);
+  if (isNil(ch)) return new Sending(null, value);
+  throw notACase(ch, "sending");
+}
+
+function isNil(ch: unknown): boolean {
+  return ch === null || ch === undefined || ch === nil;
+}
+
+function notACase(ch: unknown, where: string): TypeError {
+  const isPromise = typeof (ch as PromiseLike<unknown>).then === "function";
+  const rule = isPromise
+    ? "a promise is not a case; send its value on a channel from a go(), or use context.wait"
+    : "a case is a Chan of this copy of headgate, sending(ch, value), or nil";
+  return new TypeError(`${where}: ${rule}; got ${typeof ch === "object" ? ch?.constructor?.name : typeof ch}`);
+}
+
+const asReceived: Shape = (value, ok, key) => ({ case: key, value: ok ? value : undefined, ok });
+const asSent: Shape = (_value, _ok, key) => ({ case: key });
+
+/**
+ * Waits until one of the cases can go ahead, does that one, and says which: Go's `select`. When several are ready, each is equally
+ * likely to be taken. `select({})` waits for ever.
+ *
+ * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()` and no case has taken effect. To handle the end of a context
+ * like any other case, make `ctx.done()` a case instead; it then has no precedence over the others (S10).
+ *
+ * **Errors**: rejects with {@link ClosedChannel} if the case taken is a send on a closed channel; with a TypeError if a case is no
+ * channel of ours, and then no case was tried.
+ *
+ * @see Go's [select statements](https://go.dev/ref/spec#Select_statements)
+ * @example
+ * ```ts
+ * import { Chan, select, time } from "headgate";
+ *
+ * const jobs = new Chan<string>();
+ * const got = await select({ job: jobs, idle: time.after(10) });
+ * switch (got.case) {
+ *   case "job":
+ *     if (got.ok) console.log(got.value.toUpperCase());
+ *     break;
+ *   case "idle":
+ *     console.log("nothing to do");
+ *     break;
+ *   default:
+ *     got satisfies never;
+ * }
+ * // => nothing to do
+ * ```
+ */
+export function select<const C extends Cases>(cases: C, ctx?: Context): Promise<Selected<C>> {
+  try {
+    const error = refusal(ctx);
+    if (error !== undefined) return failed("select", cases, error);
+    const list = listOf(cases, "select");
+    const i = pick(list, cases, "select");
+    return i < 0 ? enqueue(list, cases, ctx) : settled("select", cases, take(list, i, cases) as Selected<C>);
+  } catch (error) {
+    return failed("select", cases, error);
+  }
+}
+
+/**
+ * Does one of the cases if that needs no waiting, and says which; undefined if none is ready: Go's `select` with a default, which
+ * is what follows the undefined. When several are ready, each is equally likely to be taken.
+ *
+ * **Errors**: throws {@link ClosedChannel} if the case taken is a send on a closed channel; TypeError if a case is no channel of
+ * ours, and then no case was tried.
+ *
+ * @see Go's [select statements](https://go.dev/ref/spec#Select_statements)
+ * @example
+ * ```ts
+ * import { Chan, sending, trySelect } from "headgate";
+ *
+ * const log = new Chan<string>(1);
+ * console.log(trySelect({ log: sending(log, "kept") })); // => { case: 'log' }
+ * console.log(trySelect({ log: sending(log, "dropped, for the buffer is full") })); // => undefined
+ * ```
+ */
+export function trySelect<const C extends Cases>(cases: C): Selected<C> | undefined {
+  const list = listOf(cases, "trySelect");
+  const i = pick(list, cases, "trySelect");
+  return i < 0 ? undefined : (take(list, i, cases) as Selected<C>);
+}
+
+function listOf(cases: Cases, where: string): readonly Case[] {
+  if (Array.isArray(cases)) return cases as readonly Case[];
+  if (typeof cases !== "object" || cases === null) {
+    throw new TypeError(`${where}: expected the cases as an object or a list, got ${cases === null ? "null" : typeof cases}`);
+  }
+  return Object.values(cases);
+}
+
+/** The index of the case to take: a random one of those that are ready; −1 if none is. */
+function pick(list: readonly Case[], cases: Cases, where: string): number {
+  let instant: number | undefined;
+  let ready = 0;
+  let first = -1;
+  for (let i = 0; i < list.length; i++) {
+    const c = list[i];
+    if (c instanceof Chan) {
+      if (c.source !== null) instant ??= c.source.instant();
+      if (!c.canRecv(instant)) continue;
+    } else if (c instanceof Sending) {
+      if (c.chan === null || !c.chan.canSend()) continue;
+    } else if (isNil(c)) continue;
+    else throw notACase(c, where);
+    if (ready++ === 0) first = i;
+  }
+  if (ready < 2) return first;
+  let skip = choose(ready, cases);
+  for (let i = first; ; i++) {
+    const c = list[i];
+    const isReady = c instanceof Chan ? c.canRecv(instant) : c instanceof Sending && c.chan !== null && c.chan.canSend();
+    if (isReady && skip-- === 0) return i;
+  }
+}
+
+/** Does the case, which is ready. */
+function take(list: readonly Case[], i: number, cases: Cases): unknown {
+  const key = list === cases ? i : Object.keys(cases)[i];
+  const c = list[i];
+  if (c instanceof Chan) return c.take(asReceived, key);
+  const { chan, value } = c as Sending;
+  if (!chan!.trySend(value)) throw new Error("headgate: internal error: a case that was ready was not");
+  return asSent(undefined, true, key);
+}
+
+/** Waits in the queue of every case. */
+function enqueue<C extends Cases>(list: readonly Case[], cases: C, ctx: Context | undefined): Promise<Selected<C>> {
+  // In no queue itself, the anchor holds the ring of the others together, also where there is none (S4).
+  const anchor = new Waiter(null);
+  if (ctx !== undefined) guard(anchor, ctx);
+  const keys = list === cases ? null : Object.keys(cases);
+  for (let i = 0; i < list.length; i++) {
+    const c = list[i];
+    const key = keys === null ? i : keys[i];
+    if (c instanceof Chan) {
+      const waiter = new Waiter(asReceived, key);
+      anchor.join(waiter);
+      c.receivers.push(waiter);
+    } else if (c instanceof Sending && c.chan !== null) {
+      const waiter = new Waiter(asSent, key, c.value);
+      anchor.join(waiter);
+      c.chan.senders.push(waiter);
+    }
+  }
+  return park(anchor, "select", cases);
+}
