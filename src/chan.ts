@@ -16,7 +16,7 @@ import type { Context } from "./context/index.ts";
 import { brand, isBranded, mustBeFunction, panic } from "./errors.ts";
 import { Inspectable } from "./inspect.ts";
 import { Queue, Ring, type Shape, Waiter, type Watcher } from "./queue.ts";
-import { created, done, failed, park, report, settled, spawn, wake, wakeError } from "./runtime.ts";
+import { created, done, failed, inTime, park, report, settled, settledSlowly, spawn, wake, wakeError } from "./runtime.ts";
 
 /** What a receive yields: the value and true, or, once the channel is closed and drained, undefined and false (H8, H9). */
 export type Recv<T> = readonly [value: T, ok: true] | readonly [value: undefined, ok: false];
@@ -195,7 +195,11 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
   recv(ctx?: Context): Promise<Recv<T>> {
     const error = refusal(ctx);
     if (error !== undefined) return failed("recv", this, error);
-    if (this.canRecv()) return settled("recv", this, this.take(asPair) as Recv<T>);
+    if (this.hasValue()) {
+      const value = this.take();
+      return inTime() ? Promise.resolve([value, true] as const) : settledSlowly("recv", this, [value, true]);
+    }
+    if (this.closed) return settled("recv", this, CLOSED);
     return suspend(new Waiter(asPair), this.receivers, ctx, "recv", this);
   }
 
@@ -215,7 +219,8 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
    * `select` with a receive and a default. Never overtakes a receive that waits.
    */
   tryRecv(): Recv<T> | undefined {
-    return this.canRecv() ? (this.take(asPair) as Recv<T>) : undefined;
+    if (this.hasValue()) return [this.take(), true];
+    return this.closed ? CLOSED : undefined;
   }
 
   /**
@@ -271,36 +276,36 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
 
   /** @internal Gives the value to the receiver that waits longest, else puts it into the buffer; false when it would have to wait. */
   give(value: T): boolean {
-    const receiver = this.receivers.shift();
-    if (receiver !== null) wake(receiver, receiver.shape!(value, true, receiver.key));
-    else if (this.buffer !== null && this.buffer.length < this.capacity) this.buffer.push(value);
-    else return false;
+    const receiver = this.receivers.head;
+    if (receiver !== null) {
+      receiver.withdraw();
+      wake(receiver, receiver.shape!(value, true, receiver.key));
+    } else if (this.buffer !== null && this.buffer.length < this.capacity) {
+      this.buffer.push(value);
+    } else {
+      return false;
+    }
     return true;
   }
 
-  /** @internal Whether a receive would not wait. A select that asks several channels passes the one instant to judge timers by. */
-  canRecv(instant?: number): boolean {
+  /** @internal Whether there is a value to take. A select that asks several channels passes the one instant to judge timers by. */
+  hasValue(instant?: number): boolean {
     if (this.source !== null) return this.source.due(instant ?? this.source.instant());
-    return this.senders.head !== null || (this.buffer !== null && this.buffer.length > 0) || this.closed;
+    return this.senders.head !== null || (this.buffer !== null && this.buffer.length > 0);
   }
 
-  /** @internal Takes what a receive gets now, in the given shape; only where `canRecv()`. */
-  take(shape: Shape, key?: unknown): unknown {
-    if (this.source !== null) return shape(this.source.take(), true, key);
-    if (this.buffer !== null && this.buffer.length > 0) {
-      const value = this.buffer.shift();
-      const sender = this.senders.shift();
-      if (sender !== null) {
-        // In the same step, so that the order of values is kept and the buffer stays full (H5).
-        this.buffer.push(sender.value as T);
-        wake(sender, sender.shape!(undefined, true, sender.key));
-      }
-      return shape(value, true, key);
+  /** @internal Takes the oldest value; only where `hasValue()`. */
+  take(): T {
+    if (this.source !== null) return this.source.take() as T;
+    const sender = this.senders.head;
+    const value = this.buffer === null ? (sender!.value as T) : this.buffer.shift();
+    if (sender !== null) {
+      // In the same step, so that the order of values is kept and the buffer stays full (H5).
+      if (this.buffer !== null) this.buffer.push(sender.value as T);
+      sender.withdraw();
+      wake(sender, sender.shape!(undefined, true, sender.key));
     }
-    const sender = this.senders.shift();
-    if (sender === null) return shape(undefined, false, key);
-    wake(sender, sender.shape!(undefined, true, sender.key));
-    return shape(sender.value, true, key);
+    return value;
   }
 }
 
@@ -327,7 +332,8 @@ class Values<T> implements AsyncIterableIterator<T> {
     if (this.finished) return settled("recv", this.chan, { value: undefined, done: true });
     const error = refusal(this.ctx);
     if (error !== undefined) return failed("recv", this.chan, error);
-    if (this.chan.canRecv()) return settled("recv", this.chan, this.chan.take(asStep) as IteratorResult<T, undefined>);
+    if (this.chan.hasValue()) return settled("recv", this.chan, { value: this.chan.take(), done: false } as const);
+    if (this.chan.closed) return settled("recv", this.chan, { value: undefined, done: true } as const);
     const waiter = new Waiter(asStep);
     while (this.waiting.length > 0 && this.waiting[0]!.queue === null) this.waiting.shift();
     this.waiting.push(waiter);

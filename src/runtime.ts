@@ -106,12 +106,12 @@ export function wakeError(waiter: Waiter, error: unknown): void {
 
 /** The promise of an operation that has completed without waiting. */
 export function settled<T>(op: string, on: unknown, value: T): Promise<T> {
-  return --credit > 0 ? Promise.resolve(value) : settledSlowly(op, on, value, false);
+  return --credit > 0 ? Promise.resolve(value) : settledSlowly(op, on, value);
 }
 
 /** The same without a value: outside of bubbles one promise serves everybody. */
 export function done(op: string, on: unknown): Promise<void> {
-  return --credit > 0 ? RESOLVED : settledSlowly(op, on, undefined, false);
+  return --credit > 0 ? RESOLVED : settledSlowly(op, on, undefined);
 }
 
 /** The promise of an operation that has failed without waiting. */
@@ -119,7 +119,17 @@ export function failed(op: string, on: unknown, error: unknown): Promise<never> 
   return --credit > 0 ? Promise.reject(error) : settledSlowly<never>(op, on, error, true);
 }
 
-function settledSlowly<T>(op: string, on: unknown, result: unknown, isError: boolean): Promise<T> {
+/**
+ * Whether an operation that has just completed may resolve its own promise; if not, `settledSlowly` makes the promise. For the hot
+ * paths that write out their result right at `Promise.resolve`: V8 then sees that it is no thenable, which saves half an await.
+ */
+export function inTime(): boolean {
+  return --credit > 0;
+}
+
+/** The slow half of `settled`, `done` and `failed`. */
+export function settledSlowly<T>(op: string, on: unknown, result: unknown, isError: boolean = false): Promise<T> {
+  if (seam === null && !overdue()) return isError ? Promise.reject(result) : Promise.resolve(result as T);
   const waiter = new Waiter(null);
   const promise = park<T>(waiter, op, on);
   credit = 0;

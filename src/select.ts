@@ -172,7 +172,7 @@ function pick(list: readonly Case[], cases: Cases, where: string): number {
     const c = list[i];
     if (c instanceof Chan) {
       if (c.source !== null) instant ??= c.source.instant();
-      if (!c.canRecv(instant)) continue;
+      if (!c.hasValue(instant) && !c.closed) continue;
     } else if (c instanceof Sending) {
       if (c.chan === null || !c.chan.canSend()) continue;
     } else if (isNil(c)) continue;
@@ -183,7 +183,7 @@ function pick(list: readonly Case[], cases: Cases, where: string): number {
   let skip = choose(ready, cases);
   for (let i = first; ; i++) {
     const c = list[i];
-    const isReady = c instanceof Chan ? c.canRecv(instant) : c instanceof Sending && c.chan !== null && c.chan.canSend();
+    const isReady = c instanceof Chan ? c.hasValue(instant) || c.closed : c instanceof Sending && c.chan !== null && c.chan.canSend();
     if (isReady && skip-- === 0) return i;
   }
 }
@@ -192,10 +192,10 @@ function pick(list: readonly Case[], cases: Cases, where: string): number {
 function take(list: readonly Case[], i: number, cases: Cases): unknown {
   const key = list === cases ? i : Object.keys(cases)[i];
   const c = list[i];
-  if (c instanceof Chan) return c.take(asReceived, key);
+  if (c instanceof Chan) return c.hasValue() ? { case: key, value: c.take(), ok: true } : { case: key, value: undefined, ok: false };
   const { chan, value } = c as Sending;
   if (!chan!.trySend(value)) throw new Error("headgate: internal error: a case that was ready was not");
-  return asSent(undefined, true, key);
+  return { case: key };
 }
 
 /** Waits in the queue of every case. */
