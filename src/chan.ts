@@ -538,7 +538,8 @@ class Bridge implements Watcher {
     }
   }
 
-  last(): void {
+  left(): void {
+    if (this.ending.receivers.head !== null) return;
     this.stop?.();
     this.stop = undefined;
   }

@@ -49,10 +49,10 @@ export class Waiter {
   }
 }
 
-/** Told when a queue is about to get its first waiter and when it has lost its last. */
+/** Told when a queue is about to get its first waiter, and each time a waiter has left, for whatever reason. */
 export interface Watcher {
-  first(): void;
-  last(): void;
+  first?(): void;
+  left(): void;
 }
 
 /** Waiters in the order of their coming. */
@@ -62,7 +62,7 @@ export class Queue {
   watcher: Watcher | null = null;
 
   push(waiter: Waiter): void {
-    if (this.watcher !== null && this.head === null) this.watcher.first();
+    if (this.watcher !== null && this.head === null) this.watcher.first?.();
     waiter.queue = this;
     waiter.prev = this.tail;
     if (this.tail !== null) this.tail.next = waiter;
@@ -77,7 +77,7 @@ export class Queue {
     if (next !== null) next.prev = prev;
     else this.tail = prev;
     waiter.queue = waiter.prev = waiter.next = null;
-    if (this.watcher !== null && this.head === null) this.watcher.last();
+    if (this.watcher !== null) this.watcher.left();
   }
 
   /** The first waiter, withdrawn with its siblings; null when nobody waits. */

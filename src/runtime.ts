@@ -24,6 +24,7 @@ export interface Scheduler {
   ready(waiter: Waiter, result: unknown, failed: boolean): void;
   spawn(task: () => void): void;
   choose(n: number): number;
+  random(): number;
   /** Epoch milliseconds. */
   now(): number;
   /** Milliseconds on a clock that no one can set. */
@@ -234,6 +235,11 @@ export function choose(n: number, on: unknown): number {
   return bubbleOf(on)?.choose(n) ?? Math.floor(Math.random() * n);
 }
 
+/** A number from 0 up to but not including 1, for jitter: unlike a choice, nothing is decided by it. */
+export function random(on: unknown): number {
+  return bubbleOf(on)?.random() ?? Math.random();
+}
+
 export interface Expiring {
   expire(): void;
 }
@@ -278,13 +284,24 @@ class PlatformAlarm implements Alarm {
   }
 }
 
-/**
- * Checks a duration in ms and returns it: any number but NaN, `Infinity` meaning never.
- *
- * **Errors**: TypeError or RangeError, naming `what`.
- */
-export function duration(ms: number, what: string): number {
-  if (typeof ms !== "number") throw new TypeError(`${what}: expected a number of milliseconds, got ${ms === null ? "null" : typeof ms}`);
-  if (Number.isNaN(ms)) throw new RangeError(`${what}: NaN is no duration; pass a number of milliseconds (Infinity = never)`);
+/** Returns `ms`, a duration in milliseconds that is any number but NaN; else throws an error that names `where`. */
+export function duration(ms: number, where: string): number {
+  if (typeof ms !== "number") throw notANumber(ms, where, "a number of milliseconds");
+  if (Number.isNaN(ms)) throw new RangeError(`${where}: NaN is no duration; pass a number of milliseconds (Infinity = never)`);
   return ms;
+}
+
+/** Returns `n`, a whole number that is at least `least`; else throws an error that names `where`. */
+export function count(n: number, least: number, where: string): number {
+  if (typeof n !== "number") throw notANumber(n, where, "a number");
+  if (!Number.isSafeInteger(n) || n < least) {
+    throw new RangeError(`${where}: expected a whole number${least === -Infinity ? "" : ` of ${least} or more`}, got ${n}`);
+  }
+  return n;
+}
+
+/** A ctx that has slipped into a number's place is the mistake to expect, for awaited operations take it last. */
+function notANumber(value: unknown, where: string, expected: string): TypeError {
+  const isContext = typeof (value as { done?: unknown } | null)?.done === "function";
+  return new TypeError(`${where}: expected ${expected}, got ${isContext ? "a Context, which comes last" : value === null ? "null" : typeof value}`);
 }

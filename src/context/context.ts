@@ -122,7 +122,10 @@ abstract class Own extends Inspectable implements Context {
   override toString(): string {
     const texts: string[] = [];
     let ctx: Context | null = this;
-    for (; ctx instanceof Own; ctx = ctx.parent) texts.push(ctx.text());
+    do {
+      texts.push((ctx as Own).text());
+      ctx = (ctx as Own).parent;
+    } while (ctx instanceof Own && ctx.toString === Own.prototype.toString);
     if (ctx !== null) texts.push(textOf(ctx));
     return texts.reverse().join("");
   }

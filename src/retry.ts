@@ -1,0 +1,124 @@
+/**
+ * Trying again: as often as a policy allows, as long as a context lasts, and with growing, jittered pauses.
+ */
+import { notAContext, refusal } from "./chan.ts";
+import { type Context, withTimeout } from "./context/index.ts";
+import { brand, isBranded, mustBeFunction } from "./errors.ts";
+import { duration, random } from "./runtime.ts";
+
+/** How to try again. What is left out has the default given. */
+export interface Policy {
+  /** How often to try in all: a whole number from 1, or `Infinity`. 5 */
+  readonly tries?: number;
+  /** The ceiling of the first pause, in ms; it doubles with each try. 500 */
+  readonly base?: number;
+  /** The ceiling of every pause, in ms. 60 000 */
+  readonly max?: number;
+  /** How long one try may take, in ms: the deadline of the context it gets. None */
+  readonly timeout?: number;
+}
+
+/**
+ * An error that trying again will not mend. Throw it, with the real error as its `cause`, to stop a {@link retry} at once.
+ * `instanceof` holds across copies of the package.
+ */
+export class Permanent extends Error {
+  constructor(message?: string, options?: ErrorOptions) {
+    super(message, options);
+    brand(this, Permanent, "Permanent");
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isBranded(value, this, Permanent, "Permanent");
+  }
+}
+
+/**
+ * Calls `fn(ctx, attempt)`, with attempts counted from 1, until it succeeds, and returns what it returned. Stops when the tries are
+ * used up, when `fn` throws a {@link Permanent}, or when `ctx` has ended. Between two tries it sleeps for {@link backoff}.
+ *
+ * With `timeout`, each try gets a context with that deadline. It is for `fn` to heed it, and its ctx in general: a try that does not
+ * is waited for, so that two never run at the same time.
+ *
+ * **Cancellation**: when `ctx` ends, the sleep between two tries ends with it.
+ *
+ * **Errors**: rejects with the last error of `fn`; with `ctx.err()` if ctx had ended before the first try. RangeError or TypeError for
+ * a policy that makes no sense, and then `fn` is not called.
+ *
+ * @example
+ * ```ts
+ * import { context, retry } from "headgate";
+ *
+ * const answer = await retry.retry(
+ *   context.background(),
+ *   (ctx, attempt) => {
+ *     if (attempt < 3) throw new Error("busy");
+ *     return `answered at attempt ${attempt}`;
+ *   },
+ *   { base: 1 },
+ * );
+ * console.log(answer); // => answered at attempt 3
+ * ```
+ */
+export async function retry<T>(ctx: Context, fn: (ctx: Context, attempt: number) => Promise<T> | T, policy: Policy = {}): Promise<T> {
+  mustBeFunction(fn, "retry");
+  const { tries, timeout } = checked(policy, "retry");
+  const refused = ctx === undefined ? notAContext(ctx, "retry: ctx") : refusal(ctx);
+  if (refused !== undefined) throw refused;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await once(ctx, fn, attempt, timeout);
+    } catch (error) {
+      if (error instanceof Permanent || attempt >= tries) throw error;
+      await pause(ctx, backoff(attempt, policy));
+      if (ctx.err() !== undefined) throw error;
+    }
+  }
+}
+
+async function once<T>(
+  ctx: Context,
+  fn: (ctx: Context, attempt: number) => Promise<T> | T,
+  attempt: number,
+  timeout: number | undefined,
+): Promise<T> {
+  if (timeout === undefined) return fn(ctx, attempt);
+  const [limited, cancel] = withTimeout(ctx, timeout);
+  try {
+    return await fn(limited, attempt);
+  } finally {
+    cancel();
+  }
+}
+
+/** Waits for the end of a context that lasts `ms`, or less if `ctx` ends. */
+async function pause(ctx: Context, ms: number): Promise<void> {
+  const [pausing, cancel] = withTimeout(ctx, ms);
+  await pausing.done().recv();
+  cancel();
+}
+
+/**
+ * How long to pause after attempt number `attempt` (from 1), in ms: full jitter, a random part of min(max, base · 2^(attempt − 1)).
+ * Full, because callers that failed together shall not come back together.
+ *
+ * **Errors**: RangeError or TypeError for an attempt or a policy that makes no sense.
+ */
+export function backoff(attempt: number, policy: Policy = {}): number {
+  if (!Number.isSafeInteger(attempt) || attempt < 1) throw new RangeError(`backoff: attempts are counted from 1, got ${String(attempt)}`);
+  const { base, max } = checked(policy, "backoff");
+  return base === 0 ? 0 : random(undefined) * Math.min(max, base * 2 ** (attempt - 1));
+}
+
+function checked(policy: Policy, where: string): Required<Omit<Policy, "timeout">> & Pick<Policy, "timeout"> {
+  if (typeof policy !== "object" || policy === null) throw new TypeError(`${where}: expected a policy object, got ${String(policy)}`);
+  const { tries = 5, base = 500, max = 60_000, timeout } = policy;
+  if (tries !== Infinity && (!Number.isSafeInteger(tries) || tries < 1)) {
+    throw new RangeError(`${where}: policy.tries must be a whole number from 1, or Infinity; got ${String(tries)}`);
+  }
+  for (const [name, ms] of [["base", base], ["max", max]] as const) {
+    if (duration(ms, `${where}: policy.${name}`) < 0) throw new RangeError(`${where}: policy.${name} must not be negative; got ${ms}`);
+  }
+  if (timeout === undefined) return { tries, base, max };
+  return { tries, base, max, timeout: duration(timeout, `${where}: policy.timeout`) };
+}

@@ -1,0 +1,122 @@
+/**
+ * A weighted semaphore: Go's package `semaphore`.
+ *
+ * Invariants: 0 ≤ held ≤ size. While somebody waits, what is free is not enough for the first of them; nobody overtakes him, however
+ * little he asks for (M1). Whenever something is released, or a waiter gives up, the first are looked at again (M4, M6).
+ */
+import { refusal, suspend } from "./chan.ts";
+import type { Context } from "./context/index.ts";
+import { panic } from "./errors.ts";
+import { Inspectable } from "./inspect.ts";
+import { Queue, Waiter, type Watcher } from "./queue.ts";
+import { count, created, done, failed, wake } from "./runtime.ts";
+
+/**
+ * Bounds what is in use at a time, by weight: memory, connections, tokens.
+ *
+ * @see Go's [semaphore.Weighted](https://pkg.go.dev/golang.org/x/sync/semaphore#Weighted)
+ * @example
+ * ```ts
+ * import { semaphore } from "headgate";
+ *
+ * const memory = new semaphore.Weighted(100);
+ * await memory.acquire(70);
+ * console.log(memory.tryAcquire(50)); // => false
+ * memory.release(70);
+ * console.log(memory.tryAcquire(50)); // => true
+ * ```
+ */
+export class Weighted extends Inspectable implements Watcher {
+  private readonly size: number;
+  private held = 0;
+  private readonly waiting: Queue = new Queue();
+  private granting = false;
+
+  /**
+   * Makes a semaphore of `n` units, a whole number.
+   *
+   * **Errors**: RangeError for a negative or fractional size.
+   */
+  constructor(n: number) {
+    super();
+    this.size = count(n, 0, "semaphore.Weighted");
+    this.waiting.watcher = this;
+    created(this);
+  }
+
+  /**
+   * Takes `n` units, waiting until they are free. Asking for more than there are waits for `ctx` alone, and is in nobody's way (M3).
+   *
+   * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`; nothing is held. If `ctx` has ended already, nothing is taken
+   * even if it is free (M2).
+   *
+   * **Errors**: rejects with a RangeError for a negative or fractional weight, and with a TypeError for a Context in its place.
+   *
+   * **Ordering**: in the order of the calls, without overtaking.
+   *
+   * @see Go's [Weighted.Acquire](https://pkg.go.dev/golang.org/x/sync/semaphore#Weighted.Acquire)
+   */
+  acquire(n: number = 1, ctx?: Context): Promise<void> {
+    try {
+      count(n, 0, "semaphore: acquire");
+    } catch (error) {
+      return failed("acquire", this, error);
+    }
+    const error = refusal(ctx);
+    if (error !== undefined) return failed("acquire", this, error);
+    if (this.tryAcquire(n)) return done("acquire", this);
+    return suspend(new Waiter(null, undefined, n), n > this.size ? null : this.waiting, ctx, "acquire", this);
+  }
+
+  /**
+   * Takes `n` units if they are free and nobody waits, and says whether it did.
+   *
+   * **Errors**: throws a RangeError for a negative or fractional weight.
+   *
+   * @see Go's [Weighted.TryAcquire](https://pkg.go.dev/golang.org/x/sync/semaphore#Weighted.TryAcquire)
+   */
+  tryAcquire(n: number = 1): boolean {
+    count(n, 0, "semaphore: tryAcquire");
+    if (this.waiting.head !== null || this.held + n > this.size) return false;
+    this.held += n;
+    return true;
+  }
+
+  /**
+   * Gives back `n` units.
+   *
+   * **Errors**: throws "semaphore: released more than held", and then nothing is released (M5); RangeError for a negative or fractional
+   * weight.
+   *
+   * @see Go's [Weighted.Release](https://pkg.go.dev/golang.org/x/sync/semaphore#Weighted.Release)
+   */
+  release(n: number = 1): void {
+    count(n, 0, "semaphore: release");
+    if (n > this.held) panic("semaphore: released more than held", `${this.held} of ${this.size} are held; got ${n}`);
+    this.held -= n;
+    this.grant();
+  }
+
+  /** What it is and how it stands, such as `semaphore.Weighted(70/100, 1 waiting)`. */
+  override toString(): string {
+    const waiting = this.waiting.count();
+    return `semaphore.Weighted(${this.held}/${this.size}${waiting > 0 ? `, ${waiting} waiting` : ""})`;
+  }
+
+  /** @internal A waiter has left: if it gave up, those behind it may fit. */
+  left(): void {
+    if (!this.granting) this.grant();
+  }
+
+  private grant(): void {
+    this.granting = true;
+    for (let first; (first = this.waiting.head) !== null; ) {
+      const n = first.value as number;
+      if (this.held + n > this.size) break;
+      this.held += n;
+      first.withdraw();
+      wake(first, undefined);
+    }
+    this.granting = false;
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * The signals of the process as the end of contexts: Go's package `os/signal`, and a two-stage shutdown.
+ *
+ * Invariants: however many contexts wait for a signal, the process has one listener for it, and none when the last of them has been
+ * stopped. While there is one, the signal does not have its default effect (N3).
+ */
+import { attach, CancelCtx, type CancelFunc, type Context, disposable, mustBeParent, withCancelCause } from "./context/context.ts";
+import { Canceled } from "./context/errors.ts";
+
+interface Process {
+  on(signal: string, listener: () => void): unknown;
+  off(signal: string, listener: () => void): unknown;
+}
+
+/** The one listener the process has for a signal, and those it tells. */
+interface Ear {
+  readonly heard: () => void;
+  readonly told: Set<(signal: string) => void>;
+}
+
+const ears: Map<string, Ear> = /* @__PURE__ */ new Map();
+
+/** Calls `listener` at each of these signals. Returns how to stop that. */
+function listen(names: readonly string[], where: string, listener: (signal: string) => void): () => void {
+  const { process } = globalThis as { process?: Process };
+  if (typeof process?.on !== "function") throw new Error(`${where}: there is no process here to get signals from`);
+  for (const name of names) {
+    let ear = ears.get(name);
+    if (ear === undefined) {
+      const told = new Set<(signal: string) => void>();
+      ear = { told, heard: () => [...told].forEach((listener) => listener(name)) };
+      process.on(name, ear.heard);
+      ears.set(name, ear);
+    }
+    ear.told.add(listener);
+  }
+  return () => {
+    for (const name of names) {
+      const ear = ears.get(name);
+      if (ear?.told.delete(listener) !== true || ear.told.size > 0) continue;
+      ears.delete(name);
+      process.off(name, ear.heard);
+    }
+  };
+}
+
+/** The signals that cannot be listened to. */
+const UNCATCHABLE = ["SIGKILL", "SIGSTOP"];
+
+/** The names, checked and each once; SIGINT and SIGTERM if there are none. */
+function namesOf(signals: readonly string[], where: string): readonly string[] {
+  for (const name of signals) {
+    if (typeof name !== "string" || !/^SIG[A-Z0-9]+$/.test(name)) {
+      throw new TypeError(`${where}: expected names of signals such as "SIGTERM", got ${String(name)}`);
+    }
+    if (UNCATCHABLE.includes(name)) throw new RangeError(`${where}: ${name} cannot be caught`);
+  }
+  return signals.length === 0 ? ["SIGINT", "SIGTERM"] : [...new Set(signals)];
+}
+
+function received(signal: string): Canceled {
+  return new Canceled(`${signal} signal received`);
+}
+
+/**
+ * Derives a context that ends when one of the signals arrives, when `stop` is called, or when `parent` ends. No signals named means
+ * SIGINT and SIGTERM. After a signal the error is Canceled and the cause a Canceled that names the signal, such as "SIGTERM signal
+ * received" (N2).
+ *
+ * The listener stays until `stop()`: further signals are swallowed meanwhile, and nobody who is impatient can end the process by
+ * another Ctrl-C (N3). So call `stop` as soon as the context has ended, or use {@link shutdown}.
+ *
+ * **Errors**: throws "cannot create context from nil parent"; TypeError for what is no signal's name, RangeError for one that cannot be
+ * caught; Error where there is no `process`.
+ *
+ * @see Go's [signal.NotifyContext](https://pkg.go.dev/os/signal#NotifyContext)
+ * @example
+ * ```ts
+ * import process from "node:process";
+ * import { context } from "headgate";
+ * import { notifyContext } from "headgate/signal";
+ *
+ * const [ctx, stop] = notifyContext(context.background(), "SIGTERM");
+ * process.kill(process.pid, "SIGTERM");
+ * await ctx.done().recv();
+ * stop();
+ * console.log(String(context.cause(ctx))); // => AbortError: SIGTERM signal received
+ * ```
+ */
+export function notifyContext(parent: Context, ...signals: string[]): readonly [ctx: Context, stop: CancelFunc] {
+  mustBeParent(parent);
+  const names = namesOf(signals, "notifyContext");
+  const ctx = new NotifyCtx(parent, names);
+  attach(ctx, parent);
+  const unlisten = listen(names, "notifyContext", (signal) => ctx.cancel(received(signal)));
+  const stop = disposable(() => {
+    ctx.cancel(undefined);
+    unlisten();
+  });
+  return [ctx, stop];
+}
+
+class NotifyCtx extends CancelCtx {
+  private readonly names: readonly string[];
+
+  constructor(parent: Context, names: readonly string[]) {
+    super(parent);
+    this.names = names;
+  }
+
+  override toString(): string {
+    return `signal.NotifyContext(${String(this.parent)}, [${this.names.join(" ")}])`;
+  }
+}
+
+/**
+ * A shutdown in stages, for programs that drain. The first signal ends `stop`: take nothing new, finish what you have. The second
+ * ends `abort`, too: drop it. The third has the platform's default effect (the process dies), unless somebody else listens for it. No
+ * signals named means SIGINT and SIGTERM; any of them counts. The causes are as with {@link notifyContext}.
+ *
+ * `release` ends both contexts and lets go of the signals: call it when the program has stopped.
+ *
+ * **Errors**: as with {@link notifyContext}.
+ *
+ * @example
+ * ```ts
+ * import process from "node:process";
+ * import { context } from "headgate";
+ * import { shutdown } from "headgate/signal";
+ *
+ * const [stop, abort, release] = shutdown(context.background(), "SIGTERM");
+ * using _ = release;
+ * process.kill(process.pid, "SIGTERM");
+ * await stop.done().recv();
+ * console.log(String(context.cause(stop)), abort.err()); // => AbortError: SIGTERM signal received undefined
+ * ```
+ */
+export function shutdown(parent: Context, ...signals: string[]): readonly [stop: Context, abort: Context, release: CancelFunc] {
+  const names = namesOf(signals, "shutdown");
+  const [abort, cancelAbort] = withCancelCause(parent);
+  const [stop, cancelStop] = withCancelCause(abort);
+  const unlisten = listen(names, "shutdown", (signal) => {
+    if (stop.err() === undefined) {
+      cancelStop(received(signal));
+    } else {
+      cancelAbort(received(signal));
+      unlisten();
+    }
+  });
+  const release = disposable(() => {
+    cancelAbort();
+    unlisten();
+  });
+  return [stop, abort, release];
+}

@@ -1,0 +1,141 @@
+/**
+ * Many callers, one call: Go's package `singleflight`.
+ *
+ * Invariants: at most one call per key is in the group; nothing is kept once it has ended (F2). A caller who gives up leaves the call
+ * and the other callers as they are.
+ */
+import { Chan, go, type RecvChan, refusal, suspend } from "./chan.ts";
+import type { Context } from "./context/index.ts";
+import { mustBeFunction } from "./errors.ts";
+import { Inspectable } from "./inspect.ts";
+import { Queue, Waiter } from "./queue.ts";
+import { created, failed, wake, wakeError } from "./runtime.ts";
+
+/** What {@link Group.do} resolves to. */
+export interface Result<T> {
+  readonly value: T;
+  /** Whether the call was shared by more than one caller. */
+  readonly shared: boolean;
+}
+
+/** What {@link Group.doChan} delivers: `error` if the function failed, else `value`. */
+export interface ChanResult<T> {
+  readonly value?: T;
+  readonly error?: unknown;
+  readonly shared: boolean;
+}
+
+/** A call under way. */
+interface Call<T> {
+  callers: number;
+  readonly waiting: Queue;
+  readonly chans: Chan<ChanResult<T>>[];
+}
+
+/**
+ * Runs a function once for all who ask for the same key while it runs.
+ *
+ * @see Go's [singleflight.Group](https://pkg.go.dev/golang.org/x/sync/singleflight#Group)
+ * @example
+ * ```ts
+ * import { singleflight, time } from "headgate";
+ *
+ * const users = new singleflight.Group<number, string>();
+ * const load = async () => {
+ *   console.log("loading");
+ *   await time.sleep(1);
+ *   return "ada";
+ * };
+ * console.log(await Promise.all([users.do(7, load), users.do(7, load)]));
+ * // => loading
+ * // => [ { value: 'ada', shared: true }, { value: 'ada', shared: true } ]
+ * ```
+ */
+export class Group<K, T> extends Inspectable {
+  private readonly calls: Map<K, Call<T>> = new Map();
+
+  constructor() {
+    super();
+    created(this);
+  }
+
+  /**
+   * Waits for the call of this key that is under way, or starts one: `fn` runs as a task of its own, begun on a later microtask.
+   * Everybody gets the same value, and `shared` is true for all of them if there was more than one (F1).
+   *
+   * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`. That ends the wait of this caller only; the call goes on for
+   * the others, and to its end if there are none.
+   *
+   * **Errors**: rejects with what `fn` throws or rejects with, the same for everybody.
+   *
+   * @see Go's [Group.Do](https://pkg.go.dev/golang.org/x/sync/singleflight#Group.Do)
+   */
+  do(key: K, fn: () => Promise<T> | T, ctx?: Context): Promise<Result<T>> {
+    try {
+      mustBeFunction(fn, "singleflight: do");
+    } catch (error) {
+      return failed("singleflight.do", this, error);
+    }
+    const error = refusal(ctx);
+    if (error !== undefined) return failed("singleflight.do", this, error);
+    return suspend(new Waiter(null), this.join(key, fn).waiting, ctx, "singleflight.do", this);
+  }
+
+  /**
+   * The same, with the result on a channel of capacity 1 that gets it once and is never closed (F3): for a case of `select`.
+   *
+   * **Errors**: throws a TypeError if `fn` is not a function. The error of `fn` comes on the channel.
+   *
+   * @see Go's [Group.DoChan](https://pkg.go.dev/golang.org/x/sync/singleflight#Group.DoChan)
+   */
+  doChan(key: K, fn: () => Promise<T> | T): RecvChan<ChanResult<T>> {
+    mustBeFunction(fn, "singleflight: doChan");
+    const chan = new Chan<ChanResult<T>>(1);
+    this.join(key, fn).chans.push(chan);
+    return chan;
+  }
+
+  /**
+   * Forgets a key: the next caller starts a new call. One that is under way goes on for its own callers (F4).
+   *
+   * @see Go's [Group.Forget](https://pkg.go.dev/golang.org/x/sync/singleflight#Group.Forget)
+   */
+  forget(key: K): void {
+    this.calls.delete(key);
+  }
+
+  /** What it is and how it stands, such as `singleflight.Group(2 under way)`. */
+  override toString(): string {
+    return `singleflight.Group(${this.calls.size} under way)`;
+  }
+
+  private join(key: K, fn: () => Promise<T> | T): Call<T> {
+    const known = this.calls.get(key);
+    if (known !== undefined) {
+      known.callers++;
+      return known;
+    }
+    const call: Call<T> = { callers: 1, waiting: new Queue(), chans: [] };
+    this.calls.set(key, call);
+    const end = (how: typeof wake, result: unknown, message: ChanResult<T>): void => {
+      if (this.calls.get(key) === call) this.calls.delete(key);
+      for (let waiter; (waiter = call.waiting.shift()) !== null; ) how(waiter, result);
+      for (const chan of call.chans) chan.trySend(message);
+    };
+    const succeed = (value: T): void => {
+      const result = { value, shared: call.callers > 1 };
+      end(wake, result, result);
+    };
+    const fail = (error: unknown): void => end(wakeError, error, { error, shared: call.callers > 1 });
+    go(() => {
+      try {
+        const value = fn();
+        if (typeof (value as PromiseLike<T> | null | undefined)?.then !== "function") succeed(value as T);
+        else Promise.resolve(value).then(succeed, fail);
+      } catch (error) {
+        fail(error);
+      }
+    });
+    return call;
+  }
+}

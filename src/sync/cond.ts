@@ -1,0 +1,101 @@
+/**
+ * Waiting for a condition on what a mutex protects: Go's `sync.Cond`.
+ *
+ * Invariant: whoever called `wait` holds the mutex again when it settles, however it settles.
+ */
+import { guard, refusal } from "../chan.ts";
+import type { Context } from "../context/index.ts";
+import { Inspectable } from "../inspect.ts";
+import { Queue, Waiter } from "../queue.ts";
+import { created, failed, park, wake, wakeError } from "../runtime.ts";
+import { Mutex } from "./mutex.ts";
+
+/**
+ * A place to wait until something about the state that `mutex` protects has changed. Always wait in a loop that tests the condition,
+ * for between the signal and the wake-up others may have had the mutex. Where a channel will do, prefer it.
+ *
+ * @see Go's [sync.Cond](https://pkg.go.dev/sync#Cond)
+ * @example
+ * ```ts
+ * import { go, sync } from "headgate";
+ *
+ * const mutex = new sync.Mutex();
+ * const changed = new sync.Cond(mutex);
+ * let ready = false;
+ * go(async () => {
+ *   using _ = await mutex.lock();
+ *   ready = true;
+ *   changed.broadcast();
+ * });
+ * using _ = await mutex.lock();
+ * while (!ready) await changed.wait();
+ * console.log("ready"); // => ready
+ * ```
+ */
+export class Cond extends Inspectable {
+  /** The mutex that must be held to call {@link wait}. */
+  readonly mutex: Mutex;
+  private readonly waiting: Queue = new Queue();
+
+  /** **Errors**: TypeError if `mutex` is no Mutex. */
+  constructor(mutex: Mutex) {
+    super();
+    if (!(mutex instanceof Mutex)) throw new TypeError("Cond: expected the sync.Mutex that protects the condition");
+    this.mutex = mutex;
+    created(this);
+  }
+
+  /**
+   * Unlocks the mutex, waits for {@link signal} or {@link broadcast}, and locks it again before it resolves. The guard of the lock
+   * that was held is void then; unlock by `mutex.unlock()`.
+   *
+   * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`, but only once the mutex is held again. If `ctx` has ended
+   * already, rejects without unlocking.
+   *
+   * **Errors**: rejects with "sync: unlock of unlocked mutex" if the mutex is not held.
+   *
+   * **Ordering**: `signal` wakes in the order of the calls.
+   *
+   * @see Go's [Cond.Wait](https://pkg.go.dev/sync#Cond.Wait)
+   */
+  wait(ctx?: Context): Promise<void> {
+    const error = refusal(ctx);
+    if (error !== undefined) return failed("cond.wait", this, error);
+    // Two waiters: one for the condition, which ctx can withdraw, and after it one for the mutex, which nothing can.
+    const notice = new Waiter(null);
+    try {
+      if (ctx !== undefined) guard(notice, ctx);
+      this.mutex.unlock();
+    } catch (error) {
+      notice.withdraw();
+      return failed("cond.wait", this, error);
+    }
+    this.waiting.push(notice);
+    const caller = new Waiter(null);
+    const promise = park<void>(caller, "cond.wait", this);
+    const relock = (settle: () => void): void => {
+      const locking = new Waiter(null);
+      locking.resolve = settle;
+      this.mutex.enter(locking);
+    };
+    notice.resolve = () => relock(() => wake(caller, undefined));
+    if (notice.sibling !== null) notice.sibling.reject = (error) => relock(() => wakeError(caller, error));
+    return promise;
+  }
+
+  /** Wakes the one that waits longest, if any. Holding the mutex is allowed, not required. */
+  signal(): void {
+    const waiter = this.waiting.shift();
+    if (waiter !== null) wake(waiter, undefined);
+  }
+
+  /** Wakes all that wait. Holding the mutex is allowed, not required. */
+  broadcast(): void {
+    for (let waiter; (waiter = this.waiting.shift()) !== null; ) wake(waiter, undefined);
+  }
+
+  /** What it is and how it stands, such as `sync.Cond(2 waiting)`. */
+  override toString(): string {
+    return `sync.Cond(${this.waiting.count()} waiting)`;
+  }
+}

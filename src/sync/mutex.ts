@@ -1,0 +1,113 @@
+/**
+ * Mutual exclusion across awaits: Go's `sync.Mutex`.
+ *
+ * Invariants: while the mutex is free nobody waits for it. It is handed from holder to holder in the order of their calls, so it is
+ * never free for somebody to slip in between.
+ */
+import { refusal, suspend } from "../chan.ts";
+import type { Context } from "../context/index.ts";
+import { panic } from "../errors.ts";
+import { Inspectable } from "../inspect.ts";
+import { Queue, Waiter } from "../queue.ts";
+import { created, failed, settled, wake } from "../runtime.ts";
+
+/**
+ * A lock that one holder at a time may have, however often he awaits meanwhile. Strictly first come, first served.
+ *
+ * @see Go's [sync.Mutex](https://pkg.go.dev/sync#Mutex)
+ * @example
+ * ```ts
+ * import { sync, time } from "headgate";
+ *
+ * const mu = new sync.Mutex();
+ * let balance = 10;
+ * async function withdraw(amount: number) {
+ *   using _ = await mu.lock();
+ *   const seen = balance;
+ *   await time.sleep(1); // without the lock both would have seen 10
+ *   balance = seen - amount;
+ * }
+ * await Promise.all([withdraw(3), withdraw(4)]);
+ * console.log(balance); // => 3
+ * ```
+ */
+export class Mutex extends Inspectable {
+  private locked = false;
+  private readonly waiting: Queue = new Queue();
+  /** Which acquisition this is, so that a guard can tell its own from later ones. */
+  private turn = 0;
+
+  constructor() {
+    super();
+    created(this);
+  }
+
+  /**
+   * Waits for the lock and takes it. Resolves to a guard: `using _ = await mu.lock()` gives the lock back at the end of the block.
+   * Whoever does not use the guard calls {@link unlock}. The guard gives back its own acquisition, and at most once: after an
+   * `unlock()` it does nothing.
+   *
+   * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`; the lock is not held.
+   *
+   * **Ordering**: in the order of the calls.
+   *
+   * @see Go's [Mutex.Lock](https://pkg.go.dev/sync#Mutex.Lock)
+   */
+  lock(ctx?: Context): Promise<Disposable> {
+    const error = refusal(ctx);
+    if (error !== undefined) return failed("lock", this, error);
+    if (this.tryLock()) return settled("lock", this, this.guard());
+    return suspend(new Waiter(null), this.waiting, ctx, "lock", this);
+  }
+
+  /**
+   * Takes the lock if it is free, and says whether it was; false while anybody waits for it.
+   *
+   * @see Go's [Mutex.TryLock](https://pkg.go.dev/sync#Mutex.TryLock)
+   */
+  tryLock(): boolean {
+    if (this.locked) return false;
+    this.locked = true;
+    this.turn++;
+    return true;
+  }
+
+  /**
+   * Gives the lock to whoever waits longest, or sets it free.
+   *
+   * **Errors**: throws "sync: unlock of unlocked mutex".
+   *
+   * @see Go's [Mutex.Unlock](https://pkg.go.dev/sync#Mutex.Unlock)
+   */
+  unlock(): void {
+    if (!this.locked) panic("sync: unlock of unlocked mutex", "unlock once for each lock or successful tryLock");
+    const next = this.waiting.shift();
+    if (next === null) {
+      this.locked = false;
+    } else {
+      this.turn++;
+      wake(next, this.guard());
+    }
+  }
+
+  /** What the lock is and how it stands, such as `sync.Mutex(locked, 2 waiting)`. */
+  override toString(): string {
+    const waiting = this.waiting.count();
+    return `sync.Mutex(${this.locked ? "locked" : "unlocked"}${waiting > 0 ? `, ${waiting} waiting` : ""})`;
+  }
+
+  /** @internal Lets `waiter` have the lock, now or when its turn comes. */
+  enter(waiter: Waiter): void {
+    if (this.tryLock()) wake(waiter, this.guard());
+    else this.waiting.push(waiter);
+  }
+
+  private guard(): Disposable {
+    const turn = this.turn;
+    return {
+      [Symbol.dispose]: () => {
+        if (this.locked && this.turn === turn) this.unlock();
+      },
+    };
+  }
+}

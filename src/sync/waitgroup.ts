@@ -1,0 +1,98 @@
+/**
+ * Waiting for a number of things to be done: Go's `sync.WaitGroup`.
+ *
+ * Invariants: the counter is never negative; while it is 0 nobody waits.
+ */
+import { go, refusal, suspend } from "../chan.ts";
+import type { Context } from "../context/index.ts";
+import { mustBeFunction, panic } from "../errors.ts";
+import { Inspectable } from "../inspect.ts";
+import { Queue, Waiter } from "../queue.ts";
+import { count, created, done, failed, report, wake } from "../runtime.ts";
+
+/**
+ * A counter that can be waited for to reach zero. It knows of no errors and cancels nothing (G6): that is `errgroup.Group`.
+ *
+ * @see Go's [sync.WaitGroup](https://pkg.go.dev/sync#WaitGroup)
+ * @example
+ * ```ts
+ * import { sync, time } from "headgate";
+ *
+ * const wg = new sync.WaitGroup();
+ * for (const ms of [3, 1]) {
+ *   wg.go(async () => {
+ *     await time.sleep(ms);
+ *     console.log("done after", ms);
+ *   });
+ * }
+ * await wg.wait();
+ * // => done after 1
+ * // => done after 3
+ * ```
+ */
+export class WaitGroup extends Inspectable {
+  private counter = 0;
+  private readonly waiting: Queue = new Queue();
+
+  constructor() {
+    super();
+    created(this);
+  }
+
+  /**
+   * Starts `fn` as a task and counts it until it has ended.
+   *
+   * **Errors**: what `fn` throws or rejects with is reported as uncaught, and the task then never counts as done: nobody goes on
+   * as if it had succeeded (G5). TypeError, at once, if `fn` is not a function.
+   *
+   * @see Go's [WaitGroup.Go](https://pkg.go.dev/sync#WaitGroup.Go)
+   */
+  go(fn: () => unknown): void {
+    mustBeFunction(fn, "WaitGroup.go");
+    this.add(1);
+    go(() => {
+      const result = fn();
+      if (typeof (result as PromiseLike<unknown> | null | undefined)?.then !== "function") this.done();
+      else Promise.resolve(result).then(() => this.done(), report);
+    });
+  }
+
+  /**
+   * Adds `n`, which may be negative, to the counter. The first add must come before the wait; later ones may come at any time while
+   * the counter is above zero (G4).
+   *
+   * **Errors**: throws "sync: negative WaitGroup counter" and leaves the counter as it was (G2); RangeError for what is no whole number.
+   */
+  add(n: number): void {
+    count(n, -Infinity, "WaitGroup.add");
+    if (this.counter + n < 0) panic("sync: negative WaitGroup counter", "call done() as often as you have added, not more often");
+    this.counter += n;
+    if (this.counter > 0) return;
+    for (let waiter; (waiter = this.waiting.shift()) !== null; ) wake(waiter, undefined);
+  }
+
+  /** The same as `add(-1)`. */
+  done(): void {
+    this.add(-1);
+  }
+
+  /**
+   * Waits until the counter is zero; at once if it is.
+   *
+   * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`; the counter is as it was.
+   *
+   * @see Go's [WaitGroup.Wait](https://pkg.go.dev/sync#WaitGroup.Wait)
+   */
+  wait(ctx?: Context): Promise<void> {
+    const error = refusal(ctx);
+    if (error !== undefined) return failed("wg.wait", this, error);
+    if (this.counter === 0) return done("wg.wait", this);
+    return suspend(new Waiter(null), this.waiting, ctx, "wg.wait", this);
+  }
+
+  /** What the group is and how it stands, such as `sync.WaitGroup(3, 1 waiting)`. */
+  override toString(): string {
+    const waiting = this.waiting.count();
+    return `sync.WaitGroup(${this.counter}${waiting > 0 ? `, ${waiting} waiting` : ""})`;
+  }
+}

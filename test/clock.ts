@@ -1,0 +1,40 @@
+/**
+ * A clock for tests of timers: no test waits for real time to pass.
+ */
+import { afterEach, beforeEach, vi } from "vitest";
+
+/** Makes the time of the tests of this describe block virtual. It stands still until {@link elapse} moves it. */
+export function virtualTime(): void {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance", "Date"], now: Date.UTC(2000, 0, 1) });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+}
+
+/** Lets `ms` milliseconds pass: timers fire in order, and whoever they wake runs before the next one fires. */
+export async function elapse(ms: number): Promise<void> {
+  await vi.advanceTimersByTimeAsync(ms);
+}
+
+/** How many platform timers are set. */
+export function timersSet(): number {
+  return vi.getTimerCount();
+}
+
+/** Lets everything run that can run now. */
+export async function settle(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Says whether a promise is still pending, when everything that can run now has run. */
+export async function isPending(promise: Promise<unknown>): Promise<boolean> {
+  let pending = true;
+  promise.then(
+    () => (pending = false),
+    () => (pending = false),
+  );
+  await settle();
+  return pending;
+}

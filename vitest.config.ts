@@ -1,0 +1,22 @@
+import { defineConfig } from "vitest/config";
+
+const src = (path: string): string => new URL(`src/${path}`, import.meta.url).pathname;
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^headgate$/, replacement: src("index.ts") },
+      { find: "headgate/chan", replacement: src("language.ts") },
+      { find: /^headgate\/(context|sync|worker)$/, replacement: src("$1/index.ts") },
+      { find: /^headgate\/(errgroup|retry|semaphore|singleflight|time|signal)$/, replacement: src("$1.ts") },
+    ],
+  },
+  test: {
+    include: ["test/**/*.test.ts"],
+    exclude: ["test/brokers/**"],
+    testTimeout: 20_000,
+    // Some tests count bytes.
+    pool: "forks",
+    execArgv: ["--expose-gc"],
+  },
+});
