@@ -1,0 +1,269 @@
+/**
+ * A message broker in memory, for tests, demos, and work that need not survive the process.
+ *
+ * Invariants:
+ * - A message is in exactly one place: ready, delayed, or leased. `size` counts all three.
+ * - All its time is the library's (`time.now()`, timer channels), so under a virtual clock it is deterministic.
+ * - A verdict counts only from whoever holds the lease now; for anybody else it changes nothing and is reported as lost.
+ */
+import { Chan, type Context, nil, select, semaphore, time } from "../index.ts";
+import type { Dead, Delivery, Nack, Source } from "./source.ts";
+
+/** A message that was given up. */
+export interface DeadLetter<T = unknown> {
+  readonly body: T;
+  readonly key?: string;
+  readonly attributes?: Readonly<Record<string, string>>;
+  /** How often it had been delivered. */
+  readonly attempts: number;
+  readonly error: unknown;
+}
+
+/** How to publish a message. */
+export interface PublishOptions {
+  readonly key?: string;
+  readonly attributes?: Readonly<Record<string, string>>;
+}
+
+/** A broker in memory. Any number of workers may share one. */
+export interface MemoryBroker<T> extends Source<Delivery<T>> {
+  readonly ended: boolean;
+  readonly lease: number;
+  readonly deadLetter: (ctx: Context, items: readonly Dead<Delivery<T>>[]) => Promise<readonly Delivery<T>[]>;
+  readonly extend: (ctx: Context, deliveries: readonly Delivery<T>[]) => Promise<readonly Delivery<T>[]>;
+  /**
+   * Publishes a message; with a `capacity`, waits until there is room for it.
+   *
+   * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()` and the message is not published.
+   *
+   * **Errors**: rejects when the broker has been ended.
+   */
+  readonly publish: (body: T, options?: PublishOptions, ctx?: Context) => Promise<void>;
+  /** No more will be published: the broker is `ended` when the messages it has are settled. */
+  readonly end: () => void;
+  /** How many messages are not settled: ready, delayed or leased. */
+  readonly size: number;
+  readonly deadLetters: readonly DeadLetter<T>[];
+}
+
+/** What a memory broker can be told. */
+export interface MemoryBrokerOptions {
+  /** How long a delivery belongs to who pulled it, in ms. 30 000 */
+  readonly lease?: number;
+  /** How many messages it holds before `publish` waits. Unbounded */
+  readonly capacity?: number;
+}
+
+/**
+ * Makes a broker in memory: leases, redelivery, attempts, delayed nacks, dead letters, publishing with back-pressure.
+ *
+ * **Errors**: RangeError for a lease that is not positive, or a capacity that is no whole number from 1.
+ *
+ * @example
+ * ```ts
+ * import { context } from "headgate";
+ * import { memoryBroker, worker } from "headgate/worker";
+ *
+ * const broker = memoryBroker<string>();
+ * await broker.publish("hello");
+ * broker.end();
+ * const report = await worker(context.background(), broker, (ctx, delivery) => console.log(delivery.body)); // => hello
+ * console.log(report.acked, report.stopped); // => 1 source ended
+ * ```
+ */
+export function memoryBroker<T>(options: MemoryBrokerOptions = {}): MemoryBroker<T> {
+  const { lease = 30_000, capacity } = options;
+  if (typeof lease !== "number" || !(lease > 0)) throw new RangeError(`memoryBroker: lease must be a positive number of ms; got ${String(lease)}`);
+  if (capacity !== undefined && (!Number.isSafeInteger(capacity) || capacity < 1)) {
+    throw new RangeError(`memoryBroker: capacity must be a whole number from 1; got ${String(capacity)}`);
+  }
+  return new Broker<T>(lease, capacity);
+}
+
+interface Message<T> {
+  readonly seq: number;
+  readonly body: T;
+  readonly options: PublishOptions;
+  attempts: number;
+  /** When its lease ends, or its delay: epoch ms. */
+  until: number;
+}
+
+class Broker<T> implements MemoryBroker<T> {
+  readonly lease: number;
+  readonly deadLetters: DeadLetter<T>[] = [];
+  private readonly room: semaphore.Weighted | null;
+  private readonly ready: Message<T>[] = [];
+  /** The first message in `ready` that has not been delivered: taking from the front moves this, not the list. */
+  private front = 0;
+  private readonly delayed: Message<T>[] = [];
+  /** By the id of the delivery, in the order in which the leases end: they all last equally long. */
+  private readonly leased: Map<string, Message<T>> = new Map();
+  private published = 0;
+  private delivered = 0;
+  private closed = false;
+  /** Closed and replaced when there is news for the pulls that wait. */
+  private news: Chan<never> = new Chan();
+  private pulls = 0;
+
+  constructor(lease: number, capacity: number | undefined) {
+    this.lease = lease;
+    this.room = capacity === undefined ? null : new semaphore.Weighted(capacity);
+  }
+
+  get size(): number {
+    return this.ready.length - this.front + this.delayed.length + this.leased.size;
+  }
+
+  get ended(): boolean {
+    return this.closed && this.size === 0;
+  }
+
+  publish = async (body: T, options: PublishOptions = {}, ctx?: Context): Promise<void> => {
+    if (this.room !== null) await this.room.acquire(1, ctx);
+    else if (ctx?.err() !== undefined) throw ctx.err();
+    if (this.closed) {
+      this.room?.release();
+      throw new Error("memoryBroker: publish after end()");
+    }
+    this.ready.push({ seq: ++this.published, body, options, attempts: 0, until: 0 });
+    this.tell();
+  };
+
+  end = (): void => {
+    this.closed = true;
+    this.tell();
+  };
+
+  pull = async (ctx: Context, max: number): Promise<readonly Delivery<T>[]> => {
+    for (;;) {
+      if (ctx.err() !== undefined || this.ended) return [];
+      const now = time.now();
+      this.revive(now);
+      if (this.front < this.ready.length) return this.deliver(max, now);
+      const next = Math.min(this.delayed[0]?.until ?? Infinity, this.firstLease()?.[1].until ?? Infinity);
+      this.pulls++;
+      try {
+        await select({ news: this.news, due: next < Infinity ? time.after(next - now) : nil, done: ctx.done() });
+      } finally {
+        this.pulls--;
+      }
+    }
+  };
+
+  ack = async (ctx: Context, deliveries: readonly Delivery<T>[]): Promise<readonly Delivery<T>[]> =>
+    this.settle(ctx, deliveries, () => this.gone());
+
+  nack = async (ctx: Context, items: readonly Nack<Delivery<T>>[]): Promise<readonly Delivery<T>[]> => {
+    const how = new Map(items.map((item) => [item.delivery.id, item]));
+    return this.settle(ctx, items.map((item) => item.delivery), (message, id) => {
+      const { delay, why } = how.get(id)!;
+      if (why === "released") message.attempts--;
+      message.until = time.now() + delay;
+      if (delay > 0) push(this.delayed, message);
+      else this.ready.push(message);
+      this.tell();
+    });
+  };
+
+  deadLetter = async (ctx: Context, items: readonly Dead<Delivery<T>>[]): Promise<readonly Delivery<T>[]> => {
+    const why = new Map(items.map((item) => [item.delivery.id, item.error]));
+    return this.settle(ctx, items.map((item) => item.delivery), (message, id) => {
+      this.deadLetters.push({ body: message.body, ...message.options, attempts: message.attempts, error: why.get(id) });
+      this.gone();
+    });
+  };
+
+  extend = async (ctx: Context, deliveries: readonly Delivery<T>[]): Promise<readonly Delivery<T>[]> =>
+    this.settle(ctx, deliveries, (message, id) => {
+      message.until = time.now() + this.lease;
+      this.leased.set(id, message);
+    });
+
+  /** Ends the leases of these deliveries and does `then` with each message. Returns those whose lease was lost. */
+  private settle(ctx: Context, deliveries: readonly Delivery<T>[], then: (message: Message<T>, id: string) => void): readonly Delivery<T>[] {
+    const err = ctx.err();
+    if (err !== undefined) throw err;
+    this.revive(time.now());
+    return deliveries.filter(({ id }) => {
+      const message = this.leased.get(id);
+      if (message === undefined) return true;
+      this.leased.delete(id);
+      then(message, id);
+      return false;
+    });
+  }
+
+  /** A message is settled for good. */
+  private gone(): void {
+    this.room?.release();
+    if (this.ended) this.tell();
+  }
+
+  private tell(): void {
+    if (this.pulls === 0) return;
+    const { news } = this;
+    this.news = new Chan();
+    news.close();
+  }
+
+  private firstLease(): [id: string, message: Message<T>] | undefined {
+    for (const entry of this.leased) return entry;
+    return undefined;
+  }
+
+  /** Makes ready what is due: leases that ran out, and delays that are over. */
+  private revive(now: number): void {
+    for (let first; (first = this.firstLease()) !== undefined && first[1].until <= now; ) {
+      this.leased.delete(first[0]);
+      this.ready.push(first[1]);
+    }
+    while (this.delayed.length > 0 && this.delayed[0]!.until <= now) this.ready.push(pop(this.delayed));
+  }
+
+  private deliver(max: number, now: number): Delivery<T>[] {
+    const messages = this.ready.slice(this.front, this.front + max);
+    this.front += messages.length;
+    if (this.front * 2 > this.ready.length) {
+      this.ready.splice(0, this.front);
+      this.front = 0;
+    }
+    return messages.map((message) => {
+      message.attempts++;
+      message.until = now + this.lease;
+      const delivery = { id: `${message.seq}.${++this.delivered}`, body: message.body, attempt: message.attempts, ...message.options };
+      this.leased.set(delivery.id, message);
+      return delivery;
+    });
+  }
+}
+
+// The delayed messages are a binary heap, the first due on top.
+
+function push<T>(heap: Message<T>[], message: Message<T>): void {
+  let at = heap.push(message) - 1;
+  while (at > 0) {
+    const up = (at - 1) >> 1;
+    if (heap[up]!.until <= message.until) break;
+    heap[at] = heap[up]!;
+    at = up;
+  }
+  heap[at] = message;
+}
+
+function pop<T>(heap: Message<T>[]): Message<T> {
+  const top = heap[0]!;
+  const last = heap.pop()!;
+  if (heap.length === 0) return top;
+  let at = 0;
+  for (;;) {
+    let down = 2 * at + 1;
+    if (down >= heap.length) break;
+    if (down + 1 < heap.length && heap[down + 1]!.until < heap[down]!.until) down++;
+    if (last.until <= heap[down]!.until) break;
+    heap[at] = heap[down]!;
+    at = down;
+  }
+  heap[at] = last;
+  return top;
+}

@@ -1,0 +1,87 @@
+/**
+ * What a worker can be told, with the defaults, and the check that it makes sense.
+ */
+import { type Context, retry } from "../index.ts";
+import type { Progress, WorkerEvent } from "./report.ts";
+import type { Delivery } from "./source.ts";
+
+/** How a worker works. What is left out has the default given. */
+export interface WorkerOptions<D extends Delivery = Delivery> {
+  /** Handlers at once. 16 */
+  readonly concurrency?: number;
+  /** Messages held beyond those that run. As many as `concurrency` */
+  readonly prefetch?: number;
+  /** Messages per pull and per call that settles. 100 */
+  readonly batch?: number;
+  /** ms from the stop to the return; nothing takes longer. 25 000, which fits the 30 s that Kubernetes gives */
+  readonly grace?: number;
+  /** ms of the grace from cancelling the handlers to abandoning them. A fifth of the grace, 2 000 at the most */
+  readonly abortWindow?: number;
+  /** ms of the grace that are kept for the last acks and nacks. A fifth of the grace, 2 000 at the most */
+  readonly settle?: number;
+  /** When it ends, handlers are cancelled without waiting for the grace: the second signal of `shutdown`. */
+  readonly abort?: Context;
+  /** Deliveries of a message before it counts as dead. 5 */
+  readonly maxAttempts?: number;
+  /** ms before the next delivery, after failed attempt n (from 1). `retry.backoff` */
+  readonly backoff?: (attempt: number) => number;
+  /** ms that a call of the source may take. 10 000. A pull that ignores it is given up, and the worker stops as failed */
+  readonly callTimeout?: number;
+  /** ms that a handler may hold its message: then its lease is no longer extended, and its ctx ends with the cause LeaseExpired. 3 600 000 */
+  readonly maxLease?: number;
+  /** Is told what happens, as it happens. An error it throws is ignored. */
+  readonly observe?: (event: WorkerEvent<D>) => void;
+  /** Live counters; the object is the caller's, the worker keeps it current. */
+  readonly progress?: Progress;
+}
+
+/** The options with nothing left open. */
+export type Settings<D extends Delivery> = Required<Omit<WorkerOptions<D>, "abort" | "observe" | "progress">> &
+  Pick<WorkerOptions<D>, "abort" | "observe" | "progress">;
+
+/**
+ * **Errors**: TypeError or RangeError, naming the option and the rule.
+ */
+export function checked<D extends Delivery>(options: WorkerOptions<D>): Settings<D> {
+  if (typeof options !== "object" || options === null) throw new TypeError(`worker: expected an options object, got ${String(options)}`);
+  const concurrency = whole("concurrency", options.concurrency ?? 16, 1);
+  const grace = ms("grace", options.grace ?? 25_000);
+  const abortWindow = ms("abortWindow", options.abortWindow ?? Math.min(grace / 5, 2_000));
+  const settle = ms("settle", options.settle ?? Math.min(grace / 5, 2_000));
+  if (abortWindow + settle > grace) {
+    throw new RangeError(`worker: abortWindow + settle must fit into grace; got ${abortWindow} + ${settle} > ${grace}`);
+  }
+  for (const name of ["backoff", "observe"] as const) {
+    const fn = options[name];
+    if (fn !== undefined && typeof fn !== "function") throw new TypeError(`worker: ${name} must be a function, got ${typeof fn}`);
+  }
+  if (options.abort !== undefined && typeof options.abort?.done !== "function") throw new TypeError("worker: abort must be a Context");
+  return {
+    ...options,
+    concurrency,
+    prefetch: whole("prefetch", options.prefetch ?? concurrency, 0),
+    batch: whole("batch", options.batch ?? 100, 1),
+    grace,
+    abortWindow,
+    settle,
+    maxAttempts: whole("maxAttempts", options.maxAttempts ?? 5, 1),
+    backoff: options.backoff ?? retry.backoff,
+    callTimeout: positive("callTimeout", options.callTimeout ?? 10_000),
+    maxLease: positive("maxLease", options.maxLease ?? 3_600_000),
+  };
+}
+
+function whole(name: string, value: number, least: number): number {
+  if (Number.isSafeInteger(value) && value >= least) return value;
+  throw new RangeError(`worker: ${name} must be a whole number from ${least}; got ${String(value)}`);
+}
+
+function ms(name: string, value: number): number {
+  if (typeof value === "number" && value >= 0) return value;
+  throw new RangeError(`worker: ${name} must be a number of ms, 0 or more; got ${String(value)}`);
+}
+
+function positive(name: string, value: number): number {
+  if (ms(name, value) > 0) return value;
+  throw new RangeError(`worker: ${name} must be a positive number of ms; got ${String(value)}`);
+}

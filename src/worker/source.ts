@@ -1,0 +1,104 @@
+/**
+ * The contract between the worker and a message broker. Write one of these for a broker, and the worker does the rest.
+ *
+ * What real brokers teach those who do:
+ * - Never end a waiting pull by breaking the connection: the server may have assigned messages to it already, and they would sit out
+ *   their lease. Ask the server to end it, or let it run out.
+ * - Fence the verdicts: an ack after a lost lease must not settle the next holder's delivery, and must be reported as lost.
+ * - A client that pushes needs stop-then-drain in its adapter: what arrives between the two is still handed over by `pull`.
+ * - The count of attempts is the broker's, and where it cannot tell a release from a failure it counts both; set its own limit above
+ *   the worker's `maxAttempts`.
+ */
+import type { Context } from "../index.ts";
+
+/** One message, as it was delivered this time. */
+export interface Delivery<T = unknown> {
+  /** Names this delivery (an ack id, a stream id, a delivery tag), not the message: the next delivery may have another. */
+  readonly id: string;
+  readonly body: T;
+  /** How often the message has been delivered, from 1; absent where the broker does not count. */
+  readonly attempt?: number;
+  /** The ordering key. */
+  readonly key?: string;
+  readonly attributes?: Readonly<Record<string, string>>;
+}
+
+/** A delivery to be delivered again. */
+export interface Nack<D extends Delivery> {
+  readonly delivery: D;
+  /** Not before this many ms from now. */
+  readonly delay: number;
+  /** A release is the worker's doing and no failure: it costs no attempt where the broker allows. */
+  readonly why: "failed" | "released";
+}
+
+/** A delivery that no further attempt will mend. */
+export interface Dead<D extends Delivery> {
+  readonly delivery: D;
+  readonly error: unknown;
+}
+
+/**
+ * A broker, as the worker sees it. Every ctx it gets carries a deadline. Each verdict (`ack`, `nack`, `deadLetter`) and `extend`
+ * settles or extends all it was given, except those whose lease was lost, which it returns; it rejects only if it cannot say. Then
+ * it is called again with the same.
+ */
+export interface Source<D extends Delivery = Delivery> {
+  /**
+   * Waits for at least one message, or for the end of ctx, and hands over at most `max`. MUST hand over everything that the broker
+   * assigned to this call, even when ctx has ended; MUST NOT reject because of ctx, but return an empty list; MUST settle soon after
+   * ctx has ended.
+   */
+  readonly pull: (ctx: Context, max: number) => Promise<readonly D[]>;
+  /** True when no further message will ever come. */
+  readonly ended?: boolean;
+  readonly ack: (ctx: Context, deliveries: readonly D[]) => Promise<readonly D[] | void>;
+  readonly nack: (ctx: Context, items: readonly Nack<D>[]) => Promise<readonly D[] | void>;
+  /** Puts the messages where a person finds them. Absent: a dead message is acked, and named in the report. */
+  readonly deadLetter?: (ctx: Context, items: readonly Dead<D>[]) => Promise<readonly D[] | void>;
+  /** Restarts the leases. Absent: a delivery is held until the connection ends. */
+  readonly extend?: (ctx: Context, deliveries: readonly D[]) => Promise<readonly D[] | void>;
+  /** How long a lease lasts, in ms. */
+  readonly lease?: number;
+}
+
+/**
+ * What the worker does with one message. `ctx` ends when the handler should stop, and then its cause says why: {@link Stopping},
+ * {@link LeaseLost} or {@link LeaseExpired}. It carries `context.lifetime`: the context that ends when the worker will wait no longer.
+ *
+ * - Returns: the message is acked.
+ * - Throws `Permanent`: it is dead-lettered now.
+ * - Throws anything else: it is delivered again after a pause; at the last attempt it is dead-lettered.
+ * - Throws when its ctx was ended by the worker's own stop: it is released, which is no failure.
+ */
+export type Handler<D extends Delivery = Delivery> = (ctx: Context, delivery: D) => unknown;
+
+/** What can become of a message; each that was pulled gets exactly one. `expired`: the broker could not be told, or the lease was lost. */
+export type Verdict = "acked" | "retried" | "released" | "dead" | "expired";
+
+/** The cause of a handler's ctx when the worker is stopping. */
+export class Stopping extends Error {
+  override readonly name: string = "Stopping";
+
+  constructor(options?: ErrorOptions) {
+    super("worker: stopping", options);
+  }
+}
+
+/** The cause of a handler's ctx when the broker says that somebody else may have the message by now. It will not be acked. */
+export class LeaseLost extends Error {
+  override readonly name: string = "LeaseLost";
+
+  constructor(options?: ErrorOptions) {
+    super("worker: lease lost", options);
+  }
+}
+
+/** The cause of a handler's ctx when it has held its message longer than `maxLease`. */
+export class LeaseExpired extends Error {
+  override readonly name: string = "LeaseExpired";
+
+  constructor(options?: ErrorOptions) {
+    super("worker: held longer than maxLease", options);
+  }
+}

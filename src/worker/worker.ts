@@ -1,0 +1,454 @@
+/**
+ * The worker: pull → handle → ack, with an account of every message.
+ *
+ * Three stages, two channels. Closing a channel says that no more is coming; a context says to stop. A stage ends when its input is
+ * closed and drained, never because of a context, so nothing can be left in between. The contexts (`docs/worker.md` draws them):
+ *
+ *     stop       the caller's; ends the pulling, and what waits is released      (draining)
+ *     handling   what handlers get; ends with the cause Stopping                 (aborting)
+ *     lifetime   how long handlers are waited for; those still there are deaf    (settling)
+ *     calls      what the broker's calls get; ends when the grace is over        (done)
+ *
+ * All but the first derive from `withoutCancel(ctx)`: the caller's values, a life of their own.
+ *
+ * Invariants, at every moment:
+ * - pulled = waiting + running + settling + acked + retried + released + dead + expired; at the end the first three are 0 (I1).
+ * - A message is acked only after its handler has returned normally (I2), and its handler starts once at the most, and not after the
+ *   stop (I4). At most `concurrency` handlers run; at most `concurrency + prefetch` messages are held (I5).
+ * - From the stop to the return pass no more than `grace` ms, whatever handlers and broker do (I6).
+ */
+import { Chan, context, type Context, errgroup, nil, retry, select, sync, time } from "../index.ts";
+import { checked, type Settings, type WorkerOptions } from "./options.ts";
+import type { Leftover, Phase, Progress, Report, WorkerEvent } from "./report.ts";
+import { type Delivery, type Handler, LeaseExpired, LeaseLost, type Source, Stopping, type Verdict } from "./source.ts";
+import { Settler } from "./settler.ts";
+
+/**
+ * Pulls messages from `source`, hands each to `handle`, and tells the source what became of it, until `ctx` ends or the source does.
+ * Then it drains: it takes nothing new, gives back what it has not started, lets running handlers finish, and cancels and finally
+ * abandons them if they take too long. Resolves to the account of every message it was ever given.
+ *
+ * **Cancellation**: the end of `ctx` is the request to stop, and no error. The return follows within `grace` ms, whatever handlers
+ * and source do; within `abortWindow + settle` ms when `options.abort` ends.
+ *
+ * **Errors**: rejects only for misuse: TypeError or RangeError, naming the rule, and then nothing was pulled. Errors of handlers
+ * decide about their message; errors of the source are retried, and show in the events and the report.
+ *
+ * **Ordering**: messages are started in the order of their pull, `concurrency` at a time, and may end in any.
+ *
+ * @example
+ * ```ts
+ * import { context, time } from "headgate";
+ * import { memoryBroker, worker } from "headgate/worker";
+ *
+ * const broker = memoryBroker<number>();
+ * for (const n of [1, 2, 3]) await broker.publish(n);
+ * broker.end();
+ * const report = await worker(context.background(), broker, async (ctx, delivery) => {
+ *   await time.sleep(delivery.body, ctx);
+ *   if (delivery.body === 2 && delivery.attempt === 1) throw new Error("try again");
+ * }, { backoff: () => 1 });
+ * console.log(report.pulled, report.acked, report.retried); // => 4 3 1
+ * ```
+ */
+export async function worker<D extends Delivery>(
+  ctx: Context,
+  source: Source<D>,
+  handle: Handler<D>,
+  options: WorkerOptions<D> = {},
+): Promise<Report<D>> {
+  if (typeof ctx?.done !== "function") throw new TypeError("worker: the first argument must be a Context");
+  for (const name of ["pull", "ack", "nack"] as const) {
+    if (typeof source?.[name] !== "function") throw new TypeError(`worker: the source has no ${name}`);
+  }
+  if (typeof handle !== "function") throw new TypeError(`worker: the handler must be a function, got ${typeof handle}`);
+  return new Run(ctx, source, handle, checked(options)).run();
+}
+
+/** A message between its pull and its verdict. */
+export interface Held<D extends Delivery> {
+  readonly delivery: D;
+  /** When it was pulled: epoch ms. */
+  readonly since: number;
+  /** Ends the ctx of its handler, while that runs. */
+  cancel: context.CancelCauseFunc | null;
+  /** Who else may have it by now: it must not be acked any more. */
+  lost: boolean;
+  /** Held too long: its lease is not extended any more. */
+  overdue: boolean;
+  verdict: Verdict;
+  error: unknown;
+  /** ms until the next delivery, if it is retried. */
+  delay: number;
+}
+
+/** More than any worker holds: the channels between the stages never make anybody wait, for what is held is bounded elsewhere. */
+const AMPLE = 2 ** 31;
+
+/** One run of a worker. */
+export class Run<D extends Delivery> {
+  readonly source: Source<D>;
+  readonly settings: Settings<D>;
+  readonly results: Chan<Held<D>> = new Chan(AMPLE);
+  /** What the calls of the source live under. */
+  readonly calls: Context;
+  /** When everything must be over, in epoch ms: known from the stop on. */
+  deadline: number = Infinity;
+  /** Gets a value when the phase has changed: what was put off must be looked at anew. */
+  readonly nudge: Chan<true> = new Chan(1);
+  readonly progress: Progress;
+
+  private readonly ctx: Context;
+  private readonly handle: Handler<D>;
+  private readonly messages: Chan<Held<D>> = new Chan(AMPLE);
+  /** Gets a value when there is room for another message. */
+  private readonly room: Chan<true> = new Chan(1);
+  private readonly held: Set<Held<D>> = new Set();
+  /** Failed attempts, for brokers that do not count. */
+  private readonly failures: Map<string, number> = new Map();
+
+  private readonly detached: Context;
+  private readonly stop: Context;
+  private readonly stopNow: context.CancelCauseFunc;
+  private readonly pulling: Context;
+  private readonly abandonPull: context.CancelFunc;
+  private readonly handling: Context;
+  private readonly cancelHandlers: context.CancelCauseFunc;
+  private readonly lifetime: Context;
+  private readonly endLifetime: context.CancelCauseFunc;
+  private readonly endCalls: context.CancelFunc;
+  /** Ends when there is nothing left to do. */
+  private readonly alive: Context;
+  private readonly end: context.CancelFunc;
+
+  private phase: Phase = "running";
+  private since = 0;
+  private readonly took = { draining: 0, aborting: 0, settling: 0 };
+  private readonly counts = { started: 0, redelivered: 0, abandoned: 0 };
+  private readonly leftovers: Leftover<D>[] = [];
+  private aborted = false;
+  private failure: { readonly error: unknown } | null = null;
+
+  constructor(ctx: Context, source: Source<D>, handle: Handler<D>, settings: Settings<D>) {
+    this.ctx = ctx;
+    this.source = source;
+    this.handle = handle;
+    this.settings = settings;
+    this.progress = Object.assign(settings.progress ?? ({} as Progress), {
+      pulled: 0, waiting: 0, running: 0, settling: 0, acked: 0, retried: 0, released: 0, dead: 0, expired: 0,
+    });
+    this.detached = context.withoutCancel(ctx);
+    [this.stop, this.stopNow] = context.withCancelCause(ctx);
+    [this.pulling, this.abandonPull] = context.withCancel(this.detached);
+    [this.lifetime, this.endLifetime] = context.withCancelCause(this.detached);
+    [this.handling, this.cancelHandlers] = context.withCancelCause(context.withValue(this.detached, context.lifetime, this.lifetime));
+    [this.calls, this.endCalls] = context.withCancel(this.detached);
+    [this.alive, this.end] = context.withCancel(this.detached);
+  }
+
+  async run(): Promise<Report<D>> {
+    const group = new errgroup.Group();
+    const handlers = new sync.WaitGroup();
+    void group.go(() => this.pull());
+    for (let i = 0; i < this.settings.concurrency; i++) {
+      handlers.add(1);
+      void group.go(async () => {
+        await this.handleAll();
+        handlers.done();
+      });
+    }
+    void group.go(async () => {
+      await handlers.wait();
+      this.results.close();
+    });
+    void group.go(async () => {
+      await new Settler(this).settleAll();
+      this.end();
+    });
+    void group.go(() => this.keepLeases());
+    void group.go(() => this.watch());
+    await group.wait();
+    this.enter("done");
+    for (const cancel of [this.stopNow, this.abandonPull, this.cancelHandlers, this.endLifetime, this.endCalls]) cancel();
+    return this.report();
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ stage 1: pull
+
+  private async pull(): Promise<void> {
+    const { batch, concurrency, prefetch } = this.settings;
+    let failures = 0;
+    while (this.stop.err() === undefined && this.source.ended !== true) {
+      const room = Math.min(batch, concurrency + prefetch - this.held.size);
+      if (room <= 0) {
+        await select({ room: this.room, stop: this.stop.done() });
+        continue;
+      }
+      try {
+        if (!(await this.pullOnce(room))) break;
+        failures = 0;
+      } catch (error) {
+        const retryIn = retry.backoff(++failures);
+        this.emit({ type: "sourceError", call: "pull", error, retryIn });
+        await time.sleep(retryIn, this.stop).catch(() => {});
+      }
+    }
+    if (this.stop.err() === undefined) this.enter("draining");
+    this.messages.close();
+  }
+
+  /** False if the pull had to be given up: what it brings later is released. */
+  private async pullOnce(room: number): Promise<boolean> {
+    const { callTimeout, settle } = this.settings;
+    const [ctx, cancel] = context.withTimeout(this.stop, callTimeout);
+    const [patience, lose] = context.withTimeout(this.pulling, callTimeout + settle);
+    using _cancel = cancel;
+    using _lose = lose;
+    const pulled = Promise.resolve(this.source.pull(ctx, room));
+    try {
+      this.take(await context.wait(pulled, patience));
+      return true;
+    } catch (error) {
+      if (error !== patience.err()) throw error;
+      void pulled.then((late) => this.releaseLate(late), () => {});
+      this.fail(new Error("worker: source.pull ignored the end of its ctx", { cause: error }));
+      return false;
+    }
+  }
+
+  private take(deliveries: readonly D[]): void {
+    if (!Array.isArray(deliveries)) throw new TypeError("worker: source.pull must resolve to a list of deliveries");
+    if (deliveries.length === 0) return;
+    this.progress.pulled += deliveries.length;
+    this.emit({ type: "pulled", count: deliveries.length });
+    for (const delivery of deliveries as readonly D[]) {
+      const held: Held<D> = {
+        delivery, since: time.now(), cancel: null, lost: false, overdue: false, verdict: "released", error: undefined, delay: 0,
+      };
+      this.held.add(held);
+      if ((delivery.attempt ?? 1) > 1) this.counts.redelivered++;
+      this.progress.waiting++;
+      if (this.stop.err() === undefined) this.messages.trySend(held);
+      else this.release(held);
+    }
+  }
+
+  private release(held: Held<D>): void {
+    this.progress.waiting--;
+    this.decide(held, "released");
+  }
+
+  private async releaseLate(deliveries: readonly D[]): Promise<void> {
+    if (!Array.isArray(deliveries) || deliveries.length === 0) return;
+    const [ctx, cancel] = context.withTimeout(this.detached, this.settings.callTimeout);
+    using _ = cancel;
+    const items = (deliveries as readonly D[]).map((delivery) => ({ delivery, delay: 0, why: "released" as const }));
+    await Promise.resolve(this.source.nack(ctx, items)).catch((error) => this.emit({ type: "sourceError", call: "nack", error, retryIn: Infinity }));
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- stage 2: handle
+
+  private async handleAll(): Promise<void> {
+    for await (const held of this.messages) {
+      if (this.stop.err() === undefined && !held.lost) await this.handleOne(held);
+      else this.release(held);
+    }
+  }
+
+  private async handleOne(held: Held<D>): Promise<void> {
+    const { delivery } = held;
+    const [ctx, cancel] = context.withCancelCause(this.handling);
+    held.cancel = cancel;
+    this.progress.waiting--;
+    this.progress.running++;
+    this.counts.started++;
+    const begun = time.now();
+    this.emit({ type: "started", delivery });
+    let returned = false;
+    let failure: { readonly error: unknown } | undefined;
+    try {
+      const result = this.handle(ctx, delivery);
+      if (typeof (result as PromiseLike<unknown> | undefined)?.then === "function") {
+        const ended = (): void => {
+          returned = true;
+          if (held.cancel !== cancel) this.emit({ type: "late", delivery });
+        };
+        void Promise.resolve(result).then(ended, ended);
+        await context.wait(result as PromiseLike<unknown>, this.lifetime);
+      }
+      returned = true;
+    } catch (error) {
+      failure = { error };
+    }
+    const why = context.cause(ctx);
+    held.cancel = null;
+    cancel();
+    this.progress.running--;
+    if (!returned) this.counts.abandoned++;
+    if (failure === undefined) this.decide(held, "acked", begun);
+    else if (why instanceof Stopping || !returned) this.decide(held, "released", begun, failure.error);
+    else this.decideFailure(held, begun, failure.error);
+  }
+
+  private decideFailure(held: Held<D>, begun: number, error: unknown): void {
+    const { id, attempt = (this.failures.get(id) ?? 0) + 1 } = held.delivery;
+    if (error instanceof retry.Permanent || attempt >= this.settings.maxAttempts) {
+      this.failures.delete(id);
+      this.decide(held, "dead", begun, error);
+      return;
+    }
+    if (held.delivery.attempt === undefined) this.failures.set(id, attempt);
+    held.delay = this.delay(attempt);
+    this.decide(held, "retried", begun, error);
+  }
+
+  private delay(attempt: number): number {
+    try {
+      const ms = this.settings.backoff(attempt);
+      if (ms >= 0) return ms;
+    } catch {
+      // As for a nonsensical number: the message must not be lost over it.
+    }
+    return retry.backoff(attempt);
+  }
+
+  /** The verdict on a message; what is left is to tell the source. */
+  private decide(held: Held<D>, verdict: Verdict, begun?: number, error?: unknown): void {
+    held.verdict = verdict;
+    held.error = error;
+    this.progress.settling++;
+    if (begun !== undefined) {
+      const ending = { verdict: held.lost ? "expired" : verdict, ms: time.now() - begun, ...(error === undefined ? {} : { error }) } as const;
+      this.emit({ type: "finished", delivery: held.delivery, ...ending });
+    }
+    this.results.trySend(held);
+  }
+
+  // ----------------------------------------------------------------------------------------------- stage 3 is in settler.ts
+
+  /** The source has been told, or cannot be told any more: the message is off our hands. */
+  finish(held: Held<D>, verdict: Verdict, error?: unknown): void {
+    this.held.delete(held);
+    this.progress.settling--;
+    this.progress[verdict]++;
+    if (verdict === "acked") this.failures.delete(held.delivery.id);
+    if (verdict === "expired" || (verdict === "dead" && this.source.deadLetter === undefined)) {
+      this.leftovers.push({ delivery: held.delivery, was: held.verdict, error: error ?? held.error });
+    }
+    this.room.trySend(true);
+  }
+
+  // ------------------------------------------------------------------------------------------------------- leases, and the stop
+
+  /** Extends everything that is held, in one call, three times a lease, until the source has been told of each (I9). */
+  private async keepLeases(): Promise<void> {
+    const { lease } = this.source;
+    if (this.source.extend === undefined || lease === undefined || lease === Infinity) return;
+    const ticker = new time.Ticker(lease / 3);
+    for (;;) {
+      const got = await select({ tick: ticker.c, over: this.alive.done() });
+      if (got.case === "over") return;
+      await this.extend(lease / 3);
+    }
+  }
+
+  private async extend(interval: number): Promise<void> {
+    const now = time.now();
+    const { callTimeout, maxLease } = this.settings;
+    const all: Held<D>[] = [];
+    for (const held of this.held) {
+      if (!held.overdue && held.cancel !== null && now - held.since >= maxLease) {
+        held.overdue = true;
+        held.cancel(new LeaseExpired());
+      }
+      if (!held.overdue && !held.lost) all.push(held);
+    }
+    if (all.length === 0) return;
+    const [ctx, cancel] = context.withTimeout(this.calls, Math.min(callTimeout, interval));
+    using _ = cancel;
+    try {
+      const lost = (await context.wait(Promise.resolve(this.source.extend!(ctx, all.map((held) => held.delivery))), ctx)) ?? [];
+      const ids = new Set(lost.map((delivery) => delivery.id));
+      for (const held of all) {
+        if (!ids.has(held.delivery.id) || !this.held.has(held)) continue;
+        held.lost = true;
+        held.cancel?.(new LeaseLost());
+      }
+      this.emit({ type: "extended", count: all.length - ids.size, lost: ids.size });
+    } catch (error) {
+      this.emit({ type: "sourceError", call: "extend", error, retryIn: interval });
+    }
+  }
+
+  /** Goes through the phases of the stop as their time comes; leaves early when everything is done. */
+  private async watch(): Promise<void> {
+    const { grace, abortWindow, settle } = this.settings;
+    const over = this.alive.done();
+    const abort = this.settings.abort?.done() ?? nil;
+    const first = await select({ over, stop: this.stop.done(), abort });
+    if (first.case === "over") return;
+    this.deadline = time.now() + grace;
+    if (first.case === "stop") {
+      this.enter("draining");
+      this.releaseWaiting();
+      const next = await select({ over, abort, late: time.after(grace - abortWindow - settle) });
+      if (next.case === "over") return;
+      this.aborted = next.case === "abort";
+    } else {
+      this.aborted = true;
+      this.stopNow(context.cause(this.settings.abort!));
+      this.releaseWaiting();
+    }
+    this.deadline = Math.min(this.deadline, time.now() + abortWindow + settle);
+    this.enter("aborting");
+    this.abandonPull();
+    this.cancelHandlers(new Stopping({ cause: context.cause(this.stop) }));
+    if ((await select({ over, late: time.after(abortWindow) })).case === "over") return;
+    this.enter("settling");
+    this.endLifetime(new Stopping({ cause: context.cause(this.stop) }));
+    if ((await select({ over, late: time.after(this.deadline - time.now()) })).case === "over") return;
+    this.endCalls();
+    this.nudge.trySend(true);
+  }
+
+  private releaseWaiting(): void {
+    for (let got = this.messages.tryRecv(); got?.[1] === true; got = this.messages.tryRecv()) this.release(got[0]);
+  }
+
+  private fail(error: unknown): void {
+    if (this.stop.err() !== undefined) return;
+    this.failure = { error };
+    this.stopNow(error);
+  }
+
+  private enter(phase: Phase): void {
+    if (this.phase === phase) return;
+    const now = time.now();
+    if (this.phase !== "running" && this.phase !== "done") this.took[this.phase] += now - this.since;
+    this.since = now;
+    const from = this.phase;
+    this.phase = phase;
+    this.emit({ type: "phase", from, to: phase });
+    this.nudge.trySend(true);
+  }
+
+  emit(event: WorkerEvent<D>): void {
+    try {
+      this.settings.observe?.(event);
+    } catch {
+      // An observer looks on: it cannot change what happens to a message.
+    }
+  }
+
+  private report(): Report<D> {
+    const { pulled, acked, retried, released, dead, expired } = this.progress;
+    const why = this.failure !== null
+      ? { stopped: "failed" as const, cause: this.failure.error }
+      : this.aborted
+        ? { stopped: "aborted" as const, cause: context.cause(this.settings.abort ?? this.ctx) ?? context.cause(this.ctx) }
+        : this.ctx.err() !== undefined
+          ? { stopped: "cancelled" as const, cause: context.cause(this.ctx) }
+          : { stopped: "source ended" as const };
+    return { pulled, ...this.counts, acked, retried, released, dead, expired, leftovers: this.leftovers, took: this.took, ...why };
+  }
+}
