@@ -51,8 +51,8 @@ export class Waiter {
 
 /** Told when a queue is about to get its first waiter, and each time a waiter has left, for whatever reason. */
 export interface Watcher {
-  first?(): void;
-  left(): void;
+  first?(): unknown;
+  left(): unknown;
 }
 
 /** Waiters in the order of their coming. */

@@ -8,7 +8,7 @@ import { refusal, suspend } from "./chan.ts";
 import type { Context } from "./context/index.ts";
 import { panic } from "./errors.ts";
 import { Inspectable } from "./inspect.ts";
-import { Queue, Waiter, type Watcher } from "./queue.ts";
+import { Queue, Waiter } from "./queue.ts";
 import { count, created, done, failed, wake } from "./runtime.ts";
 
 /**
@@ -26,7 +26,7 @@ import { count, created, done, failed, wake } from "./runtime.ts";
  * console.log(memory.tryAcquire(50)); // => true
  * ```
  */
-export class Weighted extends Inspectable implements Watcher {
+export class Weighted extends Inspectable {
   private readonly size: number;
   private held = 0;
   private readonly waiting: Queue = new Queue();
@@ -40,7 +40,8 @@ export class Weighted extends Inspectable implements Watcher {
   constructor(n: number) {
     super();
     this.size = count(n, 0, "semaphore.Weighted");
-    this.waiting.watcher = this;
+    // When a waiter gives up, those behind it may fit.
+    this.waiting.watcher = { left: () => this.granting || this.grant() };
     created(this);
   }
 
@@ -101,11 +102,6 @@ export class Weighted extends Inspectable implements Watcher {
   override toString(): string {
     const waiting = this.waiting.count();
     return `semaphore.Weighted(${this.held}/${this.size}${waiting > 0 ? `, ${waiting} waiting` : ""})`;
-  }
-
-  /** @internal A waiter has left: if it gave up, those behind it may fit. */
-  left(): void {
-    if (!this.granting) this.grant();
   }
 
   private grant(): void {

@@ -11,7 +11,7 @@ import { refusal, suspend } from "../chan.ts";
 import type { Context } from "../context/index.ts";
 import { panic } from "../errors.ts";
 import { Inspectable } from "../inspect.ts";
-import { Queue, Waiter, type Watcher } from "../queue.ts";
+import { Queue, Waiter } from "../queue.ts";
 import { created, failed, settled, wake } from "../runtime.ts";
 
 /**
@@ -36,7 +36,7 @@ import { created, failed, settled, wake } from "../runtime.ts";
  * console.log(await price("tea")); // => 3
  * ```
  */
-export class RWMutex extends Inspectable implements Watcher {
+export class RWMutex extends Inspectable {
   private writing = false;
   private readers = 0;
   private readonly writersWaiting: Queue = new Queue();
@@ -48,7 +48,8 @@ export class RWMutex extends Inspectable implements Watcher {
 
   constructor() {
     super();
-    this.writersWaiting.watcher = this;
+    // When a writer gives up, and it was the last, readers need not wait for it.
+    this.writersWaiting.watcher = { left: () => this.writing || this.writersWaiting.head !== null || this.admitReaders() };
     created(this);
   }
 
@@ -128,11 +129,6 @@ export class RWMutex extends Inspectable implements Watcher {
     const state = this.writing ? "locked" : this.readers > 0 ? `${this.readers} reader${this.readers === 1 ? "" : "s"}` : "unlocked";
     const waiting = this.writersWaiting.count() + this.readersWaiting.count();
     return `sync.RWMutex(${state}${waiting > 0 ? `, ${waiting} waiting` : ""})`;
-  }
-
-  /** @internal A writer no longer waits. If it gave up, and it was the last, readers need not wait for it. */
-  left(): void {
-    if (!this.writing && this.writersWaiting.head === null) this.admitReaders();
   }
 
   private admitReaders(): void {

@@ -1,0 +1,24 @@
+/**
+ * Builds headgate and runs one of the programs beside this file: `node docs/run.mjs demo/main.ts [options of the program]`.
+ *
+ * The programs are TypeScript and import headgate by its name, as yours would. Node 20 runs no TypeScript, so the compiler goes first.
+ */
+import { spawnSync } from "node:child_process";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const docs = dirname(fileURLToPath(import.meta.url));
+const root = dirname(docs);
+const [program, ...args] = process.argv.slice(2);
+const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin", "tsc");
+
+for (const project of [root, docs]) {
+  // What the compiler has to say goes to stderr: stdout belongs to the program.
+  const { status } = spawnSync(process.execPath, [tsc, "-p", project], { stdio: ["ignore", 2, 2] });
+  if (status !== 0) process.exit(status ?? 1);
+}
+const compiled = join(root, ".build", "docs", program.replace(/\.ts$/, ".js"));
+process.argv = [process.argv[0], compiled, ...args];
+await import(pathToFileURL(compiled).href);
