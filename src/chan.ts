@@ -16,7 +16,19 @@ import type { Context } from "./context/index.ts";
 import { brand, isBranded, mustBeFunction, panic } from "./errors.ts";
 import { Inspectable } from "./inspect.ts";
 import { Queue, Ring, type Shape, Waiter, type Watcher } from "./queue.ts";
-import { created, done, failed, inTime, park, report, settled, settledSlowly, spawn, wake, wakeError } from "./runtime.ts";
+import {
+  created,
+  done,
+  failed,
+  inTime,
+  park,
+  report,
+  settled,
+  settledSlowly,
+  spawn,
+  wake,
+  wakeError,
+} from "./runtime.ts";
 
 /** What a receive yields: the value and true, or, once the channel is closed and drained, undefined and false (H8, H9). */
 export type Recv<T> = readonly [value: T, ok: true] | readonly [value: undefined, ok: false];
@@ -234,11 +246,11 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
   close(): void {
     if (this.closed) throw new ClosedChannel("close of closed channel", { cause: "close once, on the sending side" });
     this.closed = true;
-    for (let waiter; (waiter = this.receivers.shift()) !== null; ) {
+    for (let waiter; (waiter = this.receivers.shift()) !== null;) {
       if (waiter.shape === null) cancelled(waiter);
       else wake(waiter, waiter.shape(undefined, false, waiter.key));
     }
-    for (let waiter; (waiter = this.senders.shift()) !== null; ) wakeError(waiter, sendOnClosed());
+    for (let waiter; (waiter = this.senders.shift()) !== null;) wakeError(waiter, sendOnClosed());
   }
 
   /**
@@ -261,7 +273,10 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
   /** What the channel is and how it stands, such as `Chan(10/10, 2 senders waiting)`. */
   override toString(): string {
     const parts = [`${this.length}/${this.capacity}`];
-    for (const [queue, who] of [[this.receivers, "receiver"], [this.senders, "sender"]] as const) {
+    for (const [queue, who] of [
+      [this.receivers, "receiver"],
+      [this.senders, "sender"],
+    ] as const) {
       const n = queue.count();
       if (n > 0) parts.push(`${n} ${who}${n === 1 ? "" : "s"} waiting`);
     }
@@ -453,7 +468,13 @@ export function notAContext(ctx: unknown, what: string): TypeError {
  * Lets an operation wait: `waiter` in `queue` (null: in none, for ever) and, if there is a ctx, a sentinel beside it that rejects
  * the operation when the ctx ends.
  */
-export function suspend<T>(waiter: Waiter, queue: Queue | null, ctx: Context | undefined, op: string, on: unknown): Promise<T> {
+export function suspend<T>(
+  waiter: Waiter,
+  queue: Queue | null,
+  ctx: Context | undefined,
+  op: string,
+  on: unknown,
+): Promise<T> {
   if (ctx !== undefined) {
     try {
       guard(waiter, ctx);
@@ -510,7 +531,9 @@ export function hasAfterFunc(ctx: Context): ctx is AfterFuncer {
 export function signalOf(ctx: Context): AbortSignal {
   const { signal } = ctx;
   if (typeof signal?.addEventListener !== "function") {
-    throw new TypeError("ctx: a Context of your own needs a done() that is a headgate channel, an afterFunc method, or a signal");
+    throw new TypeError(
+      "ctx: a Context of your own needs a done() that is a headgate channel, an afterFunc method, or a signal",
+    );
   }
   if (signal.aborted) throw missingError();
   return signal;

@@ -181,7 +181,7 @@ export class Group extends Inspectable {
     this.admit();
     if (this.running > 0 || this.queued.head !== null) return;
     if (this.joining.head !== null) this.cancel?.(this.failure?.error);
-    for (let waiter; (waiter = this.joining.shift()) !== null; ) {
+    for (let waiter; (waiter = this.joining.shift()) !== null;) {
       if (this.failure === null) wake(waiter, undefined);
       else wakeError(waiter, this.failure.error);
     }

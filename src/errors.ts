@@ -19,18 +19,27 @@ export function brand(error: Error, own: ErrorClass, id: string, name: string = 
 /** The body of a class's `Symbol.hasInstance`: `target` is its `this`, `own` the class that carries the brand. */
 export function isBranded(value: unknown, target: unknown, own: ErrorClass, id: string): boolean {
   if (target !== own) return Function.prototype[Symbol.hasInstance].call(target as ErrorClass, value);
-  return typeof value === "object" && value !== null && (value as Record<symbol, unknown>)[Symbol.for(`headgate.${id}`)] === true;
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    (value as Record<symbol, unknown>)[Symbol.for(`headgate.${id}`)] === true
+  );
 }
 
 /**
  * Throws what Go panics with: its message to the letter, and as the `cause`, which consoles print below it, a sentence that says
  * what to do.
  */
-export function panic(message: string, advice: string, Class: new (message: string, options: ErrorOptions) => Error = Error): never {
+export function panic(
+  message: string,
+  advice: string,
+  Class: new (message: string, options: ErrorOptions) => Error = Error,
+): never {
   throw new Class(message, { cause: advice });
 }
 
 /** Throws a TypeError unless `fn` is a function. */
 export function mustBeFunction(fn: unknown, where: string): void {
-  if (typeof fn !== "function") throw new TypeError(`${where}: expected a function, got ${fn === null ? "null" : typeof fn}`);
+  if (typeof fn !== "function")
+    throw new TypeError(`${where}: expected a function, got ${fn === null ? "null" : typeof fn}`);
 }

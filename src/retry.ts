@@ -60,7 +60,11 @@ export class Permanent extends Error {
  * console.log(answer); // => answered at attempt 3
  * ```
  */
-export async function retry<T>(ctx: Context, fn: (ctx: Context, attempt: number) => Promise<T> | T, policy: Policy = {}): Promise<T> {
+export async function retry<T>(
+  ctx: Context,
+  fn: (ctx: Context, attempt: number) => Promise<T> | T,
+  policy: Policy = {},
+): Promise<T> {
   mustBeFunction(fn, "retry");
   const { tries, timeout } = checked(policy, "retry");
   const refused = ctx === undefined ? notAContext(ctx, "retry: ctx") : refusal(ctx);
@@ -105,19 +109,25 @@ async function pause(ctx: Context, ms: number): Promise<void> {
  * **Errors**: RangeError or TypeError for an attempt or a policy that makes no sense.
  */
 export function backoff(attempt: number, policy: Policy = {}): number {
-  if (!Number.isSafeInteger(attempt) || attempt < 1) throw new RangeError(`backoff: attempts are counted from 1, got ${String(attempt)}`);
+  if (!Number.isSafeInteger(attempt) || attempt < 1)
+    throw new RangeError(`backoff: attempts are counted from 1, got ${String(attempt)}`);
   const { base, max } = checked(policy, "backoff");
   return base === 0 ? 0 : random(undefined) * Math.min(max, base * 2 ** (attempt - 1));
 }
 
 function checked(policy: Policy, where: string): Required<Omit<Policy, "timeout">> & Pick<Policy, "timeout"> {
-  if (typeof policy !== "object" || policy === null) throw new TypeError(`${where}: expected a policy object, got ${String(policy)}`);
+  if (typeof policy !== "object" || policy === null)
+    throw new TypeError(`${where}: expected a policy object, got ${String(policy)}`);
   const { tries = 5, base = 500, max = 60_000, timeout } = policy;
   if (tries !== Infinity && (!Number.isSafeInteger(tries) || tries < 1)) {
     throw new RangeError(`${where}: policy.tries must be a whole number from 1, or Infinity; got ${String(tries)}`);
   }
-  for (const [name, ms] of [["base", base], ["max", max]] as const) {
-    if (duration(ms, `${where}: policy.${name}`) < 0) throw new RangeError(`${where}: policy.${name} must not be negative; got ${ms}`);
+  for (const [name, ms] of [
+    ["base", base],
+    ["max", max],
+  ] as const) {
+    if (duration(ms, `${where}: policy.${name}`) < 0)
+      throw new RangeError(`${where}: policy.${name} must not be negative; got ${ms}`);
   }
   if (timeout === undefined) return { tries, base, max };
   return { tries, base, max, timeout: duration(timeout, `${where}: policy.timeout`) };

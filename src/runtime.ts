@@ -258,8 +258,8 @@ export function setAlarm(due: number, target: Expiring, on?: unknown): Alarm {
 const LONGEST = 2 ** 31 - 1;
 
 class PlatformAlarm implements Alarm {
-  private readonly due: number;
-  private readonly target: Expiring;
+  readonly due: number;
+  readonly target: Expiring;
   private handle: unknown;
 
   constructor(due: number, target: Expiring) {
@@ -268,15 +268,8 @@ class PlatformAlarm implements Alarm {
     this.arm(performance.now());
   }
 
-  private arm(now: number): void {
-    this.handle = setTimeout(PlatformAlarm.ring, Math.min(Math.ceil(this.due - now), LONGEST), this);
-  }
-
-  /** Platform timers may be early by a fraction of a millisecond, and a long wait comes in several. */
-  private static ring(alarm: PlatformAlarm): void {
-    const now = performance.now();
-    if (now < alarm.due) alarm.arm(now);
-    else alarm.target.expire();
+  arm(now: number): void {
+    this.handle = setTimeout(ring, Math.min(Math.ceil(this.due - now), LONGEST), this);
   }
 
   stop(): void {
@@ -284,10 +277,18 @@ class PlatformAlarm implements Alarm {
   }
 }
 
+/** Platform timers may be early by a fraction of a millisecond, and a long wait comes in several. */
+function ring(alarm: PlatformAlarm): void {
+  const now = performance.now();
+  if (now < alarm.due) alarm.arm(now);
+  else alarm.target.expire();
+}
+
 /** Returns `ms`, a duration in milliseconds that is any number but NaN; else throws an error that names `where`. */
 export function duration(ms: number, where: string): number {
   if (typeof ms !== "number") throw notANumber(ms, where, "a number of milliseconds");
-  if (Number.isNaN(ms)) throw new RangeError(`${where}: NaN is no duration; pass a number of milliseconds (Infinity = never)`);
+  if (Number.isNaN(ms))
+    throw new RangeError(`${where}: NaN is no duration; pass a number of milliseconds (Infinity = never)`);
   return ms;
 }
 
@@ -295,7 +296,9 @@ export function duration(ms: number, where: string): number {
 export function count(n: number, least: number, where: string): number {
   if (typeof n !== "number") throw notANumber(n, where, "a number");
   if (!Number.isSafeInteger(n) || n < least) {
-    throw new RangeError(`${where}: expected a whole number${least === -Infinity ? "" : ` of ${least} or more`}, got ${n}`);
+    throw new RangeError(
+      `${where}: expected a whole number${least === -Infinity ? "" : ` of ${least} or more`}, got ${n}`,
+    );
   }
   return n;
 }
@@ -303,5 +306,7 @@ export function count(n: number, least: number, where: string): number {
 /** A ctx that has slipped into a number's place is the mistake to expect, for awaited operations take it last. */
 function notANumber(value: unknown, where: string, expected: string): TypeError {
   const isContext = typeof (value as { done?: unknown } | null)?.done === "function";
-  return new TypeError(`${where}: expected ${expected}, got ${isContext ? "a Context, which comes last" : value === null ? "null" : typeof value}`);
+  return new TypeError(
+    `${where}: expected ${expected}, got ${isContext ? "a Context, which comes last" : value === null ? "null" : typeof value}`,
+  );
 }

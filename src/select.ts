@@ -158,7 +158,9 @@ export function trySelect<const C extends Cases>(cases: C): Selected<C> | undefi
 function listOf(cases: Cases, where: string): readonly Case[] {
   if (Array.isArray(cases)) return cases as readonly Case[];
   if (typeof cases !== "object" || cases === null) {
-    throw new TypeError(`${where}: expected the cases as an object or a list, got ${cases === null ? "null" : typeof cases}`);
+    throw new TypeError(
+      `${where}: expected the cases as an object or a list, got ${cases === null ? "null" : typeof cases}`,
+    );
   }
   return Object.values(cases);
 }
@@ -183,7 +185,8 @@ function pick(list: readonly Case[], cases: Cases, where: string): number {
   let skip = choose(ready, cases);
   for (let i = first; ; i++) {
     const c = list[i];
-    const isReady = c instanceof Chan ? c.hasValue(instant) || c.closed : c instanceof Sending && c.chan !== null && c.chan.canSend();
+    const isReady =
+      c instanceof Chan ? c.hasValue(instant) || c.closed : c instanceof Sending && c.chan !== null && c.chan.canSend();
     if (isReady && skip-- === 0) return i;
   }
 }
@@ -192,7 +195,8 @@ function pick(list: readonly Case[], cases: Cases, where: string): number {
 function take(list: readonly Case[], i: number, cases: Cases): unknown {
   const key = list === cases ? i : Object.keys(cases)[i];
   const c = list[i];
-  if (c instanceof Chan) return c.hasValue() ? { case: key, value: c.take(), ok: true } : { case: key, value: undefined, ok: false };
+  if (c instanceof Chan)
+    return c.hasValue() ? { case: key, value: c.take(), ok: true } : { case: key, value: undefined, ok: false };
   const { chan, value } = c as Sending;
   if (!chan!.trySend(value)) throw new Error("headgate: internal error: a case that was ready was not");
   return { case: key };

@@ -106,7 +106,7 @@ export class Weighted extends Inspectable {
 
   private grant(): void {
     this.granting = true;
-    for (let first; (first = this.waiting.head) !== null; ) {
+    for (let first; (first = this.waiting.head) !== null;) {
       const n = first.value as number;
       if (this.held + n > this.size) break;
       this.held += n;

@@ -4,7 +4,15 @@
  * Invariants: however many contexts wait for a signal, the process has one listener for it, and none when the last of them has been
  * stopped. While there is one, the signal does not have its default effect (N3).
  */
-import { attach, CancelCtx, type CancelFunc, type Context, disposable, mustBeParent, withCancelCause } from "./context/context.ts";
+import {
+  attach,
+  CancelCtx,
+  type CancelFunc,
+  type Context,
+  disposable,
+  mustBeParent,
+  withCancelCause,
+} from "./context/context.ts";
 import { Canceled } from "./context/errors.ts";
 
 interface Process {
@@ -135,7 +143,10 @@ class NotifyCtx extends CancelCtx {
  * console.log(String(context.cause(stop)), abort.err()); // => AbortError: SIGTERM signal received undefined
  * ```
  */
-export function shutdown(parent: Context, ...signals: string[]): readonly [stop: Context, abort: Context, release: CancelFunc] {
+export function shutdown(
+  parent: Context,
+  ...signals: string[]
+): readonly [stop: Context, abort: Context, release: CancelFunc] {
   const names = namesOf(signals, "shutdown");
   const [abort, cancelAbort] = withCancelCause(parent);
   const [stop, cancelStop] = withCancelCause(abort);

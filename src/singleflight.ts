@@ -119,7 +119,7 @@ export class Group<K, T> extends Inspectable {
     this.calls.set(key, call);
     const end = (how: typeof wake, result: unknown, message: ChanResult<T>): void => {
       if (this.calls.get(key) === call) this.calls.delete(key);
-      for (let waiter; (waiter = call.waiting.shift()) !== null; ) how(waiter, result);
+      for (let waiter; (waiter = call.waiting.shift()) !== null;) how(waiter, result);
       for (const chan of call.chans) chan.trySend(message);
     };
     const succeed = (value: T): void => {

@@ -11,7 +11,17 @@ import { Chan, go, nil, type RecvChan, refusal, suspend, type TimerSource } from
 import type { Context } from "./context/index.ts";
 import { mustBeFunction, panic } from "./errors.ts";
 import { Queue, Waiter, type Watcher } from "./queue.ts";
-import { type Alarm, done, duration, type Expiring, failed, monotonic, now as clock, setAlarm, wake } from "./runtime.ts";
+import {
+  type Alarm,
+  done,
+  duration,
+  type Expiring,
+  failed,
+  monotonic,
+  now as clock,
+  setAlarm,
+  wake,
+} from "./runtime.ts";
 
 /**
  * The time on the library's clock, in epoch ms. In a test bubble that clock is virtual, so code that asks it can be tested; `Date.now()`
@@ -275,7 +285,8 @@ class Movement implements TimerSource, Watcher, Expiring {
   take(): Date {
     const due = this.next!;
     // A ticker keeps its beat and drops the ticks that nobody took.
-    this.next = this.period === 0 ? null : due + this.period * (1 + Math.floor(Math.max(0, this.instant() - due) / this.period));
+    this.next =
+      this.period === 0 ? null : due + this.period * (1 + Math.floor(Math.max(0, this.instant() - due) / this.period));
     return new Date(due + this.epoch);
   }
 

@@ -20,7 +20,8 @@ export async function showProgress(ctx: Context, progress: Progress, total: numb
 
 function progressLine(p: Progress, total: number): string {
   const parts = [`${p.acked}/${total} acked`, `${p.running} running`, `${p.waiting} waiting`, `${p.settling} settling`];
-  for (const name of ["retried", "released", "dead", "expired"] as const) if (p[name] > 0) parts.push(`${p[name]} ${name}`);
+  for (const name of ["retried", "released", "dead", "expired"] as const)
+    if (p[name] > 0) parts.push(`${p[name]} ${name}`);
   return parts.join(" · ");
 }
 
@@ -43,7 +44,8 @@ export function account(report: Report, gateway: GatewayCount, published: number
     ["left hanging", gateway.hung],
     ["broken off", gateway.brokenOff],
   ] as const;
-  const cell = ([name, n]: readonly [string, number], width: number): string => name.padEnd(width) + String(n).padStart(7);
+  const cell = ([name, n]: readonly [string, number], width: number): string =>
+    name.padEnd(width) + String(n).padStart(7);
   const cause = report.cause === undefined ? "" : ` (${(report.cause as Error).message})`;
   const lines = [
     `stopped: ${report.stopped}${cause}; draining ${report.took.draining} ms, aborting ${report.took.aborting} ms, settling ${report.took.settling} ms`,
@@ -53,7 +55,8 @@ export function account(report: Report, gateway: GatewayCount, published: number
     "",
     `published ${published} = acked ${acked} + dead ${dead} + still in the broker ${left}`,
   ];
-  const started = report.abandoned > 0 ? [`${report.abandoned} handlers ignored the end of their context and were abandoned`] : [];
+  const started =
+    report.abandoned > 0 ? [`${report.abandoned} handlers ignored the end of their context and were abandoned`] : [];
   const names = report.leftovers.map(({ delivery, was, error }) => `  ${delivery.id}: ${was}, but ${String(error)}`);
   if (names.length > 0) names.unshift("leftovers:");
   return [...lines, ...started, ...names].join("\n");

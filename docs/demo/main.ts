@@ -21,7 +21,17 @@ async function main(options: Options): Promise<void> {
 
   const gateway = await startGateway(options);
   const broker = memoryBroker<unknown>({ capacity: 1000 });
-  const progress: Progress = { pulled: 0, waiting: 0, running: 0, settling: 0, acked: 0, retried: 0, released: 0, dead: 0, expired: 0 };
+  const progress: Progress = {
+    pulled: 0,
+    waiting: 0,
+    running: 0,
+    settling: 0,
+    acked: 0,
+    retried: 0,
+    released: 0,
+    dead: 0,
+    expired: 0,
+  };
   let published = 0;
 
   const publish = async (ctx: Context): Promise<void> => {
@@ -35,7 +45,12 @@ async function main(options: Options): Promise<void> {
   const deliver = async (ctx: Context, { id, body }: Delivery<unknown>): Promise<void> => {
     const [limited, cancel] = context.withTimeout(ctx, options.timeout);
     using _ = cancel;
-    const request = { method: "POST", body: JSON.stringify(body), headers: { "x-message": id.split(".")[0]! }, signal: limited.signal };
+    const request = {
+      method: "POST",
+      body: JSON.stringify(body),
+      headers: { "x-message": id.split(".")[0]! },
+      signal: limited.signal,
+    };
     const response = await fetch(gateway.url, request);
     if (!response.ok) throw new Error(`the gateway answered ${response.status}`);
   };
@@ -47,7 +62,11 @@ async function main(options: Options): Promise<void> {
     () =>
       errgroup.run(stop, async (group) => {
         // The publisher ends early when we are stopped; that is no failure.
-        void group.go((ctx) => publish(ctx).catch((error) => { if (error !== ctx.err()) throw error; }));
+        void group.go((ctx) =>
+          publish(ctx).catch((error) => {
+            if (error !== ctx.err()) throw error;
+          }),
+        );
         const { concurrency, grace, attempts } = options;
         report = await worker(stop, broker, deliver, { concurrency, grace, abort, maxAttempts: attempts, progress });
       }),

@@ -47,18 +47,32 @@ export function parse(args: string[]): Options | "help" {
     given = parseArgs({
       args,
       options: {
-        messages: text, in: text, concurrency: text, slow: text, refuse: text, hang: text, timeout: text, attempts: text, grace: text,
-        "stop-after": text, json: { type: "boolean" }, help: { type: "boolean" },
+        messages: text,
+        in: text,
+        concurrency: text,
+        slow: text,
+        refuse: text,
+        hang: text,
+        timeout: text,
+        attempts: text,
+        grace: text,
+        "stop-after": text,
+        json: { type: "boolean" },
+        help: { type: "boolean" },
       },
     }).values;
   } catch (error) {
     throw new UsageError((error as Error).message);
   }
   if (given.help === true) return "help";
-  if (given.in !== undefined && given.messages !== undefined) throw new UsageError("--in and --messages exclude each other");
+  if (given.in !== undefined && given.messages !== undefined)
+    throw new UsageError("--in and --messages exclude each other");
   const stopAfter = given["stop-after"];
   return {
-    bodies: given.in === undefined ? numbered(number("messages", given.messages, 5000, { least: 0, whole: true })) : linesOf(given.in),
+    bodies:
+      given.in === undefined
+        ? numbered(number("messages", given.messages, 5000, { least: 0, whole: true }))
+        : linesOf(given.in),
     concurrency: number("concurrency", given.concurrency, 50, { least: 1, whole: true }),
     slow: number("slow", given.slow, 40, { least: 0 }),
     refuse: number("refuse", given.refuse, 0.02, { least: 0, most: 1 }),
@@ -71,7 +85,12 @@ export function parse(args: string[]): Options | "help" {
   };
 }
 
-function number(name: string, text: string | undefined, fallback: number, rule: { least: number; most?: number; whole?: boolean }): number {
+function number(
+  name: string,
+  text: string | undefined,
+  fallback: number,
+  rule: { least: number; most?: number; whole?: boolean },
+): number {
   if (text === undefined) return fallback;
   const value = text.trim() === "" ? NaN : Number(text);
   const { least, most = Infinity, whole = false } = rule;

@@ -19,7 +19,7 @@
  */
 import { Chan, go, hasAfterFunc, missingError, nil, notAContext, type RecvChan, signalOf } from "../chan.ts";
 import { onAbort } from "../abort.ts";
-import { mustBeFunction, panic } from "../errors.ts";
+import { panic } from "../errors.ts";
 import { Inspectable } from "../inspect.ts";
 import { Waiter } from "../queue.ts";
 import { type Alarm, created, duration, type Expiring, monotonic, now, setAlarm, spawn } from "../runtime.ts";
@@ -112,7 +112,8 @@ abstract class Own extends Inspectable implements Context {
     while (ctx instanceof Own) {
       if (ctx instanceof ValueCtx && ctx.key === key) return ctx.held as T;
       // The key under which a context finds the standard one above it, also through other people's contexts (C17, C68).
-      if ((key as Key<unknown>) === NEAREST && !(ctx instanceof ValueCtx)) return (ctx instanceof CancelCtx ? ctx : undefined) as T | undefined;
+      if ((key as Key<unknown>) === NEAREST && !(ctx instanceof ValueCtx))
+        return (ctx instanceof CancelCtx ? ctx : undefined) as T | undefined;
       ctx = ctx.parent;
     }
     return ctx === null ? undefined : ctx.value(key);
@@ -234,12 +235,15 @@ export function withCancelCause(parent: Context): readonly [ctx: Context, cancel
 
 export function mustBeParent(parent: Context): Context {
   if (parent === null || parent === undefined) {
-    panic("cannot create context from nil parent", "derive from the context you were given, or from context.background()");
+    panic(
+      "cannot create context from nil parent",
+      "derive from the context you were given, or from context.background()",
+    );
   }
   return mustBeContext(parent, "parent");
 }
 
-function mustBeContext(ctx: Context, what: string): Context {
+export function mustBeContext(ctx: Context, what: string): Context {
   if (typeof ctx?.err === "function" && typeof ctx.done === "function" && typeof ctx.value === "function") return ctx;
   throw notAContext(ctx, what);
 }
@@ -425,57 +429,6 @@ function endingOf(parent: Context): Ending {
   return new Ending(Canceled, why === err ? undefined : why, err);
 }
 
-// --------------------------------------------------------------------------------------------------------------- afterFunc
-
-/**
- * Runs `fn` once, on a microtask of its own, after `ctx` has ended; on a later microtask if it has ended already. Never inside the
- * cancel that ends it (C80). Returns `stop`: it prevents the run and returns true, or returns false because `fn` was started,
- * though it may not have begun, or stopped before (C82, C83). `stop` does not wait for `fn`.
- *
- * **Errors**: what `fn` throws is reported as uncaught, as with {@link go}. TypeError if `fn` is not a function.
- *
- * @see Go's [context.AfterFunc](https://pkg.go.dev/context#AfterFunc)
- * @example
- * ```ts
- * import { context } from "headgate";
- *
- * const [ctx, cancel] = context.withCancel(context.background());
- * const stop = context.afterFunc(ctx, () => console.log("cleaning up"));
- * cancel();
- * console.log(stop()); // => false
- * await Promise.resolve(); // => cleaning up
- * ```
- */
-export function afterFunc(ctx: Context, fn: () => void): () => boolean {
-  mustBeContext(ctx, "afterFunc: ctx");
-  mustBeFunction(fn, "afterFunc");
-  const child = new AfterFuncCtx(ctx, fn);
-  attach(child, ctx);
-  return () => child.stop();
-}
-
-/** A child of which nobody holds the context: it ends by starting its function. */
-class AfterFuncCtx extends CancelCtx {
-  private fn: (() => void) | null;
-
-  constructor(parent: Context, fn: () => void) {
-    super(parent);
-    this.fn = fn;
-  }
-
-  override ended(): void {
-    if (this.fn !== null) go(this.fn);
-    this.fn = null;
-  }
-
-  stop(): boolean {
-    if (this.fn === null) return false;
-    this.fn = null;
-    this.cancel(undefined);
-    return true;
-  }
-}
-
 // ----------------------------------------------------------------------------------------------------------- withoutCancel
 
 /**
@@ -533,7 +486,11 @@ export function withDeadline(parent: Context, at: number | Date): readonly [ctx:
  *
  * @see Go's [context.WithDeadlineCause](https://pkg.go.dev/context#WithDeadlineCause)
  */
-export function withDeadlineCause(parent: Context, at: number | Date, cause: unknown): readonly [ctx: Context, cancel: CancelFunc] {
+export function withDeadlineCause(
+  parent: Context,
+  at: number | Date,
+  cause: unknown,
+): readonly [ctx: Context, cancel: CancelFunc] {
   mustBeParent(parent);
   const epoch = duration(at instanceof Date ? at.getTime() : at, "withDeadline");
   return deadline(parent, epoch, monotonic(parent) + (epoch - now(parent)), cause);
@@ -564,13 +521,22 @@ export function withTimeout(parent: Context, ms: number): readonly [ctx: Context
  *
  * @see Go's [context.WithTimeoutCause](https://pkg.go.dev/context#WithTimeoutCause)
  */
-export function withTimeoutCause(parent: Context, ms: number, cause: unknown): readonly [ctx: Context, cancel: CancelFunc] {
+export function withTimeoutCause(
+  parent: Context,
+  ms: number,
+  cause: unknown,
+): readonly [ctx: Context, cancel: CancelFunc] {
   mustBeParent(parent);
   duration(ms, "withTimeout");
   return deadline(parent, now(parent) + ms, monotonic(parent) + ms, cause);
 }
 
-function deadline(parent: Context, at: number, due: number, cause: unknown): readonly [ctx: Context, cancel: CancelFunc] {
+function deadline(
+  parent: Context,
+  at: number,
+  due: number,
+  cause: unknown,
+): readonly [ctx: Context, cancel: CancelFunc] {
   if (due === Infinity || dueOf(parent) < due) return withCancel(parent);
   const ctx = new TimerCtx(parent, at, due, cause);
   // The parent before the clock: if both are over, the parent's error counts (C43).

@@ -1,8 +1,8 @@
 /**
  * Package `context`: names only. Read `context.ts` first.
  */
+export { afterFunc } from "./afterfunc.ts";
 export {
-  afterFunc,
   background,
   type CancelCauseFunc,
   type CancelFunc,

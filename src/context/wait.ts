@@ -30,7 +30,11 @@ import type { Context } from "./context.ts";
  */
 export function wait<T>(promise: PromiseLike<T>, ctx?: Context): Promise<T> {
   if (typeof promise?.then !== "function") {
-    return failed("wait", promise, new TypeError(`wait: expected a promise, got ${promise === null ? "null" : typeof promise}`));
+    return failed(
+      "wait",
+      promise,
+      new TypeError(`wait: expected a promise, got ${promise === null ? "null" : typeof promise}`),
+    );
   }
   const waiters = followers(promise instanceof Promise ? promise : Promise.resolve(promise));
   const error = refusal(ctx);
@@ -47,7 +51,7 @@ function followers(promise: Promise<unknown>): Queue {
   const waiters = new Queue();
   const settle = (how: typeof wake, result: unknown): void => {
     following.delete(promise);
-    for (let w; (w = waiters.shift()) !== null; ) how(w, result);
+    for (let w; (w = waiters.shift()) !== null;) how(w, result);
   };
   promise.then(
     (value) => settle(wake, value),

@@ -91,7 +91,7 @@ export class Cond extends Inspectable {
 
   /** Wakes all that wait. Holding the mutex is allowed, not required. */
   broadcast(): void {
-    for (let waiter; (waiter = this.waiting.shift()) !== null; ) wake(waiter, undefined);
+    for (let waiter; (waiter = this.waiting.shift()) !== null;) wake(waiter, undefined);
   }
 
   /** What it is and how it stands, such as `sync.Cond(2 waiting)`. */

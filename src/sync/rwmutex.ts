@@ -49,7 +49,9 @@ export class RWMutex extends Inspectable {
   constructor() {
     super();
     // When a writer gives up, and it was the last, readers need not wait for it.
-    this.writersWaiting.watcher = { left: () => this.writing || this.writersWaiting.head !== null || this.admitReaders() };
+    this.writersWaiting.watcher = {
+      left: () => this.writing || this.writersWaiting.head !== null || this.admitReaders(),
+    };
     created(this);
   }
 
@@ -119,20 +121,25 @@ export class RWMutex extends Inspectable {
    * **Errors**: throws "sync: RUnlock of unlocked RWMutex".
    */
   rUnlock(): void {
-    if (this.readers === 0) panic("sync: RUnlock of unlocked RWMutex", "rUnlock once for each rLock or successful tryRLock");
+    if (this.readers === 0)
+      panic("sync: RUnlock of unlocked RWMutex", "rUnlock once for each rLock or successful tryRLock");
     this.byHand++;
     this.leave();
   }
 
   /** What the lock is and how it stands, such as `sync.RWMutex(2 readers, 1 waiting)`. */
   override toString(): string {
-    const state = this.writing ? "locked" : this.readers > 0 ? `${this.readers} reader${this.readers === 1 ? "" : "s"}` : "unlocked";
+    const state = this.writing
+      ? "locked"
+      : this.readers > 0
+        ? `${this.readers} reader${this.readers === 1 ? "" : "s"}`
+        : "unlocked";
     const waiting = this.writersWaiting.count() + this.readersWaiting.count();
     return `sync.RWMutex(${state}${waiting > 0 ? `, ${waiting} waiting` : ""})`;
   }
 
   private admitReaders(): void {
-    for (let reader; (reader = this.readersWaiting.shift()) !== null; ) {
+    for (let reader; (reader = this.readersWaiting.shift()) !== null;) {
       if (this.readers++ === 0) this.turn++;
       wake(reader, this.readGuard());
     }

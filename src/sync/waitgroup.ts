@@ -65,10 +65,11 @@ export class WaitGroup extends Inspectable {
    */
   add(n: number): void {
     count(n, -Infinity, "WaitGroup.add");
-    if (this.counter + n < 0) panic("sync: negative WaitGroup counter", "call done() as often as you have added, not more often");
+    if (this.counter + n < 0)
+      panic("sync: negative WaitGroup counter", "call done() as often as you have added, not more often");
     this.counter += n;
     if (this.counter > 0) return;
-    for (let waiter; (waiter = this.waiting.shift()) !== null; ) wake(waiter, undefined);
+    for (let waiter; (waiter = this.waiting.shift()) !== null;) wake(waiter, undefined);
   }
 
   /** The same as `add(-1)`. */

@@ -73,7 +73,8 @@ export interface MemoryBrokerOptions {
  */
 export function memoryBroker<T>(options: MemoryBrokerOptions = {}): MemoryBroker<T> {
   const { lease = 30_000, capacity } = options;
-  if (typeof lease !== "number" || !(lease > 0)) throw new RangeError(`memoryBroker: lease must be a positive number of ms; got ${String(lease)}`);
+  if (typeof lease !== "number" || !(lease > 0))
+    throw new RangeError(`memoryBroker: lease must be a positive number of ms; got ${String(lease)}`);
   if (capacity !== undefined && (!Number.isSafeInteger(capacity) || capacity < 1)) {
     throw new RangeError(`memoryBroker: capacity must be a whole number from 1; got ${String(capacity)}`);
   }
@@ -156,22 +157,35 @@ class Broker<T> implements MemoryBroker<T> {
 
   nack = async (ctx: Context, items: readonly Nack<Delivery<T>>[]): Promise<readonly Delivery<T>[]> => {
     const how = new Map(items.map((item) => [item.delivery.id, item]));
-    return this.settle(ctx, items.map((item) => item.delivery), (message, id) => {
-      const { delay, why } = how.get(id)!;
-      if (why === "released") message.attempts--;
-      message.until = time.now() + delay;
-      if (delay > 0) push(this.delayed, message);
-      else this.ready.push(message);
-      this.tell();
-    });
+    return this.settle(
+      ctx,
+      items.map((item) => item.delivery),
+      (message, id) => {
+        const { delay, why } = how.get(id)!;
+        if (why === "released") message.attempts--;
+        message.until = time.now() + delay;
+        if (delay > 0) push(this.delayed, message);
+        else this.ready.push(message);
+        this.tell();
+      },
+    );
   };
 
   deadLetter = async (ctx: Context, items: readonly Dead<Delivery<T>>[]): Promise<readonly Delivery<T>[]> => {
     const why = new Map(items.map((item) => [item.delivery.id, item.error]));
-    return this.settle(ctx, items.map((item) => item.delivery), (message, id) => {
-      this.deadLetters.push({ body: message.body, ...message.options, attempts: message.attempts, error: why.get(id) });
-      this.gone();
-    });
+    return this.settle(
+      ctx,
+      items.map((item) => item.delivery),
+      (message, id) => {
+        this.deadLetters.push({
+          body: message.body,
+          ...message.options,
+          attempts: message.attempts,
+          error: why.get(id),
+        });
+        this.gone();
+      },
+    );
   };
 
   extend = async (ctx: Context, deliveries: readonly Delivery<T>[]): Promise<readonly Delivery<T>[]> =>
@@ -181,7 +195,11 @@ class Broker<T> implements MemoryBroker<T> {
     });
 
   /** Ends the leases of these deliveries and does `then` with each message. Returns those whose lease was lost. */
-  private settle(ctx: Context, deliveries: readonly Delivery<T>[], then: (message: Message<T>, id: string) => void): readonly Delivery<T>[] {
+  private settle(
+    ctx: Context,
+    deliveries: readonly Delivery<T>[],
+    then: (message: Message<T>, id: string) => void,
+  ): readonly Delivery<T>[] {
     const err = ctx.err();
     if (err !== undefined) throw err;
     this.revive(time.now());
@@ -214,7 +232,7 @@ class Broker<T> implements MemoryBroker<T> {
 
   /** Makes ready what is due: leases that ran out, and delays that are over. */
   private revive(now: number): void {
-    for (let first; (first = this.firstLease()) !== undefined && first[1].until <= now; ) {
+    for (let first; (first = this.firstLease()) !== undefined && first[1].until <= now;) {
       this.leased.delete(first[0]);
       this.ready.push(first[1]);
     }
@@ -231,7 +249,12 @@ class Broker<T> implements MemoryBroker<T> {
     return messages.map((message) => {
       message.attempts++;
       message.until = now + this.lease;
-      const delivery = { id: `${message.seq}.${++this.delivered}`, body: message.body, attempt: message.attempts, ...message.options };
+      const delivery = {
+        id: `${message.seq}.${++this.delivered}`,
+        body: message.body,
+        attempt: message.attempts,
+        ...message.options,
+      };
       this.leased.set(delivery.id, message);
       return delivery;
     });

@@ -43,7 +43,8 @@ export type Settings<D extends Delivery> = Required<Omit<WorkerOptions<D>, "abor
  * **Errors**: TypeError or RangeError, naming the option and the rule.
  */
 export function checked<D extends Delivery>(options: WorkerOptions<D>): Settings<D> {
-  if (typeof options !== "object" || options === null) throw new TypeError(`worker: expected an options object, got ${String(options)}`);
+  if (typeof options !== "object" || options === null)
+    throw new TypeError(`worker: expected an options object, got ${String(options)}`);
   const concurrency = whole("concurrency", options.concurrency ?? 16, 1);
   const grace = ms("grace", options.grace ?? 25_000);
   const abortWindow = ms("abortWindow", options.abortWindow ?? Math.min(grace / 5, 2_000));
@@ -53,9 +54,11 @@ export function checked<D extends Delivery>(options: WorkerOptions<D>): Settings
   }
   for (const name of ["backoff", "observe"] as const) {
     const fn = options[name];
-    if (fn !== undefined && typeof fn !== "function") throw new TypeError(`worker: ${name} must be a function, got ${typeof fn}`);
+    if (fn !== undefined && typeof fn !== "function")
+      throw new TypeError(`worker: ${name} must be a function, got ${typeof fn}`);
   }
-  if (options.abort !== undefined && typeof options.abort?.done !== "function") throw new TypeError("worker: abort must be a Context");
+  if (options.abort !== undefined && typeof options.abort?.done !== "function")
+    throw new TypeError("worker: abort must be a Context");
   return {
     ...options,
     concurrency,

@@ -59,7 +59,13 @@ export type WorkerEvent<D extends Delivery = Delivery> =
   | { readonly type: "phase"; readonly from: Phase; readonly to: Phase }
   | { readonly type: "pulled"; readonly count: number }
   | { readonly type: "started"; readonly delivery: D }
-  | { readonly type: "finished"; readonly delivery: D; readonly verdict: Verdict; readonly ms: number; readonly error?: unknown }
+  | {
+      readonly type: "finished";
+      readonly delivery: D;
+      readonly verdict: Verdict;
+      readonly ms: number;
+      readonly error?: unknown;
+    }
   | { readonly type: "settled"; readonly verdict: Verdict; readonly count: number; readonly ms: number }
   | { readonly type: "extended"; readonly count: number; readonly lost: number }
   | { readonly type: "sourceError"; readonly call: keyof Source; readonly error: unknown; readonly retryIn: number }

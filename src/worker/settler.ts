@@ -31,8 +31,8 @@ export class Settler<D extends Delivery> {
   /** Returns when no more is coming and the source has been told of everything, or the grace is over. */
   async settleAll(): Promise<void> {
     const { results, nudge, calls } = this.run;
-    for (let open = true; ; ) {
-      for (let got; open && (got = results.tryRecv()) !== undefined; ) {
+    for (let open = true; ;) {
+      for (let got; open && (got = results.tryRecv()) !== undefined;) {
         if (got[1]) this.sort(got[0]);
         else open = false;
       }
@@ -89,7 +89,11 @@ export class Settler<D extends Delivery> {
     }
   }
 
-  private async call(name: Lane<D>["call"], ctx: context.Context, batch: readonly Held<D>[]): Promise<readonly D[] | void> {
+  private async call(
+    name: Lane<D>["call"],
+    ctx: context.Context,
+    batch: readonly Held<D>[],
+  ): Promise<readonly D[] | void> {
     const { source } = this.run;
     if (name === "nack") {
       const items = batch.map(({ delivery, delay, verdict }) => {
@@ -98,9 +102,15 @@ export class Settler<D extends Delivery> {
       return source.nack(ctx, items);
     }
     if (name === "deadLetter" && source.deadLetter !== undefined) {
-      return source.deadLetter(ctx, batch.map(({ delivery, error }) => ({ delivery, error })));
+      return source.deadLetter(
+        ctx,
+        batch.map(({ delivery, error }) => ({ delivery, error })),
+      );
     }
-    return source.ack(ctx, batch.map(({ delivery }) => delivery));
+    return source.ack(
+      ctx,
+      batch.map(({ delivery }) => delivery),
+    );
   }
 
   /** The source has answered. */
@@ -117,7 +127,8 @@ export class Settler<D extends Delivery> {
   /** The grace is over: what the source has not been told of is named in the report. */
   private giveUp(): void {
     for (const lane of this.lanes) {
-      for (const held of lane.items) this.run.finish(held, "expired", new Error(`worker: the grace was over before ${lane.call} succeeded`));
+      for (const held of lane.items)
+        this.run.finish(held, "expired", new Error(`worker: the grace was over before ${lane.call} succeeded`));
       lane.items = [];
     }
   }

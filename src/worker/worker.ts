@@ -20,7 +20,8 @@
 import { Chan, context, type Context, errgroup, nil, retry, select, sync, time } from "../index.ts";
 import { checked, type Settings, type WorkerOptions } from "./options.ts";
 import type { Leftover, Phase, Progress, Report, WorkerEvent } from "./report.ts";
-import { type Delivery, type Handler, LeaseExpired, LeaseLost, type Source, Stopping, type Verdict } from "./source.ts";
+import { type Delivery, type Handler, type Source, Stopping, type Verdict } from "./source.ts";
+import { keepLeases } from "./leases.ts";
 import { Settler } from "./settler.ts";
 
 /**
@@ -103,7 +104,7 @@ export class Run<D extends Delivery> {
   private readonly messages: Chan<Held<D>> = new Chan(AMPLE);
   /** Gets a value when there is room for another message. */
   private readonly room: Chan<true> = new Chan(1);
-  private readonly held: Set<Held<D>> = new Set();
+  readonly held: Set<Held<D>> = new Set();
   /** Failed attempts, for brokers that do not count. */
   private readonly failures: Map<string, number> = new Map();
 
@@ -118,7 +119,7 @@ export class Run<D extends Delivery> {
   private readonly endLifetime: context.CancelCauseFunc;
   private readonly endCalls: context.CancelFunc;
   /** Ends when there is nothing left to do. */
-  private readonly alive: Context;
+  readonly alive: Context;
   private readonly end: context.CancelFunc;
 
   private phase: Phase = "running";
@@ -135,13 +136,23 @@ export class Run<D extends Delivery> {
     this.handle = handle;
     this.settings = settings;
     this.progress = Object.assign(settings.progress ?? ({} as Progress), {
-      pulled: 0, waiting: 0, running: 0, settling: 0, acked: 0, retried: 0, released: 0, dead: 0, expired: 0,
+      pulled: 0,
+      waiting: 0,
+      running: 0,
+      settling: 0,
+      acked: 0,
+      retried: 0,
+      released: 0,
+      dead: 0,
+      expired: 0,
     });
     this.detached = context.withoutCancel(ctx);
     [this.stop, this.stopNow] = context.withCancelCause(ctx);
     [this.pulling, this.abandonPull] = context.withCancel(this.detached);
     [this.lifetime, this.endLifetime] = context.withCancelCause(this.detached);
-    [this.handling, this.cancelHandlers] = context.withCancelCause(context.withValue(this.detached, context.lifetime, this.lifetime));
+    [this.handling, this.cancelHandlers] = context.withCancelCause(
+      context.withValue(this.detached, context.lifetime, this.lifetime),
+    );
     [this.calls, this.endCalls] = context.withCancel(this.detached);
     [this.alive, this.end] = context.withCancel(this.detached);
   }
@@ -165,11 +176,12 @@ export class Run<D extends Delivery> {
       await new Settler(this).settleAll();
       this.end();
     });
-    void group.go(() => this.keepLeases());
+    void group.go(() => keepLeases(this));
     void group.go(() => this.watch());
     await group.wait();
     this.enter("done");
-    for (const cancel of [this.stopNow, this.abandonPull, this.cancelHandlers, this.endLifetime, this.endCalls]) cancel();
+    for (const cancel of [this.stopNow, this.abandonPull, this.cancelHandlers, this.endLifetime, this.endCalls])
+      cancel();
     return this.report();
   }
 
@@ -210,7 +222,10 @@ export class Run<D extends Delivery> {
       return true;
     } catch (error) {
       if (error !== patience.err()) throw error;
-      void pulled.then((late) => this.releaseLate(late), () => {});
+      void pulled.then(
+        (late) => this.releaseLate(late),
+        () => {},
+      );
       this.fail(new Error("worker: source.pull ignored the end of its ctx", { cause: error }));
       return false;
     }
@@ -223,7 +238,14 @@ export class Run<D extends Delivery> {
     this.emit({ type: "pulled", count: deliveries.length });
     for (const delivery of deliveries as readonly D[]) {
       const held: Held<D> = {
-        delivery, since: time.now(), cancel: null, lost: false, overdue: false, verdict: "released", error: undefined, delay: 0,
+        delivery,
+        since: time.now(),
+        cancel: null,
+        lost: false,
+        overdue: false,
+        verdict: "released",
+        error: undefined,
+        delay: 0,
       };
       this.held.add(held);
       if ((delivery.attempt ?? 1) > 1) this.counts.redelivered++;
@@ -243,7 +265,9 @@ export class Run<D extends Delivery> {
     const [ctx, cancel] = context.withTimeout(this.detached, this.settings.callTimeout);
     using _ = cancel;
     const items = (deliveries as readonly D[]).map((delivery) => ({ delivery, delay: 0, why: "released" as const }));
-    await Promise.resolve(this.source.nack(ctx, items)).catch((error) => this.emit({ type: "sourceError", call: "nack", error, retryIn: Infinity }));
+    await Promise.resolve(this.source.nack(ctx, items)).catch((error) =>
+      this.emit({ type: "sourceError", call: "nack", error, retryIn: Infinity }),
+    );
   }
 
   // ---------------------------------------------------------------------------------------------------------- stage 2: handle
@@ -318,7 +342,11 @@ export class Run<D extends Delivery> {
     held.error = error;
     this.progress.settling++;
     if (begun !== undefined) {
-      const ending = { verdict: held.lost ? "expired" : verdict, ms: time.now() - begun, ...(error === undefined ? {} : { error }) } as const;
+      const ending = {
+        verdict: held.lost ? "expired" : verdict,
+        ms: time.now() - begun,
+        ...(error === undefined ? {} : { error }),
+      } as const;
       this.emit({ type: "finished", delivery: held.delivery, ...ending });
     }
     this.results.trySend(held);
@@ -338,47 +366,7 @@ export class Run<D extends Delivery> {
     this.room.trySend(true);
   }
 
-  // ------------------------------------------------------------------------------------------------------- leases, and the stop
-
-  /** Extends everything that is held, in one call, three times a lease, until the source has been told of each (I9). */
-  private async keepLeases(): Promise<void> {
-    const { lease } = this.source;
-    if (this.source.extend === undefined || lease === undefined || lease === Infinity) return;
-    const ticker = new time.Ticker(lease / 3);
-    for (;;) {
-      const got = await select({ tick: ticker.c, over: this.alive.done() });
-      if (got.case === "over") return;
-      await this.extend(lease / 3);
-    }
-  }
-
-  private async extend(interval: number): Promise<void> {
-    const now = time.now();
-    const { callTimeout, maxLease } = this.settings;
-    const all: Held<D>[] = [];
-    for (const held of this.held) {
-      if (!held.overdue && held.cancel !== null && now - held.since >= maxLease) {
-        held.overdue = true;
-        held.cancel(new LeaseExpired());
-      }
-      if (!held.overdue && !held.lost) all.push(held);
-    }
-    if (all.length === 0) return;
-    const [ctx, cancel] = context.withTimeout(this.calls, Math.min(callTimeout, interval));
-    using _ = cancel;
-    try {
-      const lost = (await context.wait(Promise.resolve(this.source.extend!(ctx, all.map((held) => held.delivery))), ctx)) ?? [];
-      const ids = new Set(lost.map((delivery) => delivery.id));
-      for (const held of all) {
-        if (!ids.has(held.delivery.id) || !this.held.has(held)) continue;
-        held.lost = true;
-        held.cancel?.(new LeaseLost());
-      }
-      this.emit({ type: "extended", count: all.length - ids.size, lost: ids.size });
-    } catch (error) {
-      this.emit({ type: "sourceError", call: "extend", error, retryIn: interval });
-    }
-  }
+  // ----------------------------------------------------------------------------------------------------------------- the stop
 
   /** Goes through the phases of the stop as their time comes; leaves early when everything is done. */
   private async watch(): Promise<void> {
@@ -442,13 +430,28 @@ export class Run<D extends Delivery> {
 
   private report(): Report<D> {
     const { pulled, acked, retried, released, dead, expired } = this.progress;
-    const why = this.failure !== null
-      ? { stopped: "failed" as const, cause: this.failure.error }
-      : this.aborted
-        ? { stopped: "aborted" as const, cause: context.cause(this.settings.abort ?? this.ctx) ?? context.cause(this.ctx) }
-        : this.ctx.err() !== undefined
-          ? { stopped: "cancelled" as const, cause: context.cause(this.ctx) }
-          : { stopped: "source ended" as const };
-    return { pulled, ...this.counts, acked, retried, released, dead, expired, leftovers: this.leftovers, took: this.took, ...why };
+    const why =
+      this.failure !== null
+        ? { stopped: "failed" as const, cause: this.failure.error }
+        : this.aborted
+          ? {
+              stopped: "aborted" as const,
+              cause: context.cause(this.settings.abort ?? this.ctx) ?? context.cause(this.ctx),
+            }
+          : this.ctx.err() !== undefined
+            ? { stopped: "cancelled" as const, cause: context.cause(this.ctx) }
+            : { stopped: "source ended" as const };
+    return {
+      pulled,
+      ...this.counts,
+      acked,
+      retried,
+      released,
+      dead,
+      expired,
+      leftovers: this.leftovers,
+      took: this.took,
+      ...why,
+    };
   }
 }
