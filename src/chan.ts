@@ -89,7 +89,7 @@ export class ClosedChannel extends Error {
 }
 
 /** The largest capacity: as many slots as an array can have. */
-const LARGEST = 2 ** 32 - 1;
+const LARGEST = 4_294_967_295;
 
 /** The result of every receive from a channel that is closed and drained. */
 const CLOSED: Recv<never> = /* @__PURE__ */ Object.freeze([undefined, false] as const);

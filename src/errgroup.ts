@@ -36,7 +36,7 @@ type Task = (ctx: Context) => unknown;
  *   });
  * }
  * await group.wait().catch((err) => console.log(err.message)); // => page 2 is gone
- * console.log(context.cause(ctx)); // => Error: page 2 is gone
+ * console.log(String(context.cause(ctx))); // => Error: page 2 is gone
  * ```
  */
 export class Group extends Inspectable {

@@ -255,7 +255,7 @@ export function setAlarm(due: number, target: Expiring, on?: unknown): Alarm {
 }
 
 /** The longest delay the platform takes, in ms: beyond it, it fires at once (C50). */
-const LONGEST = 2 ** 31 - 1;
+const LONGEST = 2_147_483_647;
 
 class PlatformAlarm implements Alarm {
   readonly due: number;

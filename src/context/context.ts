@@ -17,7 +17,7 @@
  * - A context that has ended is in no parent's list, and holds no timer.
  * - The core of `cancel` neither recurses nor calls anybody's code, so depth and width are limited by memory alone.
  */
-import { Chan, go, hasAfterFunc, missingError, nil, notAContext, type RecvChan, signalOf } from "../chan.ts";
+import { Chan, hasAfterFunc, missingError, nil, notAContext, type RecvChan, signalOf } from "../chan.ts";
 import { onAbort } from "../abort.ts";
 import { panic } from "../errors.ts";
 import { Inspectable } from "../inspect.ts";

@@ -12,6 +12,6 @@ export { worker } from "./worker.ts";
 import { retry } from "../index.ts";
 
 /** Thrown by a handler: no further attempt will mend this. The same class as `retry.Permanent`. */
-export const Permanent: typeof retry.Permanent = retry.Permanent;
+export const Permanent: typeof retry.Permanent = /* @__PURE__ */ (() => retry.Permanent)();
 /** An error of the class {@link Permanent}. */
 export type Permanent = retry.Permanent;

@@ -84,7 +84,7 @@ export interface Held<D extends Delivery> {
 }
 
 /** More than any worker holds: the channels between the stages never make anybody wait, for what is held is bounded elsewhere. */
-const AMPLE = 2 ** 31;
+const AMPLE = 1_000_000_000;
 
 /** One run of a worker. */
 export class Run<D extends Delivery> {

@@ -1,0 +1,196 @@
+/**
+ * The rules of the house, held by the package itself.
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+import { beforeAll, describe, expect, it } from "vitest";
+
+const root = new URL("..", import.meta.url).pathname;
+const src = join(root, "src");
+const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+  dependencies?: unknown;
+  exports: Record<string, { types: string; default: string } | string>;
+};
+const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
+const textOf = (file: string): string => readFileSync(join(src, file), "utf8");
+
+beforeAll(() => {
+  // `npm test` builds first; whoever runs this file alone gets it built here.
+  if (!existsSync(join(root, "dist/index.js"))) run("typescript/bin/tsc", "-p", root);
+});
+
+function run(tool: string, ...args: string[]): string {
+  return execFileSync(process.execPath, [join(root, "node_modules", tool), ...args], {
+    cwd: root,
+    encoding: "utf8",
+    env: { ...process.env, NO_COLOR: "1" },
+  });
+}
+
+/** The imports of a file that stay in the code, as paths in src. */
+function importsOf(file: string): string[] {
+  const statements = textOf(file).matchAll(/^(?:import|export)\s+(?!type\b)([^;]*?)from\s+"([^"]+)";/gms);
+  return [...statements]
+    .filter(([, names]) => !/^\{(\s*type [\w$]+,?)+\s*\}\s*$/.test(names!))
+    .map(([, , path]) => (path!.startsWith(".") ? relative(src, resolve(src, dirname(file), path!)) : path!));
+}
+
+/** The floors, from the ground up. What is in one line shares a floor; a folder is one place, whose files may import each other. */
+const floors: readonly (readonly string[])[] = [
+  ["abort.ts", "errors.ts", "inspect.ts", "queue.ts"],
+  ["runtime.ts"],
+  ["chan.ts"],
+  ["select.ts", "context/"],
+  ["language.ts", "time.ts", "errgroup.ts", "semaphore.ts", "singleflight.ts", "retry.ts", "sync/"],
+  ["index.ts", "signal.ts"],
+  ["worker/"],
+];
+const isAt = (file: string, place: string): boolean => (place.endsWith("/") ? file.startsWith(place) : file === place);
+const floorOf = (file: string): number => floors.findIndex((floor) => floor.some((place) => isAt(file, place)));
+const placeOf = (file: string): string | undefined => floors.flat().find((place) => isAt(file, place));
+
+describe("the architecture", () => {
+  it("gives every file a floor", () => {
+    expect(files.filter((file) => floorOf(file) < 0)).toEqual([]);
+  });
+
+  it("imports only what is on a lower floor, or in the same folder", () => {
+    const upward = files.flatMap((file) =>
+      importsOf(file)
+        .filter((to) => placeOf(to) !== placeOf(file) && !(floorOf(to) >= 0 && floorOf(to) < floorOf(file)))
+        .map((to) => `${file} → ${to}`),
+    );
+    expect(upward).toEqual([]);
+  });
+
+  it("has no cycles", () => {
+    const path: string[] = [];
+    const done = new Set<string>();
+    const visit = (file: string): void => {
+      if (path.includes(file)) throw new Error([...path.slice(path.indexOf(file)), file].join(" → "));
+      if (done.has(file)) return;
+      path.push(file);
+      for (const to of importsOf(file)) visit(to);
+      done.add(path.pop()!);
+    };
+    for (const file of files) expect(() => visit(file)).not.toThrow();
+  });
+
+  it("builds the worker from the public primitives alone", () => {
+    const outside = files
+      .filter((file) => file.startsWith("worker/"))
+      .flatMap((file) => importsOf(file).filter((to) => to !== "index.ts" && !to.startsWith("worker/")));
+    expect(outside).toEqual([]);
+  });
+
+  it("names the platform's timers, clocks and chance in runtime.ts alone", () => {
+    const platform =
+      /\b(setTimeout|clearTimeout|setInterval|setImmediate|queueMicrotask|performance\.|Math\.random|Date\.now|new Date\(\))/;
+    const code = (file: string): string => textOf(file).replace(/\/\*[^]*?\*\/|\/\/.*/g, "");
+    expect(files.filter((file) => file !== "runtime.ts" && platform.test(code(file)))).toEqual([]);
+  });
+
+  it("names process in signal.ts alone", () => {
+    const code = (file: string): string => textOf(file).replace(/\/\*[^]*?\*\/|\/\/.*|`[^`]*`/g, "");
+    expect(files.filter((file) => file !== "signal.ts" && /\bprocess\b/.test(code(file)))).toEqual([]);
+  });
+
+  it("has no file of more than 400 lines of code, and no default exports", () => {
+    const isCode = (line: string): boolean => !/^\s*(\/\/|\*|\/\*|$)/.test(line);
+    expect(files.filter((file) => textOf(file).split("\n").filter(isCode).length > 400)).toEqual([]);
+    expect(files.filter((file) => /^export default\b/m.test(textOf(file)))).toEqual([]);
+  });
+});
+
+describe("the package", () => {
+  it("has no dependencies", () => {
+    expect(manifest.dependencies).toBeUndefined();
+  });
+
+  it("exports these names and no others", async () => {
+    const names: Record<string, readonly string[]> = {};
+    for (const [path, target] of Object.entries(manifest.exports)) {
+      if (typeof target === "string") continue;
+      const module = (await import(join(root, target.default))) as Record<string, unknown>;
+      names[path] = Object.keys(module).sort();
+    }
+    expect(names).toMatchSnapshot();
+  });
+
+  it("can be imported by every path it exports, types included", () => {
+    for (const target of Object.values(manifest.exports)) {
+      const paths = typeof target === "string" ? [target] : Object.values(target);
+      for (const path of paths) expect(existsSync(join(root, path)), path).toBe(true);
+    }
+  });
+
+  it("has no effect when it is imported: a bundle that uses nothing is empty", async () => {
+    for (const [path, target] of Object.entries(manifest.exports)) {
+      if (typeof target === "string") continue;
+      expect((await bundle(`import ${JSON.stringify(join(root, target.default))};`)).slice(0, 80), path).toBe("");
+    }
+  });
+
+  it("is clean for publint", () => {
+    expect(run("publint/src/cli.js", "--strict")).toContain("All good!");
+  });
+
+  it("is clean for arethetypeswrong", () => {
+    // It ends with an error when it finds a problem.
+    const found = run("@arethetypeswrong/cli/dist/index.js", "--pack", ".", "--profile", "esm-only");
+    expect(found).toContain('"headgate/worker"');
+  });
+});
+
+/** Bundles and minifies a program as its author would. */
+async function bundle(program: string): Promise<string> {
+  const { outputFiles } = await build({
+    stdin: { contents: program, resolveDir: root },
+    bundle: true,
+    minify: true,
+    write: false,
+    format: "esm",
+    target: "es2022",
+    // As if nothing were known of the package: what is dropped must be free of effects on its own showing.
+    plugins: [
+      {
+        name: "no promises",
+        setup: ({ onResolve }) =>
+          onResolve({ filter: /^[./]/ }, ({ path, resolveDir }) => ({
+            path: resolve(resolveDir, path),
+            sideEffects: true,
+          })),
+      },
+    ],
+  });
+  return outputFiles[0]!.text.trim();
+}
+
+describe("the size of what is imported", () => {
+  const entry = JSON.stringify(join(root, "dist/index.js"));
+
+  it("channels alone bring neither context nor errgroup", async () => {
+    const text = await bundle(`import { Chan } from ${entry}; console.log(new Chan());`);
+    for (const foreign of ["context canceled", "WithCancel", "errgroup"]) expect(text).not.toContain(foreign);
+  });
+
+  // Bytes, minified and gzipped; with room for a few more, so that growth is a decision.
+  for (const [what, program, budget] of [
+    ["Chan", `import { Chan } from ${entry}; console.log(Chan);`, 3_400],
+    [
+      "Chan, select and context",
+      `import { Chan, select, context } from ${entry}; console.log(Chan, select, context);`,
+      7_200,
+    ],
+    ["everything of headgate", `import * as all from ${entry}; console.log(all);`, 11_000],
+  ] as const) {
+    it(`${what} is at most ${budget} bytes`, async () => {
+      const size = gzipSync(await bundle(program), { level: 9 }).length;
+      expect(size).toBeLessThanOrEqual(budget);
+      expect(size).toBeGreaterThan(budget * 0.8);
+    });
+  }
+});

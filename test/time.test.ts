@@ -1,0 +1,458 @@
+import { Chan, context, nil, select, time, trySelect } from "headgate";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { elapse, isPending, settle, timersSet, virtualTime } from "./clock.ts";
+
+virtualTime();
+
+afterEach(() => expect(timersSet()).toBe(0));
+
+const start = Date.UTC(2000, 0, 1);
+const at = (ms: number): Date => new Date(start + ms);
+
+/** Lets time pass without letting anything run: what a busy program does. */
+const pass = (ms: number): void => void vi.advanceTimersByTime(ms);
+
+describe("sleep", () => {
+  it("resolves when the time is over, and not before", async () => {
+    const nap = time.sleep(100);
+    await elapse(99);
+    expect(await isPending(nap)).toBe(true);
+    await elapse(1);
+    await nap;
+  });
+
+  it("resolves at once, without a timer, for 0 and less (T5)", async () => {
+    for (const ms of [0, -0, -1, -Infinity]) {
+      const nap = time.sleep(ms);
+      expect(timersSet()).toBe(0);
+      await nap;
+    }
+  });
+
+  it("never resolves for Infinity, and needs no timer for that", async () => {
+    const [ctx, cancel] = context.withCancel(context.background());
+    const nap = time.sleep(Infinity, ctx).catch((error: unknown) => error);
+    expect(timersSet()).toBe(0);
+    await elapse(2 ** 40);
+    expect(await isPending(nap)).toBe(true);
+    cancel();
+    expect(await nap).toBe(ctx.err());
+  });
+
+  it("may last longer than the platform's longest timer", async () => {
+    const nap = time.sleep(2 ** 31 + 5);
+    await elapse(2 ** 31 + 4);
+    expect(await isPending(nap)).toBe(true);
+    await elapse(1);
+    await nap;
+  });
+
+  it("that is cancelled rejects with the error of the context and leaves no timer", async () => {
+    const [ctx, cancel] = context.withCancel(context.background());
+    const nap = time.sleep(60_000, ctx).catch((error: unknown) => error);
+    expect(timersSet()).toBe(1);
+    cancel();
+    expect(timersSet()).toBe(0);
+    expect(await nap).toBe(ctx.err());
+  });
+
+  it("under a context that has ended rejects at once, also for 0", async () => {
+    const [ctx, cancel] = context.withCancel(context.background());
+    cancel();
+    for (const ms of [0, 5]) expect(await time.sleep(ms, ctx).catch((error: unknown) => error)).toBe(ctx.err());
+  });
+
+  it("that is over in time leaves nobody waiting on the context", async () => {
+    const [ctx, cancel] = context.withCancel(context.background());
+    using _ = cancel;
+    void time.sleep(5, ctx);
+    expect(String(ctx.done())).toBe("Chan(0/0, 1 receiver waiting)");
+    await elapse(5);
+    expect(String(ctx.done())).toBe("Chan(0/0)");
+  });
+});
+
+describe("after", () => {
+  it("gives the time once, and is never closed", async () => {
+    const ch = time.after(10);
+    expect(ch.tryRecv()).toBeUndefined();
+    const received = ch.recv();
+    await elapse(10);
+    expect(await received).toEqual([at(10), true]);
+    expect(await isPending(ch.recv())).toBe(true);
+  });
+
+  it("looks unbuffered, due or not (T1)", () => {
+    const ch = time.after(10);
+    expect([ch.length, ch.capacity]).toEqual([0, 0]);
+    pass(20);
+    expect([ch.length, ch.capacity]).toEqual([0, 0]);
+  });
+
+  it("sets a platform timer only while somebody waits (T6)", async () => {
+    const ch = time.after(60_000);
+    expect(timersSet()).toBe(0);
+    const [ctx, cancel] = context.withCancel(context.background());
+    const waiting = [ch.recv(ctx), ch.recv(ctx)].map((p) => p.catch((error: unknown) => error));
+    expect(timersSet()).toBe(1);
+    cancel();
+    expect(timersSet()).toBe(0);
+    expect(await Promise.all(waiting)).toEqual([ctx.err(), ctx.err()]);
+  });
+
+  it("leaves nothing behind when it loses its select (T6)", async () => {
+    const jobs = new Chan<string>();
+    const got = select({ job: jobs, idle: time.after(60_000) });
+    expect(timersSet()).toBe(1);
+    await jobs.send("dig");
+    expect(timersSet()).toBe(0);
+    expect(await got).toEqual({ case: "job", value: "dig", ok: true });
+    void jobs.send("rest");
+    expect(await select({ job: jobs, idle: time.after(60_000) })).toMatchObject({ value: "rest" });
+    expect(timersSet()).toBe(0);
+  });
+
+  it("wins its select when it is due, and withdraws the other cases", async () => {
+    const jobs = new Chan<string>();
+    const got = select({ job: jobs, idle: time.after(10), later: time.after(20) });
+    await elapse(10);
+    expect(await got).toEqual({ case: "idle", value: at(10), ok: true });
+    expect(String(jobs)).toBe("Chan(0/0)");
+  });
+
+  it("is ready when it is overdue though nobody had waited: to a poll, a select and a receive (T6)", async () => {
+    for (const take of [
+      (ch: ReturnType<typeof time.after>) => ch.tryRecv(),
+      (ch: ReturnType<typeof time.after>) => ch.recv(),
+    ]) {
+      const ch = time.after(10);
+      const due = new Date(Date.now() + 10);
+      pass(25);
+      expect(await take(ch)).toEqual([due, true]);
+      expect(ch.tryRecv()).toBeUndefined();
+    }
+    const [polled, waited] = [time.after(10), time.after(10)];
+    pass(10);
+    expect(trySelect([polled])).toMatchObject({ ok: true });
+    expect(await select([waited, nil])).toMatchObject({ case: 0, ok: true });
+  });
+
+  it("fires at once for 0 and less, with the time of the call (T5)", () => {
+    for (const ms of [0, -1, -60_000, -Infinity]) expect(time.after(ms).tryRecv()).toEqual([at(0), true]);
+  });
+
+  it("never fires for Infinity, without a timer", async () => {
+    const received = time.after(Infinity).recv();
+    expect(timersSet()).toBe(0);
+    await elapse(2 ** 40);
+    expect(await isPending(received)).toBe(true);
+  });
+
+  it("gives its one value to the one who waits longest", async () => {
+    const ch = time.after(10);
+    const [ctx, cancel] = context.withCancel(context.background());
+    const [first, second] = [ch.recv(ctx), ch.recv(ctx).catch((error: unknown) => error)];
+    await elapse(50);
+    expect(await first).toEqual([at(10), true]);
+    expect(await isPending(second)).toBe(true);
+    cancel();
+    expect(await second).toBe(ctx.err());
+  });
+
+  it("may be longer than the platform's longest timer", async () => {
+    const received = time.after(2 ** 31 + 5).recv();
+    await elapse(2 ** 31 + 4);
+    expect(await isPending(received)).toBe(true);
+    await elapse(1);
+    expect(await received).toEqual([at(2 ** 31 + 5), true]);
+  });
+
+  it("fires in the order of the due times, whichever was made first", async () => {
+    const order: number[] = [];
+    for (const ms of [30, 10, 20])
+      void time
+        .after(ms)
+        .recv()
+        .then(() => order.push(ms));
+    await elapse(30);
+    expect(order).toEqual([10, 20, 30]);
+  });
+});
+
+describe("a timer", () => {
+  it("that is stopped in time delivers nothing; stopped again it says so (T2)", async () => {
+    const timer = new time.Timer(10);
+    const received = timer.c.recv();
+    expect(timer.stop()).toBe(true);
+    expect(timer.stop()).toBe(false);
+    expect(timersSet()).toBe(0);
+    await elapse(20);
+    expect(await isPending(received)).toBe(true);
+  });
+
+  it("that is due but not received counts as stopped in time, and leaves no stale value (T1)", () => {
+    const timer = new time.Timer(10);
+    pass(20);
+    expect(timer.stop()).toBe(true);
+    expect(timer.c.tryRecv()).toBeUndefined();
+    expect(timer.stop()).toBe(false);
+  });
+
+  it("that was received can no longer be stopped (T2)", async () => {
+    const timer = new time.Timer(10);
+    const received = timer.c.recv();
+    await elapse(10);
+    expect(await received).toEqual([at(10), true]);
+    expect(timer.stop()).toBe(false);
+  });
+
+  it("that is reset counts anew from then, and leaves no stale value (T1, T3)", async () => {
+    const timer = new time.Timer(10);
+    pass(20);
+    expect(timer.reset(10)).toBe(true);
+    expect(timer.c.tryRecv()).toBeUndefined();
+    pass(10);
+    expect(timer.c.tryRecv()).toEqual([at(30), true]);
+  });
+
+  it("can be reset in any state, and reset says whether it was running (T3)", async () => {
+    const timer = new time.Timer(Infinity);
+    expect(timer.reset(10)).toBe(true);
+    timer.stop();
+    expect(timer.reset(10)).toBe(false);
+    pass(10);
+    expect(timer.c.tryRecv()).toEqual([at(10), true]);
+    expect(timer.reset(5)).toBe(false);
+    const received = timer.c.recv();
+    await elapse(5);
+    expect(await received).toEqual([at(15), true]);
+  });
+
+  it("that is reset while somebody waits moves his wake-up, earlier or later, with one platform timer (T3)", async () => {
+    for (const ms of [5, 50]) {
+      const began = Date.now();
+      const timer = new time.Timer(20);
+      const received = timer.c.recv();
+      timer.reset(ms);
+      expect(timersSet()).toBe(1);
+      await elapse(ms - 1);
+      expect(await isPending(received)).toBe(true);
+      await elapse(1);
+      expect(await received).toEqual([new Date(began + ms), true]);
+    }
+  });
+
+  it("that is stopped while somebody waits wakes him after a reset (T3)", async () => {
+    const timer = new time.Timer(10);
+    const received = timer.c.recv();
+    timer.stop();
+    await elapse(100);
+    timer.reset(7);
+    await elapse(7);
+    expect(await received).toEqual([at(107), true]);
+  });
+
+  it("measures spans by a clock that nobody can set", async () => {
+    const received = new time.Timer(10).c.recv();
+    const before = performance.now();
+    vi.setSystemTime(start - 3_600_000);
+    await elapse(10);
+    expect(performance.now() - before).toBe(10);
+    expect(await received).toEqual([at(10), true]);
+  });
+});
+
+describe("a ticker", () => {
+  it("ticks at every interval, and gives the due times", async () => {
+    const ticker = new time.Ticker(10);
+    const ticks: Date[] = [];
+    for (let i = 0; i < 3; i++) {
+      void ticker.c.recv().then(([tick]) => ticks.push(tick!));
+      await elapse(10);
+    }
+    expect(ticks).toEqual([at(10), at(20), at(30)]);
+    expect([ticker.c.length, ticker.c.capacity]).toEqual([0, 0]);
+  });
+
+  it("keeps one tick for a slow reader and drops the others, but keeps the beat (T4)", async () => {
+    const ticker = new time.Ticker(10);
+    pass(47);
+    expect(ticker.c.tryRecv()).toEqual([at(10), true]);
+    expect(ticker.c.tryRecv()).toBeUndefined();
+    const next = ticker.c.recv();
+    await elapse(2);
+    expect(await isPending(next)).toBe(true);
+    await elapse(1);
+    expect(await next).toEqual([at(50), true]);
+    pass(10);
+    expect(ticker.c.tryRecv()).toEqual([at(60), true]);
+  });
+
+  it("serves those who wait one tick each, in order", async () => {
+    const ticker = new time.Ticker(10);
+    const ticks: number[] = [];
+    for (let i = 0; i < 3; i++) void ticker.c.recv().then(([tick]) => ticks.push(i, tick!.getTime() - start));
+    await elapse(20);
+    expect(ticks).toEqual([0, 10, 1, 20]);
+    await elapse(10);
+    expect(ticks).toEqual([0, 10, 1, 20, 2, 30]);
+  });
+
+  it("sets a platform timer only while somebody waits, and needs no stop (T6)", async () => {
+    const ticker = new time.Ticker(10);
+    expect(timersSet()).toBe(0);
+    const tick = ticker.c.recv();
+    expect(timersSet()).toBe(1);
+    await elapse(10);
+    await tick;
+    expect(timersSet()).toBe(0);
+  });
+
+  it("that is stopped leaves no tick, not even one that was due; its channel stays open (T1, T4)", async () => {
+    const ticker = new time.Ticker(10);
+    pass(15);
+    expect(ticker.stop()).toBe(true);
+    expect(ticker.stop()).toBe(false);
+    expect(ticker.c.tryRecv()).toBeUndefined();
+    const tick = ticker.c.recv();
+    expect(timersSet()).toBe(0);
+    await elapse(100);
+    expect(await isPending(tick)).toBe(true);
+    expect(ticker.reset(5)).toBe(false);
+    await elapse(5);
+    expect(await tick).toEqual([at(120), true]);
+  });
+
+  it("that is reset ticks by the new interval from then on, without a stale tick (T1, T3)", () => {
+    const ticker = new time.Ticker(10);
+    pass(15);
+    expect(ticker.reset(20)).toBe(true);
+    expect(ticker.c.tryRecv()).toBeUndefined();
+    pass(20);
+    expect(ticker.c.tryRecv()).toEqual([at(35), true]);
+    pass(20);
+    expect(ticker.c.tryRecv()).toEqual([at(55), true]);
+  });
+
+  it("ticks in a for await, until it is left", async () => {
+    const ticks: number[] = [];
+    const loop = (async () => {
+      for await (const tick of time.tick(10)) {
+        ticks.push(tick.getTime() - start);
+        if (ticks.length === 3) break;
+      }
+    })();
+    await elapse(100);
+    await loop;
+    expect(ticks).toEqual([10, 20, 30]);
+  });
+
+  it("of an interval of 0 or less is refused; tick gives nil then (T4)", () => {
+    const ticker = new time.Ticker(10);
+    for (const ms of [0, -0, -1, -Infinity]) {
+      expect(() => new time.Ticker(ms)).toThrow("non-positive interval for NewTicker");
+      expect(() => ticker.reset(ms)).toThrow("non-positive interval for Ticker.Reset");
+      expect(time.tick(ms)).toBe(nil);
+    }
+    pass(10);
+    expect(ticker.c.tryRecv()).toEqual([at(10), true]);
+  });
+
+  it("of Infinity never ticks", async () => {
+    const tick = new time.Ticker(Infinity).c.recv();
+    expect(timersSet()).toBe(0);
+    await elapse(2 ** 40);
+    expect(await isPending(tick)).toBe(true);
+  });
+});
+
+describe("afterFunc", () => {
+  it("runs the function once, on a task of its own, and has the nil channel (T2)", async () => {
+    let ran = 0;
+    const timer = time.afterFunc(10, () => ran++);
+    expect(timer.c).toBe(nil);
+    await elapse(9);
+    expect(ran).toBe(0);
+    await elapse(100);
+    expect(ran).toBe(1);
+    expect(timer.stop()).toBe(false);
+  });
+
+  it("that is stopped in time never runs the function, and leaves no timer (T2)", async () => {
+    let ran = 0;
+    const timer = time.afterFunc(10, () => ran++);
+    expect([timer.stop(), timer.stop(), timersSet()]).toEqual([true, false, 0]);
+    await elapse(20);
+    expect(ran).toBe(0);
+  });
+
+  it("can be reset in any state, and then runs again (T3)", async () => {
+    let ran = 0;
+    const timer = time.afterFunc(10, () => ran++);
+    await elapse(5);
+    expect(timer.reset(10)).toBe(true);
+    await elapse(9);
+    expect(ran).toBe(0);
+    await elapse(1);
+    expect(ran).toBe(1);
+    expect(timer.reset(10)).toBe(false);
+    await elapse(10);
+    expect(ran).toBe(2);
+  });
+
+  it("runs at once, but not inside the call, for 0 and less; never for Infinity", async () => {
+    const ran: number[] = [];
+    for (const ms of [0, -5, -Infinity, Infinity]) time.afterFunc(ms, () => ran.push(ms));
+    expect(ran).toEqual([]);
+    await elapse(0);
+    expect(ran.sort()).toEqual([-5, -Infinity, 0]);
+    expect(timersSet()).toBe(0);
+  });
+});
+
+describe("now", () => {
+  it("is the time in epoch milliseconds", async () => {
+    expect(time.now()).toBe(start);
+    await elapse(1234);
+    expect(time.now()).toBe(start + 1234);
+  });
+});
+
+describe("bad input", () => {
+  const makers = {
+    after: (ms: number) => time.after(ms),
+    tick: (ms: number) => time.tick(ms),
+    Timer: (ms: number) => new time.Timer(ms),
+    Ticker: (ms: number) => new time.Ticker(ms),
+    afterFunc: (ms: number) => time.afterFunc(ms, () => {}),
+  };
+
+  it.each(Object.keys(makers) as (keyof typeof makers)[])("%s takes no NaN and nothing but numbers", (name) => {
+    expect(() => makers[name](Number.NaN)).toThrow(RangeError);
+    for (const ms of ["5", undefined, null, 5n, new Date()]) expect(() => makers[name](ms as never)).toThrow(TypeError);
+    expect(() => makers[name](context.background() as never)).toThrow(/Context/);
+  });
+
+  it("sleep rejects for NaN, for what is no number, and for a Context in its place", async () => {
+    await expect(time.sleep(Number.NaN)).rejects.toThrow(RangeError);
+    for (const ms of ["5", undefined, null]) await expect(time.sleep(ms as never)).rejects.toThrow(TypeError);
+    await expect(time.sleep(context.background() as never)).rejects.toThrow(/Context/);
+    await expect(time.sleep(5, 5 as never)).rejects.toThrow(TypeError);
+  });
+
+  it("reset of NaN or no number throws and leaves the timer as it was", () => {
+    const [timer, ticker] = [new time.Timer(10), new time.Ticker(10)];
+    for (const t of [timer, ticker]) {
+      expect(() => t.reset(Number.NaN)).toThrow(RangeError);
+      expect(() => t.reset(undefined as never)).toThrow(TypeError);
+      pass(10);
+      expect(t.c.tryRecv()?.[1]).toBe(true);
+    }
+  });
+
+  it.each([undefined, null, 5, {}])("afterFunc of %j is a TypeError, and nothing is set", async (fn) => {
+    expect(() => time.afterFunc(1, fn as never)).toThrow(TypeError);
+    await settle();
+    expect(timersSet()).toBe(0);
+  });
+});
