@@ -2,6 +2,7 @@ import { inspect } from "node:util";
 import { context } from "headgate";
 import { notifyContext, shutdown } from "headgate/signal";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { type CancelCtx } from "../src/context/context.ts";
 import { build, run } from "./child.ts";
 
 /** What the process is told when a signal arrives, in this process, where nothing else listens for these two. */
@@ -168,7 +169,8 @@ describe("shutdown", () => {
   it("goes on in its own stages beside others who listen", () => {
     const [ctx, stopListening] = notifyContext(context.background(), "SIGUSR2");
     const [stop, abort, release] = shutdown(context.background(), "SIGUSR2");
-    const [late, lateAbort, lateRelease] = (arrive("SIGUSR2"), shutdown(context.background(), "SIGUSR2"));
+    arrive("SIGUSR2");
+    const [late, lateAbort, lateRelease] = shutdown(context.background(), "SIGUSR2");
     expect([ctx, stop, abort, late].map((c) => c.err() !== undefined)).toEqual([true, true, false, false]);
     arrive("SIGUSR2");
     expect([abort, late, lateAbort].map((c) => c.err() !== undefined)).toEqual([true, true, false]);
@@ -203,7 +205,7 @@ describe("bad input", () => {
     expect(listeners()).toBe(0);
   });
 
-  it("a platform without a process says so", () => {
+  it("a platform without a process says so, and leaves nothing with the parent", () => {
     const real = globalThis.process;
     const [parent, cancel] = context.withCancel(context.background());
     try {
@@ -212,8 +214,9 @@ describe("bad input", () => {
       expect(() => shutdown(parent, "SIGUSR2")).toThrow("no process");
     } finally {
       globalThis.process = real;
-      cancel();
     }
+    expect((parent as CancelCtx).children).toBeNull();
+    cancel();
   });
 });
 

@@ -56,7 +56,7 @@ export class Mutex extends Inspectable {
   lock(ctx?: Context): Promise<Disposable> {
     const error = refusal(ctx);
     if (error !== undefined) return failed("lock", this, error);
-    if (this.tryLock()) return settled("lock", this, this.guard());
+    if (this.tryLock()) return settled("lock", this, new Guard(this, this.turn));
     return suspend(new Waiter(null), this.waiting, ctx, "lock", this);
   }
 
@@ -86,7 +86,7 @@ export class Mutex extends Inspectable {
       this.locked = false;
     } else {
       this.turn++;
-      wake(next, this.guard());
+      wake(next, new Guard(this, this.turn));
     }
   }
 
@@ -98,16 +98,26 @@ export class Mutex extends Inspectable {
 
   /** @internal Lets `waiter` have the lock, now or when its turn comes. */
   enter(waiter: Waiter): void {
-    if (this.tryLock()) wake(waiter, this.guard());
+    if (this.tryLock()) wake(waiter, new Guard(this, this.turn));
     else this.waiting.push(waiter);
   }
 
-  private guard(): Disposable {
-    const turn = this.turn;
-    return {
-      [Symbol.dispose]: () => {
-        if (this.locked && this.turn === turn) this.unlock();
-      },
-    };
+  /** @internal Unlocks, if the lock is still held by this acquisition. */
+  unlockTurn(turn: number): void {
+    if (this.locked && this.turn === turn) this.unlock();
+  }
+}
+
+class Guard implements Disposable {
+  private readonly mutex: Mutex;
+  private readonly turn: number;
+
+  constructor(mutex: Mutex, turn: number) {
+    this.mutex = mutex;
+    this.turn = turn;
+  }
+
+  [Symbol.dispose](): void {
+    this.mutex.unlockTurn(this.turn);
   }
 }

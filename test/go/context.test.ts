@@ -1,0 +1,478 @@
+/**
+ * What the tests of Go's package context pin. Those of AfterFunc are in context-afterfunc.test.ts.
+ */
+import { describe, expect, it } from "vitest";
+import { Chan, type Context, context, go, nil, type RecvChan, select, sending, trySelect } from "headgate";
+import type { CancelCtx } from "../../src/context/context.ts";
+import { elapse, settle, timersSet, virtualTime } from "../clock.ts";
+
+const { afterFunc, background, Canceled, cause, DeadlineExceeded, withCancel, withCancelCause, withDeadline } = context;
+const { withTimeout, withoutCancel, withValue } = context;
+
+const HOUR = 3_600_000;
+const name = context.key<string>("name");
+
+virtualTime();
+
+type Err = ReturnType<Context["err"]>;
+
+/** A context of somebody's own around another: the same in everything. */
+class Wrapper implements Context {
+  readonly inner: Context;
+  constructor(inner: Context) {
+    this.inner = inner;
+  }
+  get signal(): AbortSignal {
+    return this.inner.signal;
+  }
+  deadline(): number | undefined {
+    return this.inner.deadline();
+  }
+  done(): RecvChan<never> {
+    return this.inner.done();
+  }
+  err(): Err {
+    return this.inner.err();
+  }
+  value<T>(key: context.Key<T>): T | undefined {
+    return this.inner.value(key);
+  }
+}
+
+/** One that ends when it is told to, and not with the context inside. */
+class OwnEnd extends Wrapper {
+  private readonly channel = new Chan<never>();
+  private error: Err;
+  override done(): RecvChan<never> {
+    return this.channel;
+  }
+  override err(): Err {
+    return this.error;
+  }
+  end(): void {
+    this.error = new Canceled();
+    this.channel.close();
+  }
+}
+
+/** How many contexts are in the list of this one. */
+function children(ctx: Context): number {
+  let n = 0;
+  for (let child = (ctx as CancelCtx).children; child !== null; child = child.next) n++;
+  return n;
+}
+
+/** Asserts that contexts are done, with one error, or that they are not. */
+function expectDone(err: typeof Canceled | typeof DeadlineExceeded, ...all: Context[]): void {
+  for (const ctx of all) {
+    expect(ctx.err()).toBeInstanceOf(err);
+    expect(ctx.done().tryRecv()).toEqual([undefined, false]);
+  }
+}
+function expectOpen(...all: Context[]): void {
+  for (const ctx of all) expect([ctx.err(), ctx.done().tryRecv(), cause(ctx)]).toEqual([undefined, undefined, undefined]);
+}
+
+/** Numbers from 0 to n − 1 that look random and are the same at every run. */
+function dice(seed: number): (n: number) => number {
+  let state = seed >>> 0;
+  return (n) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * n);
+  };
+}
+
+describe("roots", () => {
+  it.each([
+    ["background", "context.Background", background()],
+    ["todo", "context.TODO", context.todo()],
+  ])(
+    "%s is never done and says its name (C1, C2) [context/x_test.go TestBackground] [context/x_test.go TestTODO]",
+    (_, text, root) => {
+      expect(trySelect({ done: root.done() })).toBeUndefined();
+      expect([root.err(), root.done() === nil]).toEqual([undefined, true]);
+      expect(String(root)).toBe(text);
+    },
+  );
+});
+
+describe("cancelling", () => {
+  it("a context ends it and, through somebody's wrapper, its grandchild before cancel returns (C5, C10, C17) [context/x_test.go TestWithCancel]", () => {
+    const [ctx, cancel] = withCancel(background());
+    expect(String(ctx)).toBe("context.Background.WithCancel");
+    const wrapper = new Wrapper(ctx);
+    const [grandchild] = withCancel(wrapper);
+    expect(ctx.done()).not.toBe(nil);
+    expectOpen(ctx, wrapper, grandchild);
+    cancel();
+    expectDone(Canceled, ctx, wrapper, grandchild);
+  });
+
+  it("a parent finishes every kind of child at once and empties its list (C10, C16, C17) [context/x_test.go TestParentFinishesChild]", async () => {
+    const [parent, cancel] = withCancel(background());
+    const [child, stopChild] = withCancel(parent);
+    const valued = withValue(parent, name, "x");
+    const [timed] = withTimeout(valued, 1000 * HOUR);
+    let ran = 0;
+    const stop = afterFunc(valued, () => ran++);
+    expect(children(parent)).toBe(3);
+    expectOpen(parent, child, valued, timed);
+    cancel();
+    expect(children(parent)).toBe(0);
+    expectDone(Canceled, parent, child, valued, timed);
+    expect(stop()).toBe(false);
+    await settle();
+    expect(ran).toBe(1);
+    stopChild();
+    // One that comes late is born done, and not listed.
+    expectDone(Canceled, withCancel(parent)[0], withValue(parent, name, "y"), withTimeout(parent, 1000 * HOUR)[0]);
+    expect([children(parent), timersSet()]).toEqual([0, 0]);
+  });
+
+  it("a child finishes it alone and takes it off its parent (C12, C16) [context/x_test.go TestChildFinishesFirst]", () => {
+    const [cancelable, end] = withCancel(background());
+    for (const parent of [background(), context.todo(), cancelable]) {
+      const [child, cancel] = withCancel(parent);
+      expect(parent === cancelable ? children(parent) : 1).toBe(1);
+      cancel();
+      expectDone(Canceled, child);
+      expectOpen(parent);
+      expect(parent === cancelable ? children(parent) : 0).toBe(0);
+    }
+    end();
+  });
+
+  it("takes every kind of child off its parent (C16) [context/x_test.go TestCancelRemoves]", () => {
+    const [parent] = withCancel(background());
+    const makers: (() => () => unknown)[] = [
+      () => withCancel(parent)[1],
+      () => withTimeout(parent, HOUR)[1],
+      () => afterFunc(parent, () => {}),
+    ];
+    for (const make of makers) {
+      const counts = [children(parent)];
+      const end = make();
+      counts.push(children(parent));
+      end();
+      counts.push(children(parent));
+      expect(counts).toEqual([0, 1, 0]);
+    }
+  });
+
+  it("a parent makes what is derived later born done, with its cause (C13) [context/x_test.go TestWithCancelCanceledParent]", () => {
+    const [parent, cancel] = withCancelCause(background());
+    cancel("because");
+    const [child] = withCancel(parent);
+    expectDone(Canceled, child);
+    expect([child.err(), cause(child)]).toEqual([parent.err(), "because"]);
+  });
+
+  it("a parent while a child is derived gives the child the cause, whichever comes first (C13) [context/x_test.go TestWithCancelSimultaneouslyCanceledParent]", async () => {
+    for (let i = 0; i < 100; i++) {
+      const [parent, cancel] = withCancelCause(background());
+      go(() => cancel(i));
+      for (let hops = i % 4; hops > 0; hops--) await Promise.resolve();
+      const [child] = withCancel(parent);
+      await child.done().recv();
+      expect([child.err(), cause(child)]).toEqual([parent.err(), i]);
+      expectDone(Canceled, child);
+    }
+  });
+
+  it("a whole tree from everywhere at once, in any order, leaves everything done (C11) [context/x_test.go TestSimultaneousCancels]", async () => {
+    const roll = dice(42);
+    const [root, cancelRoot] = withCancel(background());
+    const all: Context[] = [root];
+    const cancels: (() => void)[] = [cancelRoot];
+    while (all.length < 100) {
+      const [child, cancel] = withCancel(all[roll(all.length)]!);
+      all.push(child);
+      cancels.push(cancel);
+    }
+    const finished = Promise.all(all.map((ctx) => ctx.done().recv()));
+    while (cancels.length > 0) {
+      const [cancel] = cancels.splice(roll(cancels.length), 1);
+      go(cancel!);
+      if (roll(3) === 0) await Promise.resolve();
+    }
+    expect(await finished).toEqual(all.map(() => [undefined, false]));
+    expectDone(Canceled, ...all);
+  });
+
+  it("a child from a waiter on the parent, while the parent cancels, ends both (C11) [context/x_test.go TestInterlockedCancels]", async () => {
+    const [parent, cancelParent] = withCancel(background());
+    const [child, cancelChild] = withCancel(parent);
+    go(async () => {
+      await parent.done().recv();
+      cancelChild();
+    });
+    cancelParent();
+    expect(await child.done().recv()).toEqual([undefined, false]);
+    await settle();
+    expect(child.err()).toBe(parent.err());
+  });
+
+  it("makes the error visible only together with the closed channel (C14) [context/x_test.go TestContextErrDoneRace]", async () => {
+    const [ctx, cancel] = withCancel(background());
+    const [child] = withCancel(ctx);
+    const seen: unknown[] = [];
+    const look = (): void => {
+      for (const each of [ctx, child]) if (each.err() !== undefined) seen.push(each.done().tryRecv()?.[1]);
+    };
+    afterFunc(ctx, look);
+    afterFunc(child, look);
+    ctx.signal.addEventListener("abort", look);
+    child.signal.addEventListener("abort", look);
+    void ctx.done().recv().then(look);
+    look();
+    cancel();
+    look();
+    await settle();
+    expect(seen).toEqual(Array.from({ length: 12 }, () => false));
+  });
+});
+
+describe("a chain of random layers", () => {
+  /** Values, cancels and timers on top of each other, thirty or more. */
+  function layers(seed: number, ms: number): { leaf: Context; cancels: (() => void)[]; values: [context.Key<number>, number][] } {
+    const roll = dice(seed);
+    const cancels: (() => void)[] = [];
+    const values: [context.Key<number>, number][] = [];
+    let leaf = background();
+    let timers = 0;
+    for (let i = 0; i < 200 && (i < 30 || cancels.length === 0 || timers === 0); i++) {
+      const kind = roll(3);
+      if (kind === 0) {
+        const key = context.key<number>(`k${i}`);
+        values.push([key, i]);
+        leaf = withValue(leaf, key, i);
+      } else {
+        const [child, cancel] = kind === 1 ? withCancel(leaf) : withTimeout(leaf, ms + i);
+        if (kind === 2) timers++;
+        cancels.push(cancel);
+        leaf = child;
+      }
+    }
+    expect(String(leaf)).toMatch(/^context\.Background\.With/);
+    return { leaf, cancels, values };
+  }
+  const seeds = Array.from({ length: 20 }, (_, i) => i + 1);
+
+  it("is finished by any one of its cancels; the values stay (C10, C63) [context/x_test.go TestLayersCancel]", () => {
+    for (const seed of seeds) {
+      const { leaf, cancels, values } = layers(seed, 1000 * HOUR);
+      const check = (): void => expect(values.map(([key]) => leaf.value(key))).toEqual(values.map(([, value]) => value));
+      expectOpen(leaf);
+      check();
+      cancels[dice(seed * 7)(cancels.length)]!();
+      expectDone(Canceled, leaf);
+      check();
+      for (const cancel of cancels) cancel();
+      expect(timersSet()).toBe(0);
+    }
+  });
+
+  it("is finished by the first of its timers; the values stay (C44, C63) [context/x_test.go TestLayersTimeout]", async () => {
+    for (const seed of seeds) {
+      const { leaf, cancels, values } = layers(seed, 1);
+      expectOpen(leaf);
+      await elapse(300);
+      expectDone(DeadlineExceeded, leaf);
+      expect(values.map(([key]) => leaf.value(key))).toEqual(values.map(([, value]) => value));
+      for (const cancel of cancels) cancel();
+      expect(timersSet()).toBe(0);
+    }
+  });
+});
+
+describe("deadlines", () => {
+  const soon = (): number => Date.now() + 5;
+
+  it("end their context, also through a wrapper and under an earlier parent, at once when past (C41, C42) [context/x_test.go TestDeadline]", async () => {
+    const [plain] = withDeadline(background(), soon());
+    expect(String(plain)).toMatch(/^context\.Background\.WithDeadline\(/);
+    const [inner] = withDeadline(background(), soon());
+    const wrapper = new Wrapper(inner);
+    const [later] = withDeadline(new Wrapper(withDeadline(background(), soon())[0]), soon() + HOUR);
+    expectOpen(plain, wrapper, later);
+    expectDone(DeadlineExceeded, withDeadline(background(), soon() - HOUR)[0], withDeadline(background(), Date.now())[0]);
+    await elapse(5);
+    expectDone(DeadlineExceeded, plain, wrapper, later);
+  });
+
+  it("can be given as timeouts, and read the same (C40) [context/x_test.go TestTimeout]", async () => {
+    const [plain] = withTimeout(background(), 5);
+    expect(String(plain)).toMatch(/^context\.Background\.WithDeadline\(/);
+    const wrapper = new Wrapper(withTimeout(background(), 5)[0]);
+    const [later] = withTimeout(new Wrapper(withTimeout(background(), 5)[0]), HOUR);
+    expectOpen(plain, wrapper, later);
+    await elapse(5);
+    expectDone(DeadlineExceeded, plain, wrapper, later);
+  });
+
+  it("of a thousand hours can be cancelled first, with effect before cancel returns (C45, C50) [context/x_test.go TestCanceledTimeout]", async () => {
+    const [inner] = withTimeout(background(), 1000 * HOUR);
+    const [ctx, cancel] = withTimeout(new Wrapper(inner), 2000 * HOUR);
+    await elapse(HOUR);
+    expectOpen(ctx);
+    cancel();
+    expectDone(Canceled, ctx);
+    expectOpen(inner);
+  });
+
+  it("fail as timeouts (C6) [context/x_test.go TestDeadlineExceededSupportsTimeout]", () => {
+    expect(withTimeout(background(), 0)[0].err()).toHaveProperty("timeout", true);
+  });
+
+  it("fail as errors of a network do, which may be tried again (C6) [context/net_test.go TestDeadlineExceededIsNetError]", () => {
+    expect(withTimeout(background(), 0)[0].err()).toMatchObject({ timeout: true, temporary: true });
+  });
+});
+
+describe("values", () => {
+  it("are found from the inside out, by key and not by name, through wrappers too (C60, C61, C62, C110) [context/x_test.go TestValues]", () => {
+    const k1 = context.key<string | undefined>("key");
+    const k2 = context.key<string>("key");
+    const k3 = context.key<string>("k3");
+    const see = (ctx: Context): unknown[] => [ctx.value(k1), ctx.value(k2), ctx.value(k3)];
+
+    expect(see(background())).toEqual([undefined, undefined, undefined]);
+    const c1 = withValue(background(), k1, "c1k1");
+    expect([String(c1), see(c1)]).toEqual(["context.Background.WithValue(key, c1k1)", ["c1k1", undefined, undefined]]);
+    const c2 = withValue(c1, k2, "c2k2");
+    expect([String(c2), see(c2)]).toEqual([`${c1}.WithValue(key, c2k2)`, ["c1k1", "c2k2", undefined]]);
+    const c3 = withValue(c2, k3, "c3k3");
+    expect([String(c3), see(c3)]).toEqual([`${c2}.WithValue(k3, c3k3)`, ["c1k1", "c2k2", "c3k3"]]);
+    const c4 = withValue(c3, k1, undefined);
+    expect([String(c4), see(c4)]).toEqual([`${c3}.WithValue(key, <nil>)`, [undefined, "c2k2", "c3k3"]]);
+
+    const o1 = new Wrapper(withValue(new Wrapper(background()), k1, "o1k1"));
+    const o2 = withValue(withCancel(o1)[0], k3, "o2k3");
+    expect(see(o2)).toEqual(["o1k1", undefined, "o2k3"]);
+    expect(see(new Wrapper(withValue(o2, k1, undefined)))).toEqual([undefined, undefined, "o2k3"]);
+    expect(String(o2)).toBe("Wrapper.WithCancel.WithValue(k3, o2k3)");
+  });
+
+  it("need a key (C64) [context/x_test.go TestWithValueChecksKey]", () => {
+    for (const none of [null, undefined]) expect(() => withValue(background(), none as never, 1)).toThrow(/^nil key$/);
+  });
+
+  it("are kept by withoutCancel, and nothing else is (C70) [context/x_test.go TestWithoutCancel]", () => {
+    const [parent] = withTimeout(withValue(background(), name, "kept"), HOUR);
+    const ctx = withoutCancel(parent);
+    expect([ctx.deadline(), ctx.done() === nil, ctx.err(), ctx.value(name)]).toEqual([undefined, true, undefined, "kept"]);
+  });
+
+  it("cannot be derived from nothing, and no other context either (C19) [context/x_test.go TestInvalidDerivedFail]", () => {
+    const none = null as unknown as Context;
+    const panics = /^cannot create context from nil parent$/;
+    expect(() => withCancel(none)).toThrow(panics);
+    expect(() => withDeadline(none, Date.now() + HOUR)).toThrow(panics);
+    expect(() => withValue(none, name, "x")).toThrow(panics);
+  });
+});
+
+describe("somebody's own contexts", () => {
+  it("are watched only if they have their own done(), and never once they have ended (C17, C100) [context/x_test.go TestCustomContextGoroutines]", () => {
+    const watchers = (ctx: Context): string => String(ctx.done());
+    const [standard, cancel] = withCancel(background());
+    const keeps = new Wrapper(withValue(standard, name, "x"));
+    const [below, cancelBelow] = withCancel(keeps);
+    withTimeout(new Wrapper(below), HOUR);
+    expect([watchers(standard), children(standard), children(below)]).toEqual(["Chan(0/0)", 1, 1]);
+
+    const own = new OwnEnd(standard);
+    const [child, cancelChild] = withCancel(own);
+    withCancel(new Wrapper(child));
+    expect([watchers(own), children(child)]).toEqual(["Chan(0/0, 1 receiver waiting)", 1]);
+    withTimeout(withValue(own, name, "y"), HOUR);
+    expect(watchers(own)).toBe("Chan(0/0, 2 receivers waiting)");
+    cancelChild();
+    expect(watchers(own)).toBe("Chan(0/0, 1 receiver waiting)");
+    own.end();
+    cancelBelow();
+    cancel();
+    withCancel(own);
+    withCancel(new Wrapper(standard));
+    expect([watchers(own), watchers(standard), children(standard)]).toEqual(["Chan(0/0, closed)", "Chan(0/0, closed)", 0]);
+  });
+
+  it("end what is below by their own done(), with the cause from inside (C102) [context/x_test.go TestCustomContextPropagation]", async () => {
+    const [inner, cancel] = withCancelCause(background());
+    const own = new OwnEnd(inner);
+    const [ctx] = withCancel(own);
+    cancel("inside");
+    await settle();
+    expectOpen(ctx);
+    own.end();
+    await ctx.done().recv();
+    expectDone(Canceled, ctx);
+    expect(cause(ctx)).toBe("inside");
+  });
+
+  it("have their error for a cause; a child's end never reaches them, and its cause stays (C32, C104) [context/x_test.go TestCustomContextCause]", async () => {
+    const own = new OwnEnd(background());
+    const [child, cancelChild] = withCancelCause(own);
+    const [other] = withCancel(own);
+    cancelChild("child");
+    expectOpen(own);
+    own.end();
+    await other.done().recv();
+    expect([cause(own), cause(child), cause(other)]).toEqual([own.err(), "child", own.err()]);
+
+    // One that ends its child itself: the child has the cause that was given, not its parent's error.
+    const strict = new OwnEnd(background());
+    const [given, cancelGiven] = withCancelCause(strict);
+    strict.end();
+    cancelGiven("given");
+    await settle();
+    expect([cause(strict), cause(given)]).toEqual([strict.err(), "given"]);
+  });
+});
+
+describe("examples", () => {
+  it("a generator leaves when its reader has enough [context/example_test.go ExampleWithCancel]", async () => {
+    let left = false;
+    const numbers = (ctx: Context): RecvChan<number> => {
+      const out = new Chan<number>();
+      go(async () => {
+        for (let n = 1; ; n++) {
+          const { case: chosen } = await select({ done: ctx.done(), out: sending(out, n) });
+          if (chosen === "done") break;
+        }
+        left = true;
+      });
+      return out;
+    };
+    const [ctx, cancel] = withCancel(background());
+    const got: number[] = [];
+    for await (const n of numbers(ctx)) {
+      got.push(n);
+      if (n === 5) break;
+    }
+    expect([got, left]).toEqual([[1, 2, 3, 4, 5], false]);
+    cancel();
+    await settle();
+    expect(left).toBe(true);
+  });
+
+  it.each([
+    ["a deadline", () => withDeadline(background(), Date.now() + 1)],
+    ["a timeout", () => withTimeout(background(), 1)],
+  ])(
+    "%s ends the wait for what never comes [context/example_test.go ExampleWithDeadline] [context/example_test.go ExampleWithTimeout]",
+    async (_, make) => {
+      const [ctx, cancel] = make();
+      using _cancel = cancel;
+      const got = select({ never: new Chan<void>(), done: ctx.done() });
+      await elapse(1);
+      expect([(await got).case, ctx.err()?.message]).toEqual(["done", "context deadline exceeded"]);
+    },
+  );
+
+  it("a value is found by its key only [context/example_test.go ExampleWithValue]", () => {
+    const language = context.key<string>("language");
+    const ctx = withValue(background(), language, "Go");
+    expect([ctx.value(language), ctx.value(context.key<string>("color"))]).toEqual(["Go", undefined]);
+  });
+});

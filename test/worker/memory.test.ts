@@ -1,0 +1,504 @@
+/**
+ * The broker in memory: leases, attempts, delays, dead letters, capacity, and the end.
+ */
+import { context } from "headgate";
+import { type Delivery, memoryBroker, type MemoryBroker, type MemoryBrokerOptions, type Nack } from "headgate/worker";
+import { describe, expect, it } from "vitest";
+import { elapse, isPending, settle, timersSet, virtualTime } from "../clock.ts";
+
+const ctx = context.background();
+
+/** A broker with one message per body, ready. */
+async function filled<T>(bodies: readonly T[], options?: MemoryBrokerOptions): Promise<MemoryBroker<T>> {
+  const broker = memoryBroker<T>(options);
+  for (const body of bodies) await broker.publish(body);
+  return broker;
+}
+
+const bodies = <T>(deliveries: readonly Delivery<T>[]): T[] => deliveries.map((delivery) => delivery.body);
+const nack = <T>(delivery: Delivery<T>, delay = 0, why: Nack<Delivery>["why"] = "failed"): Nack<Delivery<T>> => {
+  return { delivery, delay, why };
+};
+
+describe("a pull", () => {
+  virtualTime();
+
+  it("hands over what is ready, in the order of publishing, and no more than it was asked for", async () => {
+    const broker = await filled(["a", "b", "c", "d", "e"]);
+    expect(bodies(await broker.pull(ctx, 2))).toEqual(["a", "b"]);
+    expect(bodies(await broker.pull(ctx, 1))).toEqual(["c"]);
+    expect(bodies(await broker.pull(ctx, 100))).toEqual(["d", "e"]);
+  });
+
+  it("hands over the body as it is, with the attempt, the key and the attributes", async () => {
+    const broker = memoryBroker<object>();
+    const body = { n: 1 };
+    await broker.publish(body, { key: "k", attributes: { colour: "red" } });
+    await broker.publish(body);
+    const [first, second] = await broker.pull(ctx, 2);
+    expect(first).toEqual({ id: expect.any(String), body, attempt: 1, key: "k", attributes: { colour: "red" } });
+    expect(first!.body).toBe(body);
+    expect(Object.keys(second!).sort()).toEqual(["attempt", "body", "id"]);
+  });
+
+  it("waits until there is a message", async () => {
+    const broker = memoryBroker<string>();
+    const pulled = broker.pull(ctx, 10);
+    expect(await isPending(pulled)).toBe(true);
+    await broker.publish("late");
+    expect(bodies(await pulled)).toEqual(["late"]);
+  });
+
+  it("returns nothing when its ctx ends first, and what comes then is for others", async () => {
+    const broker = memoryBroker<string>();
+    const [waiting, cancel] = context.withCancel(ctx);
+    const pulled = broker.pull(waiting, 10);
+    await settle();
+    cancel();
+    expect(await pulled).toEqual([]);
+    await broker.publish("next");
+    expect(await broker.pull(ctx, 10)).toMatchObject([{ body: "next", attempt: 1 }]);
+  });
+
+  it("takes nothing when its ctx has ended before", async () => {
+    const broker = await filled(["a"]);
+    const [ended, cancel] = context.withCancel(ctx);
+    cancel();
+    expect(await broker.pull(ended, 10)).toEqual([]);
+    expect(await broker.pull(ctx, 10)).toMatchObject([{ body: "a", attempt: 1 }]);
+  });
+
+  it("leaves no timer behind, however it ends", async () => {
+    const broker = await filled(["a"]);
+    await broker.pull(ctx, 1);
+    const [waiting, cancel] = context.withCancel(ctx);
+    const cancelled = broker.pull(waiting, 1);
+    const served = broker.pull(ctx, 1);
+    await settle();
+    expect(timersSet()).toBeGreaterThan(0);
+    cancel();
+    await cancelled;
+    await broker.publish("b");
+    await served;
+    expect(timersSet()).toBe(0);
+  });
+
+  it("gives a message to one of several that wait, and the others go on waiting", async () => {
+    const broker = memoryBroker<number>();
+    const got: number[][] = [];
+    const [until, cancel] = context.withCancel(ctx);
+    const pulls = Array.from({ length: 3 }, () => broker.pull(until, 1).then((list) => got.push(bodies(list))));
+    await settle();
+    await broker.publish(1);
+    await settle();
+    expect(got).toEqual([[1]]);
+    await broker.publish(2);
+    await settle();
+    expect(got).toEqual([[1], [2]]);
+    cancel();
+    await Promise.all(pulls);
+    expect(got).toEqual([[1], [2], []]);
+  });
+
+  it("shares everything among those who pull, each message once", async () => {
+    const all = Array.from({ length: 100 }, (_, i) => i);
+    const broker = await filled(all);
+    broker.end();
+    const seen: number[] = [];
+    const puller = async (max: number): Promise<void> => {
+      while (!broker.ended) {
+        const list = await broker.pull(ctx, max);
+        seen.push(...bodies(list));
+        await broker.ack(ctx, list);
+      }
+    };
+    await Promise.all([puller(1), puller(2), puller(7)]);
+    expect(seen.sort((a, b) => a - b)).toEqual(all);
+  });
+});
+
+describe("a lease", () => {
+  virtualTime();
+
+  it("runs out, and not a millisecond early: then whoever waits gets the message as its next attempt", async () => {
+    const broker = await filled(["a"], { lease: 100 });
+    const [first] = await broker.pull(ctx, 1);
+    const again = broker.pull(ctx, 1);
+    await elapse(99);
+    expect(await isPending(again)).toBe(true);
+    await elapse(1);
+    const [second] = await again;
+    expect(second).toMatchObject({ body: "a", attempt: 2 });
+    expect(second!.id).not.toBe(first!.id);
+  });
+
+  it("lasts 30 s unless told otherwise", async () => {
+    const broker = await filled(["a"]);
+    expect(broker.lease).toBe(30_000);
+    await broker.pull(ctx, 1);
+    const again = broker.pull(ctx, 1);
+    await elapse(29_999);
+    expect(await isPending(again)).toBe(true);
+    await elapse(1);
+    expect(await again).toMatchObject([{ attempt: 2 }]);
+  });
+
+  it("begins anew with an extend", async () => {
+    const broker = await filled(["a"], { lease: 100 });
+    const held = await broker.pull(ctx, 1);
+    await elapse(60);
+    expect(await broker.extend(ctx, held)).toEqual([]);
+    const again = broker.pull(ctx, 1);
+    await elapse(99);
+    expect(await isPending(again)).toBe(true);
+    await elapse(1);
+    expect(await again).toMatchObject([{ attempt: 2 }]);
+  });
+
+  it("that was extended does not keep shorter ones from running out", async () => {
+    const broker = await filled(["a", "b"], { lease: 100 });
+    const a = await broker.pull(ctx, 1);
+    await elapse(10);
+    await broker.pull(ctx, 1);
+    await elapse(10);
+    await broker.extend(ctx, a);
+    const at: unknown[] = [];
+    const start = Date.now();
+    for (let i = 0; i < 2; i++) {
+      void broker.pull(ctx, 1).then((list) => at.push([bodies(list), Date.now() - start]));
+    }
+    await elapse(200);
+    expect(at).toEqual([
+      [["b"], 90],
+      [["a"], 100],
+    ]);
+  });
+
+  it("can last for ever", async () => {
+    const broker = await filled(["a"], { lease: Infinity });
+    const held = await broker.pull(ctx, 1);
+    const again = broker.pull(ctx, 1);
+    await elapse(1e9);
+    expect(await isPending(again)).toBe(true);
+    expect(await broker.ack(ctx, held)).toEqual([]);
+  });
+});
+
+describe("a verdict", () => {
+  virtualTime();
+
+  it("of ack settles the message for good", async () => {
+    const broker = await filled(["a"], { lease: 100 });
+    expect(await broker.ack(ctx, await broker.pull(ctx, 1))).toEqual([]);
+    expect(broker.size).toBe(0);
+    const again = broker.pull(ctx, 1);
+    await elapse(1000);
+    expect(await isPending(again)).toBe(true);
+  });
+
+  it("of nack makes it ready at once, behind those that are ready, as its next attempt", async () => {
+    const broker = await filled(["a", "b"]);
+    const [a] = await broker.pull(ctx, 1);
+    expect(await broker.nack(ctx, [nack(a!)])).toEqual([]);
+    const again = await broker.pull(ctx, 2);
+    expect(again.map(({ body, attempt }) => [body, attempt])).toEqual([
+      ["b", 1],
+      ["a", 2],
+    ]);
+  });
+
+  it("of nack with a delay makes it ready when that has passed, whatever is left of the lease", async () => {
+    const broker = await filled(["a"], { lease: 50 });
+    const [a] = await broker.pull(ctx, 1);
+    await broker.nack(ctx, [nack(a!, 200)]);
+    const again = broker.pull(ctx, 1);
+    await elapse(199);
+    expect(await isPending(again)).toBe(true);
+    await elapse(1);
+    expect(await again).toMatchObject([{ body: "a", attempt: 2 }]);
+  });
+
+  it("of nack with different delays brings each back in its time", async () => {
+    const delays = Array.from({ length: 50 }, (_, i) => 1 + ((i * 37) % 101));
+    const broker = await filled(delays);
+    const held = await broker.pull(ctx, 50);
+    await broker.nack(
+      ctx,
+      held.map((delivery) => nack(delivery, delivery.body)),
+    );
+    broker.end();
+    const start = Date.now();
+    const back: [delay: number, after: number][] = [];
+    const pulling = (async () => {
+      while (!broker.ended) {
+        const list = await broker.pull(ctx, 10);
+        for (const { body } of list) back.push([body, Date.now() - start]);
+        await broker.ack(ctx, list);
+      }
+    })();
+    await elapse(101);
+    await pulling;
+    expect(back).toEqual([...delays].sort((a, b) => a - b).map((delay) => [delay, delay]));
+  });
+
+  it("of a release costs no attempt, with a delay or without", async () => {
+    const broker = await filled(["a"]);
+    for (const delay of [0, 10, 0]) {
+      const [a] = await broker.pull(ctx, 1);
+      expect(a!.attempt).toBe(1);
+      await broker.nack(ctx, [nack(a!, delay, "released")]);
+      await elapse(delay);
+    }
+    const [failed] = await broker.pull(ctx, 1);
+    await broker.nack(ctx, [nack(failed!)]);
+    expect(await broker.pull(ctx, 1)).toMatchObject([{ attempt: 2 }]);
+  });
+
+  it("of deadLetter puts it aside, with what is known of it", async () => {
+    const broker = memoryBroker<string>();
+    await broker.publish("bad", { key: "k", attributes: { colour: "red" } });
+    const [first] = await broker.pull(ctx, 1);
+    await broker.nack(ctx, [nack(first!)]);
+    const [second] = await broker.pull(ctx, 1);
+    const error = new Error("why");
+    expect(await broker.deadLetter(ctx, [{ delivery: second!, error }])).toEqual([]);
+    const attributes = { colour: "red" };
+    expect(broker.deadLetters).toEqual([{ body: "bad", key: "k", attributes, attempts: 2, error }]);
+    expect(broker.deadLetters[0]!.error).toBe(error);
+    expect(broker.size).toBe(0);
+  });
+
+  const verdicts: [string, (broker: MemoryBroker<string>, d: Delivery<string>) => Promise<readonly Delivery[] | void>][] = [
+    ["ack", (broker, d) => broker.ack(ctx, [d])],
+    ["nack", (broker, d) => broker.nack(ctx, [nack(d, 5)])],
+    ["release", (broker, d) => broker.nack(ctx, [nack(d, 0, "released")])],
+    ["deadLetter", (broker, d) => broker.deadLetter(ctx, [{ delivery: d, error: "late" }])],
+    ["extend", (broker, d) => broker.extend(ctx, [d])],
+  ];
+
+  it.each(verdicts)("%s after the lease was lost changes nothing for the next holder, and says so", async (_, tell) => {
+    const broker = await filled(["a"], { lease: 100 });
+    const [old] = await broker.pull(ctx, 1);
+    await elapse(100);
+    const [current] = await broker.pull(ctx, 1);
+    await elapse(50);
+    expect(await tell(broker, old!)).toEqual([old]);
+    expect([broker.size, broker.deadLetters]).toEqual([1, []]);
+    const again = broker.pull(ctx, 1);
+    await elapse(49);
+    expect(await isPending(again)).toBe(true);
+    expect(await broker.ack(ctx, [current!])).toEqual([]);
+    expect(broker.size).toBe(0);
+  });
+
+  it.each(verdicts)(
+    "%s is too late when the lease has run out, even if nobody else has the message",
+    async (_, tell) => {
+      const broker = await filled(["a"], { lease: 100 });
+      const [old] = await broker.pull(ctx, 1);
+      await elapse(100);
+      expect(await tell(broker, old!)).toEqual([old]);
+      expect(broker.deadLetters).toEqual([]);
+      expect(await broker.pull(ctx, 1)).toMatchObject([{ body: "a", attempt: 2 }]);
+    },
+  );
+
+  it.each(verdicts)("%s under a ctx that has ended rejects with its error and changes nothing", async (name) => {
+    const broker = await filled(["a"]);
+    const [held] = await broker.pull(ctx, 1);
+    const [ended, cancel] = context.withCancel(ctx);
+    cancel();
+    const told = {
+      ack: () => broker.ack(ended, [held!]),
+      nack: () => broker.nack(ended, [nack(held!)]),
+      release: () => broker.nack(ended, [nack(held!, 0, "released")]),
+      deadLetter: () => broker.deadLetter(ended, [{ delivery: held!, error: 1 }]),
+      extend: () => broker.extend(ended, [held!]),
+    }[name]!();
+    await expect(told).rejects.toBe(ended.err());
+    expect([broker.size, broker.deadLetters]).toEqual([1, []]);
+    expect(await broker.ack(ctx, [held!])).toEqual([]);
+  });
+
+  it("on several counts for those that are held; exactly the others are returned", async () => {
+    const broker = await filled(["a", "b", "c"], { lease: 100 });
+    const [a] = await broker.pull(ctx, 1);
+    await elapse(60);
+    const [b, c] = await broker.pull(ctx, 2);
+    await broker.ack(ctx, [c!]);
+    await elapse(60);
+    expect(await broker.ack(ctx, [a!, b!, c!])).toEqual([a, c]);
+    expect(broker.size).toBe(1);
+  });
+});
+
+describe("a publish", () => {
+  virtualTime();
+
+  it("waits while the broker is full: a message takes its room until it is settled for good", async () => {
+    const broker = await filled(["a", "b"], { capacity: 2 });
+    const third = broker.publish("c");
+    const [a, b] = await broker.pull(ctx, 2);
+    await broker.nack(ctx, [nack(a!, 10)]);
+    expect(await isPending(third)).toBe(true);
+    await broker.ack(ctx, [b!]);
+    await third;
+    const fourth = broker.publish("d");
+    expect(await isPending(fourth)).toBe(true);
+    await elapse(10);
+    const held = await broker.pull(ctx, 2);
+    expect(bodies(held)).toEqual(["c", "a"]);
+    await broker.deadLetter(ctx, [{ delivery: held[0]!, error: "bad" }]);
+    await fourth;
+    expect(broker.size).toBe(2);
+  });
+
+  it("that waits is served in the order of the calls", async () => {
+    const broker = await filled(["a"], { capacity: 1 });
+    const publishing = Promise.all(["b", "c", "d"].map((body) => broker.publish(body)));
+    const seen: string[] = [];
+    while (seen.length < 4) {
+      const list = await broker.pull(ctx, 10);
+      seen.push(...bodies(list));
+      await broker.ack(ctx, list);
+    }
+    await publishing;
+    expect(seen).toEqual(["a", "b", "c", "d"]);
+  });
+
+  it("that waits is called off by its ctx: nothing is published, and the room is for the next", async () => {
+    const broker = await filled(["a"], { capacity: 1 });
+    const [limited] = context.withTimeout(ctx, 50);
+    const refused = expect(broker.publish("b", {}, limited)).rejects.toBeInstanceOf(context.DeadlineExceeded);
+    const third = broker.publish("c");
+    await elapse(50);
+    await refused;
+    await broker.ack(ctx, await broker.pull(ctx, 1));
+    await third;
+    expect(bodies(await broker.pull(ctx, 10))).toEqual(["c"]);
+  });
+
+  it.each([undefined, 1])("under a ctx that has ended publishes nothing (capacity %s)", async (capacity) => {
+    const broker = memoryBroker<string>(capacity === undefined ? {} : { capacity });
+    const [ended, cancel] = context.withCancel(ctx);
+    cancel();
+    await expect(broker.publish("a", {}, ended)).rejects.toBe(ended.err());
+    expect(broker.size).toBe(0);
+    await broker.publish("b");
+    expect(broker.size).toBe(1);
+  });
+
+  it.each([undefined, 1])("after the end is refused (capacity %s)", async (capacity) => {
+    const broker = memoryBroker<string>(capacity === undefined ? {} : { capacity });
+    broker.end();
+    for (let i = 0; i < 3; i++) await expect(broker.publish("a")).rejects.toThrow("publish after end()");
+    expect([broker.size, broker.ended]).toEqual([0, true]);
+  });
+
+  it("that waits for room when the broker is ended is refused, too", async () => {
+    const broker = await filled(["a"], { capacity: 1 });
+    const refused = Promise.all(
+      ["b", "c"].map((body) => expect(broker.publish(body)).rejects.toThrow("publish after end()")),
+    );
+    broker.end();
+    await broker.ack(ctx, await broker.pull(ctx, 10));
+    await refused;
+    expect([broker.size, broker.ended]).toEqual([0, true]);
+  });
+});
+
+describe("the end of a broker", () => {
+  virtualTime();
+
+  it("has come when it was announced and every message is settled: ready, delayed and leased ones count", async () => {
+    const broker = await filled(["a", "b", "c"]);
+    const [a, b] = await broker.pull(ctx, 2);
+    await broker.nack(ctx, [nack(a!, 10)]);
+    expect([broker.size, broker.ended]).toEqual([3, false]);
+    broker.end();
+    broker.end();
+    expect(broker.ended).toBe(false);
+    await broker.ack(ctx, [b!]);
+    await broker.ack(ctx, await broker.pull(ctx, 1));
+    expect([broker.size, broker.ended]).toEqual([1, false]);
+    await elapse(10);
+    const [again] = await broker.pull(ctx, 1);
+    expect(again).toMatchObject({ body: "a", attempt: 2 });
+    await broker.deadLetter(ctx, [{ delivery: again!, error: "bad" }]);
+    expect([broker.size, broker.ended]).toEqual([0, true]);
+  });
+
+  it("is not reached by an empty broker that may still get messages", async () => {
+    const broker = await filled(["a"]);
+    await broker.ack(ctx, await broker.pull(ctx, 1));
+    expect([broker.size, broker.ended]).toEqual([0, false]);
+  });
+
+  it("releases everybody who pulls, with nothing", async () => {
+    const broker = await filled(["a"]);
+    const held = await broker.pull(ctx, 1);
+    const pulls = Promise.all([broker.pull(ctx, 1), broker.pull(ctx, 1)]);
+    broker.end();
+    expect(await isPending(pulls)).toBe(true);
+    await broker.ack(ctx, held);
+    expect(await pulls).toEqual([[], []]);
+    expect(await broker.pull(ctx, 1)).toEqual([]);
+    expect(timersSet()).toBe(0);
+  });
+
+  it("releases them also when it is announced to an empty broker", async () => {
+    const broker = memoryBroker();
+    const pulled = broker.pull(ctx, 1);
+    await settle();
+    broker.end();
+    expect(await pulled).toEqual([]);
+  });
+});
+
+describe("memoryBroker", () => {
+  virtualTime();
+
+  it.each([0, -1, NaN, "5", null])("refuses %o as a lease", (lease) => {
+    expect(() => memoryBroker({ lease: lease as number })).toThrow(RangeError);
+    expect(() => memoryBroker({ lease: lease as number })).toThrow(
+      `lease must be a positive number of ms; got ${lease}`,
+    );
+  });
+
+  it.each([0, -1, 1.5, NaN, Infinity, "5", null])("refuses %o as a capacity", (capacity) => {
+    expect(() => memoryBroker({ capacity: capacity as number })).toThrow(RangeError);
+    const message = `capacity must be a whole number from 1; got ${capacity}`;
+    expect(() => memoryBroker({ capacity: capacity as number })).toThrow(message);
+  });
+
+  it("does the same again, given the same calls at the same times", async () => {
+    const play = async (): Promise<unknown[]> => {
+      const start = Date.now();
+      const log: unknown[] = [];
+      const broker = memoryBroker<number>({ lease: 70, capacity: 20 });
+      const publishing = (async () => {
+        for (let i = 0; i < 60; i++) await broker.publish(i);
+        broker.end();
+      })();
+      const puller = async (name: string, max: number): Promise<void> => {
+        while (!broker.ended) {
+          for (const delivery of await broker.pull(ctx, max)) {
+            const { id, body, attempt } = delivery;
+            log.push([Date.now() - start, name, id, body, attempt]);
+            // Of five deliveries, three are acked, one fails and comes back later, and one is forgotten.
+            const fate = (body + attempt!) % 5;
+            if (fate < 3) await broker.ack(ctx, [delivery]);
+            else if (fate === 3) await broker.nack(ctx, [nack(delivery, 10 + (body % 7) * 13)]);
+          }
+        }
+      };
+      const playing = Promise.all([publishing, puller("x", 3), puller("y", 5)]);
+      await elapse(2000);
+      await playing;
+      return log;
+    };
+    const first = await play();
+    expect(first.length).toBeGreaterThan(60);
+    expect(await play()).toEqual(first);
+  });
+});
