@@ -492,9 +492,21 @@ export function guard(waiter: Waiter, ctx: Context): void {
   if (channel === nil) return;
   const ending = channel instanceof Chan ? channel : bridge(ctx);
   const sentinel = new Waiter(null, ctx);
-  ending.receivers.push(sentinel);
-  if (ending.closed) throw missingError();
+  if (!ending.closed) ending.receivers.push(sentinel);
+  if (ending.closed) {
+    // It ended while it was asked, or it is no proper context (C105).
+    sentinel.withdraw();
+    throw ctx.err() ?? missingError();
+  }
   waiter.join(sentinel);
+}
+
+/** Whether the context that guards this waiter has ended, and the waiter is about to be told. */
+export function isCancelled(waiter: Waiter): boolean {
+  for (let w = waiter.sibling; w !== null && w !== waiter; w = w.sibling) {
+    if (w.shape === null && (w.key as Context).err() !== undefined) return true;
+  }
+  return false;
 }
 
 /** The context of this sentinel has ended. */

@@ -112,7 +112,7 @@ export function backoff(attempt: number, policy: Policy = {}): number {
   if (!Number.isSafeInteger(attempt) || attempt < 1)
     throw new RangeError(`backoff: attempts are counted from 1, got ${String(attempt)}`);
   const { base, max } = checked(policy, "backoff");
-  return base === 0 ? 0 : random(undefined) * Math.min(max, base * 2 ** (attempt - 1));
+  return base === 0 ? 0 : random(undefined) * Math.min(max, base * 2 ** (attempt - 1), Number.MAX_VALUE);
 }
 
 function checked(policy: Policy, where: string): Required<Omit<Policy, "timeout">> & Pick<Policy, "timeout"> {

@@ -164,12 +164,14 @@ export function report(error: unknown): void {
 // has lasted too long, settlements are held back for the next turn: all of them, else a thousand tasks would starve the timers
 // together where one alone may not. Whether the turn is still the same is known by a marker: a macrotask that has not run yet.
 
-/** How many settlements pass between two readings of the clock. */
+/** How many settlements pass between two readings of the clock, at most. */
 const BATCH = 64;
 /** ms that a turn may last. The marker is set after one such span and settlements are held after another. */
-const SPAN = 2;
+const SPAN = 1;
 
 let credit = BATCH;
+/** How many settlements pass before the next reading: fewer where long work lies between them. */
+let batch = BATCH;
 let read = 0;
 /** When the marker was set, or, once it has run, when it ran. */
 let turn = 0;
@@ -191,15 +193,16 @@ function overdue(): boolean {
     turn = now;
     nextTurn(begin);
   }
-  // Operations with long work between them come too rarely for a batch: then the clock is read at each.
-  if (seam === null) credit = apart < SPAN / 4 ? BATCH : 1;
+  if (apart > SPAN / 4) batch = Math.max(1, batch >> 3);
+  else if (apart < SPAN / 16) batch = Math.min(BATCH, batch * 2);
+  if (seam === null) credit = batch;
   return false;
 }
 
 function begin(): void {
   marked = false;
   turn = read = performance.now();
-  credit = seam === null ? BATCH : 0;
+  credit = seam === null ? batch : 0;
   const settlements = held;
   held = null;
   if (settlements !== null) for (const settle of settlements) settle();

@@ -4,7 +4,7 @@
  * Invariants: 0 ≤ held ≤ size. While somebody waits, what is free is not enough for the first of them; nobody overtakes him, however
  * little he asks for (M1). Whenever something is released, or a waiter gives up, the first are looked at again (M4, M6).
  */
-import { refusal, suspend } from "./chan.ts";
+import { isCancelled, refusal, suspend } from "./chan.ts";
 import type { Context } from "./context/index.ts";
 import { panic } from "./errors.ts";
 import { Inspectable } from "./inspect.ts";
@@ -108,7 +108,8 @@ export class Weighted extends Inspectable {
     this.granting = true;
     for (let first; (first = this.waiting.head) !== null;) {
       const n = first.value as number;
-      if (this.held + n > this.size) break;
+      // One whose ctx has ended in the same step is still here; when it leaves, we come again.
+      if (this.held + n > this.size || isCancelled(first)) break;
       this.held += n;
       first.withdraw();
       wake(first, undefined);

@@ -28,10 +28,15 @@ interface Ear {
 
 const ears: Map<string, Ear> = /* @__PURE__ */ new Map();
 
+function processHere(where: string): Process {
+  const { process } = globalThis as { process?: Process };
+  if (typeof process?.on === "function") return process;
+  throw new Error(`${where}: there is no process here to get signals from`);
+}
+
 /** Calls `listener` at each of these signals. Returns how to stop that. */
 function listen(names: readonly string[], where: string, listener: (signal: string) => void): () => void {
-  const { process } = globalThis as { process?: Process };
-  if (typeof process?.on !== "function") throw new Error(`${where}: there is no process here to get signals from`);
+  const process = processHere(where);
   for (const name of names) {
     let ear = ears.get(name);
     if (ear === undefined) {
@@ -98,6 +103,7 @@ function received(signal: string): Canceled {
 export function notifyContext(parent: Context, ...signals: string[]): readonly [ctx: Context, stop: CancelFunc] {
   mustBeParent(parent);
   const names = namesOf(signals, "notifyContext");
+  processHere("notifyContext");
   const ctx = new NotifyCtx(parent, names);
   attach(ctx, parent);
   const unlisten = listen(names, "notifyContext", (signal) => ctx.cancel(received(signal)));
@@ -148,6 +154,7 @@ export function shutdown(
   ...signals: string[]
 ): readonly [stop: Context, abort: Context, release: CancelFunc] {
   const names = namesOf(signals, "shutdown");
+  processHere("shutdown");
   const [abort, cancelAbort] = withCancelCause(parent);
   const [stop, cancelStop] = withCancelCause(abort);
   const unlisten = listen(names, "shutdown", (signal) => {

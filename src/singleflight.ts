@@ -4,12 +4,12 @@
  * Invariants: at most one call per key is in the group; nothing is kept once it has ended (F2). A caller who gives up leaves the call
  * and the other callers as they are.
  */
-import { Chan, go, type RecvChan, refusal, suspend } from "./chan.ts";
+import { Chan, go, guard, type RecvChan, refusal } from "./chan.ts";
 import type { Context } from "./context/index.ts";
 import { mustBeFunction } from "./errors.ts";
 import { Inspectable } from "./inspect.ts";
 import { Queue, Waiter } from "./queue.ts";
-import { created, failed, wake, wakeError } from "./runtime.ts";
+import { created, failed, park, wake, wakeError } from "./runtime.ts";
 
 /** What {@link Group.do} resolves to. */
 export interface Result<T> {
@@ -78,7 +78,14 @@ export class Group<K, T> extends Inspectable {
     }
     const error = refusal(ctx);
     if (error !== undefined) return failed("singleflight.do", this, error);
-    return suspend(new Waiter(null), this.join(key, fn).waiting, ctx, "singleflight.do", this);
+    const waiter = new Waiter(null);
+    try {
+      if (ctx !== undefined) guard(waiter, ctx);
+    } catch (error) {
+      return failed("singleflight.do", this, error);
+    }
+    this.join(key, fn).waiting.push(waiter);
+    return park(waiter, "singleflight.do", this);
   }
 
   /**

@@ -249,7 +249,7 @@ class Movement implements TimerSource, Watcher, Expiring {
 
   constructor(ms: number, period: number, fn?: () => void) {
     const instant = this.instant();
-    this.next = instant + ms;
+    this.next = instant + Math.max(0, ms);
     this.period = period;
     this.epoch = clock(this.chan) - instant;
     this.fn = fn;
@@ -267,7 +267,7 @@ class Movement implements TimerSource, Watcher, Expiring {
   reset(ms: number, period: number): boolean {
     const wasRunning = this.next !== null;
     const instant = this.instant();
-    this.next = instant + ms;
+    this.next = instant + Math.max(0, ms);
     this.period = period;
     this.epoch = clock(this.chan) - instant;
     this.set();

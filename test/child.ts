@@ -1,9 +1,9 @@
 /**
- * Programs in a process of their own, for what ends a process: signals and uncaught errors. They import headgate as users do, so
- * they run what is published, `dist`.
+ * Programs in a process of their own, for what ends a process: signals and uncaught errors. They import headgate as users
+ * do, so they run what is published, `dist`.
  */
 import { execFile, execFileSync } from "node:child_process";
-import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -32,20 +32,8 @@ export function run(program: string): Promise<End> {
   });
 }
 
-/** Builds `dist` if it is missing or older than the sources. Test files run side by side, so it is exchanged in one step. */
+/** Builds `dist` if it is missing: `npm test` builds it first, but a test file may be run alone. */
 export function build(): void {
-  const dist = join(root, "dist");
-  if (newest(dist) > newest(join(root, "src"))) return;
-  const fresh = join(root, ".build", `dist-${process.pid}`);
-  execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", root, "--outDir", fresh]);
-  const old = `${fresh}-old`;
-  if (existsSync(dist)) renameSync(dist, old);
-  renameSync(fresh, dist);
-  rmSync(old, { recursive: true, force: true });
-}
-
-/** When the newest file of a folder was written, in epoch ms; 0 if there is none. */
-function newest(folder: string): number {
-  const files = existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: "utf8" }) : [];
-  return Math.max(0, ...files.map((file) => statSync(join(folder, file), { throwIfNoEntry: false })?.mtimeMs ?? 0));
+  if (existsSync(join(root, "dist/index.js"))) return;
+  execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", root]);
 }

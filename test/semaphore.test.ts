@@ -198,7 +198,7 @@ describe("a context", () => {
     expect(inspect(sem)).toBe("semaphore.Weighted(1/2)");
   });
 
-  it("that ends for the first, and with it a derived one for him behind, gives nothing to either (M2, M4)", async () => {
+  it("that ends for the first, and a derived one for him behind, gives nothing to either (M2, M4)", async () => {
     const [ctx, cancel] = context.withCancel(context.background());
     const [derived] = context.withCancel(ctx);
     const sem = newSemaphore(2, 1);

@@ -140,6 +140,12 @@ abstract class Own extends Inspectable implements Context {
 
 const NEAREST: Key<CancelCtx> = /* @__PURE__ */ key("headgate.nearest");
 
+/** The nearest context of ours from here upwards that can end; undefined if there is none, or somebody's own hides it. */
+function nearest(ctx: Context): CancelCtx | undefined {
+  const found: unknown = ctx.value(NEAREST);
+  return found instanceof CancelCtx ? found : undefined;
+}
+
 /** A signal that never aborts, for contexts that never end. */
 let never: AbortSignal | undefined;
 
@@ -266,7 +272,8 @@ export function cause(ctx: Context): unknown {
   const err = mustBeContext(ctx, "cause: ctx").err();
   if (err === undefined) return undefined;
   // Err is asked first, and only then the nearest standard context (C34): a context of somebody's own may have ended by itself.
-  return ctx.value(NEAREST)?.ending?.cause ?? err;
+  const ending = nearest(ctx)?.ending ?? null;
+  return ending === null ? err : (ending.cause ?? ending.error);
 }
 
 /** A context that can end. */
@@ -347,10 +354,12 @@ export class CancelCtx extends Own {
 }
 
 /**
- * Sets the end of the contexts of a list, which are in no parent's list any more, and of all below them: parents first, depth first
- * (C14), in a loop. Those with a signal are added to `observed`.
+ * Sets the end of the contexts of a list, which are in no parent's list any more, and of all below them, in a loop: parents first,
+ * depth first (C14). Only when all are marked are channels closed, and those with a signal left in `observed`: nobody who is told of
+ * an end finds a part of the tree that does not know of it yet.
  */
 function mark(list: CancelCtx | null, ending: Ending, observed: CancelCtx[]): void {
+  let channels: Chan<never>[] | undefined;
   while (list !== null) {
     const ctx: CancelCtx = list;
     const { children } = ctx;
@@ -361,10 +370,11 @@ function mark(list: CancelCtx | null, ending: Ending, observed: CancelCtx[]): vo
     }
     ctx.children = ctx.holder = ctx.prev = ctx.next = null;
     ctx.ending = ending;
-    ctx.channel?.close();
     ctx.ended();
+    if (ctx.channel !== null) (channels ??= []).push(ctx.channel);
     if (ctx.controller !== null) observed.push(ctx);
   }
+  if (channels !== undefined) for (const channel of channels) channel.close();
 }
 
 function abort(observed: CancelCtx[]): void {
@@ -395,10 +405,10 @@ function attachForeign(child: CancelCtx, parent: Context): void {
   const channel = parent.done();
   if (channel === nil) return;
   if (parent.err() !== undefined) return child.end(endingOf(parent));
-  const near = parent.value(NEAREST);
-  if (near !== undefined && near.done() === channel) return join(child, near);
+  if (channel instanceof Chan && channel.closed) throw missingError();
+  const near = nearest(parent);
+  if (near?.done() === channel) return join(child, near);
   if (channel instanceof Chan && !hasAfterFunc(parent)) {
-    if (channel.closed) throw missingError();
     const waiter = new Waiter(() => undefined);
     // Not inside the other party's close(): its goroutine would come later, too (C102).
     waiter.resolve = () => spawn(() => child.ending ?? child.end(endingOf(parent)), child);
@@ -416,10 +426,14 @@ function attachForeign(child: CancelCtx, parent: Context): void {
 export function endWith(ctx: CancelCtx, signal: AbortSignal, ending: () => Ending): () => void {
   return onAbort(signal, () => {
     if (ctx.ending !== null) return undefined;
+    const { leave } = ctx;
     const observed: CancelCtx[] = [];
     ctx.detach();
     mark(ctx, ending(), observed);
-    return () => abort(observed);
+    return () => {
+      abort(observed);
+      leave?.();
+    };
   });
 }
 
@@ -537,7 +551,8 @@ function deadline(
   due: number,
   cause: unknown,
 ): readonly [ctx: Context, cancel: CancelFunc] {
-  if (due === Infinity || dueOf(parent) < due) return withCancel(parent);
+  // Equal deadlines are compared as they were given, for on the monotonic clock they differ by a fraction of a millisecond.
+  if (due === Infinity || (dueOf(parent) < due && parent.deadline() !== at)) return withCancel(parent);
   const ctx = new TimerCtx(parent, at, due, cause);
   // The parent before the clock: if both are over, the parent's error counts (C43).
   attach(ctx, parent);

@@ -36,16 +36,16 @@ export function wait<T>(promise: PromiseLike<T>, ctx?: Context): Promise<T> {
       new TypeError(`wait: expected a promise, got ${promise === null ? "null" : typeof promise}`),
     );
   }
-  const waiters = followers(promise instanceof Promise ? promise : Promise.resolve(promise));
+  const waiters = followers(promise);
   const error = refusal(ctx);
   if (error !== undefined) return failed("wait", promise, error);
   return suspend(new Waiter(() => undefined), waiters, ctx, "wait", promise);
 }
 
 /** Who waits for which promise. */
-const following: WeakMap<Promise<unknown>, Queue> = /* @__PURE__ */ new WeakMap();
+const following: WeakMap<PromiseLike<unknown>, Queue> = /* @__PURE__ */ new WeakMap();
 
-function followers(promise: Promise<unknown>): Queue {
+function followers(promise: PromiseLike<unknown>): Queue {
   const known = following.get(promise);
   if (known !== undefined) return known;
   const waiters = new Queue();
@@ -53,7 +53,7 @@ function followers(promise: Promise<unknown>): Queue {
     following.delete(promise);
     for (let w; (w = waiters.shift()) !== null;) how(w, result);
   };
-  promise.then(
+  Promise.resolve(promise).then(
     (value) => settle(wake, value),
     (error) => settle(wakeError, error),
   );

@@ -7,7 +7,7 @@
  *   admitted, so readers do not starve either.
  * - While the lock is free nobody waits for it.
  */
-import { refusal, suspend } from "../chan.ts";
+import { isCancelled, refusal, suspend } from "../chan.ts";
 import type { Context } from "../context/index.ts";
 import { panic } from "../errors.ts";
 import { Inspectable } from "../inspect.ts";
@@ -45,6 +45,8 @@ export class RWMutex extends Inspectable {
   private turn = 0;
   /** How many of the readers who hold the lock together have unlocked by hand, and whose guards are therefore void. */
   private byHand = 0;
+  /** How many of them came by tryRLock and have no guard. */
+  private unguarded = 0;
 
   constructor() {
     super();
@@ -104,14 +106,18 @@ export class RWMutex extends Inspectable {
   rLock(ctx?: Context): Promise<Disposable> {
     const error = refusal(ctx);
     if (error !== undefined) return failed("rLock", this, error);
-    if (this.tryRLock()) return settled("rLock", this, this.readGuard());
+    if (this.mayRead()) {
+      if (this.readers++ === 0) this.turn++;
+      return settled("rLock", this, this.readGuard());
+    }
     return suspend(new Waiter(null), this.readersWaiting, ctx, "rLock", this);
   }
 
   /** Takes the lock for reading if no writer has it or waits for it, and says whether it did. */
   tryRLock(): boolean {
-    if (this.writing || this.writersWaiting.head !== null) return false;
+    if (!this.mayRead()) return false;
     if (this.readers++ === 0) this.turn++;
+    this.unguarded++;
     return true;
   }
 
@@ -123,7 +129,8 @@ export class RWMutex extends Inspectable {
   rUnlock(): void {
     if (this.readers === 0)
       panic("sync: RUnlock of unlocked RWMutex", "rUnlock once for each rLock or successful tryRLock");
-    this.byHand++;
+    if (this.unguarded > 0) this.unguarded--;
+    else this.byHand++;
     this.leave();
   }
 
@@ -138,10 +145,20 @@ export class RWMutex extends Inspectable {
     return `sync.RWMutex(${state}${waiting > 0 ? `, ${waiting} waiting` : ""})`;
   }
 
+  private mayRead(): boolean {
+    return !this.writing && this.writersWaiting.head === null;
+  }
+
   private admitReaders(): void {
-    for (let reader; (reader = this.readersWaiting.shift()) !== null;) {
-      if (this.readers++ === 0) this.turn++;
-      wake(reader, this.readGuard());
+    for (let reader = this.readersWaiting.head; reader !== null;) {
+      const { next } = reader;
+      // One whose ctx has ended in the same step is still here, but not to be let in.
+      if (!isCancelled(reader)) {
+        reader.withdraw();
+        if (this.readers++ === 0) this.turn++;
+        wake(reader, this.readGuard());
+      }
+      reader = next;
     }
   }
 
@@ -154,7 +171,7 @@ export class RWMutex extends Inspectable {
 
   private leave(): void {
     if (--this.readers > 0) return;
-    this.byHand = 0;
+    this.byHand = this.unguarded = 0;
     this.turn++;
     this.admitWriter();
   }

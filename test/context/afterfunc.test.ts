@@ -90,11 +90,12 @@ describe("afterFunc", () => {
   it("has a stop that neither waits for the function nor ends it (C84)", async () => {
     const [ctx, cancel] = withCancel(background());
     const log: string[] = [];
-    const stop = afterFunc(ctx, async () => {
+    const work = async (): Promise<void> => {
       log.push("begun");
       await settle();
       log.push("finished");
-    });
+    };
+    const stop = afterFunc(ctx, () => void work());
     cancel();
     await Promise.resolve();
     expect(stop()).toBe(false);
@@ -104,7 +105,7 @@ describe("afterFunc", () => {
     expect(log).toEqual(["begun", "finished"]);
   });
 
-  it("has a stop that touches neither the context nor other registrations, also of the same function (C85)", async () => {
+  it("has a stop that touches neither the context nor other registrations (C85)", async () => {
     const [ctx, cancel] = withCancel(background());
     let calls = 0;
     const count = (): unknown => calls++;
@@ -136,12 +137,11 @@ describe("afterFunc", () => {
   });
 
   it("reports what the function throws, or rejects with, as uncaught, and cancel does not see it (C88)", async () => {
-    for (const fail of [
-      () => {
-        throw new Error("boom");
-      },
-      () => Promise.reject(new Error("boom")),
-    ]) {
+    const throws = (): void => {
+      throw new Error("boom");
+    };
+    const rejects = (): Promise<void> => Promise.reject(new Error("boom"));
+    for (const fail of [throws, rejects as () => void]) {
       const [ctx, cancel] = withCancel(background());
       let others = 0;
       afterFunc(ctx, fail);
@@ -155,7 +155,9 @@ describe("afterFunc", () => {
 
   it("refuses what is no function when it is registered, and registers nothing (C89)", () => {
     const [ctx] = withCancel(background());
-    for (const fn of [null, undefined, "f", {}] as unknown as (() => void)[]) expect(() => afterFunc(ctx, fn)).toThrow(TypeError);
+    for (const none of [null, undefined, "f", {}] as unknown as (() => void)[]) {
+      expect(() => afterFunc(ctx, none)).toThrow(TypeError);
+    }
     expect((ctx as unknown as { children: unknown }).children).toBeNull();
   });
 

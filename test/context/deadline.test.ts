@@ -5,8 +5,16 @@ import { describe, expect, it, vi } from "vitest";
 import { type Context, context, time } from "headgate";
 import { elapse, isPending, settle, timersSet, virtualTime } from "../clock.ts";
 
-const { background, cause, withCancel, withCancelCause, withDeadline, withDeadlineCause, withTimeout, withTimeoutCause } =
-  context;
+const {
+  background,
+  cause,
+  withCancel,
+  withCancelCause,
+  withDeadline,
+  withDeadlineCause,
+  withTimeout,
+  withTimeoutCause,
+} = context;
 
 /** How a context stands: its error's message, or undefined. */
 const state = (ctx: Context): string | undefined => ctx.err()?.message;
@@ -87,7 +95,7 @@ describe("a deadline", () => {
     expect([state(child), cause(child)]).toEqual([EXCEEDED, "parent"]);
   });
 
-  it.each([0, 0.25, 0.75])("equal to the parent's sets a timer of its own, though %d ms have passed (C41)", async (ms) => {
+  it.each([0, 0.25, 0.75])("equal to the parent's, %d ms later, sets a timer of its own (C41)", async (ms) => {
     const [parent] = withTimeout(background(), 100);
     await elapse(ms);
     const [child] = withDeadline(parent, parent.deadline()!);
@@ -152,7 +160,7 @@ describe("a deadline", () => {
     expect(parent.err()).toBeUndefined();
   });
 
-  it("that is cancelled first ends as Canceled, without its cause, and never turns into anything else (C45)", async () => {
+  it("that is cancelled first ends as Canceled, without its cause, for ever (C45)", async () => {
     const [ctx, cancel] = withTimeoutCause(background(), 100, "late");
     cancel();
     const err = ctx.err();
@@ -238,7 +246,13 @@ describe("the timer", () => {
   });
 
   it("never fires before deadline(), however the two clocks' fractions fall", async () => {
-    for (const [offset, ms] of [[0.1, 0.3], [0.3, 1.5], [0.7, 10], [0.9, 10.9], [0.4, 33.333]] as const) {
+    for (const [offset, ms] of [
+      [0.1, 0.3],
+      [0.3, 1.5],
+      [0.7, 10],
+      [0.9, 10.9],
+      [0.4, 33.333],
+    ] as const) {
       await elapse(offset);
       const [ctx] = withTimeout(background(), ms);
       const [same] = withDeadline(background(), Date.now() + ms);

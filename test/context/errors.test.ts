@@ -82,7 +82,11 @@ describe("instanceof", () => {
 
   it("does not hold for what only looks like one", () => {
     const lookAlike = { name: "AbortError", code: "ABORT_ERR", message: "context canceled" };
-    for (const value of [new DOMException("gone", "AbortError"), lookAlike, new Error("context canceled")] as unknown[]) {
+    for (const value of [
+      new DOMException("gone", "AbortError"),
+      lookAlike,
+      new Error("context canceled"),
+    ] as unknown[]) {
       expect(value instanceof Canceled).toBe(false);
     }
     expect(new DOMException("late", "TimeoutError") instanceof DeadlineExceeded).toBe(false);

@@ -1,5 +1,5 @@
 /**
- * Contexts that are not of this package as parents and as arguments: wrappers, objects of the same shape, another copy's.
+ * Contexts that are not of this package as parents and as arguments: wrappers, look-alikes, another copy's.
  */
 import { getEventListeners } from "node:events";
 import { describe, expect, it, vi } from "vitest";
@@ -185,7 +185,11 @@ describe.each([
   it("that has ended makes a child born done, and watches nothing (C13, C100)", () => {
     const parent = new Parent();
     parent.end();
-    for (const ctx of [withCancel(parent)[0], withTimeout(parent, 100)[0], withCancel(withValue(parent, name, "x"))[0]]) {
+    for (const ctx of [
+      withCancel(parent)[0],
+      withTimeout(parent, 100)[0],
+      withCancel(withValue(parent, name, "x"))[0],
+    ]) {
       expect([ctx.err(), cause(ctx)]).toEqual([parent.error, parent.error]);
     }
     expect([timersSet(), watchers(parent)]).toEqual([0, 0]);

@@ -100,7 +100,7 @@ describe("key", () => {
   });
 
   it("wants a description", () => {
-    for (const none of [undefined, null, 5, Symbol("k")] as unknown as string[]) expect(() => key(none)).toThrow(TypeError);
+    for (const none of [undefined, null, 5, Symbol("k")]) expect(() => key(none as never)).toThrow(TypeError);
   });
 });
 

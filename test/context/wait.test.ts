@@ -121,7 +121,7 @@ describe("wait", () => {
     expect(react).toHaveBeenCalledTimes(1);
   });
 
-  it("puts one reaction on a promise, however many wait for it, and wakes them in the order of their calls", async () => {
+  it("puts one reaction on a promise for all who wait, and wakes them in the order of their calls", async () => {
     const { promise, resolve } = deferred<string>();
     const react = vi.spyOn(promise, "then");
     const [ctx, cancel] = withCancel(background());
@@ -152,12 +152,10 @@ describe("wait", () => {
 
   it("takes any thenable", async () => {
     const thenable: PromiseLike<number> = {
-      // oxlint-disable-next-line unicorn/no-thenable
       then: (resolve) => Promise.resolve(42).then(resolve),
     };
     expect(await wait(thenable, withCancel(background())[0])).toBe(42);
     const [ctx, cancel] = withCancel(background());
-    // oxlint-disable-next-line unicorn/no-thenable
     const deaf = wait({ then: () => new Promise<never>(() => {}) }, ctx);
     cancel();
     await expect(deaf).rejects.toBe(ctx.err());
@@ -167,7 +165,6 @@ describe("wait", () => {
     const { promise, resolve } = deferred<number>();
     let reactions = 0;
     const thenable: PromiseLike<number> = {
-      // oxlint-disable-next-line unicorn/no-thenable
       then: (...args) => {
         reactions++;
         return promise.then(...args);

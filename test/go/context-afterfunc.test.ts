@@ -38,7 +38,7 @@ class CallsBack implements Context {
 }
 
 describe("afterFunc", () => {
-  it("runs after the cancel and not before; stop is false then (C80, C83) [context/x_test.go TestAfterFuncCalledAfterCancel]", async () => {
+  it("runs after the cancel (C80, C83) [context/x_test.go TestAfterFuncCalledAfterCancel]", async () => {
     const [ctx, cancel] = withCancel(background());
     const ran = new Chan<void>(1);
     const stop = afterFunc(ctx, () => ran.trySend(undefined));
@@ -59,7 +59,7 @@ describe("afterFunc", () => {
     expect(ran.length).toBe(1);
   });
 
-  it("runs at once on a context that has ended (C81) [context/x_test.go TestAfterFuncCalledImmediately]", async () => {
+  it("runs if ctx has ended before (C81) [context/x_test.go TestAfterFuncCalledImmediately]", async () => {
     const [ctx, cancel] = withCancel(background());
     cancel();
     const ran = new Chan<void>();
@@ -67,7 +67,7 @@ describe("afterFunc", () => {
     expect(await ran.recv()).toEqual([undefined, true]);
   });
 
-  it("does not run when it was stopped; a second stop is false (C82) [context/x_test.go TestAfterFuncNotCalledAfterStop]", async () => {
+  it("does not run once stopped (C82) [context/x_test.go TestAfterFuncNotCalledAfterStop]", async () => {
     const [ctx, cancel] = withCancel(background());
     let ran = false;
     const stop = afterFunc(ctx, () => (ran = true));
@@ -81,10 +81,11 @@ describe("afterFunc", () => {
     const [ctx, cancel] = withCancel(background());
     const handover = new Chan<string>();
     let finished = false;
-    afterFunc(ctx, async () => {
+    const blocked = async (): Promise<void> => {
       await handover.send("blocked until somebody receives");
       finished = true;
-    });
+    };
+    afterFunc(ctx, () => void blocked());
     cancel();
     await settle();
     expect(finished).toBe(false);
@@ -95,7 +96,7 @@ describe("afterFunc", () => {
 });
 
 describe("a parent with an afterFunc method", () => {
-  it("ends a child of withCancel (C101, C103) [context/afterfunc_test.go TestCustomContextAfterFuncCancel]", async () => {
+  it("ends withCancel (C101, C103) [context/afterfunc_test.go TestCustomContextAfterFuncCancel]", async () => {
     const parent = new CallsBack();
     const [ctx] = withCancel(parent);
     expect(parent.registered.size).toBe(1);
@@ -104,7 +105,7 @@ describe("a parent with an afterFunc method", () => {
     expect([ctx.err(), cause(ctx)]).toEqual([parent.err(), parent.err()]);
   });
 
-  it("ends a child of withTimeout (C101, C103) [context/afterfunc_test.go TestCustomContextAfterFuncTimeout]", async () => {
+  it("ends withTimeout (C101, C103) [context/afterfunc_test.go TestCustomContextAfterFuncTimeout]", async () => {
     const parent = new CallsBack();
     const [ctx] = withTimeout(parent, 3_600_000);
     parent.end();
@@ -112,7 +113,7 @@ describe("a parent with an afterFunc method", () => {
     expect(ctx.err()).toBe(parent.err());
   });
 
-  it("starts an afterFunc (C101, C103) [context/afterfunc_test.go TestCustomContextAfterFuncAfterFunc]", async () => {
+  it("starts afterFunc (C101, C103) [context/afterfunc_test.go TestCustomContextAfterFuncAfterFunc]", async () => {
     const parent = new CallsBack();
     const ran = new Chan<void>();
     afterFunc(parent, () => void ran.send(undefined));
@@ -120,7 +121,7 @@ describe("a parent with an afterFunc method", () => {
     expect(await ran.recv()).toEqual([undefined, true]);
   });
 
-  it("has one registration a child until that is cancelled (C101) [context/afterfunc_test.go TestCustomContextAfterFuncUnregisterCancel]", () => {
+  it("forgets withCancel (C101) [context/afterfunc_test.go TestCustomContextAfterFuncUnregisterCancel]", () => {
     const parent = new CallsBack();
     const [, cancelFirst] = withCancel(parent);
     const [, cancelSecond] = withCancel(parent);
@@ -131,7 +132,7 @@ describe("a parent with an afterFunc method", () => {
     expect([...sizes, parent.registered.size]).toEqual([2, 1, 0]);
   });
 
-  it("has none once a child with a timeout is cancelled (C101) [context/afterfunc_test.go TestCustomContextAfterFuncUnregisterTimeout]", () => {
+  it("forgets withTimeout (C101) [context/afterfunc_test.go TestCustomContextAfterFuncUnregisterTimeout]", () => {
     const parent = new CallsBack();
     const [, cancel] = withTimeout(parent, 3_600_000);
     expect(parent.registered.size).toBe(1);
@@ -139,7 +140,7 @@ describe("a parent with an afterFunc method", () => {
     expect(parent.registered.size).toBe(0);
   });
 
-  it("has none once an afterFunc is stopped (C84, C101) [context/afterfunc_test.go TestCustomContextAfterFuncUnregisterAfterFunc]", () => {
+  it("forgets afterFunc (C84, C101) [context/afterfunc_test.go TestCustomContextAfterFuncUnregisterAfterFunc]", () => {
     const parent = new CallsBack();
     const stop = afterFunc(parent, () => {});
     expect(parent.registered.size).toBe(1);
@@ -149,15 +150,16 @@ describe("a parent with an afterFunc method", () => {
 });
 
 describe("examples", () => {
-  it("waiters on a condition are released by their contexts (C90) [context/example_test.go ExampleAfterFunc_cond]", async () => {
+  it("contexts release waiters on a Cond (C90) [context/example_test.go ExampleAfterFunc_cond]", async () => {
     const cond = new sync.Cond(new sync.Mutex());
     const waitFor = async (ctx: Context, met: () => boolean): Promise<void> => {
       await cond.mutex.lock();
-      const stop = afterFunc(ctx, async () => {
+      const wakeAll = async (): Promise<void> => {
         // With the lock, so that the waiter is not between its look at ctx and its wait.
         using _ = await cond.mutex.lock();
         cond.broadcast();
-      });
+      };
+      const stop = afterFunc(ctx, () => void wakeAll());
       try {
         while (!met()) {
           await cond.wait();
@@ -178,7 +180,7 @@ describe("examples", () => {
     expect(cond.mutex.tryLock()).toBe(true);
   });
 
-  it("a read is interrupted by its deadline, set when the context ends (C90) [context/example_test.go ExampleAfterFunc_connection]", async () => {
+  it("a read is interrupted (C90) [context/example_test.go ExampleAfterFunc_connection]", async () => {
     class Connection {
       readonly data = new Chan<string>();
       private late = new Chan<never>();
@@ -223,11 +225,15 @@ describe("examples", () => {
     expect(await again).toBe("hello");
   });
 
-  it("two contexts are merged into one, with the cause of either (C90) [context/example_test.go ExampleAfterFunc_merge]", async () => {
+  it("two contexts are merged (C90) [context/example_test.go ExampleAfterFunc_merge]", async () => {
     const merge = (first: Context, second: Context): readonly [Context, () => void] => {
       const [ctx, cancel] = withCancelCause(first);
       const stop = afterFunc(second, () => cancel(cause(second)));
-      return [ctx, () => void (stop(), cancel(new Canceled()))];
+      const end = (): void => {
+        stop();
+        cancel(new Canceled());
+      };
+      return [ctx, end];
     };
     const [first, cancelFirst] = withCancelCause(background());
     const [second, cancelSecond] = withCancelCause(background());

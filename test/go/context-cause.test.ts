@@ -5,7 +5,8 @@ import { describe, expect, it } from "vitest";
 import { Chan, type Context, context, go, type RecvChan } from "headgate";
 import { elapse, settle, virtualTime } from "../clock.ts";
 
-const { background, cause, withCancel, withCancelCause, withoutCancel, withTimeout, withTimeoutCause, withValue } = context;
+const { background, cause, withCancel, withCancelCause, withoutCancel, withTimeout, withTimeoutCause, withValue } =
+  context;
 
 virtualTime();
 

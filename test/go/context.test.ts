@@ -70,7 +70,8 @@ function expectDone(err: typeof Canceled | typeof DeadlineExceeded, ...all: Cont
   }
 }
 function expectOpen(...all: Context[]): void {
-  for (const ctx of all) expect([ctx.err(), ctx.done().tryRecv(), cause(ctx)]).toEqual([undefined, undefined, undefined]);
+  for (const ctx of all)
+    expect([ctx.err(), ctx.done().tryRecv(), cause(ctx)]).toEqual([undefined, undefined, undefined]);
 }
 
 /** Numbers from 0 to n − 1 that look random and are the same at every run. */
@@ -97,7 +98,7 @@ describe("roots", () => {
 });
 
 describe("cancelling", () => {
-  it("a context ends it and, through somebody's wrapper, its grandchild before cancel returns (C5, C10, C17) [context/x_test.go TestWithCancel]", () => {
+  it("ends the tree at once, through wrappers too (C5, C10) [context/x_test.go TestWithCancel]", () => {
     const [ctx, cancel] = withCancel(background());
     expect(String(ctx)).toBe("context.Background.WithCancel");
     const wrapper = new Wrapper(ctx);
@@ -108,7 +109,7 @@ describe("cancelling", () => {
     expectDone(Canceled, ctx, wrapper, grandchild);
   });
 
-  it("a parent finishes every kind of child at once and empties its list (C10, C16, C17) [context/x_test.go TestParentFinishesChild]", async () => {
+  it("finishes and forgets every kind of child (C10, C16) [context/x_test.go TestParentFinishesChild]", async () => {
     const [parent, cancel] = withCancel(background());
     const [child, stopChild] = withCancel(parent);
     const valued = withValue(parent, name, "x");
@@ -129,7 +130,7 @@ describe("cancelling", () => {
     expect([children(parent), timersSet()]).toEqual([0, 0]);
   });
 
-  it("a child finishes it alone and takes it off its parent (C12, C16) [context/x_test.go TestChildFinishesFirst]", () => {
+  it("a child leaves the parent as it is (C12, C16) [context/x_test.go TestChildFinishesFirst]", () => {
     const [cancelable, end] = withCancel(background());
     for (const parent of [background(), context.todo(), cancelable]) {
       const [child, cancel] = withCancel(parent);
@@ -142,7 +143,7 @@ describe("cancelling", () => {
     end();
   });
 
-  it("takes every kind of child off its parent (C16) [context/x_test.go TestCancelRemoves]", () => {
+  it("takes any child off its parent (C16) [context/x_test.go TestCancelRemoves]", () => {
     const [parent] = withCancel(background());
     const makers: (() => () => unknown)[] = [
       () => withCancel(parent)[1],
@@ -159,7 +160,7 @@ describe("cancelling", () => {
     }
   });
 
-  it("a parent makes what is derived later born done, with its cause (C13) [context/x_test.go TestWithCancelCanceledParent]", () => {
+  it("before deriving gives the child the cause (C13) [context/x_test.go TestWithCancelCanceledParent]", () => {
     const [parent, cancel] = withCancelCause(background());
     cancel("because");
     const [child] = withCancel(parent);
@@ -167,7 +168,7 @@ describe("cancelling", () => {
     expect([child.err(), cause(child)]).toEqual([parent.err(), "because"]);
   });
 
-  it("a parent while a child is derived gives the child the cause, whichever comes first (C13) [context/x_test.go TestWithCancelSimultaneouslyCanceledParent]", async () => {
+  it("while deriving does too (C13) [context/x_test.go TestWithCancelSimultaneouslyCanceledParent]", async () => {
     for (let i = 0; i < 100; i++) {
       const [parent, cancel] = withCancelCause(background());
       go(() => cancel(i));
@@ -179,7 +180,7 @@ describe("cancelling", () => {
     }
   });
 
-  it("a whole tree from everywhere at once, in any order, leaves everything done (C11) [context/x_test.go TestSimultaneousCancels]", async () => {
+  it("everywhere at once ends everything (C11) [context/x_test.go TestSimultaneousCancels]", async () => {
     const roll = dice(42);
     const [root, cancelRoot] = withCancel(background());
     const all: Context[] = [root];
@@ -199,7 +200,7 @@ describe("cancelling", () => {
     expectDone(Canceled, ...all);
   });
 
-  it("a child from a waiter on the parent, while the parent cancels, ends both (C11) [context/x_test.go TestInterlockedCancels]", async () => {
+  it("a child from a waiter on its parent (C11) [context/x_test.go TestInterlockedCancels]", async () => {
     const [parent, cancelParent] = withCancel(background());
     const [child, cancelChild] = withCancel(parent);
     go(async () => {
@@ -212,7 +213,7 @@ describe("cancelling", () => {
     expect(child.err()).toBe(parent.err());
   });
 
-  it("makes the error visible only together with the closed channel (C14) [context/x_test.go TestContextErrDoneRace]", async () => {
+  it("shows error and closed channel together (C14) [context/x_test.go TestContextErrDoneRace]", async () => {
     const [ctx, cancel] = withCancel(background());
     const [child] = withCancel(ctx);
     const seen: unknown[] = [];
@@ -234,7 +235,10 @@ describe("cancelling", () => {
 
 describe("a chain of random layers", () => {
   /** Values, cancels and timers on top of each other, thirty or more. */
-  function layers(seed: number, ms: number): { leaf: Context; cancels: (() => void)[]; values: [context.Key<number>, number][] } {
+  function layers(
+    seed: number,
+    ms: number,
+  ): { leaf: Context; cancels: (() => void)[]; values: [context.Key<number>, number][] } {
     const roll = dice(seed);
     const cancels: (() => void)[] = [];
     const values: [context.Key<number>, number][] = [];
@@ -258,10 +262,11 @@ describe("a chain of random layers", () => {
   }
   const seeds = Array.from({ length: 20 }, (_, i) => i + 1);
 
-  it("is finished by any one of its cancels; the values stay (C10, C63) [context/x_test.go TestLayersCancel]", () => {
+  it("is finished by any of its cancels (C10, C63) [context/x_test.go TestLayersCancel]", () => {
     for (const seed of seeds) {
       const { leaf, cancels, values } = layers(seed, 1000 * HOUR);
-      const check = (): void => expect(values.map(([key]) => leaf.value(key))).toEqual(values.map(([, value]) => value));
+      const check = (): void =>
+        expect(values.map(([key]) => leaf.value(key))).toEqual(values.map(([, value]) => value));
       expectOpen(leaf);
       check();
       cancels[dice(seed * 7)(cancels.length)]!();
@@ -272,7 +277,7 @@ describe("a chain of random layers", () => {
     }
   });
 
-  it("is finished by the first of its timers; the values stay (C44, C63) [context/x_test.go TestLayersTimeout]", async () => {
+  it("is finished by the first of its timers (C44, C63) [context/x_test.go TestLayersTimeout]", async () => {
     for (const seed of seeds) {
       const { leaf, cancels, values } = layers(seed, 1);
       expectOpen(leaf);
@@ -288,14 +293,18 @@ describe("a chain of random layers", () => {
 describe("deadlines", () => {
   const soon = (): number => Date.now() + 5;
 
-  it("end their context, also through a wrapper and under an earlier parent, at once when past (C41, C42) [context/x_test.go TestDeadline]", async () => {
+  it("end their context, at once when past (C41, C42) [context/x_test.go TestDeadline]", async () => {
     const [plain] = withDeadline(background(), soon());
     expect(String(plain)).toMatch(/^context\.Background\.WithDeadline\(/);
     const [inner] = withDeadline(background(), soon());
     const wrapper = new Wrapper(inner);
     const [later] = withDeadline(new Wrapper(withDeadline(background(), soon())[0]), soon() + HOUR);
     expectOpen(plain, wrapper, later);
-    expectDone(DeadlineExceeded, withDeadline(background(), soon() - HOUR)[0], withDeadline(background(), Date.now())[0]);
+    expectDone(
+      DeadlineExceeded,
+      withDeadline(background(), soon() - HOUR)[0],
+      withDeadline(background(), Date.now())[0],
+    );
     await elapse(5);
     expectDone(DeadlineExceeded, plain, wrapper, later);
   });
@@ -310,7 +319,7 @@ describe("deadlines", () => {
     expectDone(DeadlineExceeded, plain, wrapper, later);
   });
 
-  it("of a thousand hours can be cancelled first, with effect before cancel returns (C45, C50) [context/x_test.go TestCanceledTimeout]", async () => {
+  it("of 1000 hours can be cancelled (C45, C50) [context/x_test.go TestCanceledTimeout]", async () => {
     const [inner] = withTimeout(background(), 1000 * HOUR);
     const [ctx, cancel] = withTimeout(new Wrapper(inner), 2000 * HOUR);
     await elapse(HOUR);
@@ -324,13 +333,13 @@ describe("deadlines", () => {
     expect(withTimeout(background(), 0)[0].err()).toHaveProperty("timeout", true);
   });
 
-  it("fail as errors of a network do, which may be tried again (C6) [context/net_test.go TestDeadlineExceededIsNetError]", () => {
+  it("fail as temporary errors (C6) [context/net_test.go TestDeadlineExceededIsNetError]", () => {
     expect(withTimeout(background(), 0)[0].err()).toMatchObject({ timeout: true, temporary: true });
   });
 });
 
 describe("values", () => {
-  it("are found from the inside out, by key and not by name, through wrappers too (C60, C61, C62, C110) [context/x_test.go TestValues]", () => {
+  it("are found from the inside out, by key (C60–C62, C110) [context/x_test.go TestValues]", () => {
     const k1 = context.key<string | undefined>("key");
     const k2 = context.key<string>("key");
     const k3 = context.key<string>("k3");
@@ -357,13 +366,18 @@ describe("values", () => {
     for (const none of [null, undefined]) expect(() => withValue(background(), none as never, 1)).toThrow(/^nil key$/);
   });
 
-  it("are kept by withoutCancel, and nothing else is (C70) [context/x_test.go TestWithoutCancel]", () => {
+  it("are all that withoutCancel keeps (C70) [context/x_test.go TestWithoutCancel]", () => {
     const [parent] = withTimeout(withValue(background(), name, "kept"), HOUR);
     const ctx = withoutCancel(parent);
-    expect([ctx.deadline(), ctx.done() === nil, ctx.err(), ctx.value(name)]).toEqual([undefined, true, undefined, "kept"]);
+    expect([ctx.deadline(), ctx.done() === nil, ctx.err(), ctx.value(name)]).toEqual([
+      undefined,
+      true,
+      undefined,
+      "kept",
+    ]);
   });
 
-  it("cannot be derived from nothing, and no other context either (C19) [context/x_test.go TestInvalidDerivedFail]", () => {
+  it("need a parent, as all contexts do (C19) [context/x_test.go TestInvalidDerivedFail]", () => {
     const none = null as unknown as Context;
     const panics = /^cannot create context from nil parent$/;
     expect(() => withCancel(none)).toThrow(panics);
@@ -373,7 +387,7 @@ describe("values", () => {
 });
 
 describe("somebody's own contexts", () => {
-  it("are watched only if they have their own done(), and never once they have ended (C17, C100) [context/x_test.go TestCustomContextGoroutines]", () => {
+  it("are watched only where needed (C17) [context/x_test.go TestCustomContextGoroutines]", () => {
     const watchers = (ctx: Context): string => String(ctx.done());
     const [standard, cancel] = withCancel(background());
     const keeps = new Wrapper(withValue(standard, name, "x"));
@@ -394,10 +408,14 @@ describe("somebody's own contexts", () => {
     cancel();
     withCancel(own);
     withCancel(new Wrapper(standard));
-    expect([watchers(own), watchers(standard), children(standard)]).toEqual(["Chan(0/0, closed)", "Chan(0/0, closed)", 0]);
+    expect([watchers(own), watchers(standard), children(standard)]).toEqual([
+      "Chan(0/0, closed)",
+      "Chan(0/0, closed)",
+      0,
+    ]);
   });
 
-  it("end what is below by their own done(), with the cause from inside (C102) [context/x_test.go TestCustomContextPropagation]", async () => {
+  it("end those below by their own done() (C102) [context/x_test.go TestCustomContextPropagation]", async () => {
     const [inner, cancel] = withCancelCause(background());
     const own = new OwnEnd(inner);
     const [ctx] = withCancel(own);
@@ -410,7 +428,7 @@ describe("somebody's own contexts", () => {
     expect(cause(ctx)).toBe("inside");
   });
 
-  it("have their error for a cause; a child's end never reaches them, and its cause stays (C32, C104) [context/x_test.go TestCustomContextCause]", async () => {
+  it("have their error for a cause (C32, C104) [context/x_test.go TestCustomContextCause]", async () => {
     const own = new OwnEnd(background());
     const [child, cancelChild] = withCancelCause(own);
     const [other] = withCancel(own);

@@ -18,23 +18,26 @@ describe("once", () => {
     expect([value(), value(), ran]).toEqual([undefined, undefined, 1]);
   });
 
-  it.each([new Error("boom"), undefined, null, 0])("throws the same %s each time, and runs the function once", (error) => {
-    let ran = 0;
-    const value = sync.once(() => {
-      ran++;
-      throw error;
-    });
-    for (let i = 0; i < 2; i++) {
-      let caught: unknown = "nothing";
-      try {
-        value();
-      } catch (thrown) {
-        caught = thrown;
+  it.each([new Error("boom"), undefined, null, 0])(
+    "throws the same %s each time, and runs the function once",
+    (error) => {
+      let ran = 0;
+      const value = sync.once(() => {
+        ran++;
+        throw error;
+      });
+      for (let i = 0; i < 2; i++) {
+        let caught: unknown = "nothing";
+        try {
+          value();
+        } catch (thrown) {
+          caught = thrown;
+        }
+        expect(caught).toBe(error);
       }
-      expect(caught).toBe(error);
-    }
-    expect(ran).toBe(1);
-  });
+      expect(ran).toBe(1);
+    },
+  );
 
   it("gives everybody the one promise of an async function, be it rejected", async () => {
     let ran = 0;

@@ -160,7 +160,8 @@ describe("a context", () => {
   it("must be one: anything else is a TypeError, and nobody waits", async () => {
     const wg = new sync.WaitGroup();
     wg.add(1);
-    for (const ctx of [null, 5, new AbortController().signal]) await expect(wg.wait(ctx as never)).rejects.toThrow(TypeError);
+    for (const ctx of [null, 5, new AbortController().signal])
+      await expect(wg.wait(ctx as never)).rejects.toThrow(TypeError);
     expect(inspect(wg)).toBe("sync.WaitGroup(1)");
   });
 });

@@ -1,7 +1,7 @@
 /**
- * The broker in memory: leases, attempts, delays, dead letters, capacity, and the end.
+ * The broker in memory: pulls, leases, and verdicts. How messages get into it, and its end, are in memory-publish.test.ts.
  */
-import { context } from "headgate";
+import { context, type Context } from "headgate";
 import { type Delivery, memoryBroker, type MemoryBroker, type MemoryBrokerOptions, type Nack } from "headgate/worker";
 import { describe, expect, it } from "vitest";
 import { elapse, isPending, settle, timersSet, virtualTime } from "../clock.ts";
@@ -268,12 +268,13 @@ describe("a verdict", () => {
     expect(broker.size).toBe(0);
   });
 
-  const verdicts: [string, (broker: MemoryBroker<string>, d: Delivery<string>) => Promise<readonly Delivery[] | void>][] = [
-    ["ack", (broker, d) => broker.ack(ctx, [d])],
-    ["nack", (broker, d) => broker.nack(ctx, [nack(d, 5)])],
-    ["release", (broker, d) => broker.nack(ctx, [nack(d, 0, "released")])],
-    ["deadLetter", (broker, d) => broker.deadLetter(ctx, [{ delivery: d, error: "late" }])],
-    ["extend", (broker, d) => broker.extend(ctx, [d])],
+  type Tell = (ctx: Context, broker: MemoryBroker<string>, d: Delivery<string>) => Promise<readonly Delivery[] | void>;
+  const verdicts: [string, Tell][] = [
+    ["ack", (ctx, broker, d) => broker.ack(ctx, [d])],
+    ["nack", (ctx, broker, d) => broker.nack(ctx, [nack(d, 5)])],
+    ["release", (ctx, broker, d) => broker.nack(ctx, [nack(d, 0, "released")])],
+    ["deadLetter", (ctx, broker, d) => broker.deadLetter(ctx, [{ delivery: d, error: "late" }])],
+    ["extend", (ctx, broker, d) => broker.extend(ctx, [d])],
   ];
 
   it.each(verdicts)("%s after the lease was lost changes nothing for the next holder, and says so", async (_, tell) => {
@@ -282,7 +283,7 @@ describe("a verdict", () => {
     await elapse(100);
     const [current] = await broker.pull(ctx, 1);
     await elapse(50);
-    expect(await tell(broker, old!)).toEqual([old]);
+    expect(await tell(ctx, broker, old!)).toEqual([old]);
     expect([broker.size, broker.deadLetters]).toEqual([1, []]);
     const again = broker.pull(ctx, 1);
     await elapse(49);
@@ -292,30 +293,23 @@ describe("a verdict", () => {
   });
 
   it.each(verdicts)(
-    "%s is too late when the lease has run out, even if nobody else has the message",
+    "%s after the lease has run out is too late, even if nobody else has the message",
     async (_, tell) => {
       const broker = await filled(["a"], { lease: 100 });
       const [old] = await broker.pull(ctx, 1);
       await elapse(100);
-      expect(await tell(broker, old!)).toEqual([old]);
+      expect(await tell(ctx, broker, old!)).toEqual([old]);
       expect(broker.deadLetters).toEqual([]);
       expect(await broker.pull(ctx, 1)).toMatchObject([{ body: "a", attempt: 2 }]);
     },
   );
 
-  it.each(verdicts)("%s under a ctx that has ended rejects with its error and changes nothing", async (name) => {
+  it.each(verdicts)("%s under a ctx that has ended rejects with its error and changes nothing", async (_, tell) => {
     const broker = await filled(["a"]);
     const [held] = await broker.pull(ctx, 1);
     const [ended, cancel] = context.withCancel(ctx);
     cancel();
-    const told = {
-      ack: () => broker.ack(ended, [held!]),
-      nack: () => broker.nack(ended, [nack(held!)]),
-      release: () => broker.nack(ended, [nack(held!, 0, "released")]),
-      deadLetter: () => broker.deadLetter(ended, [{ delivery: held!, error: 1 }]),
-      extend: () => broker.extend(ended, [held!]),
-    }[name]!();
-    await expect(told).rejects.toBe(ended.err());
+    await expect(tell(ended, broker, held!)).rejects.toBe(ended.err());
     expect([broker.size, broker.deadLetters]).toEqual([1, []]);
     expect(await broker.ack(ctx, [held!])).toEqual([]);
   });
@@ -329,176 +323,5 @@ describe("a verdict", () => {
     await elapse(60);
     expect(await broker.ack(ctx, [a!, b!, c!])).toEqual([a, c]);
     expect(broker.size).toBe(1);
-  });
-});
-
-describe("a publish", () => {
-  virtualTime();
-
-  it("waits while the broker is full: a message takes its room until it is settled for good", async () => {
-    const broker = await filled(["a", "b"], { capacity: 2 });
-    const third = broker.publish("c");
-    const [a, b] = await broker.pull(ctx, 2);
-    await broker.nack(ctx, [nack(a!, 10)]);
-    expect(await isPending(third)).toBe(true);
-    await broker.ack(ctx, [b!]);
-    await third;
-    const fourth = broker.publish("d");
-    expect(await isPending(fourth)).toBe(true);
-    await elapse(10);
-    const held = await broker.pull(ctx, 2);
-    expect(bodies(held)).toEqual(["c", "a"]);
-    await broker.deadLetter(ctx, [{ delivery: held[0]!, error: "bad" }]);
-    await fourth;
-    expect(broker.size).toBe(2);
-  });
-
-  it("that waits is served in the order of the calls", async () => {
-    const broker = await filled(["a"], { capacity: 1 });
-    const publishing = Promise.all(["b", "c", "d"].map((body) => broker.publish(body)));
-    const seen: string[] = [];
-    while (seen.length < 4) {
-      const list = await broker.pull(ctx, 10);
-      seen.push(...bodies(list));
-      await broker.ack(ctx, list);
-    }
-    await publishing;
-    expect(seen).toEqual(["a", "b", "c", "d"]);
-  });
-
-  it("that waits is called off by its ctx: nothing is published, and the room is for the next", async () => {
-    const broker = await filled(["a"], { capacity: 1 });
-    const [limited] = context.withTimeout(ctx, 50);
-    const refused = expect(broker.publish("b", {}, limited)).rejects.toBeInstanceOf(context.DeadlineExceeded);
-    const third = broker.publish("c");
-    await elapse(50);
-    await refused;
-    await broker.ack(ctx, await broker.pull(ctx, 1));
-    await third;
-    expect(bodies(await broker.pull(ctx, 10))).toEqual(["c"]);
-  });
-
-  it.each([undefined, 1])("under a ctx that has ended publishes nothing (capacity %s)", async (capacity) => {
-    const broker = memoryBroker<string>(capacity === undefined ? {} : { capacity });
-    const [ended, cancel] = context.withCancel(ctx);
-    cancel();
-    await expect(broker.publish("a", {}, ended)).rejects.toBe(ended.err());
-    expect(broker.size).toBe(0);
-    await broker.publish("b");
-    expect(broker.size).toBe(1);
-  });
-
-  it.each([undefined, 1])("after the end is refused (capacity %s)", async (capacity) => {
-    const broker = memoryBroker<string>(capacity === undefined ? {} : { capacity });
-    broker.end();
-    for (let i = 0; i < 3; i++) await expect(broker.publish("a")).rejects.toThrow("publish after end()");
-    expect([broker.size, broker.ended]).toEqual([0, true]);
-  });
-
-  it("that waits for room when the broker is ended is refused, too", async () => {
-    const broker = await filled(["a"], { capacity: 1 });
-    const refused = Promise.all(
-      ["b", "c"].map((body) => expect(broker.publish(body)).rejects.toThrow("publish after end()")),
-    );
-    broker.end();
-    await broker.ack(ctx, await broker.pull(ctx, 10));
-    await refused;
-    expect([broker.size, broker.ended]).toEqual([0, true]);
-  });
-});
-
-describe("the end of a broker", () => {
-  virtualTime();
-
-  it("has come when it was announced and every message is settled: ready, delayed and leased ones count", async () => {
-    const broker = await filled(["a", "b", "c"]);
-    const [a, b] = await broker.pull(ctx, 2);
-    await broker.nack(ctx, [nack(a!, 10)]);
-    expect([broker.size, broker.ended]).toEqual([3, false]);
-    broker.end();
-    broker.end();
-    expect(broker.ended).toBe(false);
-    await broker.ack(ctx, [b!]);
-    await broker.ack(ctx, await broker.pull(ctx, 1));
-    expect([broker.size, broker.ended]).toEqual([1, false]);
-    await elapse(10);
-    const [again] = await broker.pull(ctx, 1);
-    expect(again).toMatchObject({ body: "a", attempt: 2 });
-    await broker.deadLetter(ctx, [{ delivery: again!, error: "bad" }]);
-    expect([broker.size, broker.ended]).toEqual([0, true]);
-  });
-
-  it("is not reached by an empty broker that may still get messages", async () => {
-    const broker = await filled(["a"]);
-    await broker.ack(ctx, await broker.pull(ctx, 1));
-    expect([broker.size, broker.ended]).toEqual([0, false]);
-  });
-
-  it("releases everybody who pulls, with nothing", async () => {
-    const broker = await filled(["a"]);
-    const held = await broker.pull(ctx, 1);
-    const pulls = Promise.all([broker.pull(ctx, 1), broker.pull(ctx, 1)]);
-    broker.end();
-    expect(await isPending(pulls)).toBe(true);
-    await broker.ack(ctx, held);
-    expect(await pulls).toEqual([[], []]);
-    expect(await broker.pull(ctx, 1)).toEqual([]);
-    expect(timersSet()).toBe(0);
-  });
-
-  it("releases them also when it is announced to an empty broker", async () => {
-    const broker = memoryBroker();
-    const pulled = broker.pull(ctx, 1);
-    await settle();
-    broker.end();
-    expect(await pulled).toEqual([]);
-  });
-});
-
-describe("memoryBroker", () => {
-  virtualTime();
-
-  it.each([0, -1, NaN, "5", null])("refuses %o as a lease", (lease) => {
-    expect(() => memoryBroker({ lease: lease as number })).toThrow(RangeError);
-    expect(() => memoryBroker({ lease: lease as number })).toThrow(
-      `lease must be a positive number of ms; got ${lease}`,
-    );
-  });
-
-  it.each([0, -1, 1.5, NaN, Infinity, "5", null])("refuses %o as a capacity", (capacity) => {
-    expect(() => memoryBroker({ capacity: capacity as number })).toThrow(RangeError);
-    const message = `capacity must be a whole number from 1; got ${capacity}`;
-    expect(() => memoryBroker({ capacity: capacity as number })).toThrow(message);
-  });
-
-  it("does the same again, given the same calls at the same times", async () => {
-    const play = async (): Promise<unknown[]> => {
-      const start = Date.now();
-      const log: unknown[] = [];
-      const broker = memoryBroker<number>({ lease: 70, capacity: 20 });
-      const publishing = (async () => {
-        for (let i = 0; i < 60; i++) await broker.publish(i);
-        broker.end();
-      })();
-      const puller = async (name: string, max: number): Promise<void> => {
-        while (!broker.ended) {
-          for (const delivery of await broker.pull(ctx, max)) {
-            const { id, body, attempt } = delivery;
-            log.push([Date.now() - start, name, id, body, attempt]);
-            // Of five deliveries, three are acked, one fails and comes back later, and one is forgotten.
-            const fate = (body + attempt!) % 5;
-            if (fate < 3) await broker.ack(ctx, [delivery]);
-            else if (fate === 3) await broker.nack(ctx, [nack(delivery, 10 + (body % 7) * 13)]);
-          }
-        }
-      };
-      const playing = Promise.all([publishing, puller("x", 3), puller("y", 5)]);
-      await elapse(2000);
-      await playing;
-      return log;
-    };
-    const first = await play();
-    expect(first.length).toBeGreaterThan(60);
-    expect(await play()).toEqual(first);
   });
 });

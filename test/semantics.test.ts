@@ -1,0 +1,136 @@
+/**
+ * docs/semantics.md is complete, and holds: every behaviour of Go's has one row, every row a test that exists or a reason for having
+ * none, and every number that a test or a comment cites leads to a row.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+
+const root = new URL("..", import.meta.url).pathname;
+
+/** The numbers there are: for each letter its ranges, both ends included. */
+const ITEMS: Readonly<Record<string, readonly (readonly [first: number, last: number])[]>> = {
+  C: [
+    [1, 8],
+    [10, 20],
+    [30, 37],
+    [40, 51],
+    [60, 68],
+    [70, 73],
+    [80, 90],
+    [100, 106],
+    [110, 112],
+  ],
+  E: [[1, 24]],
+  W: [[1, 4]],
+  H: [[1, 22]],
+  S: [[1, 17]],
+  G: [[1, 6]],
+  M: [[1, 7]],
+  F: [[1, 7]],
+  T: [[1, 6]],
+  N: [[1, 7]],
+  Y: [[1, 5]],
+};
+const items = Object.entries(ITEMS).flatMap(([letter, ranges]) =>
+  ranges.flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, i) => `${letter}${first + i}`)),
+);
+
+function filesUnder(folder: string): string[] {
+  return (readdirSync(join(root, folder), { recursive: true }) as string[])
+    .filter((path) => path.endsWith(".ts"))
+    .map((path) => join(folder, path));
+}
+
+/** The titles of the tests of a file, as they are written there: first arguments of `it(…, …)` and of `it.each(…)(…, …)`. */
+function titlesOf(file: string): string[] {
+  const calls = /(?:\bit(?:\.\w+)*|\))\(\s*(?:"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\]|\\.)*)`)\s*,/g;
+  return [...readFileSync(join(root, file), "utf8").matchAll(calls)].map(([, quoted, template]) =>
+    (quoted ?? template ?? "").replace(/\\(.)/g, "$1"),
+  );
+}
+const titles = new Map(filesUnder("test").map((file) => [file, titlesOf(file)]));
+
+/** The numbers that a text cites in parentheses, such as (C10), (H5, H6) or (C30–C36, twice). */
+function citedIn(text: string): string[] {
+  const number = new RegExp(`\\b[${Object.keys(ITEMS).join("")}]\\d+\\b`, "g");
+  return [...text.matchAll(/\(([^()]*)\)/g)].flatMap(([, inside]) => inside!.match(number) ?? []);
+}
+
+/** The rows of all tables of the page, without heads and rules, and without markdown's backslashes. */
+const rows = readFileSync(join(root, "docs/semantics.md"), "utf8")
+  .split("\n")
+  .filter((line, i, lines) => line.startsWith("|") && !line.startsWith("|-") && !lines[i + 1]!.startsWith("|-"))
+  .map((line) => [...line.matchAll(/ ((?:[^|\\]|\\.)*?) (?=\|)/g)].map(([, cell]) => cell!.replace(/\\(\W)/g, "$1")));
+const numbered = rows.filter(([first]) => /^[A-Z]\d+$/.test(first!));
+
+/** What is wrong with the last cell of a row; undefined: nothing. */
+function faultOf(heldBy: string): string | undefined {
+  if (heldBy === "not yet" || /^no counterpart: \S.{9}/.test(heldBy)) return undefined;
+  const [, label, path, title] = /^\[`([^`]+)`\]\(\.\.\/(test\/[^)]+)\) "(.+)"$/.exec(heldBy) ?? [];
+  if (label === undefined) return "neither a test nor a reason for having none";
+  if (path !== `test/${label}`) return `the link does not go to ${label}`;
+  const known = titles.get(path);
+  if (known === undefined) return `there is no ${path}`;
+  return known.includes(title!) ? undefined : `${path} has no test ${JSON.stringify(title)}`;
+}
+
+describe("the page of Go's behaviour", () => {
+  it("has each number once, in order", () => {
+    expect(numbered.map(([item]) => item)).toEqual(items);
+  });
+
+  it("says in each row what Go does, what we do, and what holds it", () => {
+    for (const row of numbered) expect(row.map((cell) => cell.trim() !== ""), row[0]).toEqual([true, true, true, true]);
+  });
+
+  it("says no in one place only: what is not there yet is the test kit", () => {
+    expect(numbered.filter((row) => row[3] === "not yet").map(([item]) => item![0])).toEqual(["Y", "Y", "Y", "Y", "Y"]);
+  });
+
+  it("names for each row a test that exists, or a reason why there can be none", () => {
+    const faults = rows.map((row) => [row[0], faultOf(row.at(-1)!)]).filter(([, fault]) => fault !== undefined);
+    expect(faults).toEqual([]);
+  });
+
+  it("is where every number leads that the title of a test cites", () => {
+    const lost = [...titles].flatMap(([file, known]) =>
+      known.flatMap((title) => citedIn(title).flatMap((item) => (items.includes(item) ? [] : [`${file}: ${item}`]))),
+    );
+    expect(lost).toEqual([]);
+  });
+
+  it("is where every number leads that a comment in the sources cites", () => {
+    const cited = filesUnder("src").flatMap((file) =>
+      (readFileSync(join(root, file), "utf8").match(/\/\*[^]*?\*\/|\/\/.*/g) ?? [])
+        .flatMap(citedIn)
+        .map((item) => [file, item] as const),
+    );
+    expect(cited.length).toBeGreaterThan(50);
+    expect(cited.filter(([, item]) => !items.includes(item))).toEqual([]);
+  });
+});
+
+describe("what reads that page", () => {
+  it("finds the tests of this folder", () => {
+    expect([...titles.values()].flat().length).toBeGreaterThan(600);
+    expect(titles.get("test/semantics.test.ts")).toContain("finds the tests of this folder");
+  });
+
+  it("finds citations, alone, in lists, and in ranges", () => {
+    expect(citedIn("a (C10) b (H5, H6) c (C30–C36, twice) d C1 (I2) (1.9)")).toEqual(["C10", "H5", "H6", "C30", "C36"]);
+  });
+
+  it.each([
+    ["", /neither/],
+    ["no counterpart", /neither/],
+    ["no counterpart: ", /neither/],
+    ['`chan.test.ts` "a title without a link"', /neither/],
+    ["[`chan.test.ts`](../test/chan.test.ts)", /neither/],
+    ['[`chan.test.ts`](../test/select.test.ts) "x"', /does not go to/],
+    ['[`no.test.ts`](../test/no.test.ts) "x"', /there is no/],
+    ['[`chan.test.ts`](../test/chan.test.ts) "a title that no test has"', /has no test/],
+  ])("rejects %j as what holds a row", (heldBy, fault) => {
+    expect(faultOf(heldBy)).toMatch(fault);
+  });
+});
