@@ -12,6 +12,10 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 const docs = dirname(fileURLToPath(import.meta.url));
 const root = dirname(docs);
 const [program, ...args] = process.argv.slice(2);
+if (program === undefined) {
+  process.stderr.write("usage: node docs/run.mjs PROGRAM.ts [options of the program]\n");
+  process.exit(2);
+}
 const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin", "tsc");
 
 for (const project of [root, docs]) {

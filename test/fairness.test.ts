@@ -3,7 +3,7 @@
  * stopwatch: every loop lasts until a deadline ends it, and only one that starves the deadline makes so many steps that it
  * gives up.
  */
-import { Chan, context, errgroup, go, select, semaphore, sending, singleflight, sync, time } from "headgate";
+import { Chan, context, errgroup, go, retry, select, semaphore, sending, singleflight, sync, time } from "headgate";
 import { describe, expect, it } from "vitest";
 
 /** Many times the steps that a loop has the time for. */
@@ -229,6 +229,11 @@ const loops: Record<string, (going: Going) => Promise<void>> = {
   "ask a singleflight group by channels": async (going) => {
     const group = new singleflight.Group<string, number>();
     while (going()) await group.doChan("key", () => 1).recv();
+  },
+
+  "try again without a pause": async (going) => {
+    const fn = () => (going() ? Promise.reject(new Error("again")) : "over");
+    await retry.retry(context.background(), fn, { tries: Infinity, base: 0 });
   },
 
   "wait for promises that have resolved": async (going) => {

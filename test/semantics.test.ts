@@ -44,9 +44,9 @@ function filesUnder(folder: string): string[] {
 
 /** The titles of the tests of a file, as they are written there: first arguments of `it(…, …)` and of `it.each(…)(…, …)`. */
 function titlesOf(file: string): string[] {
-  const calls = /(?:\bit(?:\.\w+)*|\))\(\s*(?:"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\]|\\.)*)`)\s*,/g;
-  return [...readFileSync(join(root, file), "utf8").matchAll(calls)].map(([, quoted, template]) =>
-    (quoted ?? template ?? "").replace(/\\(.)/g, "$1"),
+  const calls = /(?:\bit(?:\.\w+)*|\))\(\s*(["'`])((?:\\.|(?!\1)[^\\])*)\1\s*,/g;
+  return [...readFileSync(join(root, file), "utf8").matchAll(calls)].map(([, , title]) =>
+    title!.replace(/\\(.)/g, "$1"),
   );
 }
 const titles = new Map(filesUnder("test").map((file) => [file, titlesOf(file)]));
@@ -81,10 +81,14 @@ describe("the page of Go's behaviour", () => {
   });
 
   it("says in each row what Go does, what we do, and what holds it", () => {
-    for (const row of numbered) expect(row.map((cell) => cell.trim() !== ""), row[0]).toEqual([true, true, true, true]);
+    for (const row of numbered)
+      expect(
+        row.map((cell) => cell.trim() !== ""),
+        row[0],
+      ).toEqual([true, true, true, true]);
   });
 
-  it("says no in one place only: what is not there yet is the test kit", () => {
+  it("says of the test kit, and of nothing else, that it is not there yet", () => {
     expect(numbered.filter((row) => row[3] === "not yet").map(([item]) => item![0])).toEqual(["Y", "Y", "Y", "Y", "Y"]);
   });
 

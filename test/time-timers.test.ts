@@ -75,6 +75,18 @@ describe("a timer", () => {
     }
   });
 
+  it("that is reset to 0 or less fires at once, with the time of the reset (T3, T5)", async () => {
+    for (const ms of [0, -5, -Infinity]) {
+      const timer = new time.Timer(10);
+      const received = timer.c.recv();
+      pass(3);
+      const now = new Date(Date.now());
+      timer.reset(ms);
+      await elapse(0);
+      expect(await received).toEqual([now, true]);
+    }
+  });
+
   it("that is stopped while somebody waits wakes him after a reset (T3)", async () => {
     const timer = new time.Timer(10);
     const received = timer.c.recv();

@@ -1,4 +1,4 @@
-import { Chan, context, nil, select, time, trySelect } from "headgate";
+import { Chan, context, nil, type RecvChan, select, time, trySelect } from "headgate";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { elapse, isPending, settle, timersSet, virtualTime } from "./clock.ts";
 
@@ -121,10 +121,7 @@ describe("after", () => {
   });
 
   it("is ready when it is overdue though nobody had waited: to a poll, a select and a receive (T6)", async () => {
-    for (const take of [
-      (ch: ReturnType<typeof time.after>) => ch.tryRecv(),
-      (ch: ReturnType<typeof time.after>) => ch.recv(),
-    ]) {
+    for (const take of [(ch: RecvChan<Date>) => ch.tryRecv(), (ch: RecvChan<Date>) => ch.recv()]) {
       const ch = time.after(10);
       const due = new Date(Date.now() + 10);
       pass(25);
@@ -157,6 +154,25 @@ describe("after", () => {
     expect(await isPending(second)).toBe(true);
     cancel();
     expect(await second).toBe(ctx.err());
+  });
+
+  it("that is overdue because the program was busy goes to the one who waits, not to who comes by (H6)", async () => {
+    for (const comeBy of [
+      (ch: RecvChan<Date>) => ch.tryRecv(),
+      (ch: RecvChan<Date>) => trySelect([ch]),
+      (ch: RecvChan<Date>) => void ch.recv(),
+      (ch: RecvChan<Date>) => void select([ch]),
+    ]) {
+      const ch = time.after(10);
+      const due = new Date(Date.now() + 10);
+      const waiting = ch.recv();
+      const busy = vi.spyOn(performance, "now").mockReturnValue(performance.now() + 20);
+      expect(comeBy(ch)).toBeUndefined();
+      busy.mockRestore();
+      await elapse(20);
+      expect(await isPending(waiting)).toBe(false);
+      expect(await waiting).toEqual([due, true]);
+    }
   });
 
   it("may be longer than the platform's longest timer", async () => {

@@ -5,16 +5,16 @@
 /** Milliseconds as Go writes a duration: 1m30s, 1.5s, 250ms, 10µs, 0s. */
 export function goDuration(ms: number): string {
   const sign = ms < 0 ? "-" : "";
-  const abs = Math.abs(ms);
-  const ns = Math.round(abs * 1e6);
+  const ns = Math.round(Math.abs(ms) * 1e6);
   if (ns === 0) return "0s";
   if (ns < 1e3) return `${sign}${ns}ns`;
   if (ns < 1e6) return `${sign}${ns / 1e3}µs`;
   if (ns < 1e9) return `${sign}${ns / 1e6}ms`;
-  const hours = Math.floor(abs / 3_600_000);
-  const minutes = Math.floor(abs / 60_000) % 60;
   // To the microsecond: of so long a span a floating-point number knows no more.
-  const rest = Number(((abs % 60_000) / 1000).toFixed(6));
+  const us = Math.round(Math.abs(ms) * 1e3);
+  const hours = Math.floor(us / 3.6e9);
+  const minutes = Math.floor(us / 6e7) % 60;
+  const rest = (us % 6e7) / 1e6;
   return sign + (hours > 0 ? `${hours}h` : "") + (hours > 0 || minutes > 0 ? `${minutes}m` : "") + `${rest}s`;
 }
 

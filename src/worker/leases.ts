@@ -23,7 +23,7 @@ export async function keepLeases<D extends Delivery>(run: Run<D>): Promise<void>
 async function extend<D extends Delivery>(run: Run<D>, interval: number): Promise<void> {
   const all = toExtend(run);
   if (all.length === 0) return;
-  const [ctx, cancel] = context.withTimeout(run.calls, Math.min(run.settings.callTimeout, interval));
+  const [ctx, cancel] = context.withTimeout(run.alive, Math.min(run.settings.callTimeout, interval));
   using _ = cancel;
   const deliveries = all.map((held) => held.delivery);
   try {

@@ -118,7 +118,7 @@ export class Run<D extends Delivery> {
   private readonly lifetime: Context;
   private readonly endLifetime: context.CancelCauseFunc;
   private readonly endCalls: context.CancelFunc;
-  /** Ends when there is nothing left to do. */
+  /** Ends when there is nothing left to do, or nothing to be done about it. */
   readonly alive: Context;
   private readonly end: context.CancelFunc;
 
@@ -154,7 +154,7 @@ export class Run<D extends Delivery> {
       context.withValue(this.detached, context.lifetime, this.lifetime),
     );
     [this.calls, this.endCalls] = context.withCancel(this.detached);
-    [this.alive, this.end] = context.withCancel(this.detached);
+    [this.alive, this.end] = context.withCancel(this.calls);
   }
 
   async run(): Promise<Report<D>> {
@@ -190,14 +190,12 @@ export class Run<D extends Delivery> {
   private async pull(): Promise<void> {
     const { batch, concurrency, prefetch } = this.settings;
     let failures = 0;
-    while (this.stop.err() === undefined && this.source.ended !== true) {
-      const room = Math.min(batch, concurrency + prefetch - this.held.size);
-      if (room <= 0) {
-        await select({ room: this.room, stop: this.stop.done() });
-        continue;
-      }
+    while (this.stop.err() === undefined) {
       try {
-        if (!(await this.pullOnce(room))) break;
+        if (this.source.ended === true) break;
+        const room = Math.min(batch, concurrency + prefetch - this.held.size);
+        if (room <= 0) await select({ room: this.room, stop: this.stop.done() });
+        else await this.pullOnce(room);
         failures = 0;
       } catch (error) {
         const retryIn = retry.backoff(++failures);
@@ -209,8 +207,8 @@ export class Run<D extends Delivery> {
     this.messages.close();
   }
 
-  /** False if the pull had to be given up: what it brings later is released. */
-  private async pullOnce(room: number): Promise<boolean> {
+  /** A pull that ignores the end of its ctx is given up, and the worker stops: what it brings later is released. */
+  private async pullOnce(room: number): Promise<void> {
     const { callTimeout, settle } = this.settings;
     const [ctx, cancel] = context.withTimeout(this.stop, callTimeout);
     const [patience, lose] = context.withTimeout(this.pulling, callTimeout + settle);
@@ -219,20 +217,20 @@ export class Run<D extends Delivery> {
     const pulled = Promise.resolve(this.source.pull(ctx, room));
     try {
       this.take(await context.wait(pulled, patience));
-      return true;
     } catch (error) {
-      if (error !== patience.err()) throw error;
+      if (patience.err() === undefined || error !== patience.err()) throw error;
       void pulled.then(
         (late) => this.releaseLate(late),
         () => {},
       );
       this.fail(new Error("worker: source.pull ignored the end of its ctx", { cause: error }));
-      return false;
     }
   }
 
   private take(deliveries: readonly D[]): void {
-    if (!Array.isArray(deliveries)) throw new TypeError("worker: source.pull must resolve to a list of deliveries");
+    if (!Array.isArray(deliveries) || deliveries.some((delivery) => typeof delivery?.id !== "string")) {
+      throw new TypeError("worker: source.pull must resolve to a list of deliveries, each with an id");
+    }
     if (deliveries.length === 0) return;
     this.progress.pulled += deliveries.length;
     this.emit({ type: "pulled", count: deliveries.length });
@@ -265,9 +263,11 @@ export class Run<D extends Delivery> {
     const [ctx, cancel] = context.withTimeout(this.detached, this.settings.callTimeout);
     using _ = cancel;
     const items = (deliveries as readonly D[]).map((delivery) => ({ delivery, delay: 0, why: "released" as const }));
-    await Promise.resolve(this.source.nack(ctx, items)).catch((error) =>
-      this.emit({ type: "sourceError", call: "nack", error, retryIn: Infinity }),
-    );
+    try {
+      await this.source.nack(ctx, items);
+    } catch (error) {
+      this.emit({ type: "sourceError", call: "nack", error, retryIn: Infinity });
+    }
   }
 
   // ---------------------------------------------------------------------------------------------------------- stage 2: handle
@@ -288,19 +288,20 @@ export class Run<D extends Delivery> {
     this.counts.started++;
     const begun = time.now();
     this.emit({ type: "started", delivery });
-    let returned = false;
+    let pending = false;
     let failure: { readonly error: unknown } | undefined;
     try {
       const result = this.handle(ctx, delivery);
       if (typeof (result as PromiseLike<unknown> | undefined)?.then === "function") {
+        pending = true;
         const ended = (): void => {
-          returned = true;
+          pending = false;
           if (held.cancel !== cancel) this.emit({ type: "late", delivery });
         };
-        void Promise.resolve(result).then(ended, ended);
-        await context.wait(result as PromiseLike<unknown>, this.lifetime);
+        const returning = Promise.resolve(result);
+        void returning.then(ended, ended);
+        await context.wait(returning, this.lifetime);
       }
-      returned = true;
     } catch (error) {
       failure = { error };
     }
@@ -308,9 +309,9 @@ export class Run<D extends Delivery> {
     held.cancel = null;
     cancel();
     this.progress.running--;
-    if (!returned) this.counts.abandoned++;
+    if (pending) this.counts.abandoned++;
     if (failure === undefined) this.decide(held, "acked", begun);
-    else if (why instanceof Stopping || !returned) this.decide(held, "released", begun, failure.error);
+    else if (why instanceof Stopping || pending) this.decide(held, "released", begun, failure.error);
     else this.decideFailure(held, begun, failure.error);
   }
 

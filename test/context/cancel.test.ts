@@ -223,6 +223,27 @@ describe("withCancel", () => {
     await settle();
     expect(seen).toEqual(Array.from({ length: 27 }, () => [true, "over", false]).flat());
   });
+
+  it("has ended the whole tree before it asks anybody else's code, such as a wrapper for its error (C14)", async () => {
+    const [parent, cancel] = withCancel(background());
+    const [child] = withCancel(parent);
+    const seen: unknown[] = [];
+    const wrapper: Context = {
+      deadline: () => undefined,
+      done: () => parent.done(),
+      value: () => undefined,
+      signal: parent.signal,
+      err: () => {
+        seen.push(child.err());
+        return parent.err();
+      },
+    };
+    const interrupted = expect(new Chan<number>().recv(wrapper)).rejects.toBeInstanceOf(context.Canceled);
+    seen.length = 0;
+    cancel();
+    expect(seen).toEqual([parent.err()]);
+    await interrupted;
+  });
 });
 
 describe("cause", () => {

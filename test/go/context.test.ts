@@ -1,8 +1,8 @@
 /**
- * What the tests of Go's package context pin. Those of AfterFunc are in context-afterfunc.test.ts.
+ * What the tests of Go's package context pin. Causes, afterFunc, random trees and examples are in files of their own.
  */
 import { describe, expect, it } from "vitest";
-import { Chan, type Context, context, go, nil, type RecvChan, select, sending, trySelect } from "headgate";
+import { Chan, type Context, context, go, nil, type RecvChan, trySelect } from "headgate";
 import type { CancelCtx } from "../../src/context/context.ts";
 import { elapse, settle, timersSet, virtualTime } from "../clock.ts";
 
@@ -72,15 +72,6 @@ function expectDone(err: typeof Canceled | typeof DeadlineExceeded, ...all: Cont
 function expectOpen(...all: Context[]): void {
   for (const ctx of all)
     expect([ctx.err(), ctx.done().tryRecv(), cause(ctx)]).toEqual([undefined, undefined, undefined]);
-}
-
-/** Numbers from 0 to n − 1 that look random and are the same at every run. */
-function dice(seed: number): (n: number) => number {
-  let state = seed >>> 0;
-  return (n) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * n);
-  };
 }
 
 describe("roots", () => {
@@ -180,26 +171,6 @@ describe("cancelling", () => {
     }
   });
 
-  it("everywhere at once ends everything (C11) [context/x_test.go TestSimultaneousCancels]", async () => {
-    const roll = dice(42);
-    const [root, cancelRoot] = withCancel(background());
-    const all: Context[] = [root];
-    const cancels: (() => void)[] = [cancelRoot];
-    while (all.length < 100) {
-      const [child, cancel] = withCancel(all[roll(all.length)]!);
-      all.push(child);
-      cancels.push(cancel);
-    }
-    const finished = Promise.all(all.map((ctx) => ctx.done().recv()));
-    while (cancels.length > 0) {
-      const [cancel] = cancels.splice(roll(cancels.length), 1);
-      go(cancel!);
-      if (roll(3) === 0) await Promise.resolve();
-    }
-    expect(await finished).toEqual(all.map(() => [undefined, false]));
-    expectDone(Canceled, ...all);
-  });
-
   it("a child from a waiter on its parent (C11) [context/x_test.go TestInterlockedCancels]", async () => {
     const [parent, cancelParent] = withCancel(background());
     const [child, cancelChild] = withCancel(parent);
@@ -230,63 +201,6 @@ describe("cancelling", () => {
     look();
     await settle();
     expect(seen).toEqual(Array.from({ length: 12 }, () => false));
-  });
-});
-
-describe("a chain of random layers", () => {
-  /** Values, cancels and timers on top of each other, thirty or more. */
-  function layers(
-    seed: number,
-    ms: number,
-  ): { leaf: Context; cancels: (() => void)[]; values: [context.Key<number>, number][] } {
-    const roll = dice(seed);
-    const cancels: (() => void)[] = [];
-    const values: [context.Key<number>, number][] = [];
-    let leaf = background();
-    let timers = 0;
-    for (let i = 0; i < 200 && (i < 30 || cancels.length === 0 || timers === 0); i++) {
-      const kind = roll(3);
-      if (kind === 0) {
-        const key = context.key<number>(`k${i}`);
-        values.push([key, i]);
-        leaf = withValue(leaf, key, i);
-      } else {
-        const [child, cancel] = kind === 1 ? withCancel(leaf) : withTimeout(leaf, ms + i);
-        if (kind === 2) timers++;
-        cancels.push(cancel);
-        leaf = child;
-      }
-    }
-    expect(String(leaf)).toMatch(/^context\.Background\.With/);
-    return { leaf, cancels, values };
-  }
-  const seeds = Array.from({ length: 20 }, (_, i) => i + 1);
-
-  it("is finished by any of its cancels (C10, C63) [context/x_test.go TestLayersCancel]", () => {
-    for (const seed of seeds) {
-      const { leaf, cancels, values } = layers(seed, 1000 * HOUR);
-      const check = (): void =>
-        expect(values.map(([key]) => leaf.value(key))).toEqual(values.map(([, value]) => value));
-      expectOpen(leaf);
-      check();
-      cancels[dice(seed * 7)(cancels.length)]!();
-      expectDone(Canceled, leaf);
-      check();
-      for (const cancel of cancels) cancel();
-      expect(timersSet()).toBe(0);
-    }
-  });
-
-  it("is finished by the first of its timers (C44, C63) [context/x_test.go TestLayersTimeout]", async () => {
-    for (const seed of seeds) {
-      const { leaf, cancels, values } = layers(seed, 1);
-      expectOpen(leaf);
-      await elapse(300);
-      expectDone(DeadlineExceeded, leaf);
-      expect(values.map(([key]) => leaf.value(key))).toEqual(values.map(([, value]) => value));
-      for (const cancel of cancels) cancel();
-      expect(timersSet()).toBe(0);
-    }
   });
 });
 
@@ -445,52 +359,5 @@ describe("somebody's own contexts", () => {
     cancelGiven("given");
     await settle();
     expect([cause(strict), cause(given)]).toEqual([strict.err(), "given"]);
-  });
-});
-
-describe("examples", () => {
-  it("a generator leaves when its reader has enough [context/example_test.go ExampleWithCancel]", async () => {
-    let left = false;
-    const numbers = (ctx: Context): RecvChan<number> => {
-      const out = new Chan<number>();
-      go(async () => {
-        for (let n = 1; ; n++) {
-          const { case: chosen } = await select({ done: ctx.done(), out: sending(out, n) });
-          if (chosen === "done") break;
-        }
-        left = true;
-      });
-      return out;
-    };
-    const [ctx, cancel] = withCancel(background());
-    const got: number[] = [];
-    for await (const n of numbers(ctx)) {
-      got.push(n);
-      if (n === 5) break;
-    }
-    expect([got, left]).toEqual([[1, 2, 3, 4, 5], false]);
-    cancel();
-    await settle();
-    expect(left).toBe(true);
-  });
-
-  it.each([
-    ["a deadline", () => withDeadline(background(), Date.now() + 1)],
-    ["a timeout", () => withTimeout(background(), 1)],
-  ])(
-    "%s ends the wait for what never comes [context/example_test.go ExampleWithDeadline] [context/example_test.go ExampleWithTimeout]",
-    async (_, make) => {
-      const [ctx, cancel] = make();
-      using _cancel = cancel;
-      const got = select({ never: new Chan<void>(), done: ctx.done() });
-      await elapse(1);
-      expect([(await got).case, ctx.err()?.message]).toEqual(["done", "context deadline exceeded"]);
-    },
-  );
-
-  it("a value is found by its key only [context/example_test.go ExampleWithValue]", () => {
-    const language = context.key<string>("language");
-    const ctx = withValue(background(), language, "Go");
-    expect([ctx.value(language), ctx.value(context.key<string>("color"))]).toEqual(["Go", undefined]);
   });
 });

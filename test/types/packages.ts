@@ -78,9 +78,7 @@ export async function scopes(parent: Context, user: User) {
   await errgroup.run(() => 5);
   return [plain, awaited, nothing] as const;
 }
-export type Scope = Expect<
-  Equal<Awaited<ReturnType<typeof scopes>>, readonly [User, readonly [string, 5], void]>
->;
+export type Scope = Expect<Equal<Awaited<ReturnType<typeof scopes>>, readonly [User, readonly [string, 5], void]>>;
 
 /** Guards are for using, on their own or by hand. */
 export async function locks(mu: sync.Mutex, rw: sync.RWMutex, ctx: Context) {

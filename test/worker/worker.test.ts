@@ -92,11 +92,11 @@ describe("a message", () => {
     ["resolves", "1 pulled: 1 acked", async () => "done", [acked]],
     ["rejects", "2 pulled: 1 acked, 1 retried", () => Promise.reject(boom), [retried, acked]],
     ["rejects with nothing", "2 pulled: 1 acked, 1 retried", () => Promise.reject(), [retried, acked]],
-    ["throws at once", "2 pulled: 1 acked, 1 retried", throwing(boom), [retried, acked]],
+    ["throws instead of returning a promise", "2 pulled: 1 acked, 1 retried", throwing(boom), [retried, acked]],
     ["rejects with Permanent", "1 pulled: 1 dead", () => Promise.reject(permanent), [["deadLetter", "m", permanent]]],
     ["rejects with a kind of it", "1 pulled: 1 dead", () => Promise.reject(hopeless), [["deadLetter", "m", hopeless]]],
-    ["throws Permanent at once", "1 pulled: 1 dead", throwing(permanent), [["deadLetter", "m", permanent]]],
-  ])("whose handler %s at first: %s", async (_, expected, handle, told) => {
+    ["throws Permanent so", "1 pulled: 1 dead", throwing(permanent), [["deadLetter", "m", permanent]]],
+  ])("whose handler %s, the first time: %s", async (_, expected, handle, told) => {
     const [source, heard] = overheard(await brokerOf("m"));
     let calls = 0;
     const report = await run(source, () => (calls++ === 0 ? handle() : undefined), { backoff: () => 70 });

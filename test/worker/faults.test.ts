@@ -1,0 +1,431 @@
+/**
+ * What a worker does about a broker that fails, and about errors of the functions it was given: nothing is lost, nothing stops.
+ */
+import { context, type Context, time } from "headgate";
+import {
+  type Delivery,
+  type Handler,
+  LeaseLost,
+  memoryBroker,
+  type MemoryBroker,
+  Permanent,
+  type Report,
+  type Source,
+  worker,
+  type WorkerEvent,
+  type WorkerOptions,
+} from "headgate/worker";
+import { describe, expect, it } from "vitest";
+import { elapse, settle, timersSet, virtualTime } from "../clock.ts";
+
+const background = context.background();
+const boom = new Error("boom");
+const down = new Error("the broker is down");
+const never = (): Promise<never> => new Promise(() => {});
+
+type D = Delivery<number>;
+type Fault = Extract<WorkerEvent<D>, { type: "sourceError" }>;
+
+/** The account in words, such as "3 pulled: 1 acked, 2 retried". */
+function account(report: Report | undefined): string {
+  if (report === undefined) return "the worker has not returned";
+  const parts = (["acked", "retried", "released", "dead", "expired"] as const)
+    .filter((verdict) => report[verdict] > 0)
+    .map((verdict) => `${report[verdict]} ${verdict}`);
+  return `${report.pulled} pulled: ${parts.join(", ")}`;
+}
+
+/** A broker with the messages 1 to n, and no more to come. */
+async function brokerOf(n: number): Promise<MemoryBroker<number>> {
+  const broker = memoryBroker<number>();
+  for (let i = 1; i <= n; i++) await broker.publish(i);
+  broker.end();
+  return broker;
+}
+
+/** The broker with some of its calls replaced. */
+function instead(broker: MemoryBroker<number>, calls: Partial<Source<D>>): MemoryBroker<number> {
+  return Object.assign(Object.create(broker) as MemoryBroker<number>, calls);
+}
+
+/** Starts a worker whose grace is 1000 ms. Times are in ms since the start. */
+function start(source: Source<D>, handle: Handler<D>, options: WorkerOptions<D> = {}) {
+  const [ctx, stop] = context.withCancelCause(background);
+  const begun = Date.now();
+  const running = {
+    stop,
+    report: undefined as Report<D> | undefined,
+    returned: NaN,
+    faults: [] as Fault[],
+    now: () => Date.now() - begun,
+  };
+  void worker(ctx, source, handle, {
+    grace: 1000,
+    observe: (event) => void (event.type === "sourceError" && running.faults.push(event)),
+    ...options,
+  }).then((report) => {
+    running.report = report;
+    running.returned = running.now();
+  });
+  return running;
+}
+
+/** Runs `fn` and returns the rejections that nobody has handled by its end. */
+async function unhandled(fn: () => Promise<void>): Promise<unknown[]> {
+  const listeners = process.listeners("unhandledRejection");
+  const rejections: unknown[] = [];
+  process.removeAllListeners("unhandledRejection");
+  process.on("unhandledRejection", (error) => rejections.push(error));
+  try {
+    await fn();
+    await settle();
+  } finally {
+    process.removeAllListeners("unhandledRejection");
+    for (const listener of listeners) process.on("unhandledRejection", listener);
+  }
+  return rejections;
+}
+
+describe("a pull", () => {
+  virtualTime();
+
+  it.each<[how: string, fault: () => unknown, error: unknown]>([
+    ["rejects", () => Promise.reject(down), down],
+    ["rejects with nothing", () => Promise.reject(), undefined],
+    [
+      "throws",
+      () => {
+        throw down;
+      },
+      down,
+    ],
+    ["returns no list", async () => ({ length: 1 }), expect.any(TypeError)],
+    ["returns nothing", () => undefined, expect.any(TypeError)],
+    ["returns a list of what is no delivery", async () => [null], expect.any(TypeError)],
+  ])("that %s is made again after a pause", async (_, fault, error) => {
+    const broker = await brokerOf(3);
+    let calls = 0;
+    const pull: Source<D>["pull"] = (ctx, max) => (++calls <= 2 ? fault() : broker.pull(ctx, max)) as Promise<D[]>;
+    const running = start(instead(broker, { pull }), () => undefined);
+    await elapse(2000);
+    expect(account(running.report)).toBe("3 pulled: 3 acked");
+    expect(running.report!.stopped).toBe("source ended");
+    expect(running.faults).toEqual([
+      { type: "sourceError", call: "pull", error, retryIn: expect.any(Number) },
+      { type: "sourceError", call: "pull", error, retryIn: expect.any(Number) },
+    ]);
+    expect(running.faults[0]!.retryIn).toBeLessThanOrEqual(500);
+    expect(running.faults[1]!.retryIn).toBeLessThanOrEqual(1000);
+    expect(running.returned).toBeGreaterThanOrEqual(
+      Math.floor(running.faults[0]!.retryIn + running.faults[1]!.retryIn),
+    );
+  });
+
+  it("that rejects because of the stop is no failure", async () => {
+    const pull = async (ctx: Context): Promise<never> => {
+      await ctx.done().recv();
+      throw ctx.err();
+    };
+    const running = start(instead(memoryBroker(), { pull }), () => undefined);
+    await elapse(10);
+    running.stop(boom);
+    await elapse(0);
+    expect(running.report).toMatchObject({ pulled: 0, stopped: "cancelled", cause: boom });
+  });
+
+  it("that fails for ever does not keep the worker from stopping at once", async () => {
+    const running = start(instead(memoryBroker(), { pull: () => Promise.reject(down) }), () => undefined);
+    await elapse(100_000);
+    expect(running.faults.length).toBeGreaterThan(3);
+    running.stop(boom);
+    await elapse(0);
+    expect(running.report).toMatchObject({ pulled: 0, stopped: "cancelled" });
+    expect([running.returned, timersSet()]).toEqual([100_000, 0]);
+  });
+
+  it("that ignores the end of its ctx is given up, and the worker stops as failed, with its handlers done", async () => {
+    const broker = await brokerOf(2);
+    let calls = 0;
+    const pull: Source<D>["pull"] = (ctx, max) => (++calls === 1 ? broker.pull(ctx, max) : never());
+    const running = start(instead(broker, { pull }), (ctx) => time.sleep(500, ctx), { callTimeout: 200, settle: 100 });
+    await elapse(200);
+    expect(running.report).toBeUndefined();
+    await elapse(800);
+    expect(account(running.report)).toBe("2 pulled: 2 acked");
+    const cause = expect.objectContaining({ message: "worker: source.pull ignored the end of its ctx" }) as unknown;
+    expect(running.report).toMatchObject({ stopped: "failed", cause });
+    expect([running.returned, calls, timersSet()]).toEqual([500, 2, 0]);
+  });
+
+  it.each(["before", "after"])(
+    "that was given up, and brings messages %s the return, has them released",
+    async (when) => {
+      const broker = await brokerOf(3);
+      const pull: Source<D>["pull"] = async (ctx, max) => {
+        const deliveries = await broker.pull(ctx, max);
+        await time.sleep(when === "before" ? 500 : 5000);
+        return deliveries;
+      };
+      let other = 0;
+      const first = await broker.pull(background, 1);
+      const source = instead(broker, { pull: (ctx, max) => (other++ === 0 ? Promise.resolve(first) : pull(ctx, max)) });
+      const handle = when === "before" ? (ctx: Context) => time.sleep(800, ctx) : () => undefined;
+      const running = start(source, handle, { callTimeout: 200, settle: 100 });
+      await elapse(10_000);
+      expect(account(running.report)).toBe("1 pulled: 1 acked");
+      expect(running.returned).toBe(when === "before" ? 800 : 300);
+      expect(await broker.pull(background, 10)).toMatchObject([{ attempt: 1 }, { attempt: 1 }]);
+      expect(timersSet()).toBe(0);
+    },
+  );
+
+  it.each<[how: string, nack: () => Promise<never>]>([
+    ["rejects", () => Promise.reject(down)],
+    [
+      "throws",
+      () => {
+        throw down;
+      },
+    ],
+  ])("that brings messages too late, to a broker whose nack %s, harms nobody", async (_, nack) => {
+    const broker = await brokerOf(1);
+    const pull: Source<D>["pull"] = async (_ctx, max) => {
+      await time.sleep(500);
+      return broker.pull(background, max);
+    };
+    const running = start(instead(broker, { pull, nack }), () => undefined, { callTimeout: 200, settle: 100 });
+    const rejections = await unhandled(() => elapse(1000));
+    expect(running.report).toMatchObject({ pulled: 0, stopped: "failed" });
+    expect(running.faults).toEqual([{ type: "sourceError", call: "nack", error: down, retryIn: Infinity }]);
+    expect(rejections).toEqual([]);
+  });
+
+  it("of a source that cannot say whether it has ended still lets the worker stop in time", async () => {
+    const source: Source<D> = {
+      ...(await brokerOf(2)),
+      get ended(): boolean {
+        throw down;
+      },
+    };
+    const running = start(source, () => undefined);
+    await elapse(100);
+    running.stop(boom);
+    await elapse(1000);
+    expect(running.report).toBeDefined();
+  });
+});
+
+describe("a verdict", () => {
+  virtualTime();
+
+  const fates: Record<string, Handler<D>> = {
+    ack: () => undefined,
+    nack: () => Promise.reject(boom),
+    deadLetter: () => Promise.reject(new Permanent("no use")),
+  };
+  const verdicts = { ack: "acked", nack: "retried", deadLetter: "dead" } as const;
+  type Call = keyof typeof verdicts;
+  const calls: Call[] = ["ack", "nack", "deadLetter"];
+
+  /** A broker that knows of each call of `name`, and lets `fault` answer instead of it, if that returns something. */
+  async function faulty(name: Call, fault: (call: number, ctx: Context) => Promise<readonly D[]> | undefined) {
+    const broker = await brokerOf(2);
+    const told: string[][] = [];
+    const tell = (ctx: Context, items: readonly (D | { delivery: D })[]): unknown => {
+      told.push(items.map((item) => ("delivery" in item ? item.delivery : item).id));
+      return fault(told.length, ctx) ?? (broker[name] as typeof tell)(ctx, items);
+    };
+    return { broker, told, source: instead(broker, { [name]: tell }) };
+  }
+
+  it.each(calls)(
+    "that the broker does not take (%s rejects) is told again, and the handler is not run again",
+    async (call) => {
+      const { source, told } = await faulty(call, (n) => (n <= 3 ? Promise.reject(down) : undefined));
+      let started = 0;
+      // Whoever is nacked comes back, and then all is well.
+      const handle: Handler<D> = (ctx, delivery) => (started++ < 2 ? fates[call]!(ctx, delivery) : undefined);
+      const running = start(source, handle, { backoff: () => 10, prefetch: 0, concurrency: 2 });
+      await elapse(60_000);
+      expect(running.report).toMatchObject({ [verdicts[call]]: 2, expired: 0, leftovers: [], stopped: "source ended" });
+      expect(running.report!.started).toBe(call === "nack" ? 4 : 2);
+      expect(running.faults).toHaveLength(3);
+      expect(running.faults.every((fault) => fault.call === call && fault.error === down)).toBe(true);
+      const seen = told.flat();
+      expect(new Set(seen).size).toBe(2);
+      expect(seen.length).toBeGreaterThanOrEqual(5);
+    },
+  );
+
+  it.each(calls)("whose call hangs (%s) is told again after callTimeout", async (call) => {
+    const { source, told } = await faulty(call, (n) => (n === 1 ? never() : undefined));
+    let started = 0;
+    const handle: Handler<D> = (ctx, delivery) => (started++ < 2 ? fates[call]!(ctx, delivery) : undefined);
+    const running = start(source, handle, { callTimeout: 100, backoff: () => 0 });
+    await elapse(99);
+    expect(running.faults).toEqual([]);
+    await elapse(1);
+    expect(running.faults).toMatchObject([{ call, error: expect.any(context.DeadlineExceeded) }]);
+    await elapse(1000);
+    expect(running.report).toMatchObject({ [verdicts[call]]: 2, expired: 0, stopped: "source ended" });
+    expect(told[1]!.slice(0, told[0]!.length)).toEqual(told[0]);
+  });
+
+  it.each(calls)(
+    "whose lease was lost (%s says so) is expired, and named; the others of the call are not",
+    async (call) => {
+      const lost: D[] = [];
+      const { source, broker } = await faulty(call, () => undefined);
+      const real = source[call] as (ctx: Context, items: readonly unknown[]) => Promise<void>;
+      const tell = async (ctx: Context, items: readonly (D | { delivery: D })[]): Promise<readonly D[]> => {
+        const one = items.findIndex((item) => ("delivery" in item ? item.delivery : item).body === 1);
+        await real(
+          ctx,
+          items.filter((_, i) => i !== one),
+        );
+        if (one < 0 || lost.length > 0) return [];
+        const item = items[one]!;
+        lost.push("delivery" in item ? item.delivery : item);
+        return lost;
+      };
+      let started = 0;
+      const handle: Handler<D> = (ctx, delivery) => (started++ < 2 ? fates[call]!(ctx, delivery) : undefined);
+      const running = start(instead(broker, { [call]: tell }), handle, { backoff: () => 0 });
+      await elapse(10);
+      running.stop(boom);
+      await elapse(1000);
+      expect(running.report).toMatchObject({ [verdicts[call]]: 1, expired: 1 });
+      const { leftovers } = running.report!;
+      expect(leftovers).toEqual([{ delivery: lost[0], was: verdicts[call], error: expect.any(LeaseLost) }]);
+    },
+  );
+
+  it.each(calls)("that never reaches the broker (%s) is expired at the end of the grace, and named", async (call) => {
+    const { source } = await faulty(call, () => Promise.reject(down));
+    const running = start(source, fates[call]!);
+    await elapse(10);
+    running.stop(boom);
+    await elapse(1000);
+    expect(account(running.report)).toBe("2 pulled: 2 expired");
+    expect(running.returned).toBe(1010);
+    const error = expect.objectContaining({
+      message: `worker: the grace was over before ${call} succeeded`,
+    }) as unknown;
+    const named = {
+      delivery: expect.objectContaining({ body: expect.any(Number) }) as unknown,
+      was: verdicts[call],
+      error,
+    };
+    expect(running.report!.leftovers).toEqual([named, named]);
+    expect(timersSet()).toBe(0);
+  });
+
+  it.each(calls)("that fails (%s) is tried until the very end of the grace", async (call) => {
+    let works = false;
+    const { source } = await faulty(call, () => (works ? undefined : Promise.reject(down)));
+    const running = start(source, fates[call]!, { backoff: () => 1e6 });
+    await elapse(10);
+    running.stop(boom);
+    await elapse(950);
+    works = true;
+    await elapse(50);
+    expect(running.report).toMatchObject({ [verdicts[call]]: 2, expired: 0 });
+  });
+
+  it("that fails does not hold up those of another kind", async () => {
+    const broker = await brokerOf(2);
+    const acks: Source<D>["ack"] = () => Promise.reject(down);
+    const handle: Handler<D> = (_, { body }) => (body === 1 ? undefined : Promise.reject(boom));
+    const running = start(instead(broker, { ack: acks }), handle, { backoff: () => 0, maxAttempts: 3 });
+    await elapse(20);
+    expect(broker.deadLetters).toMatchObject([{ body: 2, attempts: 3 }]);
+    running.stop(boom);
+    await elapse(1000);
+    expect(account(running.report)).toBe("4 pulled: 2 retried, 1 dead, 1 expired");
+  });
+});
+
+describe("every call of a source", () => {
+  virtualTime();
+
+  it("gets a ctx with the values of the caller and a deadline of its own", async () => {
+    const trace = context.key<string>("trace");
+    const broker = memoryBroker<number>({ lease: 3000 });
+    for (const n of [1, 2, 3]) await broker.publish(n);
+    broker.end();
+    const seen = new Map<string, unknown>();
+    const noting = Object.fromEntries(
+      (["pull", "ack", "nack", "deadLetter", "extend"] as const).map((name) => [
+        name,
+        (ctx: Context, what: never) => {
+          seen.set(name, [ctx.value(trace), ctx.deadline()! - Date.now(), ctx.err()]);
+          return broker[name](ctx, what);
+        },
+      ]),
+    );
+    const handle = async (ctx: Context, { body, attempt }: D): Promise<void> => {
+      if (body === 2 && attempt === 1) throw boom;
+      if (body === 3) throw new Permanent("no use");
+      await time.sleep(1500, ctx);
+    };
+    const ctx = context.withValue(background, trace, "t-1");
+    const running = worker(ctx, instead(broker, noting), handle, { callTimeout: 4000, backoff: () => 0 });
+    await elapse(5000);
+    expect(account(await running)).toBe("4 pulled: 2 acked, 1 retried, 1 dead");
+    expect(Object.fromEntries(seen)).toEqual({
+      pull: ["t-1", 4000, undefined],
+      ack: ["t-1", 4000, undefined],
+      nack: ["t-1", 4000, undefined],
+      deadLetter: ["t-1", 4000, undefined],
+      extend: ["t-1", 1000, undefined],
+    });
+  });
+});
+
+describe("an error of", () => {
+  virtualTime();
+
+  it.each<[how: string, backoff: () => unknown]>([
+    [
+      "throws",
+      () => {
+        throw boom;
+      },
+    ],
+    ["returns NaN", () => NaN],
+    ["returns a negative number", () => -1],
+    ["returns nothing", () => undefined],
+    ["returns a promise", async () => 5],
+  ])("a backoff that %s loses nothing: the message comes back all the same", async (_, backoff) => {
+    const broker = await brokerOf(2);
+    const handle: Handler<D> = (_ctx, { attempt }) => (attempt! < 3 ? Promise.reject(boom) : undefined);
+    const running = start(broker, handle, { backoff: backoff as () => number });
+    await elapse(2000);
+    expect(account(running.report)).toBe("6 pulled: 2 acked, 4 retried");
+  });
+
+  it("an observer is ignored, whatever the event", async () => {
+    const broker = await brokerOf(3);
+    const types = new Set<string>();
+    let calls = 0;
+    const ack: Source<D>["ack"] = (ctx, ds) => (++calls === 1 ? Promise.reject(down) : broker.ack(ctx, ds));
+    const running = start(instead(broker, { ack }), (ctx) => time.sleep(15_000, ctx), {
+      observe(event) {
+        types.add(event.type);
+        throw boom;
+      },
+    });
+    await elapse(30_000);
+    expect(account(running.report)).toBe("3 pulled: 3 acked");
+    expect([...types].sort()).toEqual(["extended", "finished", "phase", "pulled", "settled", "sourceError", "started"]);
+  });
+
+  it("a handler concerns its own message alone", async () => {
+    const broker = await brokerOf(20);
+    const handle: Handler<D> = (_, { body }) => (body % 2 === 0 ? Promise.reject(boom) : undefined);
+    const running = start(broker, handle, { maxAttempts: 1 });
+    await elapse(10);
+    expect(account(running.report)).toBe("20 pulled: 10 acked, 10 dead");
+    expect(running.report!.stopped).toBe("source ended");
+  });
+});

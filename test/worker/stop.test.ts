@@ -1,0 +1,290 @@
+/**
+ * How a worker stops: what is given back, what is waited for, and what becomes of handlers that take long. The grace is 1000 ms here:
+ * handlers are cancelled 800 ms after the stop, and abandoned 900 ms after it. What keeps to the grace is in grace.test.ts.
+ */
+import { type Chan, context, type Context, time } from "headgate";
+import {
+  type Delivery,
+  type Handler,
+  memoryBroker,
+  type MemoryBroker,
+  Permanent,
+  type Report,
+  type Source,
+  Stopping,
+  worker,
+  type WorkerOptions,
+} from "headgate/worker";
+import { describe, expect, it } from "vitest";
+import type { CancelCtx } from "../../src/context/context.ts";
+import { elapse, timersSet, virtualTime } from "../clock.ts";
+
+const background = context.background();
+const boom = new Error("boom");
+const why = new Error("enough");
+const never = (): Promise<never> => new Promise(() => {});
+
+/** The account in words, such as "3 pulled: 1 acked, 2 retried". */
+function account(report: Report | undefined): string {
+  if (report === undefined) return "the worker has not returned";
+  const parts = (["acked", "retried", "released", "dead", "expired"] as const)
+    .filter((verdict) => report[verdict] > 0)
+    .map((verdict) => `${report[verdict]} ${verdict}`);
+  return `${report.pulled} pulled: ${parts.join(", ")}`;
+}
+
+/** A broker with so many messages, that may get more. */
+async function brokerOf(n: number, lease = 1e6): Promise<MemoryBroker<number>> {
+  const broker = memoryBroker<number>({ lease });
+  for (let i = 1; i <= n; i++) await broker.publish(i);
+  return broker;
+}
+
+/** The broker with some of its calls replaced. */
+function instead<T>(broker: MemoryBroker<T>, calls: Partial<Source<Delivery<T>>>): MemoryBroker<T> {
+  return Object.assign(Object.create(broker) as MemoryBroker<T>, calls);
+}
+
+/** The broker as a source that ends with its first pull. */
+function endingWithItsFirstPull(broker: MemoryBroker<number>): Source<Delivery<number>> {
+  let pulled = false;
+  return {
+    get ended() {
+      return pulled;
+    },
+    pull: (ctx, max) => ((pulled = true), broker.pull(ctx, max)),
+    ack: broker.ack,
+    nack: broker.nack,
+  };
+}
+
+/** Starts a worker that can be stopped and aborted. Times are in ms since the start. */
+function start<T>(source: Source<Delivery<T>>, handle: Handler<Delivery<T>>, options: WorkerOptions<Delivery<T>> = {}) {
+  const [ctx, stop] = context.withCancelCause(background);
+  const [aborted, abort] = context.withCancelCause(background);
+  const begun = Date.now();
+  const running = {
+    ctx,
+    stop,
+    aborted,
+    abort,
+    report: undefined as Report<Delivery<T>> | undefined,
+    returned: NaN,
+    phases: [] as string[],
+    late: [] as T[],
+    now: () => Date.now() - begun,
+  };
+  void worker(ctx, source, handle, {
+    grace: 1000,
+    abortWindow: 100,
+    settle: 100,
+    abort: aborted,
+    observe(event) {
+      if (event.type === "phase") running.phases.push(`${event.to} at ${running.now()}`);
+      if (event.type === "late") running.late.push(event.delivery.body);
+    },
+    ...options,
+  }).then((report) => {
+    running.report = report;
+    running.returned = running.now();
+  });
+  return running;
+}
+
+describe("a worker whose ctx ends", () => {
+  virtualTime();
+
+  it("gives back at once what it has not started, and lets the running handlers finish", async () => {
+    const broker = await brokerOf(5);
+    const seen: unknown[] = [];
+    const handle = async (ctx: Context, { body }: Delivery<number>): Promise<void> => {
+      await time.sleep(100, ctx);
+      seen.push(body, ctx.err());
+    };
+    const running = start(broker, handle, { concurrency: 2, prefetch: 3 });
+    await elapse(50);
+    running.stop(why);
+    await elapse(0);
+    const others = await broker.pull(background, 10);
+    expect(others.map(({ body, attempt }) => [body, attempt])).toEqual([
+      [3, 1],
+      [4, 1],
+      [5, 1],
+    ]);
+    await elapse(1000);
+    expect(seen).toEqual([1, undefined, 2, undefined]);
+    expect(account(running.report)).toBe("5 pulled: 2 acked, 3 released");
+    expect(running.report).toMatchObject({ started: 2, leftovers: [], stopped: "cancelled", cause: why });
+    expect(running.report!.took).toEqual({ draining: 50, aborting: 0, settling: 0 });
+    expect([running.phases, running.returned]).toEqual([["draining at 50", "done at 100"], 100]);
+  });
+
+  it("waits for the pull that is under way, gives back what that brings, and pulls no more", async () => {
+    let pulls = 0;
+    const broker = await brokerOf(3);
+    const source = instead(broker, {
+      pull: async (ctx, max) => {
+        pulls++;
+        const deliveries = await broker.pull(ctx, max);
+        await time.sleep(60);
+        return deliveries;
+      },
+    });
+    const running = start(source, () => undefined);
+    await elapse(20);
+    running.stop(why);
+    await elapse(1000);
+    expect(account(running.report)).toBe("3 pulled: 3 released");
+    expect([pulls, running.report!.started, running.returned]).toEqual([1, 0, 60]);
+    expect(await broker.pull(background, 10)).toMatchObject([{ attempt: 1 }, { attempt: 1 }, { attempt: 1 }]);
+  });
+
+  it("returns at once when it has nothing", async () => {
+    const running = start(memoryBroker<number>(), () => undefined);
+    await elapse(10);
+    running.stop(why);
+    await elapse(0);
+    expect(account(running.report)).toBe("0 pulled: ");
+    expect(running.phases).toEqual(["draining at 10", "done at 10"]);
+  });
+
+  it("stops for a deadline as well as for a cancel", async () => {
+    const [limited] = context.withTimeout(background, 30);
+    const running = worker(limited, await brokerOf(1), (ctx) => time.sleep(50, ctx));
+    await elapse(50);
+    const report = await running;
+    expect(report).toMatchObject({ acked: 1, stopped: "cancelled", cause: expect.any(context.DeadlineExceeded) });
+  });
+
+  it("takes a failure while it drains for a failure", async () => {
+    const broker = await brokerOf(2);
+    const handle = async (ctx: Context, { body }: Delivery<number>): Promise<void> => {
+      await time.sleep(100, ctx);
+      throw body === 1 ? boom : new Permanent("no use");
+    };
+    const running = start(broker, handle, { backoff: () => 10 });
+    await elapse(50);
+    running.stop(why);
+    await elapse(1000);
+    expect(account(running.report)).toBe("2 pulled: 1 retried, 1 dead");
+    expect(running.returned).toBe(100);
+  });
+
+  it("pulls nothing when its ctx had ended before the start", async () => {
+    const [ctx, cancel] = context.withCancelCause(background);
+    cancel(why);
+    let pulls = 0;
+    const source = instead(await brokerOf(3), { pull: async () => (pulls++, []) });
+    const running = worker(ctx, source, () => undefined);
+    await elapse(0);
+    const report = await running;
+    expect(account(report)).toBe("0 pulled: ");
+    expect(report).toMatchObject({ started: 0, stopped: "cancelled", cause: why });
+    expect([pulls, timersSet()]).toEqual([0, 0]);
+  });
+
+  it("gives back what waits also when the source has ended, which by itself ends nothing", async () => {
+    const broker = await brokerOf(6);
+    const source = endingWithItsFirstPull(broker);
+    const running = start(source, (ctx) => time.sleep(100, ctx), { concurrency: 2, prefetch: 10 });
+    await elapse(150);
+    expect(running.phases).toEqual(["draining at 0"]);
+    running.stop(why);
+    await elapse(1000);
+    expect(account(running.report)).toBe("6 pulled: 4 acked, 2 released");
+    expect(running.report).toMatchObject({ started: 4, stopped: "cancelled", cause: why });
+    expect(running.phases).toEqual(["draining at 0", "done at 200"]);
+  });
+});
+
+describe("a handler that takes longer than the drain", () => {
+  virtualTime();
+
+  it("is cancelled with the cause Stopping, which says why, but its lifetime goes on", async () => {
+    const broker = await brokerOf(1);
+    const seen: unknown[] = [];
+    const running = start(broker, async (ctx) => {
+      const lifetime = ctx.value(context.lifetime)!;
+      await ctx.done().recv();
+      seen.push(running.now(), context.cause(ctx), (context.cause(ctx) as Error).cause, lifetime.err());
+      await lifetime.done().recv();
+      seen.push(running.now(), context.cause(lifetime));
+      await never();
+    });
+    await elapse(50);
+    running.stop(why);
+    await elapse(1000);
+    expect(seen).toEqual([850, expect.any(Stopping), why, undefined, 950, expect.any(Stopping)]);
+    expect(running.phases).toEqual(["draining at 50", "aborting at 850", "settling at 950", "done at 950"]);
+    expect(running.report!.took).toEqual({ draining: 800, aborting: 100, settling: 0 });
+  });
+
+  it.each<[how: string, error: (ctx: Context) => unknown]>([
+    ["the error of its ctx", (ctx) => ctx.err()],
+    ["any error", () => boom],
+    ["Permanent", () => new Permanent("no use")],
+  ])("and then throws %s is released, even at its last attempt", async (_, error) => {
+    const broker = await brokerOf(1);
+    const handle = async (ctx: Context): Promise<never> => {
+      await ctx.done().recv();
+      throw error(ctx);
+    };
+    const running = start(broker, handle, { maxAttempts: 1 });
+    await elapse(10);
+    running.stop(why);
+    await elapse(2000);
+    expect(account(running.report)).toBe("1 pulled: 1 released");
+    expect([running.report!.abandoned, running.report!.leftovers, running.returned]).toEqual([0, [], 810]);
+    expect(await broker.pull(background, 1)).toMatchObject([{ attempt: 1 }]);
+  });
+
+  it("and then returns is acked", async () => {
+    const running = start(await brokerOf(1), async (ctx) => {
+      await ctx.done().recv();
+      await time.sleep(50);
+    });
+    await elapse(10);
+    running.stop(why);
+    await elapse(2000);
+    expect(account(running.report)).toBe("1 pulled: 1 acked");
+    expect(running.phases).toEqual(["draining at 10", "aborting at 810", "done at 860"]);
+  });
+
+  it("and is deaf is abandoned: its message is released, and what it says later counts for nothing", async () => {
+    const broker = await brokerOf(3);
+    const fates = [() => time.sleep(5000), () => time.sleep(5000).then(() => Promise.reject(boom)), never];
+    const running = start(broker, (_, { body }) => fates[body - 1]!());
+    await elapse(10);
+    running.stop(why);
+    await elapse(2000);
+    expect(account(running.report)).toBe("3 pulled: 3 released");
+    expect(running.report).toMatchObject({ started: 3, abandoned: 3, leftovers: [], stopped: "cancelled" });
+    expect([running.returned, running.late]).toEqual([910, []]);
+    await elapse(10_000);
+    expect(running.late).toEqual([1, 2]);
+    expect(account(running.report)).toBe("3 pulled: 3 released");
+    expect(await broker.pull(background, 10)).toMatchObject([{ attempt: 1 }, { attempt: 1 }, { attempt: 1 }]);
+  });
+});
+
+describe("a worker that has returned", () => {
+  virtualTime();
+
+  it.each<[how: string, end: (running: ReturnType<typeof start<number>>, broker: MemoryBroker<number>) => void]>([
+    ["because the source ended", (_, broker) => broker.end()],
+    ["because it was stopped", (running) => running.stop(why)],
+    ["because it was aborted", (running) => running.abort(new Error("at once"))],
+  ])("%s has left nothing on the contexts it was given, and no timer", async (_, end) => {
+    const broker = await brokerOf(5);
+    const running = start(broker, (ctx) => time.sleep(10, ctx), { concurrency: 2, prefetch: 0 });
+    await elapse(5);
+    end(running, broker);
+    await elapse(1000);
+    expect(running.report).toBeDefined();
+    for (const ctx of [running.ctx, running.aborted]) {
+      expect((ctx as CancelCtx).children).toBeNull();
+      expect((ctx.done() as Chan<never>).receivers.count()).toBe(0);
+    }
+    expect(timersSet()).toBe(0);
+  });
+});
