@@ -77,7 +77,7 @@ describe.each(operations)("a %s", (_name, op, blocking, ready) => {
     const atOnce = op(ready(), ctx);
     const ch = blocking();
     const later = op(ch, ctx);
-    ch.tryRecv() ?? ch.trySend("given");
+    if (ch.tryRecv() === undefined) ch.trySend("given");
     cancel();
     await expect(Promise.all([atOnce, later])).resolves.toHaveLength(2);
     expect(watchers(ctx)).toBe(0);
@@ -200,7 +200,7 @@ describe("a deadline", () => {
   });
 });
 
-// ------------------------------------------------------------------------------------------- contexts of somebody else's making
+// ---------------------------------------------------------------------------------- contexts of somebody else's making
 
 /** A context written by hand: it has what is given and, for the rest, nothing. */
 function foreign(parts: object): { ctx: Context; end: (error?: unknown) => void } {

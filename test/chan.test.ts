@@ -1,6 +1,6 @@
 /**
- * Channels: capacity, length, order, closing. What a ctx does to an operation is in chan-context.test.ts, loops over a channel are
- * in chan-values.test.ts; nil, go, ClosedChannel and texts in language.test.ts.
+ * Channels: capacity, length, order, closing. What a ctx does to an operation is in chan-context.test.ts, loops over a
+ * channel are in chan-values.test.ts; nil, go, ClosedChannel and texts in language.test.ts.
  */
 import { Chan, ClosedChannel, go, type Recv, select, sending } from "headgate";
 import { describe, expect, it, vi } from "vitest";

@@ -1,6 +1,6 @@
 /**
- * Programs in a process of their own, for what ends a process: signals and uncaught errors. They import headgate as users
- * do, so they run what is published, `dist`.
+ * Programs in a process of their own, for what ends a process: signals and uncaught errors. They import headgate as
+ * users do, so they run what is published, `dist`.
  */
 import { execFile, execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";

@@ -115,6 +115,7 @@ describe("a limit", () => {
     let ran = false;
     expect(group.tryGo(() => (ran = true))).toBe(false);
     const waiting = [group.go(() => (ran = true)), group.wait()];
+    group.setLimit(0);
     for (const promise of waiting) expect(await isPending(promise)).toBe(true);
     expect(ran).toBe(false);
     group.setLimit(-1);
@@ -149,10 +150,12 @@ describe("a limit", () => {
     for (const before of [5, -1]) {
       const group = limited(before);
       const next = new Chan<void>();
-      for (let i = 0; i < 2; i++) void group.go(() => next.recv());
-      const message = "errgroup: modify limit while 2 goroutines in the group are still active";
-      expect(() => group.setLimit(n)).toThrow(message);
-      expect(inspect(group)).toBe(before < 0 ? "errgroup.Group(2 running)" : "errgroup.Group(2 running, limit 5)");
+      for (const active of [1, 2]) {
+        void group.go(() => next.recv());
+        const message = `errgroup: modify limit while ${active} goroutines in the group are still active`;
+        expect(() => group.setLimit(n)).toThrow(message);
+        expect(inspect(group)).toBe(`errgroup.Group(${active} running${before < 0 ? "" : ", limit 5"})`);
+      }
       next.close();
       await group.wait();
       group.setLimit(n);

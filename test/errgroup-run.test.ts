@@ -121,6 +121,6 @@ describe("run", () => {
 
   it("rejects without a parent or a body", async () => {
     await expect(errgroup.run(null as never, () => 1)).rejects.toThrow("cannot create context from nil parent");
-    await expect(errgroup.run(context.background(), 5 as never)).rejects.toThrow(TypeError);
+    await expect(errgroup.run(context.background(), 5 as never)).rejects.toThrow("errgroup: run");
   });
 });

@@ -158,11 +158,11 @@ async function bundle(program: string): Promise<string> {
     plugins: [
       {
         name: "no promises",
-        setup: ({ onResolve }) =>
-          onResolve({ filter: /^[./]/ }, ({ path, resolveDir }) => ({
-            path: resolve(resolveDir, path),
-            sideEffects: true,
-          })),
+        setup: (build) => {
+          build.onResolve({ filter: /^[./]/ }, ({ path, resolveDir }) => {
+            return { path: resolve(resolveDir, path), sideEffects: true };
+          });
+        },
       },
     ],
   });

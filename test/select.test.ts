@@ -1,6 +1,6 @@
 /**
- * select, trySelect, sending: which case is taken, what becomes of the others, and how a select meets other operations. Results,
- * contexts and bad input are in select-cases.test.ts.
+ * select, trySelect, sending: which case is taken, what becomes of the others, and how a select meets other operations.
+ * Results, contexts and bad input are in select-cases.test.ts.
  */
 import { Chan, type Cases, ClosedChannel, context, go, nil, type Recv, select, sending, trySelect } from "headgate";
 import { describe, expect, it } from "vitest";

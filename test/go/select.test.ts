@@ -19,7 +19,7 @@ function closed<T>(...values: T[]): Chan<T> {
   return ch;
 }
 
-// ------------------------------------------------------------------------------------------------------ runtime/chan_test.go
+// ------------------------------------------------------------------------------------------------ runtime/chan_test.go
 
 describe("a trySelect on two channels of which one always has a value finds it", () => {
   it("when the value is put into the second before the first is emptied (S2) [runtime/chan_test.go TestNonblockSelectRace]", async () => {
@@ -64,12 +64,7 @@ it.each([0, 10])(
         if (got.case === "in" && got.ok) heard[me]!.push(got.value);
       }
     });
-    // The one that is left alone at the end may need somebody to talk to.
-    const company = (async () => {
-      for (;;) if ((await select({ out: sending(ch, 2), in: ch })).case === "in") await Promise.resolve();
-    })();
     await Promise.all(tasks);
-    expect(await isPending(company)).toBe(true);
     expect(heard.flat().length).toBeGreaterThan(0);
     if (capacity === 0) for (const me of [0, 1]) expect(heard[me]).not.toContain(me);
   },
@@ -169,7 +164,7 @@ it("close wakes selects, and what they did not receive keeps its value (H10) [ru
   expect(variables.sort()).toEqual(["received", "untouched", "untouched", "untouched"]);
 });
 
-// ------------------------------------------------------------------------------------------------------------------ test/chan
+// ----------------------------------------------------------------------------------------------------------- test/chan
 
 it("a select never sends one value to two channels (S7) [test/chan/doubleselect.go main]", async () => {
   const N = 10_000;
@@ -276,10 +271,10 @@ describe("what waits, what fails and what goes through", () => {
     ],
   ];
   it.each(rows)("%s: %s (H3–H14, S3–S10) [test/chan/select3.go main]", async (_what, outcome, op) => {
-    let result: Outcome = "waits";
+    let result = "waits";
     (async () => op())().then(
       () => (result = "goes through"),
-      (error: unknown) => (result = error instanceof ClosedChannel ? (error.message as Outcome) : "waits"),
+      (error: unknown) => (result = error instanceof ClosedChannel ? error.message : String(error)),
     );
     await settle();
     expect(result).toBe(outcome);
@@ -345,7 +340,8 @@ it("each operand is asked for once and in source order, in every form of select 
             const get = (): unknown => (log.push(`${i} ${kind}`), kinds[kind]());
             Object.defineProperty(cases, `case ${i}`, { get, enumerable: true });
           }
-          forms++ % 2 === 0 ? void select(cases as Cases) : trySelect(cases as Cases);
+          if (forms++ % 2 === 0) void select(cases as Cases);
+          else trySelect(cases as Cases);
           expect(log).toEqual(list.map((kind, i) => `${i} ${kind}`));
         }
       }

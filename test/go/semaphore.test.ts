@@ -106,7 +106,7 @@ describe("semaphore.Weighted", () => {
     expect(sem.tryAcquire(n)).toBe(true);
   });
 
-  it("who gives up lets those behind go on (M4) [semaphore/semaphore_test.go TestAllocCancelDoesntStarve]", async () => {
+  it("who gives up lets others go on (M4) [semaphore/semaphore_test.go TestAllocCancelDoesntStarve]", async () => {
     const sem = new semaphore.Weighted(10);
     await sem.acquire(1);
     const [ctx, cancel] = context.withCancel(context.background());

@@ -1,8 +1,9 @@
 /**
  * Random programs on a few channels, from printed seeds.
  *
- * In the first part each step is compared with a model of channels that is too simple to be wrong: lists, searched from the front.
- * In the second part tasks run freely and the books are balanced at the end: what was sent was received once or is in a buffer.
+ * In the first part each step is compared with a model of channels that is too simple to be wrong: lists, searched from
+ * the front. In the second part tasks run freely and the books are balanced at the end: what was sent was received once
+ * or is in a buffer.
  */
 import { Chan, type Cases, ClosedChannel, type Context, context, nil, select, sending, trySelect } from "headgate";
 import { afterEach, describe, expect, it, vi } from "vitest";
@@ -19,8 +20,10 @@ function generator(seed: number): (n: number) => number {
   };
 }
 
+type Program = (random: (n: number) => number) => Promise<void>;
+
 /** Runs `program` for every seed; a failure says which one it was. The choices of select come from the seed, too. */
-async function withSeeds(from: number, to: number, program: (random: (n: number) => number) => Promise<void>): Promise<void> {
+async function withSeeds(from: number, to: number, program: Program): Promise<void> {
   for (let seed = from; seed < to; seed++) {
     const random = generator(seed);
     vi.spyOn(Math, "random").mockImplementation(() => random(1 << 20) / (1 << 20));
@@ -60,7 +63,7 @@ function scope(random: (n: number) => number): Scope {
 
 const waiting = (ch: Chan<number>): number => ch.receivers.count() + ch.senders.count();
 
-// ------------------------------------------------------------------------------------------------------------- step by step
+// -------------------------------------------------------------------------------------------------------- step by step
 
 type Outcome = { sent: unknown } | { got: unknown; ok: boolean; by: unknown } | { error: unknown } | "would block";
 
@@ -121,7 +124,8 @@ class Model {
 
   /** Which of the ready cases it is: where there is a choice the library has made it. */
   private taken(ready: Side[], outcome: Outcome | undefined): Side {
-    const by = typeof outcome !== "object" ? "" : "sent" in outcome ? outcome.sent : "by" in outcome ? outcome.by : "failed";
+    if (typeof outcome !== "object") return ready[0]!;
+    const by = "sent" in outcome ? outcome.sent : "by" in outcome ? outcome.by : "failed";
     const isTaken = ({ key, sends, ch }: Side): boolean =>
       by === "failed" ? sends !== undefined && this.channels[ch]!.closed : key === by;
     return ready.find(isTaken) ?? ready[0]!;
@@ -146,8 +150,10 @@ class Model {
 
   close(ch: number): void {
     this.channels[ch]!.closed = true;
-    for (let peer; (peer = this.firstWith(ch, false)); ) this.finish(peer[0], { got: undefined, ok: false, by: peer[1].key });
-    for (let peer; (peer = this.firstWith(ch, true)); ) this.finish(peer[0], { error: "send on closed channel" });
+    for (let peer; (peer = this.firstWith(ch, false));) {
+      this.finish(peer[0], { got: undefined, ok: false, by: peer[1].key });
+    }
+    for (let peer; (peer = this.firstWith(ch, true));) this.finish(peer[0], { error: "send on closed channel" });
   }
 
   cancel(scope: Scope): void {
@@ -185,7 +191,11 @@ function start(op: Op, channels: Chan<number>[], form: number): void {
   } else if (blocking) {
     if (sends !== undefined) only.send(sends, ctx).then(() => settle({ sent: "only" }), caught);
     else if (form === 1) only.recv(ctx).then(pair, caught);
-    else only.values(ctx).next().then(({ value, done }) => pair([value, done !== true]), caught);
+    else
+      only
+        .values(ctx)
+        .next()
+        .then(({ value, done }) => pair([value, done !== true]), caught);
   } else if (sends !== undefined) {
     try {
       settle(only.trySend(sends) ? { sent: "only" } : "would block");
@@ -234,14 +244,16 @@ async function stepByStep(random: (n: number) => number): Promise<void> {
       sides.push({ ch, key: several ? `case ${i}` : "only", sends: random(2) === 0 ? value++ : undefined });
     }
     const blocking = random(4) > 0;
-    const op: Op = { sides, blocking, scope: blocking ? scopes[random(3)] : undefined, outcome: undefined, expected: undefined };
+    const guard = blocking ? scopes[random(3)] : undefined;
+    const op: Op = { sides, blocking, scope: guard, outcome: undefined, expected: undefined };
     ops.push(op);
     start(op, channels, random(3));
     return () => model.begin(op);
   };
   const compare = (): void => {
     const texts = (of: (op: Op) => Outcome | undefined): string => ops.map((op) => textOf(of(op), scopes)).join("; ");
-    const queued = model.channels.map((_, i) => model.waiting.flatMap((op) => op.sides.filter(({ ch }) => ch === i)).length);
+    const sides = model.waiting.flatMap((op) => op.sides);
+    const queued = channels.map((_, i) => sides.filter(({ ch }) => ch === i).length);
     const lengths = model.channels.map(({ buffer }) => buffer.length);
     const real = [texts((op) => op.outcome), channels.map(({ length }) => length), channels.map(waiting)].join(" | ");
     expect(real).toBe([texts((op) => op.expected), lengths, queued].join(" | "));
@@ -272,7 +284,7 @@ function textOf(outcome: Outcome | undefined, scopes: Scope[]): string {
   return ended < 0 ? `failed: ${outcome.error}` : `ended with scope ${ended}`;
 }
 
-// ----------------------------------------------------------------------------------------------------------------- let loose
+// ----------------------------------------------------------------------------------------------------------- let loose
 
 /** A value says who sent it and as which of his. */
 const stamp = (sender: number, n: number): number => sender * 1000 + n;
@@ -322,7 +334,8 @@ async function letLoose(random: (n: number) => number): Promise<void> {
         case 4: {
           const j = random(channels.length);
           refused.add(offered);
-          const cases = { in: channels[j]!, out: sending(ch, value), off: random(2) === 0 ? nil : null, done: ctx.done() };
+          const off = random(2) === 0 ? nil : null;
+          const cases = { in: channels[j]!, out: sending(ch, value), off, done: ctx.done() };
           const withDone = random(2) === 0 && ctx.done() instanceof Chan;
           const got = await select(withDone ? cases : { ...cases, done: null }, guard);
           if (got.case === "out") {
@@ -367,8 +380,8 @@ async function letLoose(random: (n: number) => number): Promise<void> {
     const ended = (): void => void running--;
     body().then(ended, (error: unknown) => {
       ended();
-      const expected = error instanceof ClosedChannel || scopes.some(({ ctx }) => ctx.err() === error && error !== undefined);
-      if (!expected) failures.push(error);
+      const isEnd = error !== undefined && scopes.some(({ ctx }) => ctx.err() === error);
+      if (!isEnd && !(error instanceof ClosedChannel)) failures.push(error);
     });
   };
   const later = (act: () => void): void => {
@@ -392,11 +405,14 @@ async function letLoose(random: (n: number) => number): Promise<void> {
 
   const buffered: string[] = [];
   for (const [i, ch] of channels.entries()) {
-    for (let got; (got = ch.tryRecv()) !== undefined && got[1]; ) buffered.push(`${i}:${got[0]}`);
+    for (let got; (got = ch.tryRecv()) !== undefined && got[1];) buffered.push(`${i}:${got[0]}`);
   }
   const arrived = [...received, ...buffered];
   expect(new Set(arrived).size, "received once").toBe(arrived.length);
-  expect(arrived.filter((value) => refused.has(value)), "received though refused").toEqual([]);
+  expect(
+    arrived.filter((value) => refused.has(value)),
+    "received though refused",
+  ).toEqual([]);
   expect(arrived.sort()).toEqual([...sent].sort());
 }
 

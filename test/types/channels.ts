@@ -14,7 +14,12 @@ interface Dog extends Animal {
 }
 
 /** Directions: a channel becomes a half of itself and never comes back; each half does only its own. */
-export async function directions(both: Chan<number>, receiveOnly: RecvChan<number>, sendOnly: SendChan<number>, n: number) {
+export async function directions(
+  both: Chan<number>,
+  receiveOnly: RecvChan<number>,
+  sendOnly: SendChan<number>,
+  n: number,
+) {
   receiveOnly = both;
   sendOnly = both;
   // @ts-expect-error: a half is not the whole
@@ -61,6 +66,7 @@ export async function directions(both: Chan<number>, receiveOnly: RecvChan<numbe
   for await (const value of both) value satisfies number;
   for await (const value of receiveOnly) value satisfies number;
   // @ts-expect-error: no receiving here
+  // oxlint-disable-next-line typescript/await-thenable
   for await (const value of sendOnly) void value;
 
   both.close();
@@ -110,7 +116,7 @@ export async function narrowing(ch: RecvChan<Dog>) {
 
   const polled = ch.tryRecv();
   // @ts-expect-error: it may have to wait
-  polled[0];
+  void polled[0];
   if (polled?.[1]) polled[0].bark();
   if (polled === undefined) return;
   // @ts-expect-error: there may be no value

@@ -1,5 +1,6 @@
 /**
- * What the types of errgroup, sync, semaphore, singleflight, time, retry and signal promise: checked by the compiler, never run.
+ * What the types of errgroup, sync, semaphore, singleflight, time, retry and signal promise: checked by the compiler,
+ * never run.
  */
 import {
   type CancelFunc,

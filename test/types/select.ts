@@ -1,7 +1,18 @@
 /**
- * What the types of a select allow, what they forbid, and what its result is known to be: checked by the compiler, never run.
+ * What the types of a select allow, what they forbid, and what its result is known to be: checked by the compiler, never
+ * run.
  */
-import { type Cases, Chan, type Context, nil, type RecvChan, select, type Selected, type SendCase, sending } from "headgate";
+import {
+  type Cases,
+  Chan,
+  type Context,
+  nil,
+  type RecvChan,
+  select,
+  type Selected,
+  type SendCase,
+  sending,
+} from "headgate";
 import { type SendChan, time, trySelect } from "headgate";
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -41,9 +52,9 @@ export async function worker(ctx: Context, jobs: RecvChan<string>, results: Send
         break;
       case "out":
         // @ts-expect-error: a send brings no value
-        got.value;
+        void got.value;
         // @ts-expect-error: and no ok
-        got.ok;
+        void got.ok;
         break;
       case "idle":
         if (got.ok) got.value satisfies Date;
@@ -75,11 +86,11 @@ export async function forgotten(a: RecvChan<string>, b: RecvChan<number>, c: Rec
 export function undecided(a: RecvChan<string>, b: SendChan<number>) {
   const got = trySelect({ a, b: sending(b, 1) });
   // @ts-expect-error: nothing may be ready
-  got.case;
+  void got.case;
   if (got === undefined) return;
   got.case satisfies "a" | "b";
   // @ts-expect-error: it may have been the send
-  got.value;
+  void got.value;
 }
 
 /** What can be sent. */
@@ -127,7 +138,12 @@ export async function wrong(ch: Chan<string>, sendOnly: SendChan<string>, signal
 }
 
 /** The results of records, tuples and lists, as the calls infer them. */
-export async function inferred(a: RecvChan<string>, b: Chan<number>, list: RecvChan<string>[], all: Record<string, Chan<Date>>) {
+export async function inferred(
+  a: RecvChan<string>,
+  b: Chan<number>,
+  list: RecvChan<string>[],
+  all: Record<string, Chan<Date>>,
+) {
   const record = await select({ a, b, out: sending(b, 1) });
   const tuple = await select([a, null, sending(b, 1), b]);
   const plain = await select(list);
