@@ -511,7 +511,14 @@ export function isCancelled(waiter: Waiter): boolean {
 
 /** The context of this sentinel has ended. */
 function cancelled(sentinel: Waiter): void {
-  wakeError(sentinel, (sentinel.key as Context).err() ?? missingError());
+  let error: unknown;
+  try {
+    error = (sentinel.key as Context).err() ?? missingError();
+  } catch (thrown) {
+    // Somebody's own context: what goes wrong in it must not end the cancel of everybody else.
+    error = thrown;
+  }
+  wakeError(sentinel, error);
 }
 
 /** A context of somebody else's is done and has no err() (C105). */

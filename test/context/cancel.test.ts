@@ -157,7 +157,7 @@ describe("withCancel", () => {
     expect(child.err()).not.toBe(parent.err());
   });
 
-  it("ignores what is passed to cancel", () => {
+  it("ignores what is passed to cancel (C48)", () => {
     const [ctx, cancel] = withCancel(background());
     (cancel as (reason: unknown) => void)("a reason");
     expect(cause(ctx)).toBe(ctx.err());

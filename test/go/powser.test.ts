@@ -1,6 +1,6 @@
 /**
- * Power series as streams: each is a task that computes its next coefficient when somebody asks for it, and operations on
- * series are tasks that ask other tasks. Go's programs test/chan/powser1.go and powser2.go, written anew.
+ * Power series as streams: each is a task that computes its next coefficient when somebody asks for it, and operations
+ * on series are tasks that ask other tasks. Go's programs test/chan/powser1.go and powser2.go, written anew.
  *
  * In powser1 the coefficients are plain values, in powser2 references to objects behind an interface; so the operations
  * below work on any arithmetic.
@@ -30,7 +30,7 @@ class Series<C> {
     return (await this.answers.recv())[0]!;
   }
 
-  /** Starts the task behind a series. It calls `put` for each coefficient in turn, which waits until it is asked for. */
+  /** Starts the task behind a series. It calls `put` for each coefficient; that waits until it is asked for. */
   static from<C>(task: Task<C>): Series<C> {
     const series = new Series<C>();
     const put = async (next: () => C | Promise<C>): Promise<void> => {

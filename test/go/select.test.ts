@@ -126,7 +126,7 @@ it.each([0, 100])(
     })();
     for (let i = 0; i < 100; i++) {
       // On an unbuffered channel there is a choice only while somebody waits to receive.
-      while (capacity === 0 && ch.receivers.head === null) await Promise.resolve();
+      while (capacity === 0 && ch.receivers.head === null) await settle();
       await select({ one: sending(ch, 1), zero: sending(ch, 0) });
     }
     await reader;

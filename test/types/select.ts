@@ -1,6 +1,6 @@
 /**
- * What the types of a select allow, what they forbid, and what its result is known to be: checked by the compiler, never
- * run.
+ * What the types of a select allow, what they forbid, and what its result is known to be: checked by the compiler,
+ * never run.
  */
 import {
   type Cases,
