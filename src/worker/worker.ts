@@ -62,6 +62,10 @@ export async function worker<D extends Delivery>(
   for (const name of ["pull", "ack", "nack"] as const) {
     if (typeof source?.[name] !== "function") throw new TypeError(`worker: the source has no ${name}`);
   }
+  const { lease } = source;
+  if (lease !== undefined && !(typeof lease === "number" && lease > 0)) {
+    throw new RangeError(`worker: the source's lease must be a positive number of ms; got ${String(lease)}`);
+  }
   if (typeof handle !== "function") throw new TypeError(`worker: the handler must be a function, got ${typeof handle}`);
   return new Run(ctx, source, handle, checked(options)).run();
 }
@@ -233,6 +237,7 @@ export class Run<D extends Delivery> {
     }
     if (deliveries.length === 0) return;
     this.progress.pulled += deliveries.length;
+    this.progress.waiting += deliveries.length;
     this.emit({ type: "pulled", count: deliveries.length });
     for (const delivery of deliveries as readonly D[]) {
       const held: Held<D> = {
@@ -247,7 +252,6 @@ export class Run<D extends Delivery> {
       };
       this.held.add(held);
       if ((delivery.attempt ?? 1) > 1) this.counts.redelivered++;
-      this.progress.waiting++;
       if (this.stop.err() === undefined) this.messages.trySend(held);
       else this.release(held);
     }

@@ -127,6 +127,10 @@ describe("guards", () => {
     guard[Symbol.dispose]();
     await next;
     expect(inspect(mu)).toBe("sync.RWMutex(locked)");
+    mu.unlock();
+    await mu.lock();
+    guard[Symbol.dispose]();
+    expect(inspect(mu)).toBe("sync.RWMutex(locked)");
   });
 
   it("do nothing after an unlock by hand", async () => {
@@ -162,6 +166,28 @@ describe("guards", () => {
     expect(inspect(mu)).toBe("sync.RWMutex(1 reader)");
     guard[Symbol.dispose]();
     expect(inspect(mu)).toBe("sync.RWMutex(unlocked)");
+  });
+
+  it("of readers tell the two apart: who unlocked by hand has given back, others have come and gone", async () => {
+    const mu = new sync.RWMutex();
+    await mu.rLock();
+    expect(mu.tryRLock()).toBe(true);
+    mu.rUnlock();
+    const guard = await mu.rLock();
+    mu.rUnlock();
+    guard[Symbol.dispose]();
+    expect(inspect(mu)).toBe("sync.RWMutex(1 reader)");
+  });
+
+  it("of readers are not made void by those who unlocked by hand before the lock was free", async () => {
+    const mu = new sync.RWMutex();
+    for (const lock of [() => mu.rLock(), async () => mu.tryRLock()]) {
+      await lock();
+      mu.rUnlock();
+      const guard = await mu.rLock();
+      guard[Symbol.dispose]();
+      expect(inspect(mu)).toBe("sync.RWMutex(unlocked)");
+    }
   });
 
   it("of the readers a writer lets in work as well", async () => {

@@ -160,7 +160,7 @@ describe("the progress of a worker", () => {
       concurrency: 16,
       prefetch: 8,
       batch: 10,
-      grace: 100,
+      grace: 500,
       backoff: () => 10,
       progress,
       observe(event) {
@@ -172,7 +172,7 @@ describe("the progress of a worker", () => {
     });
     await elapse(400);
     stop();
-    await elapse(100);
+    await elapse(500);
     const report = await running;
     expect(wrong).toEqual([]);
     expect(seen.size).toBeGreaterThanOrEqual(6);

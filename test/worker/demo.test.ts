@@ -1,0 +1,273 @@
+/**
+ * The demo and the first example, as processes of their own, in real time: what they print, and how they end.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Report } from "headgate/worker";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { GatewayCount } from "../../docs/demo/gateway.ts";
+import { parse, UsageError } from "../../docs/demo/options.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+interface End {
+  code: number | null;
+  out: string;
+  errors: string;
+}
+
+/** A program that runs. It is killed if it has not ended after 15 s, and then has no exit code. */
+class Program {
+  readonly ended: Promise<End>;
+  private readonly child: ChildProcess;
+  private errors = "";
+  private heard = (): void => {};
+
+  constructor(args: readonly string[], input = "") {
+    this.child = spawn(process.execPath, args, { cwd: root, timeout: 15_000, killSignal: "SIGKILL" });
+    let out = "";
+    this.child.stdout!.setEncoding("utf8").on("data", (text: string) => (out += text));
+    this.child.stderr!.setEncoding("utf8").on("data", (text: string) => {
+      this.errors += text;
+      this.heard();
+    });
+    this.child.stdin!.on("error", () => {}).end(input);
+    this.ended = new Promise((resolve) => {
+      this.child.on("close", (code) => resolve({ code, out, errors: this.errors }));
+    });
+  }
+
+  /** Waits until stderr says so, or the program has ended. */
+  async says(text: string): Promise<void> {
+    const said = new Promise<void>((resolve) => {
+      this.heard = () => this.errors.includes(text) && resolve();
+      this.heard();
+    });
+    await Promise.race([said, this.ended]);
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.child.kill(name);
+  }
+}
+
+const compiled = join(root, ".build", "docs");
+const demo = (args: string, input?: string): Program =>
+  new Program([join(compiled, "demo", "main.js"), ...args.split(" ")], input);
+
+interface Account {
+  report: Report & { cause?: string };
+  gateway: GatewayCount;
+}
+
+/** The one JSON object that the demo prints with --json; its account must add up on both sides. */
+function accountOf({ out }: End): Account {
+  expect(out.endsWith("}\n")).toBe(true);
+  const { report, gateway } = JSON.parse(out) as Account;
+  const { pulled, acked, retried, released, dead, expired } = report;
+  expect(acked + retried + released + dead + expired).toBe(pulled);
+  expect(gateway.requests).toBe(report.started);
+  expect(gateway.distinct).toBeLessThanOrEqual(gateway.accepted);
+  return { report, gateway };
+}
+
+let help: End;
+
+beforeAll(async () => {
+  // This compiles everything; the others run what it has made.
+  help = await new Program(["docs/run.mjs", "demo/main.ts", "--help"]).ended;
+}, 60_000);
+
+describe("the demo", () => {
+  const folder = mkdtempSync(join(tmpdir(), "headgate-demo-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it("with --help lists its options, and does nothing else", () => {
+    expect(help.code).toBe(0);
+    const options = ["messages", "in", "concurrency", "slow", "refuse", "hang", "timeout", "attempts", "grace"];
+    for (const option of [...options, "stop-after", "json", "help"]) expect(help.out).toContain(`\n  --${option} `);
+    expect(help.errors).toBe("");
+  });
+
+  it("with --json prints one object, whose account adds up and agrees with what the gateway counted", async () => {
+    const end = await demo("--json --messages 300 --slow 5 --refuse 0.2 --hang 0 --timeout 60000 --attempts 2").ended;
+    expect(end.code).toBe(0);
+    const { report, gateway } = accountOf(end);
+    expect(report).toMatchObject({ stopped: "source ended", released: 0, expired: 0, abandoned: 0, leftovers: [] });
+    expect(report.acked + report.dead).toBe(300);
+    expect([gateway.accepted, gateway.distinct]).toEqual([report.acked, report.acked]);
+    expect(gateway.refused).toBe(report.retried + report.dead);
+    expect(gateway.refused).toBeGreaterThan(0);
+    expect([gateway.hung, gateway.brokenOff]).toEqual([0, 0]);
+  });
+
+  it("prints both accounts side by side, and where every message went", async () => {
+    const end = await demo("--messages 20 --hang 1 --timeout 50 --attempts 1").ended;
+    expect(end.code).toBe(0);
+    const lines = end.out.split("\n");
+    expect(lines[0]).toMatch(/^stopped: source ended; /);
+    const rows = lines.map((line) => line.trim().replaceAll(/\s+/g, " "));
+    expect(rows).toEqual(expect.arrayContaining(["pulled 20 requests 20", "= acked 0 accepted 0", "+ dead 20 left hanging 20"]));
+    expect(rows).toContain("published 20 = acked 0 + dead 20 + still in the broker 0");
+  });
+
+  it("with --stop-after stops by itself, and drains", async () => {
+    const end = await demo("--json --messages 100000 --slow 40 --refuse 0 --hang 0 --timeout 60000 --stop-after 400").ended;
+    expect(end.code).toBe(0);
+    const { report, gateway } = accountOf(end);
+    expect(report).toMatchObject({ stopped: "cancelled", cause: "Error: --stop-after", abandoned: 0, expired: 0 });
+    expect(report.pulled).toBeLessThan(100_000);
+    expect([gateway.accepted, gateway.brokenOff]).toEqual([report.acked, 0]);
+  });
+
+  it("that is done does not wait for its --stop-after", async () => {
+    const end = await demo("--json --messages 3 --slow 1 --refuse 0 --hang 0 --stop-after 600000").ended;
+    expect(end.code).toBe(0);
+    expect(accountOf(end).report).toMatchObject({ acked: 3, stopped: "source ended" });
+  });
+
+  it("drains at SIGTERM: what was begun is finished, what waits is given back", async () => {
+    const program = demo("--json --messages 500 --concurrency 5 --slow 1500 --refuse 0 --hang 0 --timeout 60000");
+    await program.says("5 running");
+    program.signal("SIGTERM");
+    const end = await program.ended;
+    expect(end.code).toBe(0);
+    const { report, gateway } = accountOf(end);
+    expect(report).toMatchObject({ stopped: "cancelled", abandoned: 0, expired: 0, retried: 0, dead: 0 });
+    expect(report.cause).toContain("SIGTERM signal received");
+    expect([gateway.accepted, gateway.brokenOff]).toEqual([report.acked, 0]);
+    expect(report.acked).toBe(report.started);
+    expect(report.released).toBeGreaterThan(0);
+  });
+
+  it("aborts at the second signal: what was begun is broken off and given back, too", async () => {
+    const program = demo("--messages 500 --concurrency 5 --hang 1 --timeout 600000 --grace 600000");
+    await program.says("5 running");
+    program.signal("SIGINT");
+    await program.says("released");
+    program.signal("SIGINT");
+    const end = await program.ended;
+    expect(end.code).toBe(0);
+    expect(end.out).toMatch(/^stopped: aborted \(SIGINT signal received\); /);
+    const rows = end.out.split("\n").map((line) => line.trim().replaceAll(/\s+/g, " "));
+    expect(rows).toEqual(expect.arrayContaining(["pulled 10 requests 5", "+ released 10 refused (503) 0"]));
+    expect(end.out).not.toContain("abandoned");
+  });
+
+  it("publishes the JSON lines of a file, or of stdin", async () => {
+    const file = join(folder, "good.jsonl");
+    writeFileSync(file, '{"n":1}\r\n"two"\nnull\n[4]');
+    const quiet = "--json --slow 1 --refuse 0 --hang 0";
+    const input = Array.from({ length: 70 }, (_, n) => `{"n":${n}}\n`).join("");
+    const ends = await Promise.all([
+      demo(`${quiet} --in ${file}`).ended,
+      demo(`${quiet} --in -`, input).ended,
+      demo(`${quiet} --in -`).ended,
+    ]);
+    const acked = ends.map((end) => accountOf(end).report.acked);
+    expect([ends.map(({ code }) => code), acked]).toEqual([[0, 0, 0], [4, 70, 0]]);
+  });
+
+  it("ends with 2 and says what is wrong, without a stack, before anything is published", async () => {
+    const file = join(folder, "bad.jsonl");
+    writeFileSync(file, '{"n":1}\n{"n":2}\nnonsense\n{"n":4}\n');
+    const [badLine, badInput, noFile, badOption] = await Promise.all([
+      demo(`--in ${file}`).ended,
+      demo("--in -", "1\n2\n\n4\n").ended,
+      demo(`--in ${join(folder, "none")}`).ended,
+      demo("--concurrency many").ended,
+    ]);
+    expect(badLine.errors).toContain(`demo: --in ${file}, line 3: not JSON`);
+    expect(badInput.errors).toContain("demo: --in -, line 3: not JSON");
+    expect(noFile.errors).toContain(`demo: --in: cannot read ${join(folder, "none")}: ENOENT`);
+    expect(badOption.errors).toContain('demo: --concurrency takes a whole number of 1 or more, not "many"');
+    for (const { code, out, errors } of [badLine, badInput, noFile, badOption]) {
+      expect([code, out]).toEqual([2, ""]);
+      expect(errors).toContain("--help");
+      expect(errors).not.toMatch(/^ +at /m);
+    }
+  });
+});
+
+describe("the options of the demo", () => {
+  it("have the defaults that the help names", () => {
+    const { bodies, ...rest } = parse([]) as Exclude<ReturnType<typeof parse>, "help">;
+    expect(bodies).toHaveLength(5000);
+    expect(bodies[4999]).toEqual({ greeting: "hello 5000" });
+    expect(rest).toEqual({
+      concurrency: 50,
+      slow: 40,
+      refuse: 0.02,
+      hang: 0.002,
+      timeout: 1000,
+      attempts: 5,
+      grace: 10_000,
+      stopAfter: undefined,
+      json: false,
+    });
+    for (const value of Object.values(rest)) {
+      if (typeof value === "number") expect(help.out.replaceAll(/\s+/g, " ")).toContain(` ${value} `);
+    }
+  });
+
+  it("are read from the command line", () => {
+    const args = "--messages 2 --concurrency 3 --slow 4.5 --refuse 1 --hang 0 --timeout 7 --attempts 8 --grace 9".split(" ");
+    expect(parse([...args, "--stop-after", "0", "--json"])).toEqual({
+      bodies: [{ greeting: "hello 1" }, { greeting: "hello 2" }],
+      concurrency: 3,
+      slow: 4.5,
+      refuse: 1,
+      hang: 0,
+      timeout: 7,
+      attempts: 8,
+      grace: 9,
+      stopAfter: 0,
+      json: true,
+    });
+    expect(parse(["--json", "--help"])).toBe("help");
+  });
+
+  it.each<[args: string, message: RegExp]>([
+    ["--messages=-1", /^--messages takes a whole number of 0 or more, not "-1"$/],
+    ["--messages=1.5", /^--messages takes a whole number/],
+    ["--messages=", /^--messages takes a whole number of 0 or more, not ""$/],
+    ["--messages=Infinity", /^--messages takes a whole number/],
+    ["--concurrency=0", /^--concurrency takes a whole number of 1 or more, not "0"$/],
+    ["--attempts=0", /^--attempts takes a whole number of 1 or more/],
+    ["--slow=-1", /^--slow takes a number of 0 or more/],
+    ["--refuse=1.1", /^--refuse takes a number from 0 to 1, not "1.1"$/],
+    ["--hang=-0.1", /^--hang takes a number from 0 to 1/],
+    ["--timeout=0", /^--timeout takes a number of 1 or more/],
+    ["--grace=soon", /^--grace takes a number of 0 or more, not "soon"$/],
+    ["--stop-after=never", /^--stop-after takes a number of 0 or more/],
+    ["--in=- --messages=5", /^--in and --messages exclude each other$/],
+    ["--fast", /--fast/],
+    ["file.jsonl", /file\.jsonl/],
+    ["--json=yes", /--json/],
+  ])("refuse %s", (args, message) => {
+    const refused = (): unknown => parse(args.split(" "));
+    expect(refused).toThrow(UsageError);
+    expect(refused).toThrow(message);
+  });
+});
+
+describe("the example of two goroutines", () => {
+  it("stops one by hand, the other by its deadline, and waits for both", async () => {
+    const { code, out, errors } = await new Program([join(compiled, "examples", "two-goroutines.js")]).ended;
+    expect([code, errors]).toEqual([0, ""]);
+    const lines = out.split("\n");
+    const of = (name: string): string[] => lines.filter((line) => line.startsWith(name));
+    expect(of("first").at(-1)).toBe("first stops: context canceled (Error: no longer wanted)");
+    const exceeded = "second stops: context deadline exceeded (TimeoutError: context deadline exceeded)";
+    expect(of("second").at(-1)).toBe(exceeded);
+    for (const name of ["first", "second"]) {
+      const steps = of(name).slice(0, -1);
+      expect(steps).toEqual(steps.map((_, i) => `${name}: step ${i + 1}`));
+    }
+    expect(lines.indexOf(of("first").at(-1)!)).toBeLessThan(lines.indexOf(exceeded));
+    expect(lines.slice(-2)).toEqual(["both have stopped", ""]);
+  });
+});
