@@ -27,12 +27,14 @@ type Case = RecvChan<any> | SendCase | null | undefined;
  */
 export type Cases = Readonly<Record<string, Case>> | readonly Case[];
 
-/** The result of one case: a received value comes with `ok`, a send case has nothing but its name. */
+/** The result of one case: a received value comes with `ok`, a send case has nothing but its name, and nil has no result. */
 type Outcome<K, C> = C extends SendCase
   ? { readonly case: K }
-  : C extends RecvChan<infer T>
-    ? Received<K, T> | { readonly case: K; readonly value: undefined; readonly ok: false }
-    : never;
+  : C extends typeof nil
+    ? never
+    : C extends RecvChan<infer T>
+      ? Received<K, T> | { readonly case: K; readonly value: undefined; readonly ok: false }
+      : never;
 
 /** A channel of `never`, such as `ctx.done()`, can be closed but has no values. */
 type Received<K, T> = [T] extends [never] ? never : { readonly case: K; readonly value: T; readonly ok: true };
@@ -47,7 +49,7 @@ export type Selected<C extends Cases> = C extends readonly unknown[]
   ? number extends C["length"]
     ? Outcome<number, C[number]>
     : { [K in keyof C]: Outcome<IndexOf<K>, C[K]> }[number]
-  : { [K in keyof C]: Outcome<K, C[K]> }[keyof C];
+  : { [K in keyof C]: Outcome<K extends number ? `${K}` : K, C[K]> }[keyof C];
 
 class Sending implements SendCase {
   readonly sends = true;

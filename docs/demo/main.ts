@@ -17,7 +17,7 @@ async function main(options: Options): Promise<void> {
   const [stop, stopNow] = context.withCancelCause(signalled);
   using _release = release;
   using _stopNow = stopNow;
-  if (options.stopAfter !== undefined) time.afterFunc(options.stopAfter, () => stopNow(new Error("--stop-after")));
+  const alarm = time.afterFunc(options.stopAfter ?? Infinity, () => stopNow(new Error("--stop-after")));
 
   const gateway = await startGateway(options);
   const broker = memoryBroker<unknown>({ capacity: 1000 });
@@ -71,6 +71,7 @@ async function main(options: Options): Promise<void> {
         report = await worker(stop, broker, deliver, { concurrency, grace, abort, maxAttempts: attempts, progress });
       }),
   );
+  alarm.stop();
   await gateway.close();
   if (report === undefined) return;
   if (options.json) process.stdout.write(`${JSON.stringify({ report: plain(report), gateway: gateway.count })}\n`);

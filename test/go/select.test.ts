@@ -404,7 +404,7 @@ it("break ends the switch over a case, return and a label end the loop around it
           if (how === "return") return `returned after ${rounds}`;
           if (how === "label") break loop;
           break;
-        case "off":
+        default:
           return "took a case that is off";
       }
     }

@@ -105,17 +105,25 @@ describe("the demo", () => {
   });
 
   it("prints both accounts side by side, and where every message went", async () => {
-    const end = await demo("--messages 20 --hang 1 --timeout 50 --attempts 1").ended;
+    const end = await demo("--messages 20 --refuse 1 --hang 0 --timeout 60000 --attempts 1").ended;
     expect(end.code).toBe(0);
     const lines = end.out.split("\n");
     expect(lines[0]).toMatch(/^stopped: source ended; /);
     const rows = lines.map((line) => line.trim().replaceAll(/\s+/g, " "));
-    expect(rows).toEqual(expect.arrayContaining(["pulled 20 requests 20", "= acked 0 accepted 0", "+ dead 20 left hanging 20"]));
+    expect(rows).toEqual(
+      expect.arrayContaining([
+        "pulled 20 requests 20",
+        "= acked 0 accepted 0",
+        "+ released 0 refused (503) 20",
+        "+ dead 20 left hanging 0",
+      ]),
+    );
     expect(rows).toContain("published 20 = acked 0 + dead 20 + still in the broker 0");
   });
 
   it("with --stop-after stops by itself, and drains", async () => {
-    const end = await demo("--json --messages 100000 --slow 40 --refuse 0 --hang 0 --timeout 60000 --stop-after 400").ended;
+    const end = await demo("--json --messages 100000 --slow 40 --refuse 0 --hang 0 --timeout 60000 --stop-after 400")
+      .ended;
     expect(end.code).toBe(0);
     const { report, gateway } = accountOf(end);
     expect(report).toMatchObject({ stopped: "cancelled", cause: "Error: --stop-after", abandoned: 0, expired: 0 });
@@ -124,7 +132,8 @@ describe("the demo", () => {
   });
 
   it("that is done does not wait for its --stop-after", async () => {
-    const end = await demo("--json --messages 3 --slow 1 --refuse 0 --hang 0 --stop-after 600000").ended;
+    const end = await demo("--json --messages 3 --slow 1 --refuse 0 --hang 0 --timeout 60000 --stop-after 600000")
+      .ended;
     expect(end.code).toBe(0);
     expect(accountOf(end).report).toMatchObject({ acked: 3, stopped: "source ended" });
   });
@@ -160,7 +169,7 @@ describe("the demo", () => {
   it("publishes the JSON lines of a file, or of stdin", async () => {
     const file = join(folder, "good.jsonl");
     writeFileSync(file, '{"n":1}\r\n"two"\nnull\n[4]');
-    const quiet = "--json --slow 1 --refuse 0 --hang 0";
+    const quiet = "--json --slow 1 --refuse 0 --hang 0 --timeout 60000";
     const input = Array.from({ length: 70 }, (_, n) => `{"n":${n}}\n`).join("");
     const ends = await Promise.all([
       demo(`${quiet} --in ${file}`).ended,
@@ -168,7 +177,10 @@ describe("the demo", () => {
       demo(`${quiet} --in -`).ended,
     ]);
     const acked = ends.map((end) => accountOf(end).report.acked);
-    expect([ends.map(({ code }) => code), acked]).toEqual([[0, 0, 0], [4, 70, 0]]);
+    expect([ends.map(({ code }) => code), acked]).toEqual([
+      [0, 0, 0],
+      [4, 70, 0],
+    ]);
   });
 
   it("ends with 2 and says what is wrong, without a stack, before anything is published", async () => {
@@ -214,7 +226,9 @@ describe("the options of the demo", () => {
   });
 
   it("are read from the command line", () => {
-    const args = "--messages 2 --concurrency 3 --slow 4.5 --refuse 1 --hang 0 --timeout 7 --attempts 8 --grace 9".split(" ");
+    const args = "--messages 2 --concurrency 3 --slow 4.5 --refuse 1 --hang 0 --timeout 7 --attempts 8 --grace 9".split(
+      " ",
+    );
     expect(parse([...args, "--stop-after", "0", "--json"])).toEqual({
       bodies: [{ greeting: "hello 1" }, { greeting: "hello 2" }],
       concurrency: 3,
