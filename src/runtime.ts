@@ -60,8 +60,9 @@ function bubbleOf(on: unknown): Scheduler | null {
 
 const RESOLVED: Promise<void> = /* @__PURE__ */ Promise.resolve();
 
-let resolve: (value: unknown) => void;
-let reject: (error: unknown) => void;
+const nothing = (): void => {};
+let resolve: (value: unknown) => void = nothing;
+let reject: (error: unknown) => void = nothing;
 const capture = (res: (value: unknown) => void, rej: (error: unknown) => void): void => {
   resolve = res;
   reject = rej;
@@ -77,6 +78,8 @@ export function park<T>(waiter: Waiter, op: string, on: unknown): Promise<T> {
     w.resolve = resolve;
     w.reject = reject;
   }
+  // Kept no longer than needed: through them the promise, and so its value, would stay reachable.
+  resolve = reject = nothing;
   if (seam !== null) enter(waiter, op, on);
   return promise;
 }

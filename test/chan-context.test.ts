@@ -250,15 +250,17 @@ describe("a foreign context", () => {
 
   it("that turns out to be done when it is asked for its end rejects the operation with its err()", async () => {
     let error: unknown;
+    const stop = vi.fn(() => false);
     const afterFunc = (f: () => void): (() => boolean) => {
       error = new context.Canceled();
       f();
-      return () => false;
+      return stop;
     };
     const { ctx } = foreign({ err: () => error, afterFunc });
     const ch = new Chan<string>();
     expect(await failure(ch.recv(ctx))).toBe(error);
     expect(ch.receivers.head).toBeNull();
+    expect(stop).toHaveBeenCalledOnce();
   });
 
   it("with an afterFunc method is asked once for all who wait; the last to leave calls it off (C101)", async () => {

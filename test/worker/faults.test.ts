@@ -398,10 +398,16 @@ describe("an error of", () => {
     ["returns a promise", async () => 5],
   ])("a backoff that %s loses nothing: the message comes back all the same", async (_, backoff) => {
     const broker = await brokerOf(2);
+    const delays: number[] = [];
+    const nack: Source<D>["nack"] = (ctx, items) => {
+      delays.push(...items.map(({ delay }) => delay));
+      return broker.nack(ctx, items);
+    };
     const handle: Handler<D> = (_ctx, { attempt }) => (attempt! < 3 ? Promise.reject(boom) : undefined);
-    const running = start(broker, handle, { backoff: backoff as () => number });
+    const running = start(instead(broker, { nack }), handle, { backoff: backoff as () => number });
     await elapse(2000);
     expect(account(running.report)).toBe("6 pulled: 2 acked, 4 retried");
+    expect(delays.filter((delay) => delay >= 0 && delay <= 1000)).toHaveLength(4);
   });
 
   it("an observer is ignored, whatever the event", async () => {

@@ -197,6 +197,17 @@ describe("the abort", () => {
     expect([(running.ctx as CancelCtx).children, timersSet()]).toEqual([null, 0]);
   });
 
+  it("gives back at once what waits, though the handlers are deaf", async () => {
+    const broker = await brokerOf(5);
+    const running = start(broker, never, { concurrency: 2, prefetch: 3 });
+    await elapse(10);
+    running.abort(tooLate);
+    await elapse(0);
+    expect((await broker.pull(background, 10)).map(({ body }) => body)).toEqual([3, 4, 5]);
+    await elapse(100);
+    expect(account(running.report)).toBe("5 pulled: 5 released");
+  });
+
   it("leaves abortWindow and settle, and no more, to a broker that never answers", async () => {
     const running = start(instead(await brokerOf(3), { nack: never }), never, { concurrency: 2 });
     await elapse(10);

@@ -119,24 +119,25 @@ describe("a worker whose ctx ends", () => {
     expect([running.phases, running.returned]).toEqual([["draining at 50", "done at 100"], 100]);
   });
 
-  it("waits for the pull that is under way, gives back what that brings, and pulls no more", async () => {
+  it("waits for the pull that is under way, gives back at once what that brings, and pulls no more", async () => {
     let pulls = 0;
-    const broker = await brokerOf(3);
+    const broker = await brokerOf(4);
     const source = instead(broker, {
       pull: async (ctx, max) => {
-        pulls++;
-        const deliveries = await broker.pull(ctx, max);
-        await time.sleep(60);
+        const deliveries = await broker.pull(ctx, ++pulls === 1 ? 1 : max);
+        if (pulls > 1) await time.sleep(60);
         return deliveries;
       },
     });
-    const running = start(source, () => undefined);
+    // The only handler is busy all the while.
+    const running = start(source, (ctx) => time.sleep(500, ctx), { concurrency: 1, prefetch: 3 });
     await elapse(20);
     running.stop(why);
-    await elapse(1000);
-    expect(account(running.report)).toBe("3 pulled: 3 released");
-    expect([pulls, running.report!.started, running.returned]).toEqual([1, 0, 60]);
+    await elapse(40);
     expect(await broker.pull(background, 10)).toMatchObject([{ attempt: 1 }, { attempt: 1 }, { attempt: 1 }]);
+    await elapse(1000);
+    expect(account(running.report)).toBe("4 pulled: 1 acked, 3 released");
+    expect([pulls, running.report!.started, running.returned]).toEqual([2, 1, 500]);
   });
 
   it("returns at once when it has nothing", async () => {
