@@ -139,7 +139,7 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
   /** @internal */ readonly senders: Queue = new Queue();
   /** @internal */ closed = false;
   /** @internal */ source: TimerSource | null = null;
-  /** @internal */ readonly buffer: Ring<T> | null;
+  private readonly buffer: Ring<T> | null;
 
   /**
    * Makes a channel whose buffer holds up to `capacity` values; without a capacity, or with 0, it is unbuffered. Memory is taken

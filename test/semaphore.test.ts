@@ -28,6 +28,7 @@ describe("acquire", () => {
     expect(inspect(sem)).toBe("semaphore.Weighted(6/10)");
     sem.release();
     sem.release(2);
+    sem.release(0);
     expect(inspect(sem)).toBe("semaphore.Weighted(3/10)");
   });
 
@@ -160,6 +161,21 @@ describe("a context", () => {
     expect(await large).toBe(ctx.err());
     expect(inspect(sem)).toBe("semaphore.Weighted(10/10, 1 waiting)");
     expect(await isPending(last)).toBe(true);
+  });
+
+  it("that ends lets those behind go on, also when there have been others before (M4)", async () => {
+    const sem = newSemaphore(2, 2);
+    const before = sem.acquire(1);
+    sem.release(1);
+    await before;
+    const [ctx, cancel] = context.withCancel(context.background());
+    const large = failure(sem.acquire(2, ctx));
+    const behind = sem.acquire(1);
+    sem.release(1);
+    expect(await isPending(behind)).toBe(true);
+    cancel();
+    await behind;
+    expect(await large).toBe(ctx.err());
   });
 
   it("that ends takes one out of the middle; the others keep their places (M4)", async () => {

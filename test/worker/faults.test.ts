@@ -150,7 +150,10 @@ describe("a pull", () => {
     const running = start(instead(broker, { pull }), (ctx) => time.sleep(500, ctx), { callTimeout: 200, settle: 100 });
     await elapse(200);
     expect(running.report).toBeUndefined();
-    await elapse(800);
+    await elapse(200);
+    // A stop that comes now does not hide what has failed.
+    running.stop(boom);
+    await elapse(600);
     expect(account(running.report)).toBe("2 pulled: 2 acked");
     const cause = expect.objectContaining({ message: "worker: source.pull ignored the end of its ctx" }) as unknown;
     expect(running.report).toMatchObject({ stopped: "failed", cause });

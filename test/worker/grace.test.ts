@@ -110,7 +110,8 @@ describe("the grace", () => {
     ["everything", never, everything, "0 pulled: "],
   ])("is kept, and nothing is left, when %s never returns", async (_, handle, calls, expected) => {
     const source = instead(await brokerOf(3, 30_000), calls);
-    const running = start(source, handle);
+    // Nothing else would end the calls.
+    const running = start(source, handle, { callTimeout: 1e6 });
     await elapse(10_005);
     running.stop(why);
     await elapse(1000);

@@ -369,7 +369,7 @@ describe("whatever happens, a worker keeps its invariants", () => {
     vi.restoreAllMocks();
   });
 
-  it.each(MODES)("when the mode is: %s (W1, W2, W3, W4)", async (mode) => {
+  it.each(MODES)("when the mode is: %s", async (mode) => {
     for (const seed of SEEDS) {
       const random = generator(seed * MODES.length + MODES.indexOf(mode));
       // The library's own choices come from the seed, too.

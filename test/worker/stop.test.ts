@@ -119,7 +119,7 @@ describe("a worker whose ctx ends", () => {
     expect([running.phases, running.returned]).toEqual([["draining at 50", "done at 100"], 100]);
   });
 
-  it("waits for the pull that is under way, gives back at once what that brings, and pulls no more", async () => {
+  it("waits for the pull that is under way, gives back what that brings, and pulls no more", async () => {
     let pulls = 0;
     const broker = await brokerOf(4);
     const source = instead(broker, {
