@@ -17,12 +17,12 @@
  * - A context that has ended is in no parent's list, and holds no timer.
  * - The core of `cancel` neither recurses nor calls anybody's code, so depth and width are limited by memory alone.
  */
-import { Chan, hasAfterFunc, missingError, nil, notAContext, type RecvChan, signalOf } from "../chan.ts";
+import { Chan, go, hasAfterFunc, missingError, nil, notAContext, type RecvChan, signalOf } from "../chan.ts";
 import { onAbort } from "../abort.ts";
 import { panic } from "../errors.ts";
 import { Inspectable } from "../inspect.ts";
 import { Waiter } from "../queue.ts";
-import { type Alarm, created, duration, type Expiring, monotonic, now, setAlarm, spawn } from "../runtime.ts";
+import { type Alarm, created, duration, type Expiring, monotonic, now, setAlarm } from "../runtime.ts";
 import { Canceled, DeadlineExceeded, Ending } from "./errors.ts";
 import { goDuration, nameOf, textOf } from "./text.ts";
 
@@ -411,7 +411,7 @@ function attachForeign(child: CancelCtx, parent: Context): void {
   if (channel instanceof Chan && !hasAfterFunc(parent)) {
     const waiter = new Waiter(() => undefined);
     // Not inside the other party's close(): its goroutine would come later, too (C102).
-    waiter.resolve = () => spawn(() => child.ending ?? child.end(endingOf(parent)), child);
+    waiter.resolve = () => go(() => child.ending ?? child.end(endingOf(parent)));
     channel.receivers.push(waiter);
     child.leave = () => waiter.withdraw();
   } else if (hasAfterFunc(parent)) {
