@@ -90,6 +90,9 @@ export interface Held<D extends Delivery> {
 /** More than any worker holds: the channels between the stages never make anybody wait, for what is held is bounded elsewhere. */
 const AMPLE = 1_000_000_000;
 
+/** Of how many messages a worker knows the failed attempts, where the broker does not count them. */
+const REMEMBERED = 10_000;
+
 /** One run of a worker. */
 export class Run<D extends Delivery> {
   readonly source: Source<D>;
@@ -326,9 +329,17 @@ export class Run<D extends Delivery> {
       this.decide(held, "dead", begun, error);
       return;
     }
-    if (held.delivery.attempt === undefined) this.failures.set(id, attempt);
+    if (held.delivery.attempt === undefined) this.remember(id, attempt);
     held.delay = this.delay(attempt);
     this.decide(held, "retried", begun, error);
+  }
+
+  /** Counts for the broker. What failed longest ago is forgotten: where ids never come again, memory must not grow with them. */
+  private remember(id: string, attempt: number): void {
+    this.failures.delete(id);
+    this.failures.set(id, attempt);
+    const [oldest] = this.failures.keys();
+    if (this.failures.size > REMEMBERED) this.failures.delete(oldest!);
   }
 
   private delay(attempt: number): number {
