@@ -8,6 +8,7 @@
  * - The first error never changes, not even by reuse (E8).
  * - No promise of a task is ever left to reject unhandled: a task's error comes out of `wait()` and nowhere else.
  */
+import { isThenable } from "./chan.ts";
 import { type CancelCauseFunc, type Context, background, withCancelCause } from "./context/index.ts";
 import { mustBeFunction, panic } from "./errors.ts";
 import { Inspectable } from "./inspect.ts";
@@ -161,7 +162,7 @@ export class Group extends Inspectable {
     spawn(() => {
       try {
         const result = fn(this.ctx);
-        if (typeof (result as PromiseLike<unknown> | null | undefined)?.then !== "function") this.end();
+        if (!isThenable(result)) this.end();
         else Promise.resolve(result).then(this.end, this.endFailed);
       } catch (error) {
         this.endFailed(error);

@@ -23,9 +23,9 @@ export class Waiter {
   reject!: (error: unknown) => void;
   /** The test bubble in which it waits; null in production. */
   bubble: Scheduler | null = null;
-  /** How its result looks; null for a guard, which only ever rejects. */
+  /** How its result is made. In the queues of a channel null marks a sentinel, which only ever rejects (`chan.ts`, the guard). */
   readonly shape: Shape | null;
-  /** What the shape needs to know: a select's case. For a guard, the context. */
+  /** What the shape needs to know: a select's case. For a sentinel, its context. */
   readonly key: unknown;
   /** What a sender wants to send. */
   readonly value: unknown;

@@ -187,6 +187,7 @@ describe("bad input", () => {
     ["a name in small letters", TypeError, "sigterm"],
     ["a number", TypeError, 15],
     ["undefined", TypeError, undefined],
+    ["a list", TypeError, ["SIGTERM"]],
     ["a context", TypeError, context.background()],
     ["SIGKILL, which cannot be caught", RangeError, "SIGKILL"],
     ["SIGSTOP, which cannot be caught", RangeError, "SIGSTOP"],

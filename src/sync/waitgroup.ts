@@ -3,7 +3,7 @@
  *
  * Invariants: the counter is never negative; while it is 0 nobody waits.
  */
-import { go, refusal, suspend } from "../chan.ts";
+import { go, isThenable, refusal, suspend } from "../chan.ts";
 import type { Context } from "../context/index.ts";
 import { mustBeFunction, panic } from "../errors.ts";
 import { Inspectable } from "../inspect.ts";
@@ -52,7 +52,7 @@ export class WaitGroup extends Inspectable {
     this.add(1);
     go(() => {
       const result = fn();
-      if (typeof (result as PromiseLike<unknown> | null | undefined)?.then !== "function") this.done();
+      if (!isThenable(result)) this.done();
       else Promise.resolve(result).then(() => this.done(), report);
     });
   }

@@ -15,7 +15,7 @@ import {
   worker,
   type WorkerOptions,
 } from "headgate/worker";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import type { CancelCtx } from "../../src/context/context.ts";
 import { elapse, settle, timersSet, virtualTime } from "../clock.ts";
 
@@ -93,6 +93,9 @@ function start<T>(source: Source<Delivery<T>>, handle: Handler<Delivery<T>>, opt
 
 describe("the grace", () => {
   virtualTime();
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
 
   const slow: Handler = (ctx) => time.sleep(10_050, ctx);
   const failing: Handler = () => Promise.reject(boom);
@@ -138,6 +141,39 @@ describe("the grace", () => {
       ]),
     );
     expect([running.returned, running.report!.abandoned, timersSet()]).toEqual([10, 2, 0]);
+  });
+
+  it("is used for what was put off before: a verdict that had been failing for long is told again at once", async () => {
+    vi.spyOn(Math, "random").mockReturnValue(0.9);
+    let works = false;
+    const broker = await brokerOf(1);
+    const ack: Source<Delivery<number>>["ack"] = (ctx, ds) => (works ? broker.ack(ctx, ds) : Promise.reject(boom));
+    const running = start(instead(broker, { ack }), () => undefined);
+    await elapse(100_000);
+    works = true;
+    running.stop(why);
+    await elapse(0);
+    expect(account(running.report)).toBe("1 pulled: 1 acked");
+  });
+
+  it("bounds the ctx of the last calls, and the abort does so, too", async () => {
+    for (const [end, left] of [
+      ["stop", 1000],
+      ["abort", 200],
+    ] as const) {
+      const deadlines: unknown[] = [];
+      const broker = await brokerOf(5);
+      const nack: Source<Delivery<number>>["nack"] = (ctx, items) => {
+        deadlines.push(ctx.deadline()! - Date.now());
+        return broker.nack(ctx, items);
+      };
+      const running = start(instead(broker, { nack }), never, { concurrency: 2, prefetch: 3 });
+      await elapse(10);
+      running[end](why);
+      await elapse(1000);
+      expect(account(running.report)).toBe("5 pulled: 5 released");
+      expect(deadlines).toEqual([left, 100]);
+    }
   });
 
   it("is 25 s unless told otherwise, of which 2 s are for cancelled handlers and 2 s for the last calls", async () => {

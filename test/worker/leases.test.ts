@@ -239,6 +239,23 @@ describe("a lost lease", () => {
     expect(running.report!.leftovers).toMatchObject([{ delivery: { body: 1 }, was: "released", error }]);
   });
 
+  it("is not extended any more, however long its handler goes on", async () => {
+    const broker = await brokerOf(2);
+    const { source, extended } = watched(broker, {
+      extend: async (ctx, ds) => [...(await broker.extend(ctx, ds)), ...ds.filter(({ body }) => body === 1)],
+    });
+    const running = start(source, () => time.sleep(350), { prefetch: 0, concurrency: 2 });
+    await elapse(360);
+    expect(extended).toEqual([
+      [100, 1, 2],
+      [200, 2],
+      [300, 2],
+    ]);
+    running.stop(why);
+    await elapse(400);
+    expect(running.report!.leftovers).toMatchObject([{ delivery: { body: 1 }, was: "acked" }]);
+  });
+
   it("of a message that was handled, while its ack is put off, means that it is not acked any more", async () => {
     const broker = await brokerOf(1);
     let works = false;
