@@ -4,6 +4,7 @@
  * The programs are TypeScript and import headgate by its name, as yours would. Node 20 runs no TypeScript, so the compiler goes first.
  */
 import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import process from "node:process";
@@ -18,7 +19,15 @@ if (program === undefined) {
 }
 const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin", "tsc");
 
-for (const project of [root, docs]) {
+/** The time of the newest file in a folder; 0 if there is none. */
+function newest(folder) {
+  if (!existsSync(folder)) return 0;
+  const files = readdirSync(folder, { recursive: true }).map((file) => statSync(join(folder, file)));
+  return Math.max(0, ...files.filter((file) => file.isFile()).map((file) => file.mtimeMs));
+}
+
+const isBuilt = newest(join(root, "dist")) > newest(join(root, "src"));
+for (const project of isBuilt ? [docs] : [root, docs]) {
   // What the compiler has to say goes to stderr: stdout belongs to the program.
   const { status } = spawnSync(process.execPath, [tsc, "-p", project], { stdio: ["ignore", 2, 2] });
   if (status !== 0) process.exit(status ?? 1);

@@ -261,13 +261,17 @@ class Broker<T> implements MemoryBroker<T> {
   }
 }
 
-// The delayed messages are a binary heap, the first due on top.
+// The delayed messages are a binary heap, the first due on top; of those due together, the first published.
+
+function isBefore(a: Message<unknown>, b: Message<unknown>): boolean {
+  return a.until < b.until || (a.until === b.until && a.seq < b.seq);
+}
 
 function push<T>(heap: Message<T>[], message: Message<T>): void {
   let at = heap.push(message) - 1;
   while (at > 0) {
     const up = (at - 1) >> 1;
-    if (heap[up]!.until <= message.until) break;
+    if (!isBefore(message, heap[up]!)) break;
     heap[at] = heap[up]!;
     at = up;
   }
@@ -282,8 +286,8 @@ function pop<T>(heap: Message<T>[]): Message<T> {
   for (;;) {
     let down = 2 * at + 1;
     if (down >= heap.length) break;
-    if (down + 1 < heap.length && heap[down + 1]!.until < heap[down]!.until) down++;
-    if (last.until <= heap[down]!.until) break;
+    if (down + 1 < heap.length && isBefore(heap[down + 1]!, heap[down]!)) down++;
+    if (!isBefore(heap[down]!, last)) break;
     heap[at] = heap[down]!;
     at = down;
   }

@@ -27,7 +27,10 @@ export interface WorkerOptions<D extends Delivery = Delivery> {
   readonly backoff?: (attempt: number) => number;
   /** ms that a call of the source may take. 10 000. A pull that ignores it is given up, and the worker stops as failed */
   readonly callTimeout?: number;
-  /** ms that a handler may hold its message: then its lease is no longer extended, and its ctx ends with the cause LeaseExpired. 3 600 000 */
+  /**
+   * ms that a handler may hold its message: then its lease is no longer extended, and its ctx ends with the cause LeaseExpired. Looked
+   * at when leases are extended, three times a lease; without effect for a source that has none to extend. 3 600 000
+   */
   readonly maxLease?: number;
   /** Is told what happens, as it happens. An error it throws is ignored. */
   readonly observe?: (event: WorkerEvent<D>) => void;
@@ -49,6 +52,9 @@ export function checked<D extends Delivery>(options: WorkerOptions<D>): Settings
   const grace = ms("grace", options.grace ?? 25_000);
   const abortWindow = ms("abortWindow", options.abortWindow ?? Math.min(grace / 5, 2_000));
   const settle = ms("settle", options.settle ?? Math.min(grace / 5, 2_000));
+  if (abortWindow === Infinity || settle === Infinity) {
+    throw new RangeError("worker: abortWindow and settle must be finite, also where the grace is not");
+  }
   if (abortWindow + settle > grace) {
     throw new RangeError(`worker: abortWindow + settle must fit into grace; got ${abortWindow} + ${settle} > ${grace}`);
   }

@@ -218,7 +218,9 @@ export class Run<D extends Delivery> {
   private async pullOnce(room: number): Promise<void> {
     const { callTimeout, settle } = this.settings;
     const [ctx, cancel] = context.withTimeout(this.stop, callTimeout);
-    const [patience, lose] = context.withTimeout(this.pulling, callTimeout + settle);
+    // Even an obedient pull takes a while to come back, however short the grace.
+    const slack = Math.max(settle, Math.min(callTimeout / 2, 1_000));
+    const [patience, lose] = context.withTimeout(this.pulling, callTimeout + slack);
     using _cancel = cancel;
     using _lose = lose;
     const pulled = Promise.resolve(this.source.pull(ctx, room));
@@ -345,7 +347,7 @@ export class Run<D extends Delivery> {
   private delay(attempt: number): number {
     try {
       const ms = this.settings.backoff(attempt);
-      if (ms >= 0) return ms;
+      if (Number.isFinite(ms) && ms >= 0) return ms;
     } catch {
       // As for a nonsensical number: the message must not be lost over it.
     }

@@ -1,28 +1,25 @@
 /**
- * What a worker does about errors of the functions it was given: they concern one message, or nothing. And what it gives the calls
- * of a source.
+ * What a worker does about errors of the functions it was given: they concern one message, or nothing. And what it
+ * gives the calls of a source.
  */
 import { context, type Context, time } from "headgate";
 import {
   type Delivery,
   type Handler,
-  LeaseLost,
   memoryBroker,
   type MemoryBroker,
   Permanent,
   type Report,
   type Source,
   worker,
-  type WorkerEvent,
   type WorkerOptions,
 } from "headgate/worker";
 import { describe, expect, it } from "vitest";
-import { elapse, settle, timersSet, virtualTime } from "../clock.ts";
+import { elapse, virtualTime } from "../clock.ts";
 
 const background = context.background();
 const boom = new Error("boom");
 const down = new Error("the broker is down");
-const never = (): Promise<never> => new Promise(() => {});
 
 type D = Delivery<number>;
 
@@ -48,25 +45,10 @@ function instead(broker: MemoryBroker<number>, calls: Partial<Source<D>>): Memor
   return Object.assign(Object.create(broker) as MemoryBroker<number>, calls);
 }
 
-/** Starts a worker whose grace is 1000 ms. Times are in ms since the start. */
+/** Starts a worker, and keeps its report when it has one. */
 function start(source: Source<D>, handle: Handler<D>, options: WorkerOptions<D> = {}) {
-  const [ctx, stop] = context.withCancelCause(background);
-  const begun = Date.now();
-  const running = {
-    stop,
-    report: undefined as Report<D> | undefined,
-    returned: NaN,
-    faults: [] as Fault[],
-    now: () => Date.now() - begun,
-  };
-  void worker(ctx, source, handle, {
-    grace: 1000,
-    observe: (event) => void (event.type === "sourceError" && running.faults.push(event)),
-    ...options,
-  }).then((report) => {
-    running.report = report;
-    running.returned = running.now();
-  });
+  const running = { report: undefined as Report<D> | undefined };
+  void worker(background, source, handle, options).then((report) => (running.report = report));
   return running;
 }
 

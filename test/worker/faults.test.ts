@@ -1,6 +1,6 @@
 /**
- * What a worker does about a broker that fails: nothing is lost, and nothing stops that could go on. Errors of the functions it was
- * given are in errors.test.ts.
+ * What a worker does about a broker that fails: nothing is lost, and nothing stops that could go on. Errors of the
+ * functions it was given are in errors.test.ts.
  */
 import { context, type Context, time } from "headgate";
 import {
@@ -144,7 +144,7 @@ describe("a pull", () => {
     expect([running.returned, timersSet()]).toEqual([100_000, 0]);
   });
 
-  it("that ignores the end of its ctx is given up, and the worker stops as failed, with its handlers done", async () => {
+  it("that ignores the end of its ctx is given up: the worker stops as failed, with its handlers done", async () => {
     const broker = await brokerOf(2);
     let calls = 0;
     const pull: Source<D>["pull"] = (ctx, max) => (++calls === 1 ? broker.pull(ctx, max) : never());
@@ -159,6 +159,21 @@ describe("a pull", () => {
     const cause = expect.objectContaining({ message: "worker: source.pull ignored the end of its ctx" }) as unknown;
     expect(running.report).toMatchObject({ stopped: "failed", cause });
     expect([running.returned, calls, timersSet()]).toEqual([500, 2, 0]);
+  });
+
+  it("that returns a little after the end of its ctx has not ignored it, however short the grace", async () => {
+    const broker = memoryBroker<number>();
+    const pull: Source<D>["pull"] = async (ctx, max) => {
+      const deliveries = await broker.pull(ctx, max);
+      await time.sleep(5);
+      return deliveries;
+    };
+    const running = start(instead(broker, { pull }), () => undefined, { grace: 20, callTimeout: 100 });
+    await elapse(1000);
+    expect(running.report).toBeUndefined();
+    running.stop(boom);
+    await elapse(20);
+    expect(running.report).toMatchObject({ pulled: 0, stopped: "cancelled", cause: boom });
   });
 
   it.each(["before", "after"])(
@@ -339,7 +354,7 @@ describe("a verdict", () => {
     expect(running.report).toMatchObject({ [verdicts[call]]: 2, expired: 0 });
   });
 
-  it("that fails again and again is told at growing intervals, which begin anew when it has reached the broker", async () => {
+  it("that fails again and again is told at growing intervals, which begin anew after a success", async () => {
     vi.spyOn(Math, "random").mockReturnValue(0.5);
     const { source } = await faulty("ack", (n) => (n === 3 ? undefined : Promise.reject(down)));
     const running = start(source, (ctx, { body }) => time.sleep(body * 1000, ctx));

@@ -1,6 +1,6 @@
 /**
- * The time a worker takes to stop: the grace, whatever never returns, and the abort. Unless a test says otherwise, the grace is
- * 1000 ms: handlers are cancelled 800 ms after the stop, and abandoned 900 ms after it.
+ * The time a worker takes to stop: the grace, whatever never returns, and the abort. Unless a test says otherwise, the
+ * grace is 1000 ms: handlers are cancelled 800 ms after the stop, and abandoned 900 ms after it.
  */
 import { context, type Context, time } from "headgate";
 import {
@@ -143,7 +143,7 @@ describe("the grace", () => {
     expect([running.returned, running.report!.abandoned, timersSet()]).toEqual([10, 2, 0]);
   });
 
-  it("is used for what was put off before: a verdict that had been failing for long is told again at once", async () => {
+  it("begins with what was put off: a verdict that had been failing for long is told again at once", async () => {
     vi.spyOn(Math, "random").mockReturnValue(0.9);
     let works = false;
     const broker = await brokerOf(1);

@@ -1,8 +1,8 @@
 /**
  * The invariants of the worker, under random handlers, random faults of the broker, and stops at random moments.
  *
- * Every run is made from a seed, which a failure names: `HEADGATE_SEED=17 npx vitest run test/worker/invariants.test.ts` plays the
- * runs of that seed alone.
+ * Every run is made from a seed, which a failure names;
+ * `HEADGATE_SEED=17 npx vitest run test/worker/invariants.test.ts` plays the runs of that seed alone.
  */
 import { type Chan, context, type Context, time } from "headgate";
 import {
@@ -113,7 +113,7 @@ class Play {
     };
   }
 
-  // ------------------------------------------------------------------------------------------------------------ the play
+  // ---------------------------------------------------------------------------------------------------------- the play
 
   async run(): Promise<void> {
     for (let n = 0; n < this.messages; n++) await this.broker.publish(n);
@@ -182,7 +182,7 @@ class Play {
     });
   }
 
-  // ------------------------------------------------------------------------------------------------------- the handlers
+  // ------------------------------------------------------------------------------------------------------ the handlers
 
   private async handle(ctx: Context, { id }: D): Promise<void> {
     const witness = this.seen.get(id)!;
@@ -293,7 +293,7 @@ class Play {
     if (ctx.err() !== undefined) throw ctx.err();
   }
 
-  // -------------------------------------------------------------------------------------------------------- the account
+  // ------------------------------------------------------------------------------------------------------- the account
 
   private countersAddUp(): void {
     const { pulled, waiting, running, settling, acked, retried, released, dead, expired } = this.progress;

@@ -1,5 +1,6 @@
 /**
- * The broker in memory: pulls, leases, and verdicts. How messages get into it, and its end, are in memory-publish.test.ts.
+ * The broker in memory: pulls, leases, and verdicts. How messages get into it, and its end, are in
+ * memory-publish.test.ts.
  */
 import { context, type Context } from "headgate";
 import { type Delivery, memoryBroker, type MemoryBroker, type MemoryBrokerOptions, type Nack } from "headgate/worker";

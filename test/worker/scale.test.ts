@@ -8,7 +8,7 @@ import { describe, expect, it } from "vitest";
 const MANY = 36_000;
 const FIRST = 12_000;
 
-/** A source of so many messages. Each delivery has an id of its own, half a kilobyte long; what is nacked is somebody else's. */
+/** A source of so many messages, each with an id of half a kilobyte. What is nacked goes to somebody else. */
 function stream(attempt: number | undefined): Source {
   let given = 0;
   return {

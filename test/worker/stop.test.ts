@@ -1,6 +1,7 @@
 /**
- * How a worker stops: what is given back, what is waited for, and what becomes of handlers that take long. The grace is 1000 ms here:
- * handlers are cancelled 800 ms after the stop, and abandoned 900 ms after it. What keeps to the grace is in grace.test.ts.
+ * How a worker stops: what is given back, what is waited for, and what becomes of handlers that take long. The grace is
+ * 1000 ms here: handlers are cancelled 800 ms after the stop, and abandoned 900 ms after it. Whether the grace is kept,
+ * whatever happens, is in grace.test.ts.
  */
 import { type Chan, context, type Context, time } from "headgate";
 import {

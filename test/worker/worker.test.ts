@@ -1,6 +1,6 @@
 /**
- * The worker while it runs: what becomes of a message, how many are handled and held, and what handlers are given. How it stops is
- * in stop.test.ts; what it does about a broker that fails in faults.test.ts.
+ * The worker while it runs: what becomes of a message, how many are handled and held, and what handlers are given. How
+ * it stops is in stop.test.ts; what it does about a broker that fails in faults.test.ts.
  */
 import { context, type Context, retry, time } from "headgate";
 import {
@@ -130,7 +130,7 @@ describe("a message", () => {
     expect(broker.deadLetters).toMatchObject([{ body: "m", attempts: 3, error: boom }]);
   });
 
-  it("is dead when it has failed five times, unless told otherwise; the pauses are those of retry.backoff", async () => {
+  it("is dead when it has failed five times, unless told otherwise, with the pauses of retry.backoff", async () => {
     const [source, told] = overheard(await brokerOf("m"));
     expect(account(await run(source, () => Promise.reject(boom)))).toBe("5 pulled: 4 retried, 1 dead");
     const delays = (told as [string, string, string, number][]).slice(0, 4).map(([, , , delay]) => delay);
