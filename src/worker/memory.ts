@@ -81,6 +81,9 @@ export function memoryBroker<T>(options: MemoryBrokerOptions = {}): MemoryBroker
   return new Broker<T>(lease, capacity);
 }
 
+/** Those of a message that was published without any. */
+const NONE: PublishOptions = {};
+
 interface Message<T> {
   readonly seq: number;
   readonly body: T;
@@ -120,7 +123,7 @@ class Broker<T> implements MemoryBroker<T> {
     return this.closed && this.size === 0;
   }
 
-  publish = async (body: T, options: PublishOptions = {}, ctx?: Context): Promise<void> => {
+  publish = async (body: T, options: PublishOptions = NONE, ctx?: Context): Promise<void> => {
     if (this.room !== null) await this.room.acquire(1, ctx);
     else if (ctx?.err() !== undefined) throw ctx.err();
     if (this.closed) {
@@ -249,14 +252,11 @@ class Broker<T> implements MemoryBroker<T> {
     return messages.map((message) => {
       message.attempts++;
       message.until = now + this.lease;
-      const delivery = {
-        id: `${message.seq}.${++this.delivered}`,
-        body: message.body,
-        attempt: message.attempts,
-        ...message.options,
-      };
-      this.leased.set(delivery.id, message);
-      return delivery;
+      const id = `${message.seq}.${++this.delivered}`;
+      const delivery = { id, body: message.body, attempt: message.attempts };
+      this.leased.set(id, message);
+      // Most messages have no options, and a spread costs more than all the rest of this.
+      return message.options === NONE ? delivery : { ...delivery, ...message.options };
     });
   }
 }
