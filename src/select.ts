@@ -206,22 +206,29 @@ function take(list: readonly Case[], i: number, cases: Cases): unknown {
 
 /** Waits in the queue of every case. */
 function enqueue<C extends Cases>(list: readonly Case[], cases: C, ctx: Context | undefined): Promise<Selected<C>> {
-  // In no queue itself, the anchor holds the ring of the others together, also where there is none (S4).
-  const anchor = new Waiter(null);
-  if (ctx !== undefined) guard(anchor, ctx);
+  let ring: Waiter | null = null;
   const keys = list === cases ? null : Object.keys(cases);
   for (let i = 0; i < list.length; i++) {
     const c = list[i];
     const key = keys === null ? i : keys[i];
+    let waiter: Waiter;
     if (c instanceof Chan) {
-      const waiter = new Waiter(asReceived, key);
-      anchor.join(waiter);
+      waiter = new Waiter(asReceived, key);
       c.receivers.push(waiter);
     } else if (c instanceof Sending && c.chan !== null) {
-      const waiter = new Waiter(asSent, key, c.value);
-      anchor.join(waiter);
+      waiter = new Waiter(asSent, key, c.value);
       c.chan.senders.push(waiter);
-    }
+    } else continue;
+    if (ring === null) ring = waiter;
+    else ring.join(waiter);
   }
-  return park(anchor, "select", cases);
+  // Without a case that can ever be ready it waits in no queue at all (S4).
+  ring ??= new Waiter(null);
+  try {
+    if (ctx !== undefined) guard(ring, ctx);
+  } catch (error) {
+    ring.withdraw();
+    throw error;
+  }
+  return park(ring, "select", cases);
 }
