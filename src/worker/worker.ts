@@ -2,7 +2,7 @@
  * The worker: pull → handle → ack, with an account of every message.
  *
  * Three stages, two channels. Closing a channel says that no more is coming; a context says to stop. A stage ends when its input is
- * closed and drained, never because of a context, so nothing can be left in between. The contexts (`docs/worker.md` draws them):
+ * closed and drained, never because of a context, so nothing can be left in between. The contexts:
  *
  *     stop       the caller's; ends the pulling, and what waits is released      (draining)
  *     handling   what handlers get; ends with the cause Stopping                 (aborting)
