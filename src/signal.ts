@@ -83,6 +83,8 @@ function received(signal: string): Canceled {
  * The listener stays until `stop()`: further signals are swallowed meanwhile, and nobody who is impatient can end the process by
  * another Ctrl-C (N3). So call `stop` as soon as the context has ended, or use {@link shutdown}.
  *
+ * Waiting for a signal does not keep the process alive: a program with nothing else to do ends.
+ *
  * **Errors**: throws "cannot create context from nil parent"; TypeError for what is no signal's name, RangeError for one that cannot be
  * caught; Error where there is no `process`.
  *

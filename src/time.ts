@@ -10,6 +10,7 @@
 import { Chan, go, nil, type RecvChan, refusal, suspend, type TimerSource } from "./chan.ts";
 import type { Context } from "./context/index.ts";
 import { mustBeFunction, panic } from "./errors.ts";
+import { Inspectable } from "./inspect.ts";
 import { Queue, Waiter, type Watcher } from "./queue.ts";
 import {
   type Alarm,
@@ -151,7 +152,7 @@ export function afterFunc(ms: number, fn: () => void): Timer {
  * console.log(due instanceof Date); // => true
  * ```
  */
-export class Timer {
+export class Timer extends Inspectable {
   /** Gets the time at which the timer was due, once for each time it is set. */
   readonly c: RecvChan<Date>;
   /** @internal */ readonly movement: Movement;
@@ -161,6 +162,7 @@ export class Timer {
   /** @internal */
   constructor(ms: number, fn: () => void);
   constructor(ms: number, fn?: () => void) {
+    super();
     this.movement = new Movement(duration(ms, "Timer"), 0, fn);
     this.c = fn === undefined ? this.movement.chan : nil;
   }
@@ -180,6 +182,11 @@ export class Timer {
    */
   reset(ms: number): boolean {
     return this.movement.reset(duration(ms, "Timer.reset"), 0);
+  }
+
+  /** What it is and how it stands, such as `time.Timer(running)`. */
+  override toString(): string {
+    return `time.Timer(${this.movement.isRunning ? "running" : "stopped"})`;
   }
 }
 
@@ -203,13 +210,14 @@ export class Timer {
  * // => tick 3
  * ```
  */
-export class Ticker {
+export class Ticker extends Inspectable {
   /** Gets the time of each tick that somebody is there to take. */
   readonly c: RecvChan<Date>;
   /** @internal */ readonly movement: Movement;
 
   /** **Errors**: throws "non-positive interval for NewTicker"; RangeError for NaN. */
   constructor(ms: number) {
+    super();
     if (duration(ms, "Ticker") <= 0) {
       panic("non-positive interval for NewTicker", `an interval is a positive number of milliseconds; got ${ms}`);
     }
@@ -233,6 +241,11 @@ export class Ticker {
     }
     return this.movement.reset(ms, ms);
   }
+
+  /** What it is and how it stands, such as `time.Ticker(running)`. */
+  override toString(): string {
+    return `time.Ticker(${this.movement.isRunning ? "running" : "stopped"})`;
+  }
 }
 
 /** What moves the hands: the timer behind a channel, or behind a function. */
@@ -255,6 +268,10 @@ class Movement implements TimerSource, Watcher, Expiring {
     this.fn = fn;
     this.chan.source = this;
     this.chan.receivers.watcher = this;
+  }
+
+  get isRunning(): boolean {
+    return this.next !== null;
   }
 
   stop(): boolean {

@@ -47,7 +47,7 @@ export class Cond extends Inspectable {
 
   /**
    * Unlocks the mutex, waits for {@link signal} or {@link broadcast}, and locks it again before it resolves. The guard of the lock
-   * that was held is void then; unlock by `mutex.unlock()`.
+   * that was held stays good.
    *
    * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`, but only once the mutex is held again. If `ctx` has ended
    * already, rejects without unlocking.
@@ -63,6 +63,7 @@ export class Cond extends Inspectable {
     if (error !== undefined) return failed("cond.wait", this, error);
     // Two waiters: one for the condition, which ctx can withdraw, and after it one for the mutex, which nothing can.
     const notice = new Waiter(null);
+    const { turn } = this.mutex;
     try {
       if (ctx !== undefined) guard(notice, ctx);
       this.mutex.unlock();
@@ -75,7 +76,11 @@ export class Cond extends Inspectable {
     const promise = park<void>(caller, "cond.wait", this);
     const relock = (settle: () => void): void => {
       const locking = new Waiter(null);
-      locking.resolve = settle;
+      locking.resolve = () => {
+        // The same acquisition goes on, so its guard stays good: Go's deferred Unlock around a wait.
+        this.mutex.turn = turn;
+        settle();
+      };
       this.mutex.enter(locking);
     };
     notice.resolve = () => relock(() => wake(caller, undefined));

@@ -34,8 +34,9 @@ import { created, failed, settled, wake } from "../runtime.ts";
 export class Mutex extends Inspectable {
   private locked = false;
   private readonly waiting: Queue = new Queue();
-  /** Which acquisition this is, so that a guard can tell its own from later ones. */
-  private turn = 0;
+  /** @internal Which acquisition this is, so that a guard can tell its own from others. A `Cond` sets it back after a wait. */
+  turn: number = 0;
+  private acquisitions = 0;
 
   constructor() {
     super();
@@ -68,7 +69,7 @@ export class Mutex extends Inspectable {
   tryLock(): boolean {
     if (this.locked) return false;
     this.locked = true;
-    this.turn++;
+    this.turn = ++this.acquisitions;
     return true;
   }
 
@@ -85,7 +86,7 @@ export class Mutex extends Inspectable {
     if (next === null) {
       this.locked = false;
     } else {
-      this.turn++;
+      this.turn = ++this.acquisitions;
       wake(next, new Guard(this, this.turn));
     }
   }
