@@ -253,21 +253,18 @@ class Movement implements TimerSource, Watcher, Expiring {
   readonly chan: Chan<Date> = new Chan<Date>();
   private readonly fn: (() => void) | undefined;
   /** When it is due, on the monotonic clock; null when it is not running. */
-  private next: number | null;
+  private next: number | null = null;
   /** ms between ticks; 0 = it runs once. */
-  private period: number;
+  private period = 0;
   /** What to add to a monotonic time to get the epoch's. */
-  private epoch: number;
+  private epoch = 0;
   private alarm: Alarm | null = null;
 
   constructor(ms: number, period: number, fn?: () => void) {
-    const instant = this.instant();
-    this.next = instant + Math.max(0, ms);
-    this.period = period;
-    this.epoch = clock(this.chan) - instant;
     this.fn = fn;
     this.chan.source = this;
     this.chan.receivers.watcher = this;
+    this.reset(ms, period);
   }
 
   get isRunning(): boolean {
@@ -275,14 +272,14 @@ class Movement implements TimerSource, Watcher, Expiring {
   }
 
   stop(): boolean {
-    const wasRunning = this.next !== null;
+    const wasRunning = this.isRunning;
     this.next = null;
     this.set();
     return wasRunning;
   }
 
   reset(ms: number, period: number): boolean {
-    const wasRunning = this.next !== null;
+    const wasRunning = this.isRunning;
     const instant = this.instant();
     this.next = instant + Math.max(0, ms);
     this.period = period;

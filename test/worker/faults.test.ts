@@ -18,6 +18,7 @@ import {
 } from "headgate/worker";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { elapse, settle, timersSet, virtualTime } from "../clock.ts";
+import { account } from "./account.ts";
 
 const background = context.background();
 const boom = new Error("boom");
@@ -26,15 +27,6 @@ const never = (): Promise<never> => new Promise(() => {});
 
 type D = Delivery<number>;
 type Fault = Extract<WorkerEvent<D>, { type: "sourceError" }>;
-
-/** The account in words, such as "3 pulled: 1 acked, 2 retried". */
-function account(report: Report | undefined): string {
-  if (report === undefined) return "the worker has not returned";
-  const parts = (["acked", "retried", "released", "dead", "expired"] as const)
-    .filter((verdict) => report[verdict] > 0)
-    .map((verdict) => `${report[verdict]} ${verdict}`);
-  return `${report.pulled} pulled: ${parts.join(", ")}`;
-}
 
 /** A broker with the messages 1 to n, and no more to come. */
 async function brokerOf(n: number): Promise<MemoryBroker<number>> {

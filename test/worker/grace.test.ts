@@ -18,20 +18,12 @@ import {
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { CancelCtx } from "../../src/context/context.ts";
 import { elapse, settle, timersSet, virtualTime } from "../clock.ts";
+import { account } from "./account.ts";
 
 const background = context.background();
 const boom = new Error("boom");
 const why = new Error("enough");
 const never = (): Promise<never> => new Promise(() => {});
-
-/** The account in words, such as "3 pulled: 1 acked, 2 retried". */
-function account(report: Report | undefined): string {
-  if (report === undefined) return "the worker has not returned";
-  const parts = (["acked", "retried", "released", "dead", "expired"] as const)
-    .filter((verdict) => report[verdict] > 0)
-    .map((verdict) => `${report[verdict]} ${verdict}`);
-  return `${report.pulled} pulled: ${parts.join(", ")}`;
-}
 
 /** A broker with so many messages, that may get more. */
 async function brokerOf(n: number, lease = 1e6): Promise<MemoryBroker<number>> {

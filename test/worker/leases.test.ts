@@ -17,21 +17,13 @@ import {
 } from "headgate/worker";
 import { describe, expect, it } from "vitest";
 import { elapse, settle, timersSet, virtualTime } from "../clock.ts";
+import { account } from "./account.ts";
 
 const background = context.background();
 const boom = new Error("boom");
 const why = new Error("enough");
 
 type D = Delivery<number>;
-
-/** The account in words, such as "3 pulled: 1 acked, 2 retried". */
-function account(report: Report | undefined): string {
-  if (report === undefined) return "the worker has not returned";
-  const parts = (["acked", "retried", "released", "dead", "expired"] as const)
-    .filter((verdict) => report[verdict] > 0)
-    .map((verdict) => `${report[verdict]} ${verdict}`);
-  return `${report.pulled} pulled: ${parts.join(", ")}`;
-}
 
 /** A broker with the messages 1 to n and a lease of 300 ms: a worker extends every 100 ms. */
 async function brokerOf(n: number): Promise<MemoryBroker<number>> {
