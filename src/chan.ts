@@ -20,7 +20,9 @@ import {
   created,
   done,
   failed,
+  fault,
   inTime,
+  note,
   park,
   report,
   settled,
@@ -180,7 +182,7 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
     const error = refusal(ctx);
     if (error !== undefined) return failed("send", this, error);
     if (this.closed) return failed("send", this, sendOnClosed());
-    if (this.give(value)) return done("send", this);
+    if (this.give(value)) return done("send", this, value);
     return suspend(new Waiter(asNothing, undefined, value), this.senders, ctx, "send", this);
   }
 
@@ -223,7 +225,9 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
    */
   trySend(value: T): boolean {
     if (this.closed) throw sendOnClosed();
-    return this.give(value);
+    if (!this.give(value)) return false;
+    note("trySend", this, value);
+    return true;
   }
 
   /**
@@ -231,8 +235,10 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
    * `select` with a receive and a default. Never overtakes a receive that waits.
    */
   tryRecv(): Recv<T> | undefined {
-    if (this.hasValue()) return [this.take(), true];
-    return this.closed ? CLOSED : undefined;
+    if (!this.hasValue()) return this.closed ? CLOSED : undefined;
+    const value = this.take();
+    note("tryRecv", this, value);
+    return [value, true];
   }
 
   /**
@@ -246,6 +252,7 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
   close(): void {
     if (this.closed) throw new ClosedChannel("close of closed channel", { cause: "close once, on the sending side" });
     this.closed = true;
+    note("close", this);
     for (let waiter; (waiter = this.receivers.shift()) !== null;) {
       if (waiter.shape === null) cancelled(waiter);
       else wake(waiter, waiter.shape(undefined, false, waiter.key));
@@ -324,7 +331,7 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
   }
 }
 
-function sendOnClosed(): ClosedChannel {
+export function sendOnClosed(): ClosedChannel {
   return new ClosedChannel("send on closed channel", {
     cause: "let only the sending side close a channel, when every send has completed",
   });
@@ -433,14 +440,35 @@ export const nil: SendChan<unknown> & RecvChan<never> = /* @__PURE__ */ new Nil(
  */
 export function go(fn: () => unknown): void {
   mustBeFunction(fn, "go");
-  spawn(() => {
-    try {
-      const result = fn();
-      if (isThenable(result)) Promise.resolve(result).catch(report);
-    } catch (error) {
-      report(error);
-    }
-  }, fn);
+  start(fn, fn, fn, undefined, report);
+}
+
+/** Runs `fn` as a task that belongs to `on`, and then tells how it went; a test knows it by the name of the function `named`. */
+export function start<T>(
+  fn: () => Promise<T> | T,
+  on: unknown,
+  named: unknown,
+  succeeded: ((value: T) => void) | undefined,
+  failed: (error: unknown) => void,
+): void {
+  spawn(
+    (ended) => {
+      try {
+        const result = fn();
+        if (isThenable(result)) {
+          const end = Promise.resolve(result).then(succeeded, failed);
+          if (ended !== undefined) void end.then(ended);
+          return;
+        }
+        succeeded?.(result);
+      } catch (error) {
+        failed(error);
+      }
+      ended?.();
+    },
+    on,
+    named,
+  );
 }
 
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
@@ -453,6 +481,8 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 /** What refuses an operation before it is tried: `ctx.err()`, or that ctx is no context; undefined: go ahead. */
 export function refusal(ctx: Context | undefined): unknown {
+  const error = fault();
+  if (error !== undefined) return error;
   if (ctx === undefined) return undefined;
   if (typeof ctx?.err !== "function" || typeof ctx.done !== "function") return notAContext(ctx, "ctx");
   return ctx.err();

@@ -8,12 +8,12 @@
  * - The first error never changes, not even by reuse (E8).
  * - No promise of a task is ever left to reject unhandled: a task's error comes out of `wait()` and nowhere else.
  */
-import { isThenable } from "./chan.ts";
+import { start } from "./chan.ts";
 import { type CancelCauseFunc, type Context, background, withCancelCause } from "./context/index.ts";
 import { mustBeFunction, panic } from "./errors.ts";
 import { Inspectable } from "./inspect.ts";
 import { Queue, Waiter } from "./queue.ts";
-import { count, created, done, failed, park, spawn, wake, wakeError } from "./runtime.ts";
+import { count, created, done, failed, park, wake, wakeError } from "./runtime.ts";
 
 type Task = (ctx: Context) => unknown;
 
@@ -159,15 +159,7 @@ export class Group extends Inspectable {
 
   private start(fn: Task): void {
     this.running++;
-    spawn(() => {
-      try {
-        const result = fn(this.ctx);
-        if (!isThenable(result)) this.end();
-        else Promise.resolve(result).then(this.end, this.endFailed);
-      } catch (error) {
-        this.endFailed(error);
-      }
-    }, this);
+    start(() => fn(this.ctx), this, fn, this.end, this.endFailed);
   }
 
   // The order of what happens at the end of a task is observable: the error is stored, the context ends, the slot is freed, and last

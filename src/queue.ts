@@ -7,7 +7,7 @@
  *   the queues of their operation or in none: whoever wins takes the whole ring out at once, so nothing is ever left behind.
  * - Putting a waiter in and taking it out, from any place, costs O(1).
  */
-import type { Scheduler } from "./runtime.ts";
+import type { Parked } from "./runtime.ts";
 
 /** What the promise of a waiter resolves to, made from what has happened: a value received, or that the channel is closed. */
 export type Shape = (value: unknown, ok: boolean, key: unknown) => unknown;
@@ -21,8 +21,8 @@ export class Waiter {
   sibling: Waiter | null = null;
   resolve!: (value: unknown) => void;
   reject!: (error: unknown) => void;
-  /** The test bubble in which it waits; null in production. */
-  bubble: Scheduler | null = null;
+  /** Its wait, in a test bubble; null in production. */
+  parked: Parked | null = null;
   /** How its result is made. In the queues of a channel null marks a sentinel, which only ever rejects (`chan.ts`, the guard). */
   readonly shape: Shape | null;
   /** What the shape needs to know: a select's case. For a sentinel, its context. */

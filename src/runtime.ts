@@ -16,26 +16,45 @@ import { Waiter } from "./queue.ts";
 
 // ---------------------------------------------------------------------------------------------------------------- the seam
 
+/** A task to be started. It must not throw. In a bubble it is given a function to call when everything it began has ended. */
+export type Task = (ended?: () => void) => void;
+
+/** A wait in a test bubble. */
+export interface Parked {
+  /** The wait is over; `waiter` may resume when the bubble finds it is its turn. */
+  ready(waiter: Waiter, result: unknown, failed: boolean): void;
+}
+
 /** A test bubble, as the library sees it. */
 export interface Scheduler {
   /** `waiter` has begun to wait in the operation `op` on the object `on`. */
-  park(waiter: Waiter, op: string, on: unknown): void;
-  /** `waiter` may resume with this result, when the bubble finds it is its turn. */
-  ready(waiter: Waiter, result: unknown, failed: boolean): void;
-  spawn(task: () => void): void;
+  park(waiter: Waiter, op: string, on: unknown): Parked;
+  /** The promise of an operation that has completed, or failed, without waiting. */
+  settled<T>(op: string, on: unknown, result: unknown, failed: boolean, detail: unknown): Promise<T>;
+  /** Starts a task; `fn` is the user's function in it. */
+  spawn(task: Task, fn: unknown): void;
   choose(n: number): number;
   random(): number;
   /** Epoch milliseconds. */
   now(): number;
   /** Milliseconds on a clock that no one can set. */
   monotonic(): number;
-  alarm(due: number, target: Expiring): { stop(): void };
+  alarm(due: number, target: Expiring, on: unknown): Alarm;
+  /** An error that nobody can catch. */
+  report(error: unknown): void;
+  /** Something has happened that nobody waits for, such as a close. For the record only. */
+  note(event: string, on: unknown, detail: unknown): void;
+  /** The error with which the operation that is being called is to be refused, for the test's sake; undefined: none. */
+  refuse(): unknown;
 }
 
 export interface Seam {
   /** The bubble whose rules hold for an operation on this object; null: none's. */
   bubble(on: unknown): Scheduler | null;
-  /** `object` came to be, out of `parent` if it has one: it belongs to the bubble that runs now, or to its parent's. */
+  /**
+   * `object` came to be, out of `parent` if it has one: it belongs to the bubble that runs now, or to its parent's. May be told again
+   * once there is a parent to tell.
+   */
   created(object: object, parent?: object): void;
 }
 
@@ -54,6 +73,16 @@ export function created(object: object, parent?: object): void {
 
 function bubbleOf(on: unknown): Scheduler | null {
   return seam === null ? null : seam.bubble(on);
+}
+
+/** Records what nobody waits for: it makes the story that a test tells complete, and changes nothing. */
+export function note(event: string, on: unknown, detail?: unknown): void {
+  if (seam !== null) bubbleOf(on)?.note(event, on, detail);
+}
+
+/** The error that a test wants the operation to fail with which is being called, before it has had any effect. */
+export function fault(): unknown {
+  return seam === null ? undefined : bubbleOf(undefined)?.refuse();
 }
 
 // ------------------------------------------------------------------------------------------------------------- settlements
@@ -87,15 +116,15 @@ export function park<T>(waiter: Waiter, op: string, on: unknown): Promise<T> {
 function enter(waiter: Waiter, op: string, on: unknown): void {
   const bubble = bubbleOf(on);
   if (bubble === null) return;
-  waiter.bubble = bubble;
-  for (let w = waiter.sibling; w !== null && w !== waiter; w = w.sibling) w.bubble = bubble;
-  bubble.park(waiter, op, on);
+  const parked = bubble.park(waiter, op, on);
+  waiter.parked = parked;
+  for (let w = waiter.sibling; w !== null && w !== waiter; w = w.sibling) w.parked = parked;
 }
 
 /** Resumes a waiter, which must be in no queue any more. */
 export function wake(waiter: Waiter, value: unknown): void {
   if (--credit > 0) waiter.resolve(value);
-  else if (waiter.bubble !== null) waiter.bubble.ready(waiter, value, false);
+  else if (waiter.parked !== null) waiter.parked.ready(waiter, value, false);
   else if (overdue()) held!.push(() => waiter.resolve(value));
   else waiter.resolve(value);
 }
@@ -103,7 +132,7 @@ export function wake(waiter: Waiter, value: unknown): void {
 /** Resumes a waiter with an error. */
 export function wakeError(waiter: Waiter, error: unknown): void {
   if (--credit > 0) waiter.reject(error);
-  else if (waiter.bubble !== null) waiter.bubble.ready(waiter, error, true);
+  else if (waiter.parked !== null) waiter.parked.ready(waiter, error, true);
   else if (overdue()) held!.push(() => waiter.reject(error));
   else waiter.reject(error);
 }
@@ -113,9 +142,9 @@ export function settled<T>(op: string, on: unknown, value: T): Promise<T> {
   return --credit > 0 ? Promise.resolve(value) : settledSlowly(op, on, value);
 }
 
-/** The same without a value: outside of bubbles one promise serves everybody. */
-export function done(op: string, on: unknown): Promise<void> {
-  return --credit > 0 ? RESOLVED : settledSlowly(op, on, undefined);
+/** The same without a value: outside of bubbles one promise serves everybody. `detail` is what was sent, taken or slept. */
+export function done(op: string, on: unknown, detail?: unknown): Promise<void> {
+  return --credit > 0 ? RESOLVED : settledSlowly(op, on, undefined, false, detail);
 }
 
 /** The promise of an operation that has failed without waiting. */
@@ -132,30 +161,37 @@ export function inTime(): boolean {
 }
 
 /** The slow half of `settled`, `done` and `failed`. */
-export function settledSlowly<T>(op: string, on: unknown, result: unknown, isError: boolean = false): Promise<T> {
-  if (seam === null && !overdue()) return isError ? Promise.reject(result) : Promise.resolve(result as T);
-  const waiter = new Waiter(null);
-  const promise = park<T>(waiter, op, on);
-  credit = 0;
-  if (isError) wakeError(waiter, result);
-  else wake(waiter, result);
-  return promise;
+export function settledSlowly<T>(
+  op: string,
+  on: unknown,
+  result: unknown,
+  isError: boolean = false,
+  detail?: unknown,
+): Promise<T> {
+  const bubble = bubbleOf(on);
+  if (bubble !== null) return bubble.settled(op, on, result, isError, detail);
+  if (!overdue()) return isError ? Promise.reject(result) : Promise.resolve(result as T);
+  return new Promise<T>((resolve, reject) => {
+    held!.push(() => (isError ? reject(result as Error) : resolve(result as T)));
+  });
 }
 
-/** Starts a task on a later microtask. It must not throw. */
-export function spawn(task: () => void, on: unknown): void {
+/** Starts a task on a later microtask. `on` is what it belongs to, `fn` the user's function that it runs. */
+export function spawn(task: Task, on: unknown, fn: unknown): void {
   if (--credit > 0) {
-    void RESOLVED.then(task);
+    void RESOLVED.then(task as () => void);
     return;
   }
   const bubble = bubbleOf(on);
-  if (bubble !== null) bubble.spawn(task);
-  else if (overdue()) held!.push(() => void RESOLVED.then(task));
-  else void RESOLVED.then(task);
+  if (bubble !== null) bubble.spawn(task, fn);
+  else if (overdue()) held!.push(() => void RESOLVED.then(task as () => void));
+  else void RESOLVED.then(task as () => void);
 }
 
 /** Reports an error that nobody can catch, as the platform reports uncaught ones: Go's panic in a goroutine. */
 export function report(error: unknown): void {
+  const bubble = bubbleOf(undefined);
+  if (bubble !== null) return bubble.report(error);
   queueMicrotask(() => {
     throw error;
   });
@@ -183,6 +219,8 @@ let held: (() => void)[] | null = null;
 
 function overdue(): boolean {
   credit = 0;
+  // Inside a bubble's step all turns are the bubble's.
+  if (seam !== null && seam.bubble(undefined) !== null) return false;
   if (held !== null) return true;
   const now = performance.now();
   const apart = now - read;
@@ -257,7 +295,7 @@ export interface Alarm {
 
 /** Calls `target.expire()` once, when the monotonic clock has reached `due` (ms) and never before it. Keeps the process alive. */
 export function setAlarm(due: number, target: Expiring, on?: unknown): Alarm {
-  return bubbleOf(on)?.alarm(due, target) ?? new PlatformAlarm(due, target);
+  return bubbleOf(on)?.alarm(due, target, on) ?? new PlatformAlarm(due, target);
 }
 
 /** The longest delay the platform takes, in ms: beyond it, it fires at once (C50). */

@@ -8,7 +8,7 @@
  *   those behind them keep their places (S8).
  * - A select never pairs with itself, because it polls before it waits (S9).
  */
-import { Chan, guard, nil, type RecvChan, refusal, type SendChan } from "./chan.ts";
+import { Chan, guard, nil, type RecvChan, refusal, type SendChan, sendOnClosed } from "./chan.ts";
 import type { Context } from "./context/index.ts";
 import { type Shape, Waiter } from "./queue.ts";
 import { choose, failed, park, settled } from "./runtime.ts";
@@ -200,7 +200,8 @@ function take(list: readonly Case[], i: number, cases: Cases): unknown {
   if (c instanceof Chan)
     return c.hasValue() ? { case: key, value: c.take(), ok: true } : { case: key, value: undefined, ok: false };
   const { chan, value } = c as Sending;
-  if (!chan!.trySend(value)) throw new Error("headgate: internal error: a case that was ready was not");
+  if (chan!.closed) throw sendOnClosed();
+  chan!.give(value);
   return { case: key };
 }
 

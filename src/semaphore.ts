@@ -9,7 +9,7 @@ import type { Context } from "./context/index.ts";
 import { panic } from "./errors.ts";
 import { Inspectable } from "./inspect.ts";
 import { Queue, Waiter } from "./queue.ts";
-import { count, created, done, failed, wake } from "./runtime.ts";
+import { count, created, done, failed, note, wake } from "./runtime.ts";
 
 /**
  * Bounds what is in use at a time, by weight: memory, connections, tokens.
@@ -65,7 +65,7 @@ export class Weighted extends Inspectable {
     }
     const error = refusal(ctx);
     if (error !== undefined) return failed("acquire", this, error);
-    if (this.tryAcquire(n)) return done("acquire", this);
+    if (this.tryAcquire(n)) return done("acquire", this, n);
     return suspend(new Waiter(null, undefined, n), n > this.size ? null : this.waiting, ctx, "acquire", this);
   }
 
@@ -94,6 +94,7 @@ export class Weighted extends Inspectable {
   release(n: number = 1): void {
     count(n, 0, "semaphore: release");
     if (n > this.held) panic("semaphore: released more than held", `${this.held} of ${this.size} are held; got ${n}`);
+    note("release", this, n);
     this.held -= n;
     this.grant();
   }

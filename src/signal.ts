@@ -4,15 +4,8 @@
  * Invariants: however many contexts wait for a signal, the process has one listener for it, and none when the last of them has been
  * stopped. While there is one, the signal does not have its default effect (N3).
  */
-import {
-  attach,
-  CancelCtx,
-  type CancelFunc,
-  type Context,
-  disposable,
-  mustBeParent,
-  withCancelCause,
-} from "./context/context.ts";
+import { type CancelFunc, disposable } from "./context/cancelfunc.ts";
+import { attach, CancelCtx, type Context, mustBeParent, withCancelCause } from "./context/context.ts";
 import { Canceled } from "./context/errors.ts";
 
 interface Process {

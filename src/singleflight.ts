@@ -4,7 +4,7 @@
  * Invariants: at most one call per key is in the group; nothing is kept once it has ended (F2). A caller who gives up leaves the call
  * and the other callers as they are.
  */
-import { Chan, go, guard, isThenable, type RecvChan, refusal } from "./chan.ts";
+import { Chan, guard, type RecvChan, refusal, start } from "./chan.ts";
 import type { Context } from "./context/index.ts";
 import { mustBeFunction } from "./errors.ts";
 import { Inspectable } from "./inspect.ts";
@@ -134,15 +134,7 @@ export class Group<K, T> extends Inspectable {
       end(wake, result, result);
     };
     const fail = (error: unknown): void => end(wakeError, error, { error, shared: call.callers > 1 });
-    go(() => {
-      try {
-        const value = fn();
-        if (!isThenable(value)) succeed(value);
-        else Promise.resolve(value).then(succeed, fail);
-      } catch (error) {
-        fail(error);
-      }
-    });
+    start(fn, this, fn, succeed, fail);
     return call;
   }
 }

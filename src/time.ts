@@ -14,6 +14,7 @@ import { Inspectable } from "./inspect.ts";
 import { Queue, Waiter, type Watcher } from "./queue.ts";
 import {
   type Alarm,
+  created,
   done,
   duration,
   type Expiring,
@@ -60,8 +61,8 @@ export function sleep(ms: number, ctx?: Context): Promise<void> {
   }
   const error = refusal(ctx);
   if (error !== undefined) return failed("sleep", ctx, error);
-  if (ms <= 0) return done("sleep", ctx);
-  return suspend(new Waiter(() => undefined), new Nap(monotonic(ctx) + ms, ctx), ctx, "sleep", ctx);
+  if (ms <= 0) return done("sleep", ctx, ms);
+  return suspend(new Waiter(() => undefined, undefined, ms), new Nap(monotonic(ctx) + ms, ctx), ctx, "sleep", ctx);
 }
 
 /** The queue of one sleeper: its alarm is set while he is in it. */
@@ -263,6 +264,7 @@ class Movement implements TimerSource, Watcher, Expiring {
   constructor(ms: number, period: number, fn?: () => void) {
     this.fn = fn;
     this.chan.source = this;
+    created(this.chan, this);
     this.chan.receivers.watcher = this;
     this.reset(ms, period);
   }

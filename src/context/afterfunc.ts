@@ -33,7 +33,7 @@ export function afterFunc(ctx: Context, fn: () => void): () => boolean {
 }
 
 /** A child of which nobody holds the context: it ends by starting its function. */
-class AfterFuncCtx extends CancelCtx {
+export class AfterFuncCtx extends CancelCtx {
   private fn: (() => void) | null;
 
   constructor(parent: Context, fn: () => void) {

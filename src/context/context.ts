@@ -22,7 +22,8 @@ import { onAbort } from "../abort.ts";
 import { panic } from "../errors.ts";
 import { Inspectable } from "../inspect.ts";
 import { Waiter } from "../queue.ts";
-import { type Alarm, created, duration, type Expiring, monotonic, now, setAlarm } from "../runtime.ts";
+import { type Alarm, created, duration, type Expiring, monotonic, note, now, setAlarm } from "../runtime.ts";
+import { type CancelCauseFunc, type CancelFunc, disposable } from "./cancelfunc.ts";
 import { Canceled, DeadlineExceeded, Ending } from "./errors.ts";
 import { goDuration, nameOf, textOf } from "./text.ts";
 
@@ -66,28 +67,6 @@ export interface Key<in out T> {
   readonly description: string;
   /** Never there. It ties the key to the type of its values. */
   readonly type?: (value: T) => T;
-}
-
-/**
- * Ends a context and everything derived from it, before it returns (C10). Calls after the first do nothing (C11). Anything that is
- * passed is ignored, so it can be handed to whoever calls back.
- *
- * Disposable: `using _ = cancel` is Go's `defer cancel()`.
- *
- * @see Go's [context.CancelFunc](https://pkg.go.dev/context#CancelFunc)
- */
-export interface CancelFunc extends Disposable {
-  (): void;
-}
-
-/**
- * A {@link CancelFunc} that says why: the cause comes back from {@link cause}, and as `err().cause`. Without one, or with undefined
- * or null, the cause is `err()`; `0`, `""` and `false` are causes.
- *
- * @see Go's [context.CancelCauseFunc](https://pkg.go.dev/context#CancelCauseFunc)
- */
-export interface CancelCauseFunc extends Disposable {
-  (cause?: unknown): void;
 }
 
 // ------------------------------------------------------------------------------------------------------------------- roots
@@ -254,14 +233,6 @@ export function mustBeContext(ctx: Context, what: string): Context {
   throw notAContext(ctx, what);
 }
 
-export function disposable<F extends () => void>(cancel: F): F & Disposable {
-  return Object.assign(cancel, { [Symbol.dispose]: dispose });
-}
-
-function dispose(this: () => void): void {
-  this();
-}
-
 /**
  * Why `ctx` has ended: what was passed to the cancel function or given as the cause of its deadline, its own or an ancestor's; else
  * the same as `ctx.err()`. Undefined while ctx has not ended.
@@ -301,6 +272,7 @@ export class CancelCtx extends Own {
   done(): RecvChan<never> {
     if (this.channel === null) {
       this.channel = new Chan<never>();
+      created(this.channel, this);
       if (this.ending !== null) this.channel.close();
     }
     return this.channel;
@@ -329,6 +301,7 @@ export class CancelCtx extends Own {
   end(ending: Ending): void {
     const { leave } = this;
     const observed: CancelCtx[] = [];
+    note("cancel", this, ending);
     this.detach();
     mark(this, ending, observed);
     abort(observed);

@@ -2,10 +2,9 @@
  * Package `context`: names only. Read `context.ts` first.
  */
 export { afterFunc } from "./afterfunc.ts";
+export type { CancelCauseFunc, CancelFunc } from "./cancelfunc.ts";
 export {
   background,
-  type CancelCauseFunc,
-  type CancelFunc,
   cause,
   type Context,
   key,

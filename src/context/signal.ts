@@ -1,7 +1,8 @@
 /**
  * An AbortSignal as the second parent of a context.
  */
-import { attach, CancelCtx, type CancelFunc, type Context, disposable, endWith, mustBeParent } from "./context.ts";
+import { type CancelFunc, disposable } from "./cancelfunc.ts";
+import { attach, CancelCtx, type Context, endWith, mustBeParent } from "./context.ts";
 import { Canceled, DeadlineExceeded, Ending } from "./errors.ts";
 
 /**

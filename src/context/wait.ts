@@ -31,15 +31,15 @@ import type { Context } from "./context.ts";
 export function wait<T>(promise: PromiseLike<T>, ctx?: Context): Promise<T> {
   if (typeof promise?.then !== "function") {
     return failed(
-      "wait",
+      "context.wait",
       promise,
       new TypeError(`wait: expected a promise, got ${promise === null ? "null" : typeof promise}`),
     );
   }
   const waiters = followers(promise);
   const error = refusal(ctx);
-  if (error !== undefined) return failed("wait", promise, error);
-  return suspend(new Waiter(() => undefined), waiters, ctx, "wait", promise);
+  if (error !== undefined) return failed("context.wait", promise, error);
+  return suspend(new Waiter(() => undefined), waiters, ctx, "context.wait", promise);
 }
 
 /** Who waits for which promise. */

@@ -7,7 +7,7 @@ import { guard, refusal } from "../chan.ts";
 import type { Context } from "../context/index.ts";
 import { Inspectable } from "../inspect.ts";
 import { Queue, Waiter } from "../queue.ts";
-import { created, failed, park, wake, wakeError } from "../runtime.ts";
+import { created, failed, note, park, wake, wakeError } from "../runtime.ts";
 import { Mutex } from "./mutex.ts";
 
 /**
@@ -90,12 +90,14 @@ export class Cond extends Inspectable {
 
   /** Wakes the one that waits longest, if any. Holding the mutex is allowed, not required. */
   signal(): void {
+    note("signal", this);
     const waiter = this.waiting.shift();
     if (waiter !== null) wake(waiter, undefined);
   }
 
   /** Wakes all that wait. Holding the mutex is allowed, not required. */
   broadcast(): void {
+    note("broadcast", this);
     for (let waiter; (waiter = this.waiting.shift()) !== null;) wake(waiter, undefined);
   }
 

@@ -9,7 +9,7 @@ import type { Context } from "../context/index.ts";
 import { panic } from "../errors.ts";
 import { Inspectable } from "../inspect.ts";
 import { Queue, Waiter } from "../queue.ts";
-import { created, failed, settled, wake } from "../runtime.ts";
+import { created, failed, note, settled, wake } from "../runtime.ts";
 
 /**
  * A lock that one holder at a time may have, however often he awaits meanwhile. Strictly first come, first served.
@@ -82,6 +82,7 @@ export class Mutex extends Inspectable {
    */
   unlock(): void {
     if (!this.locked) panic("sync: unlock of unlocked mutex", "unlock once for each lock or successful tryLock");
+    note("unlock", this);
     const next = this.waiting.shift();
     if (next === null) {
       this.locked = false;

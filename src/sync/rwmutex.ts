@@ -12,7 +12,7 @@ import type { Context } from "../context/index.ts";
 import { panic } from "../errors.ts";
 import { Inspectable } from "../inspect.ts";
 import { Queue, Waiter } from "../queue.ts";
-import { created, failed, settled, wake } from "../runtime.ts";
+import { created, failed, note, settled, wake } from "../runtime.ts";
 
 /**
  * A lock that is held by any number of readers, or by one writer.
@@ -89,6 +89,7 @@ export class RWMutex extends Inspectable {
    */
   unlock(): void {
     if (!this.writing) panic("sync: Unlock of unlocked RWMutex", "unlock once for each lock or successful tryLock");
+    note("unlock", this);
     this.writing = false;
     this.admitReaders();
     if (this.readers === 0) this.admitWriter();
@@ -170,6 +171,7 @@ export class RWMutex extends Inspectable {
   }
 
   private leave(): void {
+    note("rUnlock", this);
     if (--this.readers > 0) return;
     this.byHand = this.unguarded = 0;
     this.turn++;

@@ -3,7 +3,7 @@
  *
  * Invariants: the counter is never negative; while it is 0 nobody waits.
  */
-import { go, isThenable, refusal, suspend } from "../chan.ts";
+import { refusal, start, suspend } from "../chan.ts";
 import type { Context } from "../context/index.ts";
 import { mustBeFunction, panic } from "../errors.ts";
 import { Inspectable } from "../inspect.ts";
@@ -50,11 +50,7 @@ export class WaitGroup extends Inspectable {
   go(fn: () => unknown): void {
     mustBeFunction(fn, "WaitGroup.go");
     this.add(1);
-    go(() => {
-      const result = fn();
-      if (!isThenable(result)) this.done();
-      else Promise.resolve(result).then(() => this.done(), report);
-    });
+    start(fn, this, fn, () => this.done(), report);
   }
 
   /**

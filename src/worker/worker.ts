@@ -167,24 +167,28 @@ export class Run<D extends Delivery> {
   async run(): Promise<Report<D>> {
     const group = new errgroup.Group();
     const handlers = new sync.WaitGroup();
-    void group.go(() => this.pull());
-    for (let i = 0; i < this.settings.concurrency; i++) {
-      handlers.add(1);
-      void group.go(async () => {
-        await this.handleAll();
-        handlers.done();
-      });
-    }
-    void group.go(async () => {
+    // The names are for those who watch the tasks in a test.
+    const pull = (): Promise<void> => this.pull();
+    const handler = async (): Promise<void> => {
+      await this.handleAll();
+      handlers.done();
+    };
+    const closer = async (): Promise<void> => {
       await handlers.wait();
       this.results.close();
-    });
-    void group.go(async () => {
+    };
+    const settler = async (): Promise<void> => {
       await new Settler(this).settleAll();
       this.end();
-    });
-    void group.go(() => keepLeases(this));
-    void group.go(() => this.watch());
+    };
+    const leases = (): Promise<void> => keepLeases(this);
+    const watch = (): Promise<void> => this.watch();
+    void group.go(pull);
+    for (let i = 0; i < this.settings.concurrency; i++) {
+      handlers.add(1);
+      void group.go(handler);
+    }
+    for (const task of [closer, settler, leases, watch]) void group.go(task);
     await group.wait();
     this.enter("done");
     for (const cancel of [this.stopNow, this.abandonPull, this.cancelHandlers, this.endLifetime, this.endCalls])

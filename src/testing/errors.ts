@@ -1,0 +1,90 @@
+/**
+ * The errors with which a test fails that no assertion of its own has failed.
+ */
+import { brand, isBranded } from "../errors.ts";
+import type { TaskInfo } from "./task.ts";
+import type { Trace } from "./trace.ts";
+
+/**
+ * Every task of a bubble is blocked and no timer is pending, so nothing can ever happen again; or somebody has waited too long for a
+ * promise from outside. `tasks` are those that are blocked, each with the line at which it waits.
+ */
+export class DeadlockError extends Error {
+  readonly tasks: readonly TaskInfo[];
+
+  constructor(message: string, tasks: readonly TaskInfo[] = []) {
+    super(message);
+    this.tasks = tasks;
+    brand(this, DeadlockError, "DeadlockError");
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isBranded(value, this, DeadlockError, "DeadlockError");
+  }
+}
+
+/**
+ * The function of a bubble has returned and has left something behind: a task that does not end although `t.ctx` has, a context that
+ * nobody cancelled, or a timer that is still set. `tasks` are the tasks left.
+ */
+export class LeakError extends Error {
+  readonly tasks: readonly TaskInfo[];
+
+  constructor(message: string, tasks: readonly TaskInfo[] = []) {
+    super(message);
+    this.tasks = tasks;
+    brand(this, LeakError, "LeakError");
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isBranded(value, this, LeakError, "LeakError");
+  }
+}
+
+/**
+ * A schedule was found under which the scenario fails. Its message tells the whole story: the original error, who was blocked where,
+ * the timeline, and the string that replays it. `cause` is the original error.
+ */
+export class ScheduleError extends Error {
+  /** For `explore(scenario, { replay })`, or the environment variable HEADGATE_REPLAY. */
+  readonly replay: string;
+  /** How many schedules were run until this one was found, itself included. */
+  readonly schedules: number;
+  /** What happened, step by step. */
+  readonly trace: Trace;
+  /** All tasks that had not ended when it failed. */
+  readonly tasks: readonly TaskInfo[];
+
+  constructor(
+    message: string,
+    cause: unknown,
+    found: { replay: string; schedules: number; trace: Trace; tasks: readonly TaskInfo[] },
+  ) {
+    super(message, { cause });
+    this.replay = found.replay;
+    this.schedules = found.schedules;
+    this.trace = found.trace;
+    this.tasks = found.tasks;
+    brand(this, ScheduleError, "ScheduleError");
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isBranded(value, this, ScheduleError, "ScheduleError");
+  }
+}
+
+/**
+ * The same schedule did not lead to the same steps: the scenario depends on something besides its schedule (the wall clock,
+ * Math.random, state that outlives a run), or a replay string belongs to another program. `cause` is the failure that could not be
+ * reproduced, if there was one.
+ */
+export class NondeterminismError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    brand(this, NondeterminismError, "NondeterminismError");
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isBranded(value, this, NondeterminismError, "NondeterminismError");
+  }
+}

@@ -1,0 +1,457 @@
+/**
+ * Exploring a scenario: it is run again and again, each time under another schedule, until one fails or all that was asked for is done.
+ *
+ * In this order, from what is easiest to understand to what is hardest to find:
+ *
+ *     1  the plain order
+ *     2  the plain order, cancelled at every point; then between any two microtasks of every step     (cancel, hops)
+ *     3  the second signal at every point after the first                                             (signals: 2)
+ *     4  every operation refused, one at a time                                                       (fail)
+ *     5  every schedule that differs from the plain order in up to `bound` choices, one of which may be the cancel
+ *     6  schedules by chance, cancelled at a point by chance
+ *
+ * Nothing is kept from run to run: a schedule is known by its choices alone, which is what makes it replayable.
+ */
+import { mustBeFunction } from "../errors.ts";
+import { type Bubble, apiOf, mannerOf, mustBeOutside, wholeNumber } from "./bubble.ts";
+import { NondeterminismError, ScheduleError } from "./errors.ts";
+import {
+  BLAME,
+  byPriority,
+  decode,
+  encode,
+  following,
+  generator,
+  type Injection,
+  PLAIN,
+  type Plan,
+  type Recipe,
+  uniform,
+} from "./plan.ts";
+import type { Manner } from "./room.ts";
+import { Run } from "./run.ts";
+import { lineOf } from "./task.ts";
+import { environment } from "./turns.ts";
+
+/** What to explore. What is left out has the default given. */
+export interface ExploreOptions {
+  /** Cancel `t.ctx` at every point, and as one of the possible next steps of the search; "everywhere": at every point, and nothing else; false: never. true */
+  readonly cancel?: boolean | "everywhere";
+  /** In how many choices a schedule may differ from the plain order. At most 1 000 such schedules are run. 2 */
+  readonly bound?: number;
+  /** Every schedule there is, up to `max`, whatever the `bound`. false */
+  readonly exhaustive?: boolean;
+  /** How many schedules by chance come after that. 500 */
+  readonly runs?: number;
+  /** What chance begins with: a whole number. The environment variable HEADGATE_SEED overrides it. 1 */
+  readonly seed?: number;
+  /** Cancel also inside of each step, after each of so many microtasks: between awaits that are not headgate's. 4 */
+  readonly hops?: number;
+  /** 2: after each point of the first cancellation, `t.abort` is cancelled at every later one. 1 */
+  readonly signals?: 1 | 2;
+  /** Refuse each awaited operation once with this error, before it has had any effect. The error itself may come out of the scenario. */
+  readonly fail?: Error;
+  /** "any": the next timer may fire although there is something to do, as on a slow machine. "idle" */
+  readonly timers?: "idle" | "any";
+  /** How many schedules to run in all; cancellation points and hops are always all run. 5 000 */
+  readonly max?: number;
+  /** Run exactly this schedule: the string from a {@link ScheduleError}. The environment variable HEADGATE_REPLAY overrides it. */
+  readonly replay?: string;
+  /** When the bubble's time begins: epoch ms, or a Date. 2000-01-01T00:00Z */
+  readonly start?: number | Date;
+  /** How long to wait for a promise from outside: ms of real time. 1 000 */
+  readonly external?: number;
+  /** How many steps of one schedule are taken for an endless loop. 20 000 */
+  readonly steps?: number;
+}
+
+/** What has been explored, and held. */
+export interface ExploreReport {
+  /** How many schedules were run. */
+  readonly schedules: number;
+  /** At how many points the plain order was cancelled. */
+  readonly points: number;
+  /** Whether all that was asked for was run: false if `max` came before. */
+  readonly complete: boolean;
+  /** ms of real time. */
+  readonly ms: number;
+}
+
+/**
+ * Runs a scenario, a test for a bubble, under many schedules: cancelled at every point, in every order of its tasks up to a bound, and
+ * in some by chance. The same ones every time. See {@link bubble} for what a scenario may do; in addition it must be repeatable, so
+ * make everything it uses inside of it.
+ *
+ * **Cancellation**: that is what it does to `t.ctx`. A scenario that rejects because of it has failed; catch it where it is expected.
+ *
+ * **Errors**: rejects with a {@link ScheduleError} for the first schedule that fails; with a {@link NondeterminismError} if the same
+ * schedule does not do the same twice; with a TypeError or RangeError for options that make no sense.
+ *
+ * **Ordering**: none is relied on. That tasks resume in the order in which they became ready is not promised, so the explorer permutes
+ * it; a schedule it finds may be one that today's event loop happens not to produce.
+ *
+ * @example
+ * ```ts
+ * import { Chan, errgroup } from "headgate";
+ * import { explore, ScheduleError } from "headgate/testing";
+ *
+ * try {
+ *   await explore(async (t) => {
+ *     const [group] = errgroup.withContext(t.ctx);
+ *     const jobs = new Chan<number>();
+ *     void group.go(async () => {
+ *       for (const n of [1, 2, 3]) await jobs.send(n); // without a ctx
+ *       jobs.close();
+ *     });
+ *     void group.go(async (ctx) => {
+ *       for await (const n of jobs.values(ctx)) if (n === 4) return;
+ *     });
+ *     await group.wait().catch(() => {});
+ *   });
+ * } catch (error) {
+ *   if (error instanceof ScheduleError) console.log(error.replay, String(error.cause).split(":")[0]); // => 0!c1 DeadlockError
+ * }
+ * ```
+ */
+export async function explore(
+  scenario: (t: Bubble) => PromiseLike<void> | void,
+  options: ExploreOptions = {},
+): Promise<ExploreReport> {
+  mustBeFunction(scenario, "explore");
+  mustBeOutside("explore");
+  const settings = checked(options);
+  return new Exploration(scenario, settings).run();
+}
+
+type Settings = Required<Omit<ExploreOptions, "fail" | "replay" | "start">> & {
+  readonly start: number;
+  readonly fail: Error | undefined;
+  readonly replay: string | undefined;
+};
+
+function checked(options: ExploreOptions): Settings {
+  const shared = mannerOf(options, 20_000, "explore");
+  const { cancel = true, exhaustive = false, signals = 1, fail, timers = "idle" } = options;
+  const mustBe = (isRight: boolean, rule: string, got: unknown): void => {
+    if (!isRight) throw new TypeError(`explore: options.${rule}; got ${String(got)}`);
+  };
+  mustBe(typeof cancel === "boolean" || cancel === "everywhere", 'cancel must be true, false or "everywhere"', cancel);
+  mustBe(typeof exhaustive === "boolean", "exhaustive must be true or false", exhaustive);
+  mustBe(signals === 1 || signals === 2, "signals must be 1 or 2", signals);
+  mustBe(
+    signals === 1 || cancel !== false,
+    "signals: 2 needs cancel, for the second signal comes after the first",
+    cancel,
+  );
+  mustBe(timers === "idle" || timers === "any", 'timers must be "idle" or "any"', timers);
+  mustBe(fail === undefined || fail instanceof Error, "fail must be an Error", fail);
+  const replay = environment("HEADGATE_REPLAY") ?? options.replay;
+  mustBe(replay === undefined || typeof replay === "string", "replay must be a string", replay);
+  const seed = Number(environment("HEADGATE_SEED") ?? options.seed ?? 1);
+  if (!Number.isSafeInteger(seed)) throw new RangeError(`explore: the seed must be a whole number; got ${seed}`);
+  const whole = (name: "bound" | "runs" | "hops" | "max", otherwise: number, least: number): number =>
+    wholeNumber(options[name] ?? otherwise, least, `explore: options.${name}`);
+  return {
+    ...shared,
+    cancel,
+    exhaustive,
+    signals,
+    fail,
+    timers,
+    replay,
+    seed,
+    bound: whole("bound", 2, 0),
+    runs: whole("runs", 500, 0),
+    hops: whole("hops", 4, 0),
+    max: whole("max", 5_000, 1),
+  };
+}
+
+/** How many schedules a bounded search runs. */
+const SEARCHED = 1_000;
+
+/** A schedule that the search has still to run: that of `parent` up to choice number `at`, where it takes `pick` instead. */
+interface Branch {
+  readonly picks: readonly number[];
+  readonly counts: readonly number[];
+  readonly at: number;
+  readonly pick: number;
+  readonly deviations: number;
+}
+
+class Exploration {
+  private readonly scenario: (t: Bubble) => PromiseLike<void> | void;
+  private readonly settings: Settings;
+  private schedules = 0;
+  private points = 0;
+  private complete = true;
+  /** Whether a task has ever waited for something outside: from then on it must be known exactly whose code goes on after that. */
+  private storage = false;
+
+  constructor(scenario: (t: Bubble) => PromiseLike<void> | void, settings: Settings) {
+    this.scenario = scenario;
+    this.settings = settings;
+  }
+
+  async run(): Promise<ExploreReport> {
+    const { cancel, signals, fail, replay } = this.settings;
+    const begun = performance.now();
+    if (replay !== undefined) {
+      await this.attempt(planOf(decode(replay)));
+    } else {
+      const plain = await this.attempt({ picker: PLAIN, mayCancel: false });
+      const lengths = cancel === false ? [] : await this.cancelEverywhere(plain);
+      if (signals === 2) await this.signalTwice(lengths);
+      if (fail !== undefined) await this.failEverywhere();
+      if (cancel !== "everywhere") {
+        await this.search();
+        await this.wander(plain.steps);
+      }
+    }
+    const { schedules, points, complete } = this;
+    return { schedules, points, complete, ms: Math.round(performance.now() - begun) };
+  }
+
+  /** How many more schedules may be run. */
+  private get room(): number {
+    return Math.max(0, this.settings.max - this.schedules);
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ one schedule
+
+  /** Runs the scenario; throws if it fails. */
+  private async attempt(plan: Plan): Promise<Run> {
+    const run = await this.once(plan);
+    if (run.failure === null) return run;
+    if (run.failure.error instanceof NondeterminismError) throw run.failure.error;
+    throw await this.explain(run);
+  }
+
+  private async once(plan: Plan, record: boolean = false): Promise<Run> {
+    const { start, external, steps, timers, fail } = this.settings;
+    const manner: Manner = { start, external, steps, timers, fail, record, storage: this.storage };
+    const run = new Run(plan, manner);
+    if (!record) this.schedules++;
+    await run.start(() => this.scenario(apiOf(run)));
+    if (!run.wasOutside || this.storage) return run;
+    this.storage = true;
+    // Without it we may have been wrong about who waited for what.
+    return run.failure === null ? run : this.once(plan, record);
+  }
+
+  // ----------------------------------------------------------------------------------------------------- what is done to it
+
+  /** Cancels the plain order at every point, and inside of every step. Returns how many steps it then took, by point. */
+  private async cancelEverywhere(plain: Run): Promise<number[]> {
+    const lengths: number[] = [];
+    for (let cancelAt = 1; cancelAt < plain.steps; cancelAt++) {
+      const run = await this.attempt(inject({ cancelAt }));
+      lengths[cancelAt] = run.steps;
+      this.points++;
+      this.mustBeginAlike(plain, run);
+    }
+    for (let cancelAt = 0; cancelAt < plain.steps; cancelAt++) {
+      for (let hop = 0; hop < this.settings.hops; hop++) await this.attempt(inject({ cancelAt, hop }));
+    }
+    return lengths;
+  }
+
+  private mustBeginAlike(plain: Run, run: Run): void {
+    // Before the cancel they had the same choices; at least as many of them as both have in common must agree.
+    const i = run.choicesAtCancel;
+    if (plain.counts.slice(0, i).join() !== run.counts.slice(0, i).join()) {
+      throw new NondeterminismError(`nondeterminism: two runs of the plain order differ; ${BLAME}`);
+    }
+  }
+
+  private async signalTwice(lengths: readonly number[]): Promise<void> {
+    let pairs = 0;
+    lengths.forEach((length, cancelAt) => (pairs += Math.max(0, length - cancelAt - 1)));
+    // Where there is no room for all, every so many of them.
+    const stride = this.room === 0 ? Infinity : Math.ceil(pairs / this.room);
+    if (stride > 1) this.complete = false;
+    if (stride === Infinity) return;
+    let n = 0;
+    for (let cancelAt = 1; cancelAt < lengths.length; cancelAt++) {
+      for (let abortAt = cancelAt + 1; abortAt < lengths[cancelAt]!; abortAt++) {
+        if (n++ % stride === 0) await this.attempt(inject({ cancelAt, abortAt }));
+      }
+    }
+  }
+
+  private async failEverywhere(): Promise<void> {
+    const { callers } = await this.once({ picker: PLAIN, mayCancel: false }, true);
+    for (let i = 0; i < callers.length; i++) {
+      // The worker's own operations do not fail, so there is nothing to learn from it.
+      if (callers[i]!.within !== "") continue;
+      if (this.room === 0) return void (this.complete = false);
+      await this.attempt(inject({ failAt: i + 1 }));
+    }
+  }
+
+  // -------------------------------------------------------------------------------------------------------------- the search
+
+  /** All schedules with one deviation from the plain order come before those with two, and these, if they are too many, by chance. */
+  private async search(): Promise<void> {
+    const { bound, exhaustive, cancel, seed } = this.settings;
+    const random = generator(seed);
+    let now: Branch[] = [{ picks: [], counts: [], at: 0, pick: 0, deviations: 0 }];
+    let next: Branch[] = [];
+    let left = exhaustive ? this.room : Math.min(SEARCHED, this.room);
+    for (;;) {
+      const branch = now.pop();
+      if (branch === undefined) {
+        if (next.length === 0) return;
+        now = shuffled(next, random);
+        next = [];
+        continue;
+      }
+      if (left-- <= 0) return void (this.complete = false);
+      const { picks, counts, at, pick, deviations } = branch;
+      const prefix = deviations === 0 ? [] : [...picks.slice(0, at), pick];
+      const run = await this.attempt({
+        picker: following(prefix, counts.slice(0, prefix.length)),
+        mayCancel: cancel === true,
+      });
+      if (!exhaustive && deviations >= bound) continue;
+      for (let i = prefix.length; i < run.picks.length; i++) {
+        for (let other = 1; other < run.counts[i]!; other++) {
+          const found = { picks: run.picks, counts: run.counts, at: i, pick: other, deviations: deviations + 1 };
+          (exhaustive ? now : next).push(found);
+        }
+      }
+    }
+  }
+
+  /** Schedules by chance: every other one with priorities, for bugs that need one task to be late for long. */
+  private async wander(length: number): Promise<void> {
+    const { runs, seed, cancel, signals } = this.settings;
+    if (runs > this.room) this.complete = false;
+    const count = Math.min(runs, this.room);
+    for (let i = 0; i < count; i++) {
+      const random = generator(Math.imul(seed, 1_000_003) + i);
+      const cancelAt = cancel === true ? Math.floor(random() * (length + 1)) || undefined : undefined;
+      const abortAt =
+        signals === 2 && cancelAt !== undefined ? cancelAt + 1 + Math.floor(random() * length) : undefined;
+      const picker = i % 2 === 0 ? uniform(random) : byPriority(random, length, 2);
+      await this.attempt({ picker, mayCancel: false, cancelAt, abortAt });
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ the failure
+
+  /** Makes the schedule that failed as plain as it can be and still fail, and tells its story. */
+  private async explain(failed: Run): Promise<Error> {
+    const first = failed.failure!.error;
+    const isSame = (run: Run): boolean => run.failure !== null && essence(run.failure.error) === essence(first);
+    const { schedules } = this;
+    let recipe: Recipe = {
+      ...injectionOf(failed.plan),
+      picks: trimmed(failed.schedule),
+      cancelAt: failed.plan.cancelAt ?? failed.cancelledAt,
+    };
+    recipe = await this.shrunk(recipe, isSame);
+    const run = await this.once(planOf(recipe), true);
+    this.schedules = schedules;
+    if (!isSame(run)) {
+      const what = run.failure === null ? "it passed" : `it failed otherwise: ${essence(run.failure.error)}`;
+      const message = `nondeterminism: a schedule failed, and when it was run again ${what}; ${BLAME}. The failure was: ${essence(first)}`;
+      return new NondeterminismError(message, { cause: first });
+    }
+    return this.scheduleError(run, recipe);
+  }
+
+  /** Puts choices back to the plain order, in ever smaller groups, as long as the failure stays the same. */
+  private async shrunk(recipe: Recipe, isSame: (run: Run) => boolean): Promise<Recipe> {
+    let { picks } = recipe;
+    for (let size = picks.length; size >= 1; size = Math.floor(size / 2)) {
+      for (let end = picks.length; end > 0; end -= size) {
+        const begin = Math.max(0, end - size);
+        if (picks.slice(begin, end).every((pick) => pick === 0)) continue;
+        const plainer = trimmed(picks.map((pick, i) => (i >= begin && i < end ? 0 : pick)));
+        const run = await this.once(planOf({ ...recipe, picks: plainer }));
+        if (isSame(run)) picks = plainer;
+      }
+    }
+    return { ...recipe, picks };
+  }
+
+  private scheduleError(run: Run, recipe: Recipe): ScheduleError {
+    const { error, tasks } = run.failure!;
+    const replay = encode(recipe);
+    const trace = run.trace();
+    const timeline = String(trace).split("\n");
+    const hidden = timeline.length - 1 - SHOWN;
+    const message = [
+      `${textOf(error)}`,
+      ...(error === run.context.err()
+        ? ["(the error of t.ctx, which was cancelled: catch it if the scenario may end so)"]
+        : []),
+      "",
+      `found by schedule ${this.schedules}, ${tellOf(recipe)}; run it again with`,
+      `  explore(scenario, { replay: ${JSON.stringify(replay)} })   or   HEADGATE_REPLAY='${replay}'`,
+      "",
+      "tasks that had not ended:",
+      ...(tasks.length === 0 ? ["  none"] : tasks.map(lineOf)),
+      "",
+      timeline[0],
+      ...(hidden > 0 ? [`  … ${hidden} rows before this: see error.trace`] : []),
+      ...timeline.slice(Math.max(1, timeline.length - SHOWN)),
+    ];
+    return new ScheduleError(message.join("\n"), error, { replay, schedules: this.schedules, trace, tasks });
+  }
+}
+
+/** How many rows of a timeline a message shows, the last ones. */
+const SHOWN = 200;
+
+function inject(injection: Injection): Plan {
+  return { picker: PLAIN, mayCancel: false, ...injection };
+}
+
+function injectionOf({ hop, abortAt, failAt }: Plan): Injection {
+  return { hop, abortAt, failAt };
+}
+
+function planOf({ picks, ...injection }: Recipe): Plan {
+  return { picker: following(picks), mayCancel: false, ...injection };
+}
+
+function trimmed(picks: readonly number[]): readonly number[] {
+  let { length } = picks;
+  while (length > 0 && picks[length - 1] === 0) length--;
+  return picks.slice(0, length);
+}
+
+/** By what two failures are taken for the same: name and first line. */
+function essence(error: unknown): string {
+  return textOf(error).split("\n")[0]!;
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : `thrown: ${String(error)}`;
+}
+
+function tellOf({ picks, cancelAt, hop, abortAt, failAt }: Recipe): string {
+  const deviations = picks.filter((pick) => pick !== 0).length;
+  const parts = [deviations === 0 ? "in the plain order" : `which leaves the plain order ${deviations} time(s)`];
+  if (cancelAt !== undefined) {
+    parts.push(
+      hop === undefined
+        ? `t.ctx cancelled after step ${cancelAt}`
+        : `t.ctx cancelled in step ${cancelAt + 1}, after ${hop + 1} of its microtasks`,
+    );
+  }
+  if (abortAt !== undefined) parts.push(`t.abort cancelled after step ${abortAt}`);
+  if (failAt !== undefined) parts.push(`operation ${failAt} refused`);
+  return parts.join(", ");
+}
+
+function shuffled<T>(items: readonly T[], random: () => number): T[] {
+  const copy = [...items];
+  for (let i = copy.length - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1));
+    [copy[i], copy[j]] = [copy[j]!, copy[i]!];
+  }
+  return copy;
+}

@@ -1,0 +1,138 @@
+/**
+ * How reports call things: `ch1`, `ctx2`, `mu1`, in the order of their making, and values in a few characters.
+ *
+ * Invariants:
+ * - The names of what a scenario makes do not depend on what headgate makes inside of its worker: that is numbered apart.
+ * - The text of a value is the same on every platform.
+ */
+import { Chan, nil } from "../chan.ts";
+import { Group } from "../errgroup.ts";
+import { Weighted } from "../semaphore.ts";
+import { Group as Flights } from "../singleflight.ts";
+import type { Place } from "./place.ts";
+import { Cond, Mutex, RWMutex, WaitGroup } from "../sync/index.ts";
+
+const KINDS: readonly (readonly [new (...args: never[]) => object, string])[] = [
+  [Chan, "ch"],
+  [Group, "group"],
+  [Mutex, "mu"],
+  [RWMutex, "rw"],
+  [WaitGroup, "wg"],
+  [Weighted, "sem"],
+  [Cond, "cond"],
+  [Flights, "flight"],
+];
+
+interface Made {
+  readonly object: object;
+  readonly parent: object | undefined;
+  readonly made: Place;
+}
+
+export class Names {
+  private readonly given: Map<unknown, string> = new Map();
+  private readonly counters: Map<string, number> = new Map();
+  /** What has been made and has no name yet: mostly nobody asks. */
+  private unnamed: Made[] = [];
+
+  /** Takes note of `object`, which has just been made. */
+  created(object: object, parent: object | undefined, made: Place): void {
+    this.unnamed.push({ object, parent, made });
+  }
+
+  private nameAll(): void {
+    if (this.unnamed.length === 0) return;
+    const made = this.unnamed;
+    this.unnamed = [];
+    for (const {
+      object,
+      parent,
+      made: { within },
+    } of made)
+      this.name(object, parent, within);
+  }
+
+  /** `within` is the part of headgate that made it, if it was not the user. */
+  private name(object: object, parent: object | undefined, within: string): void {
+    const known = this.given.get(object);
+    if (known !== undefined && parent !== undefined) return this.adopt(object, known, parent, within);
+    const kind = KINDS.find(([Class]) => object instanceof Class)?.[1] ?? "ctx";
+    this.given.set(object, this.next(kind, within));
+  }
+
+  /** `object` turns out to be a part of `parent`: it is called after it, and its own number is free again. */
+  private adopt(object: object, known: string, parent: object, within: string): void {
+    const [, prefix, number] = /^(.*?)(\d+)$/.exec(known)!;
+    if (this.counters.get(prefix!) === Number(number)) this.counters.set(prefix!, Number(number) - 1);
+    const owner = this.given.get(parent);
+    this.given.set(object, owner === undefined ? this.next("timer", within) : `${owner}.done()`);
+  }
+
+  private next(kind: string, within: string): string {
+    const prefix = within === "" ? kind : `${within}.${kind}`;
+    const number = (this.counters.get(prefix) ?? 0) + 1;
+    this.counters.set(prefix, number);
+    return prefix + String(number);
+  }
+
+  /** The user's name for it. */
+  give(object: object, name: string): void {
+    this.nameAll();
+    this.given.set(object, name);
+  }
+
+  /** The name of `object`; undefined for what has none. */
+  of(object: unknown): string | undefined {
+    this.nameAll();
+    return object === nil ? "nil" : this.given.get(object);
+  }
+
+  has(object: unknown): boolean {
+    this.nameAll();
+    return this.given.has(object);
+  }
+
+  /** The name for a task that runs `fn`. */
+  task(fn: unknown): string {
+    const own = this.of(fn) ?? (typeof fn === "function" ? fn.name : "");
+    const name = own === "" ? "task" : own;
+    const number = (this.counters.get(`task ${name}`) ?? 0) + 1;
+    this.counters.set(`task ${name}`, number);
+    return name !== "task" && number === 1 ? name : `${name}${/\d$/.test(name) ? "·" : ""}${number}`;
+  }
+
+  /** What an operation is made on: an object, or the cases of a select. */
+  target(on: unknown): string {
+    if (on === null || on === undefined || typeof on === "function") return "";
+    const name = this.of(on);
+    if (name !== undefined) return name;
+    if (typeof (on as { then?: unknown }).then === "function") return "promise";
+    return Object.entries(on)
+      .map(([key, c]) => `${key}: ${this.caseOf(c)}`)
+      .join(", ");
+  }
+
+  private caseOf(c: unknown): string {
+    const { chan, value } = (c ?? {}) as { chan?: unknown; value?: unknown };
+    if (chan !== undefined && chan !== null) return `${this.of(chan) ?? "?"} ← ${this.value(value)}`;
+    return this.of(c) ?? (c === null || c === undefined || chan === null ? "nil" : "?");
+  }
+
+  /** A value in a few characters. */
+  value(value: unknown): string {
+    const text = this.of(value) ?? plain(value);
+    return text.length <= 40 ? text : `${text.slice(0, 39)}…`;
+  }
+}
+
+function plain(value: unknown): string {
+  if (typeof value === "function") return `${value.name || "function"}()`;
+  if (typeof value === "symbol" || typeof value === "bigint") return String(value);
+  if (value instanceof Error) return `${value.name}: ${value.message}`;
+  if (value === undefined) return "undefined";
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return Object.prototype.toString.call(value);
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Writing down what happens in a bubble, row by row.
+ */
+import { Ending } from "../context/errors.ts";
+import type { Clock } from "./clock.ts";
+import type { Names } from "./names.ts";
+import { type Resumption, type Task, Wait } from "./task.ts";
+import type { TraceRow } from "./trace.ts";
+
+export class Recorder {
+  readonly rows: TraceRow[] = [];
+  private readonly names: Names;
+  private readonly clock: Clock;
+
+  constructor(names: Names, clock: Clock) {
+    this.names = names;
+    this.clock = clock;
+  }
+
+  write(step: number, task: Task, event: string, object: string = "", detail: string = "", choices: number = 1): void {
+    const time = Math.round(this.clock.elapsed * 1_000) / 1_000;
+    this.rows.push({ step, time, task: task.name, event, object, detail, choices });
+  }
+
+  /** An operation was called, and has to wait. */
+  wait(step: number, { task, op, on, value }: Wait): void {
+    this.write(step, task, `wait ${op}`, this.names.target(on), op === "select" ? "" : this.text(value));
+  }
+
+  /** An operation was called, and was done at once. `value` is what was sent or taken. */
+  done(step: number, { task, op, on, value }: Wait, result: unknown, failed: boolean): void {
+    this.write(step, task, op, this.names.target(on), this.result(op, result, failed) || this.text(value));
+  }
+
+  resumption(step: number, resumption: Resumption, choices: number): void {
+    if (!(resumption instanceof Wait)) return this.write(step, resumption.task, "start", "", "", choices);
+    const { task, op, on, result, failed } = resumption;
+    const event = `${failed ? "fail" : "resume"} ${op}`;
+    this.write(
+      step,
+      task,
+      event,
+      op === "select" ? "" : this.names.target(on),
+      this.result(op, result, failed),
+      choices,
+    );
+  }
+
+  /** Something happened to an object. */
+  note(step: number, task: Task, event: string, on: unknown, detail: unknown): void {
+    const object = this.names.target(on);
+    // It closes because of a cancel, and that has been written down.
+    if (event === "close" && object.endsWith(".done()")) return;
+    this.write(step, task, event, object, this.text(detail instanceof Ending ? detail.cause : detail));
+  }
+
+  private result(op: string, result: unknown, failed: boolean): string {
+    if (failed) return this.names.value(result);
+    if (result === null || typeof result !== "object") return "";
+    if (op === "select") {
+      const { case: name, value, ok } = result as { case: string | number; value?: unknown; ok?: boolean };
+      return `→ ${name}${ok === undefined ? "" : ok ? ` ${this.names.value(value)}` : " closed"}`;
+    }
+    if (op !== "recv") return "";
+    if (Array.isArray(result)) return result[1] === true ? this.names.value(result[0]) : "closed";
+    const { value, done } = result as IteratorResult<unknown>;
+    return done === true ? "closed" : this.names.value(value);
+  }
+
+  private text(value: unknown): string {
+    return value === undefined ? "" : this.names.value(value);
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * What is in a bubble: its tasks, what may go on, the clock, and the names of things; and so the library's end of it, for all that the
+ * library asks of a test comes here. Who decides what goes on next is the run (`run.ts`).
+ *
+ * Invariant: whatever is called while a step runs is the doing of the task whose step it is.
+ */
+import { AfterFuncCtx } from "../context/afterfunc.ts";
+import { CancelCtx } from "../context/context.ts";
+import { Waiter } from "../queue.ts";
+import type { Alarm, Expiring, Parked, Scheduler, Task as Start } from "../runtime.ts";
+import { BubbleAlarm, Clock } from "./clock.ts";
+import { Names } from "./names.ts";
+import { NOWHERE, type Place, place } from "./place.ts";
+import { generator } from "./plan.ts";
+import { Recorder } from "./record.ts";
+import { isRunning, stored, within } from "./seam.ts";
+import { type Resumption, Task, type TaskInfo, Wait } from "./task.ts";
+import { CANCELLER, CLOCK, Trace } from "./trace.ts";
+
+/** How a run is to be made. */
+export interface Manner {
+  /** When the bubble's time begins, in epoch ms. */
+  readonly start: number;
+  /** How long the world outside may take, in ms of real time. */
+  readonly external: number;
+  /** How many steps are taken for an endless loop. */
+  readonly steps: number;
+  readonly timers: "idle" | "any";
+  /** Whether to write down what happens, and where: several times slower. */
+  readonly record: boolean;
+  /** Whether to use AsyncLocalStorage, where there is one: exact in code that goes on after a promise from outside. */
+  readonly storage: boolean;
+  /** With what to refuse the operation that the plan wants refused. */
+  readonly fail?: Error | undefined;
+}
+
+/** How many contexts are kept before those that have ended are let go. */
+const CONTEXTS = 1_024;
+
+export abstract class Room implements Scheduler {
+  readonly manner: Manner;
+  readonly names: Names = new Names();
+  readonly clock: Clock = new Clock();
+  steps = 0;
+  isOver = false;
+  /** What has gone wrong: the first error that nobody has caught. */
+  error: { readonly error: unknown } | null = null;
+  /** Who has called the operations that may be refused, if that is recorded, and how many there were. */
+  readonly callers: Place[] = [];
+  protected calls = 0;
+
+  protected recorder: Recorder | null;
+  protected tasks: Task[] = [];
+  protected readonly queue: Resumption[] = [];
+  /** The contexts that can be cancelled. */
+  protected contexts: { readonly ctx: CancelCtx; readonly made: Place }[] = [];
+  /** Whose step runs, or has run last. */
+  protected task: Task;
+  // Those who act without being tasks.
+  protected readonly canceller: Task = this.ghost(CANCELLER);
+  protected readonly clockwork: Task = this.ghost(CLOCK);
+  private readonly stranger: Task = this.ghost("?");
+  private readonly written: Recorder;
+  private readonly chance: () => number = generator(1);
+  private enough = CONTEXTS;
+
+  constructor(manner: Manner) {
+    this.manner = manner;
+    this.task = this.canceller;
+    this.written = new Recorder(this.names, this.clock);
+    this.recorder = manner.record ? this.written : null;
+  }
+
+  private ghost(name: string): Task {
+    const task = new Task(this, name, NOWHERE);
+    task.ended = true;
+    this.tasks.push(task);
+    return task;
+  }
+
+  /** Whose code runs. */
+  protected who(): Task {
+    const task = stored();
+    if (task !== undefined && task.room === this) return task;
+    if (isRunning(this)) return this.task;
+    // Code that goes on after a promise from outside: of those who wait for one, if there is but one.
+    const outside = this.tasks.filter((task) => task.isOutside);
+    return outside.length === 1 ? outside[0]! : this.stranger;
+  }
+
+  private here(): Place {
+    return this.recorder === null ? NOWHERE : place();
+  }
+
+  // --------------------------------------------------------------------------------------------------------------- the waits
+
+  park(waiter: Waiter, op: string, on: unknown): Parked {
+    const wait = new Wait(this.who(), op, on, waiter.value, this.clock.elapsed, this.here());
+    this.recorder?.wait(this.steps, wait);
+    return wait;
+  }
+
+  settled<T>(op: string, on: unknown, result: unknown, failed: boolean, value: unknown): Promise<T> {
+    // To be admitted to a group is no communication: nobody else could tell.
+    if (op === "group.go" && !failed) return Promise.resolve(undefined as T);
+    const wait = new Wait(this.who(), op, on, value, this.clock.elapsed, this.here());
+    this.recorder?.done(this.steps, wait, result, failed);
+    return promised(wait, (waiter) => wait.ready(waiter, result, failed));
+  }
+
+  /** A wait of the test's own. `parked` gets what ends it. */
+  suspend<T>(
+    op: string,
+    parked: (settle: (result: unknown, failed?: boolean) => void) => unknown,
+    value?: unknown,
+  ): Promise<T> {
+    const wait = new Wait(this.who(), op, null, value, this.clock.elapsed, this.here());
+    this.recorder?.wait(this.steps, wait);
+    return promised(wait, (waiter) => parked((result, failed = false) => wait.ready(waiter, result, failed)));
+  }
+
+  enqueue(resumption: Resumption): void {
+    // What comes after the end is not the test's business any more, but it shall not hang.
+    if (this.isOver) return resumption.resume();
+    resumption.task.queued++;
+    this.queue.push(resumption);
+  }
+
+  // --------------------------------------------------------------------------------------------------------------- the tasks
+
+  spawn(start: Start, fn: unknown): void {
+    const name = this.names.task(fn);
+    this.recorder?.write(this.steps, this.who(), "go", name);
+    this.begin(name, start);
+  }
+
+  protected begin(name: string, start: (ended: () => void) => void): Task {
+    const task = new Task(this, name, this.here());
+    this.tasks.push(task);
+    const ended = (): void => {
+      task.ended = true;
+      this.recorder?.write(this.steps, task, "end");
+    };
+    const run = (): void => start(ended);
+    this.enqueue({ task, resume: this.manner.storage ? () => within(task, run) : run });
+    return task;
+  }
+
+  report(error: unknown): void {
+    this.recorder?.write(this.steps, this.who(), "throw", "", this.names.value(error));
+    this.error ??= { error };
+  }
+
+  /** The tasks that have not ended, and who else still waits for something. */
+  infos(): TaskInfo[] {
+    return this.tasks.filter((task) => !task.isGone && task !== this.stranger).map((task) => this.infoOf(task));
+  }
+
+  protected infoOf(task: Task): TaskInfo {
+    return task.info(this.clock.elapsed, ({ op, on, value }) => {
+      const text = value === undefined || op === "select" ? "" : this.names.value(value);
+      return [op, this.names.target(on), text].filter((part) => part !== "").join(" ");
+    });
+  }
+
+  // ------------------------------------------------------------------------------------------------------- time, chance, choice
+
+  now(): number {
+    return this.manner.start + this.clock.elapsed;
+  }
+  monotonic(): number {
+    return this.clock.elapsed;
+  }
+  alarm(due: number, target: Expiring, on: unknown): Alarm {
+    return this.clock.set(new BubbleAlarm(this.clock, due, target, on, this.here()));
+  }
+  random(): number {
+    return this.chance();
+  }
+  abstract choose(n: number): number;
+  abstract refuse(): unknown;
+
+  // ------------------------------------------------------------------------------------------------------ objects, the record
+
+  created(object: object, parent?: object): void {
+    const made = this.here();
+    this.names.created(object, parent, made);
+    // A context that nobody can cancel cannot be forgotten either.
+    if (!(object instanceof CancelCtx) || object instanceof AfterFuncCtx) return;
+    if (this.contexts.push({ ctx: object, made }) <= this.enough) return;
+    this.contexts = this.contexts.filter(({ ctx }) => ctx.ending === null);
+    this.enough = Math.max(CONTEXTS, 2 * this.contexts.length);
+  }
+
+  /** Whether `on`, an object or the cases of a select, belongs to this bubble. */
+  owns(on: unknown): boolean {
+    if (typeof on !== "object" || on === null) return false;
+    if (this.names.has(on)) return true;
+    const isPlain = Array.isArray(on) || Object.getPrototypeOf(on) === Object.prototype;
+    return isPlain && Object.values(on).some((part) => this.names.has(part));
+  }
+
+  note(event: string, on: unknown, detail: unknown): void {
+    this.recorder?.note(this.steps, this.who(), event, on, detail);
+  }
+
+  trace(): Trace {
+    return new Trace([...this.written.rows]);
+  }
+}
+
+/** The promise of a wait. */
+function promised<T>(wait: Wait, parked: (waiter: Waiter) => unknown): Promise<T> {
+  return new Promise<unknown>((resolve, reject) => {
+    const waiter = new Waiter(null);
+    waiter.resolve = resolve;
+    waiter.reject = reject;
+    waiter.parked = wait;
+    parked(waiter);
+  }) as Promise<T>;
+}

@@ -1,0 +1,363 @@
+/**
+ * One run of a scenario: makes one step after the other, until all is over or something has gone wrong.
+ *
+ * A step releases one resumption, fires one timer, or does one thing to the scenario from outside; it is over when no microtask is
+ * left. Then the next is picked:
+ *
+ *     something may go on        →  one of those that may, as the plan says
+ *     a task waits outside       →  let the world go on; time stands still
+ *     somebody is in t.wait      →  that wait is over
+ *     the function has returned  →  cancel t.ctx, then all must end; time stands still
+ *     a timer is set             →  the clock jumps to it
+ *     else                       →  deadlock
+ *
+ * Invariants:
+ * - Nothing here depends on real time, but for the patience with the world outside.
+ * - The clock moves only when every task is blocked in the library (Y1), or, with `timers: "any"`, when the plan says so.
+ */
+import { background, type CancelCauseFunc, type Context, withCancelCause } from "../context/index.ts";
+import { DeadlockError, LeakError } from "./errors.ts";
+import type { Plan } from "./plan.ts";
+import { place } from "./place.ts";
+import { type Manner, Room } from "./room.ts";
+import { enter, join, leave, part } from "./seam.ts";
+import { lineOf, type Resumption, type Task, type TaskInfo } from "./task.ts";
+import { acquire, drained, later, nextTurn, release } from "./turns.ts";
+
+/** How often at most a scenario that has failed is helped on, so that its `finally` blocks run. */
+const UNWINDING = 10_000;
+/** Every so many steps the rest of the process gets a turn. */
+const TURN = 1_024;
+
+/** What has gone wrong, and who was doing what at that moment. */
+export interface Failure {
+  readonly error: unknown;
+  readonly tasks: readonly TaskInfo[];
+}
+
+type Pair = readonly [ctx: Context, cancel: CancelCauseFunc];
+
+export class Run extends Room {
+  readonly plan: Plan;
+  failure: Failure | null = null;
+  /** What the picker took at each choice, and among how many. */
+  readonly picks: number[] = [];
+  readonly counts: number[] = [];
+  /** The same as a recipe says it: a cancel that was picked is no choice, but happened at a point. */
+  readonly schedule: number[] = [];
+  cancelledAt: number | undefined;
+  /** How many choices had been made by then. */
+  choicesAtCancel = 0;
+  /** Whether a task has ever waited for something outside. */
+  wasOutside = false;
+
+  private phase: "main" | "cleanup" | "unwinding" = "main";
+  private main!: Task;
+  private root!: Pair;
+  private abort: Pair | null = null;
+  private waiting: ((result: unknown, failed?: boolean) => void) | null = null;
+  private outsideSince: number | null = null;
+  private polls = 0;
+  private unwound = 0;
+  private finish!: () => void;
+
+  constructor(plan: Plan, manner: Manner) {
+    super(manner);
+    this.plan = plan;
+  }
+
+  /** Runs `body`; resolves when it is over. What has gone wrong is in `failure`. */
+  start(body: () => PromiseLike<void> | void): Promise<void> {
+    join(this);
+    const over = new Promise<void>((resolve) => (this.finish = resolve));
+    acquire(() => {
+      enter(this);
+      this.root = this.pair("t.ctx");
+      this.main = this.begin("main", (ended) => {
+        const failed = (error: unknown): void => {
+          // What was done to it on purpose may come out of it.
+          if (!this.isInjected(error)) this.report(error);
+          ended();
+        };
+        try {
+          Promise.resolve(body()).then(ended, failed);
+        } catch (error) {
+          failed(error);
+        }
+      });
+      leave();
+      this.next();
+    });
+    return over;
+  }
+
+  /** A context that the kit itself cancels. */
+  private pair(name: string): Pair {
+    const pair = withCancelCause(background());
+    this.names.give(pair[0], name);
+    this.contexts.pop();
+    return pair;
+  }
+
+  get context(): Context {
+    return this.root[0];
+  }
+
+  get abortContext(): Context {
+    return (this.abort ??= this.pair("t.abort"))[0];
+  }
+
+  cancel(cause?: unknown): void {
+    this.root[1](cause);
+  }
+
+  private cancelAll(): void {
+    this.cancel();
+    this.abort?.[1]();
+  }
+
+  /** `settle` is called when every task is blocked. */
+  whenIdle(settle: (result: unknown, failed?: boolean) => void): void {
+    if (this.waiting === null) this.waiting = settle;
+    else settle(new Error("t.wait: another wait is under way; let one task do the waiting"), true);
+  }
+
+  // ----------------------------------------------------------------------------------------------------------------- the steps
+
+  private readonly next = (): void => {
+    try {
+      if (this.phase === "unwinding") this.unwind();
+      else if (this.error !== null) this.fail(this.error.error);
+      else if (this.steps >= this.manner.steps) this.fail(livelock(this.steps));
+      else if (this.inject()) return;
+      else if (this.queue.length > 0) this.resumeOne();
+      else if (this.pick(1, null) === 1) this.cancelAsStep();
+      else this.idle();
+    } catch (error) {
+      // A plan that does not fit.
+      this.fail(error);
+    }
+  };
+
+  private step(task: Task, act: () => void): void {
+    this.steps++;
+    this.task = task;
+    enter(this);
+    act();
+    drained(this.after);
+  }
+
+  private readonly after = (): void => {
+    leave();
+    if (this.steps % TURN === 0) nextTurn(this.next);
+    else this.next();
+  };
+
+  private resumeOne(): void {
+    const { queue } = this;
+    const mayFire = this.manner.timers === "any" && this.phase === "main" && !this.main.ended && this.clock.isSet;
+    const n = mayFire ? queue.length + 1 : queue.length;
+    const i = this.pick(n, queue);
+    if (i === n) this.cancelAsStep();
+    else if (i === queue.length) this.fire();
+    else this.resume(i, n);
+  }
+
+  private resume(i: number, n: number): void {
+    const resumption = this.queue[i]!;
+    this.queue.splice(i, 1);
+    resumption.task.queued--;
+    this.steps++;
+    this.task = resumption.task;
+    enter(this);
+    this.recorder?.resumption(this.steps, resumption, n);
+    resumption.resume();
+    const { cancelAt, hop } = this.plan;
+    if (hop !== undefined && cancelAt === this.steps - 1) this.hop(hop);
+    drained(this.after);
+  }
+
+  private fire(): void {
+    const due = this.clock.due();
+    const alarm = due[this.pick(due.length, null, false)]!;
+    alarm.stop();
+    this.clock.advance(alarm.due);
+    this.step(this.clockwork, () => {
+      this.recorder?.write(this.steps, this.clockwork, alarm.label(this.names), "", "", due.length);
+      alarm.target.expire();
+    });
+  }
+
+  // --------------------------------------------------------------------------------------------------------------- the choices
+
+  /** Which of `n` candidates it is. Where t.ctx may be cancelled, that is one more: n. */
+  private pick(n: number, queue: readonly Resumption[] | null, mayCancel: boolean = this.mayCancel): number {
+    const all = mayCancel ? n + 1 : n;
+    if (all === 1 || this.phase === "unwinding") return 0;
+    const i = this.plan.picker.pick(all, this.picks.length, queue);
+    this.picks.push(i);
+    this.counts.push(all);
+    if (n > 1 && i < n) this.schedule.push(i);
+    return i;
+  }
+
+  private get mayCancel(): boolean {
+    return this.plan.mayCancel && this.phase === "main" && this.steps > 0 && this.context.err() === undefined;
+  }
+
+  choose(n: number): number {
+    try {
+      return this.pick(n, null, false);
+    } catch (error) {
+      this.error ??= { error };
+      return 0;
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ what is done to it
+
+  /** Does what the plan wants to be done at this point; false: nothing. */
+  private inject(): boolean {
+    const { cancelAt, hop, abortAt } = this.plan;
+    if (cancelAt === this.steps && hop === undefined && this.context.err() === undefined) {
+      this.cancelAsStep();
+    } else if (abortAt === this.steps && this.abort?.[0].err() === undefined) {
+      this.step(this.canceller, () => {
+        this.abort ??= this.pair("t.abort");
+        this.abort[1]();
+      });
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  private cancelAsStep(): void {
+    this.cancelledAt = this.steps;
+    this.choicesAtCancel = this.counts.length;
+    this.step(this.canceller, () => this.cancel());
+  }
+
+  /** Cancels from within a step, after so many of its microtasks: between two awaits of promises that are not the library's. */
+  private hop(left: number): void {
+    queueMicrotask(() => {
+      if (left > 0) return this.hop(left - 1);
+      const { task } = this;
+      this.task = this.canceller;
+      this.cancel();
+      this.task = task;
+    });
+  }
+
+  refuse(): unknown {
+    this.calls++;
+    if (this.recorder !== null) this.callers.push(place());
+    return this.calls === this.plan.failAt ? this.manner.fail : undefined;
+  }
+
+  private isInjected(error: unknown): boolean {
+    if (this.plan.failAt === undefined) return false;
+    for (let e = error, depth = 0; e !== undefined && e !== null && depth < 10; depth++) {
+      if (e === this.manner.fail) return true;
+      e = (e as { cause?: unknown }).cause;
+    }
+    return false;
+  }
+
+  // --------------------------------------------------------------------------------------------------------------------- idle
+
+  /** Nothing may go on by itself. */
+  private idle(): void {
+    this.tasks = this.tasks.filter((task) => !task.isGone || task === this.main);
+    const outside = this.tasks.filter((task) => task.isOutside);
+    if (outside.length > 0) return this.waitOutside(outside);
+    this.outsideSince = null;
+    const settle = this.waiting;
+    if (settle !== null) {
+      this.waiting = null;
+      settle(undefined);
+      this.next();
+    } else if (this.phase === "cleanup") this.endClean();
+    else if (this.main.ended) this.cleanUp();
+    else if (this.clock.isSet) this.fire();
+    else {
+      const blocked = this.infos();
+      const what = "deadlock: all tasks in the bubble are blocked and no timer is pending";
+      this.fail(new DeadlockError([what, ...blocked.map(lineOf)].join("\n"), blocked));
+    }
+  }
+
+  private waitOutside(outside: readonly Task[]): void {
+    const now = performance.now();
+    this.wasOutside = true;
+    if (this.outsideSince === null) this.polls = 0;
+    this.outsideSince ??= now;
+    const { external } = this.manner;
+    if (now - this.outsideSince > external) {
+      const what = [
+        `blocked outside the bubble for more than ${external}ms of real time`,
+        ...outside.map((task) => lineOf(this.infoOf(task))),
+        "Bring a promise of real I/O into the schedule by t.external(promise), and raise `external` if it may take longer; let tasks of the test wait for each other on a channel",
+      ].join("\n");
+      return this.fail(this.main.ended ? new LeakError(what, this.infos()) : new DeadlockError(what, this.infos()));
+    }
+    const again = (): void => acquire(this.next);
+    release();
+    if (this.polls++ < 20) nextTurn(again);
+    else later(again, 1);
+  }
+
+  // ------------------------------------------------------------------------------------------------------------------ the end
+
+  /** The function has returned: time stands still, and everything that is left must end now that its ctx has ended. */
+  private cleanUp(): void {
+    this.phase = "cleanup";
+    this.contexts = this.contexts.filter(({ ctx }) => ctx.ending === null);
+    this.step(this.canceller, () => this.cancelAll());
+  }
+
+  private endClean(): void {
+    const left = this.tasks.filter((task) => !task.isGone).map((task) => this.infoOf(task));
+    const { contexts } = this;
+    const { alarms } = this.clock;
+    if (left.length + contexts.length + alarms.length === 0) return this.end();
+    const found = [
+      left.length > 0 && `${left.length} task(s) that do not end, although t.ctx has ended and time stands still`,
+      contexts.length > 0 && `${contexts.length} context(s) that nobody cancelled: using _ = cancel`,
+      alarms.length > 0 && `${alarms.length} timer(s) still set: stop them, or end their ctx`,
+    ];
+    const lines = [
+      `leak: the test returned and left ${found.filter((text) => text !== false).join(", and ")}`,
+      ...left.map(lineOf),
+      ...contexts.map(({ ctx, made }) => `  ${this.names.of(ctx)}${made.at === "" ? "" : ` made at ${made.at}`}`),
+      ...alarms.map((alarm) => `  ${alarm.label(this.names)}${alarm.set.at === "" ? "" : ` set at ${alarm.set.at}`}`),
+    ];
+    this.fail(new LeakError(lines.join("\n"), left));
+  }
+
+  /** The run has failed. Whoever heeds t.ctx gets a chance to clean up; that is not recorded. */
+  private fail(error: unknown): void {
+    this.failure ??= { error, tasks: this.infos() };
+    this.recorder = null;
+    this.phase = "unwinding";
+    this.step(this.canceller, () => this.cancelAll());
+  }
+
+  private unwind(): void {
+    if (this.queue.length > 0 && this.unwound++ < UNWINDING) this.resume(0, 1);
+    else this.end();
+  }
+
+  private end(): void {
+    this.isOver = true;
+    part(this);
+    release();
+    this.finish();
+  }
+}
+
+function livelock(steps: number): Error {
+  return new Error(
+    `livelock: the scenario has made ${steps} steps; if it is not an endless loop, allow more by the option \`steps\``,
+  );
+}

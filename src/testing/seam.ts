@@ -1,0 +1,87 @@
+/**
+ * The test's end of the seam (`runtime.ts`): whose rules hold for an operation.
+ *
+ * They are those of the bubble whose step runs. Where none runs, code goes on that has awaited something from outside: then it is
+ * the bubble of that code's AsyncLocalStorage, where there is one, else the bubble of the object it uses.
+ *
+ * Invariant: the seam is in place exactly while there are bubbles, so production code pays nothing for tests that are over.
+ */
+import { install, type Seam } from "../runtime.ts";
+import type { Room } from "./room.ts";
+import type { Task } from "./task.ts";
+import { storage } from "./turns.ts";
+
+/** The bubble whose step runs now. */
+let running: Room | null = null;
+const live: Set<Room> = new Set();
+
+export function enter(room: Room): void {
+  running = room;
+}
+
+export function leave(): void {
+  running = null;
+}
+
+export function isRunning(room: Room): boolean {
+  return running === room;
+}
+
+export function runningBubble(): Room | null {
+  return running ?? stored()?.room ?? null;
+}
+
+// ------------------------------------------------------------------------------------------------------ AsyncLocalStorage
+
+let tasks: ReturnType<typeof storage<Task>> | undefined;
+
+/** Begins a task so that everything it awaits will know whose it is. */
+export function within(task: Task, begin: () => void): void {
+  tasks ??= storage<Task>();
+  if (tasks === null) begin();
+  else tasks.run(task, begin);
+}
+
+/** The task whose code this is, according to AsyncLocalStorage; undefined where there is none, or its bubble is no more. */
+export function stored(): Task | undefined {
+  const task = tasks?.getStore();
+  return task !== undefined && live.has(task.room) ? task : undefined;
+}
+
+// ---------------------------------------------------------------------------------------------------------------- the seam
+
+const seam: Seam = {
+  bubble(on) {
+    if (running !== null) return running;
+    const task = stored();
+    if (task !== undefined) return task.room;
+    for (const room of live) if (room.owns(on)) return room;
+    return null;
+  },
+  created(object, parent) {
+    const room = running ?? (this.bubble(parent) as Room | null);
+    room?.created(object, parent);
+  },
+};
+
+const INSTALLED: unique symbol = Symbol.for("headgate.seam") as never;
+const world = globalThis as { [INSTALLED]?: Seam };
+
+/** Lets this bubble take part. */
+export function join(room: Room): void {
+  if (world[INSTALLED] !== undefined && world[INSTALLED] !== seam) {
+    throw new Error(
+      "headgate/testing: another copy of headgate is running a bubble in this process, and neither would see what the other does; make sure that one copy is installed (npm ls headgate) and that it is not bundled a second time",
+    );
+  }
+  if (live.size === 0) install(seam);
+  world[INSTALLED] = seam;
+  live.add(room);
+}
+
+export function part(room: Room): void {
+  live.delete(room);
+  if (live.size > 0) return;
+  install(null);
+  delete world[INSTALLED];
+}

@@ -1,0 +1,147 @@
+/**
+ * What happened in a bubble, and how to show it: as text, as a mermaid diagram, as a picture, as data.
+ *
+ * A trace says nothing that differs between platforms: neither source lines nor real time.
+ */
+
+/** Who does what has no task: the clock, and the test that cancels. */
+export const CLOCK = "⏱";
+export const CANCELLER = "⚡";
+
+/** One thing that happened. */
+export interface TraceRow {
+  /** The number of the step in which it happened, from 1. */
+  readonly step: number;
+  /** ms since the bubble began. */
+  readonly time: number;
+  /** The task whose doing it was; "⏱" is the clock, "⚡" whoever cancels from outside. */
+  readonly task: string;
+  /** What: "go", "start", "end", "throw", an operation, "wait", "resume", "fail" with an operation, or what an object was told. */
+  readonly event: string;
+  /** The name of the object, task or timer it was done to. */
+  readonly object: string;
+  /** The value, or the error. */
+  readonly detail: string;
+  /** Among how many possible next steps this one was picked; 1 where there was no choice. */
+  readonly choices: number;
+}
+
+/** The record of a bubble. `String(trace)` is the timeline. */
+export class Trace {
+  readonly rows: readonly TraceRow[];
+
+  constructor(rows: readonly TraceRow[]) {
+    this.rows = rows;
+  }
+
+  /** The timeline: a line for each thing that happened; a column for each task, or, where they are too many, its name. */
+  toString(): string {
+    const columns = this.tasks();
+    const texts = this.rows.map((row) => cut(textOf(row), WIDEST));
+    const widths = columns.map((task) =>
+      Math.max(task.length, ...this.rows.map((row, i) => (row.task === task ? texts[i]!.length : 0))),
+    );
+    const isWide = widths.reduce((sum, width) => sum + width + 2, 0) > PAGE;
+    const name = Math.max(4, ...columns.map((task) => task.length));
+    const head = isWide ? "task" : columns.map((task, i) => task.padEnd(widths[i]!)).join("  ");
+    const lines = this.rows.map((row, i) => {
+      const text = isWide
+        ? `${row.task.padEnd(name)}  ${textOf(row)}`
+        : columns.map((column, c) => (column === row.task ? texts[i]! : "").padEnd(widths[c]!)).join("  ");
+      const end = row.choices > 1 ? `  ⟵ 1 of ${row.choices}` : "";
+      return `${String(row.step).padStart(4)}  ${`+${row.time}ms`.padEnd(10)}  ${text}${end}`.trimEnd();
+    });
+    return [`step  time        ${head}`.trimEnd(), ...lines].join("\n");
+  }
+
+  /** A [mermaid](https://mermaid.js.org) sequence diagram: tasks and objects are the participants. */
+  toMermaid(): string {
+    const ids = new Map<string, string>();
+    const idOf = (name: string): string => {
+      if (!ids.has(name)) ids.set(name, `p${ids.size + 1}`);
+      return ids.get(name)!;
+    };
+    for (const task of this.tasks()) idOf(task);
+    const lines = this.rows.map((row) => {
+      const task = idOf(row.task);
+      const text = escapeMermaid(textOf(row));
+      if (row.object === "" || row.object.includes(": ") || row.task === CLOCK) return `  Note over ${task}: ${text}`;
+      const object = idOf(row.object);
+      return isAnswer(row) ? `  ${object}-->>${task}: ${text}` : `  ${task}->>${object}: ${text}`;
+    });
+    const participants = [...ids].map(([name, id]) => `  participant ${id} as ${escapeMermaid(name)}`);
+    return ["sequenceDiagram", ...participants, ...lines].join("\n");
+  }
+
+  /** A picture: time runs downwards, a lane for each task. */
+  toSVG(): string {
+    const [lane, line, left] = [220, 18, 90];
+    const columns = this.tasks();
+    const [width, height] = [left + columns.length * lane, 44 + this.rows.length * line];
+    const out = [
+      `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="ui-monospace, monospace" font-size="11">`,
+    ];
+    columns.forEach((task, i) => {
+      const x = left + i * lane;
+      out.push(
+        `<text x="${x}" y="16" font-weight="bold">${escapeXML(task)}</text>`,
+        `<line x1="${x - 6}" y1="24" x2="${x - 6}" y2="${height}" stroke="#ccc"/>`,
+      );
+    });
+    this.rows.forEach((row, i) => {
+      const x = left + columns.indexOf(row.task) * lane;
+      const y = 40 + i * line;
+      const text = textOf(row);
+      out.push(
+        `<text x="4" y="${y}" fill="#888">+${row.time}ms</text>`,
+        `<circle cx="${x - 6}" cy="${y - 4}" r="3" fill="${colourOf(row)}"/>`,
+        `<text x="${x + 2}" y="${y}" fill="${colourOf(row)}">${escapeXML(cut(text, 32))}</text>`,
+      );
+    });
+    return [...out, "</svg>"].join("\n");
+  }
+
+  /** The rows, as plain data: for a player, or a tool of your own. */
+  toJSON(): readonly TraceRow[] {
+    return this.rows;
+  }
+
+  /** The names of all who did something, in the order of their appearance; the clock and the canceller last. */
+  private tasks(): string[] {
+    const names = new Set(this.rows.map((row) => row.task));
+    const outside = [CLOCK, CANCELLER].filter((name) => names.delete(name));
+    return [...names, ...outside];
+  }
+}
+
+/** The widest column of a timeline, and the widest timeline in columns, in characters. */
+const WIDEST = 44;
+const PAGE = 150;
+
+function cut(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
+}
+
+function textOf(row: TraceRow): string {
+  return [row.event, row.object, row.detail].filter((part) => part !== "").join(" ");
+}
+
+/** Whether it came from the object to the task. */
+function isAnswer(row: TraceRow): boolean {
+  return row.event.startsWith("resume ") || row.event.startsWith("fail ");
+}
+
+function colourOf(row: TraceRow): string {
+  if (row.event === "throw" || row.event === "cancel" || row.event.startsWith("fail ")) return "#b3261e";
+  if (row.event.startsWith("wait ")) return "#777";
+  return isAnswer(row) ? "#146c2e" : "#1d4ed8";
+}
+
+function escapeXML(text: string): string {
+  return text.replace(/[<&>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+}
+
+/** Mermaid takes these characters for syntax, even inside of a text. */
+function escapeMermaid(text: string): string {
+  return text.replace(/[#;:<>&"]/g, (c) => `#${c.charCodeAt(0)};`);
+}

@@ -1,0 +1,102 @@
+/**
+ * Whose turn it is, among all bubbles of the process: the step that runs now, the lock that lets one bubble run at a time, and how
+ * to know that a step is over.
+ *
+ * Invariants:
+ * - While a step runs, nothing but that step runs: it begins with one resumption and is over when no microtask is left. So whatever
+ *   happens meanwhile is the doing of its task, which is why no bookkeeping in the user's code is needed.
+ * - A bubble gives the lock back when it has ended, and when only the world outside can help it on.
+ */
+
+interface Platform {
+  readonly process?: {
+    readonly nextTick?: (f: () => void) => void;
+    readonly versions?: { readonly bun?: string };
+    readonly env?: Record<string, string | undefined>;
+    readonly getBuiltinModule?: (name: string) => unknown;
+    cwd?(): string;
+  };
+  readonly setImmediate?: (f: () => void) => unknown;
+}
+
+/** The platform's own functions, as they were when this was imported: a library of fake timers may replace them later. */
+export const platform: Platform = globalThis as Platform;
+const {
+  setImmediate: immediate,
+  setTimeout: timeout,
+  queueMicrotask: microtask,
+} = globalThis as Platform & typeof globalThis;
+const tick = platform.process?.versions?.bun === undefined ? platform.process?.nextTick : undefined;
+
+/** Calls `f` on a later turn of the event loop, when I/O and timers have had theirs. */
+export const nextTurn: (f: () => void) => void = immediate === undefined ? byMessage : (f) => void immediate(f);
+
+/** Calls `f` when no microtask is left, and as soon after that as the platform allows. */
+export const drained: (f: () => void) => void =
+  tick === undefined
+    ? nextTurn
+    : // Asked for inside a microtask, a tick of Node's comes when all microtasks are done, and before anything else. Bun's comes between.
+      (f) => microtask(() => tick(f));
+
+/** Calls `f` after at least `ms` milliseconds of real time. */
+export function later(f: () => void, ms: number): void {
+  timeout(f, ms);
+}
+
+let channel: MessageChannel | undefined;
+const posted: (() => void)[] = [];
+
+function byMessage(f: () => void): void {
+  if (channel === undefined) {
+    channel = new MessageChannel();
+    channel.port1.onmessage = () => posted.shift()!();
+  }
+  posted.push(f);
+  channel.port2.postMessage(null);
+}
+
+// ------------------------------------------------------------------------------------------------------------------ the lock
+
+let isBusy = false;
+const waiting: (() => void)[] = [];
+
+/** Calls `f`, now or later, when no bubble runs. Whoever called it must call {@link release} in the end. */
+export function acquire(f: () => void): void {
+  if (isBusy) {
+    waiting.push(f);
+  } else {
+    isBusy = true;
+    f();
+  }
+}
+
+export function release(): void {
+  const next = waiting.shift();
+  if (next === undefined) isBusy = false;
+  else next();
+}
+
+// ----------------------------------------------------------------------------------------------------- AsyncLocalStorage
+
+interface Storage<T> {
+  getStore(): T | undefined;
+  run<R>(store: T, f: () => R): R;
+}
+
+/** Makes an AsyncLocalStorage where there is one; null elsewhere, such as in browsers. */
+export function storage<T>(): Storage<T> | null {
+  const hooks = platform.process?.getBuiltinModule?.("node:async_hooks") as
+    | { AsyncLocalStorage?: new () => Storage<T> }
+    | undefined;
+  return hooks?.AsyncLocalStorage === undefined ? null : new hooks.AsyncLocalStorage();
+}
+
+/** A variable of the environment; undefined where there is none, or where we may not look. */
+export function environment(name: string): string | undefined {
+  try {
+    const value = platform.process?.env?.[name];
+    return value === "" ? undefined : value;
+  } catch {
+    return undefined;
+  }
+}
