@@ -8,7 +8,7 @@ import { START } from "./clock.ts";
 import { PLAIN } from "./plan.ts";
 import type { Manner } from "./room.ts";
 import { Run } from "./run.ts";
-import { runningBubble } from "./seam.ts";
+import { hold, letGo, runningBubble } from "./seam.ts";
 import type { TaskInfo } from "./task.ts";
 import type { Trace } from "./trace.ts";
 
@@ -105,7 +105,12 @@ export async function bubble(fn: (t: Bubble) => PromiseLike<void> | void, option
   mustBeOutside("bubble");
   const manner: Manner = { ...mannerOf(options, 1_000_000, "bubble"), timers: "idle", record: true, storage: true };
   const run = new Run({ picker: PLAIN, mayCancel: false }, manner);
-  await run.start(() => fn(apiOf(run)));
+  hold();
+  try {
+    await run.start(() => fn(apiOf(run)));
+  } finally {
+    letGo();
+  }
   if (run.failure !== null) throw run.failure.error;
 }
 

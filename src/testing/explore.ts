@@ -14,7 +14,7 @@
  */
 import { mustBeFunction } from "../errors.ts";
 import { type Bubble, apiOf, mannerOf, mustBeOutside, wholeNumber } from "./bubble.ts";
-import { NondeterminismError, ScheduleError } from "./errors.ts";
+import { DeadlockError, LeakError, NondeterminismError, ScheduleError } from "./errors.ts";
 import {
   BLAME,
   byPriority,
@@ -30,6 +30,7 @@ import {
 } from "./plan.ts";
 import type { Manner } from "./room.ts";
 import { Run } from "./run.ts";
+import { hold, letGo } from "./seam.ts";
 import { lineOf } from "./task.ts";
 import { environment } from "./turns.ts";
 
@@ -120,7 +121,12 @@ export async function explore(
   mustBeFunction(scenario, "explore");
   mustBeOutside("explore");
   const settings = checked(options);
-  return new Exploration(scenario, settings).run();
+  hold();
+  try {
+    return await new Exploration(scenario, settings).run();
+  } finally {
+    letGo();
+  }
 }
 
 type Settings = Required<Omit<ExploreOptions, "fail" | "replay" | "start">> & {
@@ -382,6 +388,8 @@ class Exploration {
     const trace = run.trace();
     const timeline = String(trace).split("\n");
     const hidden = timeline.length - 1 - SHOWN;
+    // These say themselves who is blocked where.
+    const isListed = error instanceof DeadlockError || error instanceof LeakError;
     const message = [
       `${textOf(error)}`,
       ...(error === run.context.err()
@@ -391,9 +399,7 @@ class Exploration {
       `found by schedule ${this.schedules}, ${tellOf(recipe)}; run it again with`,
       `  explore(scenario, { replay: ${JSON.stringify(replay)} })   or   HEADGATE_REPLAY='${replay}'`,
       "",
-      "tasks that had not ended:",
-      ...(tasks.length === 0 ? ["  none"] : tasks.map(lineOf)),
-      "",
+      ...(isListed || tasks.length === 0 ? [] : ["tasks that had not ended:", ...tasks.map(lineOf), ""]),
       timeline[0],
       ...(hidden > 0 ? [`  … ${hidden} rows before this: see error.trace`] : []),
       ...timeline.slice(Math.max(1, timeline.length - SHOWN)),

@@ -32,6 +32,7 @@ interface Made {
 export class Names {
   private readonly given: Map<unknown, string> = new Map();
   private readonly counters: Map<string, number> = new Map();
+  private readonly tasks: Map<string, number> = new Map();
   /** What has been made and has no name yet: mostly nobody asks. */
   private unnamed: Made[] = [];
 
@@ -55,14 +56,16 @@ export class Names {
   /** `within` is the part of headgate that made it, if it was not the user. */
   private name(object: object, parent: object | undefined, within: string): void {
     const known = this.given.get(object);
-    if (known !== undefined && parent !== undefined) return this.adopt(object, known, parent, within);
+    if (known !== undefined) return parent === undefined ? undefined : this.adopt(object, known, parent, within);
     const kind = KINDS.find(([Class]) => object instanceof Class)?.[1] ?? "ctx";
     this.given.set(object, this.next(kind, within));
   }
 
   /** `object` turns out to be a part of `parent`: it is called after it, and its own number is free again. */
   private adopt(object: object, known: string, parent: object, within: string): void {
-    const [, prefix, number] = /^(.*?)(\d+)$/.exec(known)!;
+    const numbered = /^((?:\w+\.)?[a-z]+)(\d+)$/.exec(known);
+    if (numbered === null) return;
+    const [, prefix, number] = numbered;
     if (this.counters.get(prefix!) === Number(number)) this.counters.set(prefix!, Number(number) - 1);
     const owner = this.given.get(parent);
     this.given.set(object, owner === undefined ? this.next("timer", within) : `${owner}.done()`);
@@ -77,7 +80,6 @@ export class Names {
 
   /** The user's name for it. */
   give(object: object, name: string): void {
-    this.nameAll();
     this.given.set(object, name);
   }
 
@@ -94,10 +96,10 @@ export class Names {
 
   /** The name for a task that runs `fn`. */
   task(fn: unknown): string {
-    const own = this.of(fn) ?? (typeof fn === "function" ? fn.name : "");
+    const own = this.given.get(fn) ?? (typeof fn === "function" ? fn.name : "");
     const name = own === "" ? "task" : own;
-    const number = (this.counters.get(`task ${name}`) ?? 0) + 1;
-    this.counters.set(`task ${name}`, number);
+    const number = (this.tasks.get(name) ?? 0) + 1;
+    this.tasks.set(name, number);
     return name !== "task" && number === 1 ? name : `${name}${/\d$/.test(name) ? "·" : ""}${number}`;
   }
 

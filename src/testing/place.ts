@@ -3,10 +3,10 @@
  */
 import { platform } from "./turns.ts";
 
-/** The folder of headgate's own files; null where all code has been bundled into one file. */
-const OWN: string | null = /\/testing\/place\.[jt]s$/.test(import.meta.url)
-  ? new URL("..", import.meta.url).href.replace(/^file:\/\//, "")
-  : null;
+/** The folders of headgate's own files, built and as written (which is what source maps say); none where all code is in one file. */
+const OWN: readonly string[] = /\/testing\/place\.[jt]s$/.test(import.meta.url)
+  ? ["..", "../../src"].map((path) => new URL(`${path}/`, import.meta.url).href.replace(/^file:\/\//, ""))
+  : [];
 
 const LOCATION = /((?:file:\/\/|https?:\/\/|\/|[A-Za-z]:[\\/])[^\s()]*?):(\d+):(\d+)\)?$/;
 
@@ -48,8 +48,9 @@ function search(error: Error | null): readonly [at: string, within: string] {
     const found = /\b(node|ext):/.test(line) ? null : LOCATION.exec(line.trim());
     if (found === null) continue;
     const file = found[1]!.replace(/^file:\/\//, "").replace(/\?.*$/, "");
-    if (OWN === null || !file.startsWith(OWN)) return [`${relative(file)}:${found[2]}:${found[3]}`, within];
-    if (file.startsWith(`${OWN}worker/`)) within = "worker";
+    const own = OWN.find((folder) => file.startsWith(folder));
+    if (own === undefined) return [`${relative(file)}:${found[2]}:${found[3]}`, within];
+    if (file.startsWith(`${own}worker/`)) within = "worker";
   }
   return ["", within];
 }

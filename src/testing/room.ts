@@ -6,7 +6,7 @@
  */
 import { AfterFuncCtx } from "../context/afterfunc.ts";
 import { CancelCtx } from "../context/context.ts";
-import { Waiter } from "../queue.ts";
+import type { Waiter } from "../queue.ts";
 import type { Alarm, Expiring, Parked, Scheduler, Task as Start } from "../runtime.ts";
 import { BubbleAlarm, Clock } from "./clock.ts";
 import { Names } from "./names.ts";
@@ -37,6 +37,14 @@ export interface Manner {
 /** How many contexts are kept before those that have ended are let go. */
 const CONTEXTS = 1_024;
 
+// One executor for all promises: a closure each would be dear.
+let resolve: (value: unknown) => void;
+let reject: (error: unknown) => void;
+const capture = (res: (value: unknown) => void, rej: (error: unknown) => void): void => {
+  resolve = res;
+  reject = rej;
+};
+
 export abstract class Room implements Scheduler {
   readonly manner: Manner;
   readonly names: Names = new Names();
@@ -60,15 +68,14 @@ export abstract class Room implements Scheduler {
   protected readonly canceller: Task = this.ghost(CANCELLER);
   protected readonly clockwork: Task = this.ghost(CLOCK);
   private readonly stranger: Task = this.ghost("?");
-  private readonly written: Recorder;
+  private readonly written: Recorder | null;
   private readonly chance: () => number = generator(1);
   private enough = CONTEXTS;
 
   constructor(manner: Manner) {
     this.manner = manner;
     this.task = this.canceller;
-    this.written = new Recorder(this.names, this.clock);
-    this.recorder = manner.record ? this.written : null;
+    this.recorder = this.written = manner.record ? new Recorder(this.names, this.clock) : null;
   }
 
   private ghost(name: string): Task {
@@ -105,7 +112,9 @@ export abstract class Room implements Scheduler {
     if (op === "group.go" && !failed) return Promise.resolve(undefined as T);
     const wait = new Wait(this.who(), op, on, value, this.clock.elapsed, this.here());
     this.recorder?.done(this.steps, wait, result, failed);
-    return promised(wait, (waiter) => wait.ready(waiter, result, failed));
+    const promise = new Promise(capture) as Promise<T>;
+    wait.end(failed ? reject : resolve, result, failed);
+    return promise;
   }
 
   /** A wait of the test's own. `parked` gets what ends it. */
@@ -116,7 +125,9 @@ export abstract class Room implements Scheduler {
   ): Promise<T> {
     const wait = new Wait(this.who(), op, null, value, this.clock.elapsed, this.here());
     this.recorder?.wait(this.steps, wait);
-    return promised(wait, (waiter) => parked((result, failed = false) => wait.ready(waiter, result, failed)));
+    return new Promise<unknown>((resolve, reject) => {
+      parked((result, failed = false) => wait.end(failed ? reject : resolve, result, failed));
+    }) as Promise<T>;
   }
 
   enqueue(resumption: Resumption): void {
@@ -205,17 +216,6 @@ export abstract class Room implements Scheduler {
   }
 
   trace(): Trace {
-    return new Trace([...this.written.rows]);
+    return new Trace([...(this.written?.rows ?? [])]);
   }
-}
-
-/** The promise of a wait. */
-function promised<T>(wait: Wait, parked: (waiter: Waiter) => unknown): Promise<T> {
-  return new Promise<unknown>((resolve, reject) => {
-    const waiter = new Waiter(null);
-    waiter.resolve = resolve;
-    waiter.reject = reject;
-    waiter.parked = wait;
-    parked(waiter);
-  }) as Promise<T>;
 }

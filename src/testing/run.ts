@@ -20,9 +20,10 @@ import { DeadlockError, LeakError } from "./errors.ts";
 import type { Plan } from "./plan.ts";
 import { place } from "./place.ts";
 import { type Manner, Room } from "./room.ts";
+import { collect, collected } from "./rejections.ts";
 import { enter, join, leave, part } from "./seam.ts";
 import { lineOf, type Resumption, type Task, type TaskInfo } from "./task.ts";
-import { acquire, drained, later, nextTurn, release } from "./turns.ts";
+import { acquire, drained, later, nextTurn, release, withoutStacks, withStacks } from "./turns.ts";
 
 /** How often at most a scenario that has failed is helped on, so that its `finally` blocks run. */
 const UNWINDING = 10_000;
@@ -70,7 +71,7 @@ export class Run extends Room {
   start(body: () => PromiseLike<void> | void): Promise<void> {
     join(this);
     const over = new Promise<void>((resolve) => (this.finish = resolve));
-    acquire(() => {
+    this.take(() => {
       enter(this);
       this.root = this.pair("t.ctx");
       this.main = this.begin("main", (ended) => {
@@ -89,6 +90,23 @@ export class Run extends Room {
       this.next();
     });
     return over;
+  }
+
+  /** Calls `act` when no other bubble runs. A schedule that fails is run again with stacks, so the first time it needs none. */
+  private take(act: () => void): void {
+    acquire(() => {
+      collect();
+      if (!this.manner.record) withoutStacks();
+      act();
+    });
+  }
+
+  /** Lets others run. Returns the rejection that nobody has handled meanwhile, if there is one. */
+  private giveBack(): Error | undefined {
+    const rejection = collected();
+    withStacks();
+    release();
+    return rejection;
   }
 
   /** A context that the kit itself cancels. */
@@ -183,7 +201,7 @@ export class Run extends Room {
     alarm.stop();
     this.clock.advance(alarm.due);
     this.step(this.clockwork, () => {
-      this.recorder?.write(this.steps, this.clockwork, alarm.label(this.names), "", "", due.length);
+      this.recorder?.write(this.steps, this.clockwork, "fire", alarm.label(this.names), "", due.length);
       alarm.target.expire();
     });
   }
@@ -301,8 +319,8 @@ export class Run extends Room {
       ].join("\n");
       return this.fail(this.main.ended ? new LeakError(what, this.infos()) : new DeadlockError(what, this.infos()));
     }
-    const again = (): void => acquire(this.next);
-    release();
+    const again = (): void => this.take(this.next);
+    this.giveBack();
     if (this.polls++ < 20) nextTurn(again);
     else later(again, 1);
   }
@@ -351,8 +369,12 @@ export class Run extends Room {
   private end(): void {
     this.isOver = true;
     part(this);
-    release();
-    this.finish();
+    // The platform tells of unhandled rejections at the end of the turn.
+    nextTurn(() => {
+      const error = this.giveBack();
+      if (error !== undefined) this.failure ??= { error, tasks: [] };
+      this.finish();
+    });
   }
 }
 

@@ -4,9 +4,10 @@
  * They are those of the bubble whose step runs. Where none runs, code goes on that has awaited something from outside: then it is
  * the bubble of that code's AsyncLocalStorage, where there is one, else the bubble of the object it uses.
  *
- * Invariant: the seam is in place exactly while there are bubbles, so production code pays nothing for tests that are over.
+ * Invariant: the seam is in place exactly while tests run that use it, so production code pays nothing for tests that are over.
  */
 import { install, type Seam } from "../runtime.ts";
+import { listen, unlisten } from "./rejections.ts";
 import type { Room } from "./room.ts";
 import type { Task } from "./task.ts";
 import { storage } from "./turns.ts";
@@ -67,21 +68,33 @@ const seam: Seam = {
 const INSTALLED: unique symbol = Symbol.for("headgate.seam") as never;
 const world = globalThis as { [INSTALLED]?: Seam };
 
-/** Lets this bubble take part. */
-export function join(room: Room): void {
+let holders = 0;
+
+/** Puts the seam in place, until {@link letGo} has been called as often. */
+export function hold(): void {
   if (world[INSTALLED] !== undefined && world[INSTALLED] !== seam) {
     throw new Error(
       "headgate/testing: another copy of headgate is running a bubble in this process, and neither would see what the other does; make sure that one copy is installed (npm ls headgate) and that it is not bundled a second time",
     );
   }
-  if (live.size === 0) install(seam);
+  if (holders++ > 0) return;
   world[INSTALLED] = seam;
+  install(seam);
+  listen();
+}
+
+export function letGo(): void {
+  if (--holders > 0) return;
+  install(null);
+  unlisten();
+  delete world[INSTALLED];
+}
+
+/** Lets this bubble take part. */
+export function join(room: Room): void {
   live.add(room);
 }
 
 export function part(room: Room): void {
   live.delete(room);
-  if (live.size > 0) return;
-  install(null);
-  delete world[INSTALLED];
 }

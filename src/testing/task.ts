@@ -37,7 +37,8 @@ export class Wait implements Parked {
   /** In the bubble's time. */
   readonly begun: number;
   readonly place: Place;
-  waiter: Waiter | null = null;
+  /** What lets the caller go on, and with what; set when the wait is over. */
+  private settle: ((result: never) => void) | null = null;
   result: unknown = undefined;
   failed = false;
 
@@ -48,21 +49,25 @@ export class Wait implements Parked {
     this.value = value;
     this.begun = begun;
     this.place = place;
-    task.waits.add(this);
+    task.waits.push(this);
   }
 
   ready(waiter: Waiter, result: unknown, failed: boolean): void {
-    this.waiter = waiter;
+    this.end(failed ? waiter.reject : waiter.resolve, result, failed);
+  }
+
+  end(settle: (result: never) => void, result: unknown, failed: boolean): void {
+    this.settle = settle;
     this.result = result;
     this.failed = failed;
-    this.task.waits.delete(this);
-    this.task.room.enqueue(this);
+    const { waits, room } = this.task;
+    waits.splice(waits.indexOf(this), 1);
+    room.enqueue(this);
   }
 
   /** Lets the caller of the operation go on. */
   resume(): void {
-    if (this.failed) this.waiter!.reject(this.result);
-    else this.waiter!.resolve(this.result);
+    this.settle!(this.result as never);
   }
 }
 
@@ -77,7 +82,7 @@ export class Task {
   readonly name: string;
   /** Where it was started. */
   readonly place: Place;
-  readonly waits: Set<Wait> = new Set();
+  readonly waits: Wait[] = [];
   /** How many of its resumptions are in the queue. */
   queued = 0;
   /** Its function has returned, and what it returned has settled. */
@@ -91,7 +96,7 @@ export class Task {
 
   /** Nothing more can come of it. */
   get isGone(): boolean {
-    return this.ended && this.queued === 0 && this.waits.size === 0;
+    return this.ended && this.queued === 0 && this.waits.length === 0;
   }
 
   /**
@@ -109,7 +114,7 @@ export class Task {
   }
 
   info(now: number, describe: (wait: Wait) => string): TaskInfo {
-    const waits = [...this.waits];
+    const { waits } = this;
     return {
       name: this.name,
       state: this.queued > 0 ? "ready" : this.isOutside ? "outside" : waits.length > 0 ? "blocked" : "ended",

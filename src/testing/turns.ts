@@ -76,6 +76,20 @@ export function release(): void {
   else next();
 }
 
+const errors = Error as { stackTraceLimit?: number };
+let limit: number | undefined;
+
+/** Errors get no stacks until {@link withStacks}: half the time of a schedule goes into stacks that nobody reads. */
+export function withoutStacks(): void {
+  limit ??= errors.stackTraceLimit;
+  if (limit !== undefined) errors.stackTraceLimit = 0;
+}
+
+export function withStacks(): void {
+  if (limit !== undefined) errors.stackTraceLimit = limit;
+  limit = undefined;
+}
+
 // ----------------------------------------------------------------------------------------------------- AsyncLocalStorage
 
 interface Storage<T> {

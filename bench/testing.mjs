@@ -1,0 +1,98 @@
+/**
+ * How fast the test kit is: `npm run bench:testing [-- --quick]`.
+ *
+ * The scenario is small on purpose, two workers that pull, handle and ack two messages under a group, with t.ctx cancelled at any
+ * moment: what is measured is the kit, not the scenario. A schedule is one run of it from the beginning to the end.
+ */
+import process from "node:process";
+import { Chan, context, errgroup, sync, time } from "../dist/index.js";
+import { bubble, explore } from "../dist/testing/index.js";
+import { memoryBroker, worker } from "../dist/worker/index.js";
+
+const quick = process.argv.includes("--quick");
+const rounds = quick ? 3 : 9;
+
+/** A queue of messages, each to be settled once; settling takes a round trip. */
+function queueOf(count) {
+  const messages = new Chan(count);
+  const wire = new sync.Mutex();
+  const settled = new Map();
+  for (let n = 1; n <= count; n++) messages.trySend({ id: `m${n}` });
+  messages.close();
+  const settle = async (id, how) => {
+    await wire.lock();
+    wire.unlock();
+    settled.set(id, [...(settled.get(id) ?? []), how]);
+  };
+  return { messages, settled, settle };
+}
+
+async function twoByTwo(t) {
+  const { messages, settled, settle } = queueOf(2);
+  const [group] = errgroup.withContext(t.ctx);
+  const pull = async (ctx) => {
+    let held = null;
+    try {
+      for (;;) {
+        const [message, ok] = await messages.recv(ctx);
+        if (!ok) return;
+        held = message.id;
+        await time.sleep(10, ctx);
+        await settle(held, "ack");
+        held = null;
+      }
+    } catch (error) {
+      if (!(error instanceof context.Canceled)) throw error;
+      if (held !== null) await settle(held, "nack");
+    }
+  };
+  void group.go(pull);
+  void group.go(pull);
+  await group.wait();
+  for (const [id, how] of settled) if (how.length !== 1) throw new Error(`${id} settled by ${how}`);
+}
+
+async function library(t) {
+  const broker = memoryBroker();
+  for (const n of [1, 2, 3]) await broker.publish(n);
+  broker.end();
+  const report = await worker(t.ctx, broker, (ctx, delivery) => time.sleep(delivery.body, ctx), { concurrency: 2 });
+  const { pulled, acked, retried, released, dead, expired } = report;
+  if (pulled !== acked + retried + released + dead + expired) throw new Error("the account does not add up");
+}
+
+const quantile = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))];
+
+async function row(name, unit, measure) {
+  const figures = [];
+  for (let round = 0; round < rounds; round++) figures.push(await measure());
+  figures.sort((a, b) => a - b);
+  const [low, middle, high] = [0.25, 0.5, 0.75].map((q) => Math.round(quantile(figures, q)).toLocaleString("en"));
+  console.log(`${name.padEnd(52)} ${middle.padStart(9)} ${unit}   (quartiles ${low} – ${high})`);
+}
+
+async function speed(scenario, options, least) {
+  let schedules = 0;
+  const begun = performance.now();
+  while (schedules < least) ({ schedules } = { schedules: schedules + (await explore(scenario, options)).schedules });
+  return (schedules / (performance.now() - begun)) * 1000;
+}
+
+console.log(`node ${process.version}\n`);
+const chance = { cancel: true, hops: 0, bound: 0, runs: 20_000, max: 50_000 };
+await speed(twoByTwo, chance, 20_000);
+await row("2 workers × 2 messages, by chance", "schedules/s", () =>
+  speed(twoByTwo, { ...chance, runs: 2_000 }, 10_000),
+);
+await row("2 workers × 2 messages, every schedule", "schedules/s", () =>
+  speed(twoByTwo, { exhaustive: true, runs: 0, max: 50_000 }, 5_000),
+);
+await row("2 workers × 2 messages, the default options", "schedules/s", () => speed(twoByTwo, {}, 5_000));
+await row("headgate's worker, 3 messages, the default options", "schedules/s", () => speed(library, {}, 1_000));
+await row("10 000 sleeps in a bubble", "ms", async () => {
+  const begun = performance.now();
+  await bubble(async () => {
+    for (let i = 0; i < 10_000; i++) await time.sleep(1);
+  });
+  return performance.now() - begun;
+});

@@ -1,0 +1,94 @@
+/**
+ * Promises that are rejected and that nobody handles: in production they end the process, so a test has to see them.
+ *
+ * Invariants:
+ * - While tests run, the platform tells us and nobody else, so that the runner does not report what a bubble reports. Whoever listened
+ *   before listens again afterwards, and hears meanwhile of what is not a bubble's.
+ * - Platforms tell of a rejection at the end of a turn. A bubble lasts until then, so what is told while it runs is its own.
+ */
+import { platform } from "./turns.ts";
+
+type Listener = (reason: unknown, promise: Promise<unknown>) => void;
+
+interface Emitter {
+  rawListeners(event: string): Listener[];
+  removeAllListeners(event: string): void;
+  on(event: string, listener: (...args: never[]) => void): void;
+  off(event: string, listener: (...args: never[]) => void): void;
+}
+
+interface Page {
+  addEventListener?(type: string, listener: (event: PromiseRejectionEvent) => void): void;
+  removeEventListener?(type: string, listener: (event: PromiseRejectionEvent) => void): void;
+}
+
+const emitter = platform.process as Partial<Emitter> | undefined;
+const page = globalThis as Page;
+
+let isCollecting = false;
+const unhandled: Map<Promise<unknown>, unknown> = new Map();
+let others: Listener[] = [];
+
+const rejected: Listener = (reason, promise) => {
+  if (isCollecting) unhandled.set(promise, reason);
+  else if (others.length > 0) for (const listener of others) listener.call(emitter, reason, promise);
+  else {
+    // As the platform would have done, had we not listened.
+    queueMicrotask(() => {
+      throw reason;
+    });
+  }
+};
+const handled = (promise: Promise<unknown>): void => void unhandled.delete(promise);
+const told = (event: PromiseRejectionEvent): void => {
+  if (!isCollecting) return;
+  event.preventDefault();
+  unhandled.set(event.promise, event.reason);
+};
+const toldHandled = (event: PromiseRejectionEvent): void => handled(event.promise);
+
+/** From now on the platform tells us. */
+export function listen(): void {
+  if (isEmitter(emitter)) {
+    others = emitter.rawListeners("unhandledRejection");
+    emitter.removeAllListeners("unhandledRejection");
+    emitter.on("unhandledRejection", rejected);
+    emitter.on("rejectionHandled", handled);
+  } else {
+    page.addEventListener?.("unhandledrejection", told);
+    page.addEventListener?.("rejectionhandled", toldHandled);
+  }
+}
+
+/** From now on it tells again who listened before. */
+export function unlisten(): void {
+  if (isEmitter(emitter)) {
+    emitter.off("unhandledRejection", rejected);
+    emitter.off("rejectionHandled", handled);
+    for (const listener of others) emitter.on("unhandledRejection", listener);
+    others = [];
+  } else {
+    page.removeEventListener?.("unhandledrejection", told);
+    page.removeEventListener?.("rejectionhandled", toldHandled);
+  }
+}
+
+/** A bubble runs: rejections are its own. */
+export function collect(): void {
+  isCollecting = true;
+}
+
+/** It runs no more. Returns the first rejection that nobody has handled, as an error; undefined if there was none. */
+export function collected(): Error | undefined {
+  isCollecting = false;
+  if (unhandled.size === 0) return undefined;
+  const [reason] = unhandled.values();
+  unhandled.clear();
+  const what = reason instanceof Error ? `${reason.name}: ${reason.message}` : String(reason);
+  const rule = "nobody awaits the promise that was rejected so, and in production that ends the process";
+  return new Error(`unhandled rejection: ${what} (${rule})`, { cause: reason });
+}
+
+function isEmitter(process: Partial<Emitter> | undefined): process is Emitter {
+  return typeof process?.rawListeners === "function";
+}
