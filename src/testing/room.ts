@@ -51,6 +51,8 @@ export abstract class Room implements Scheduler {
   readonly clock: Clock = new Clock();
   steps = 0;
   isOver = false;
+  /** Whether anything has been begun that can bring news from outside, or nobody knows. */
+  mayHearFromOutside = true;
   /** What has gone wrong: the first error that nobody has caught. */
   error: { readonly error: unknown } | null = null;
   /** Who has called the operations that may be refused, if that is recorded, and how many there were. */

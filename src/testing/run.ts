@@ -16,6 +16,7 @@
  * - The clock moves only when every task is blocked in the library (Y1), or, with `timers: "any"`, when the plan says so.
  */
 import { background, type CancelCauseFunc, type Context, withCancelCause } from "../context/index.ts";
+import { isConnected, unwatch, watch } from "./contact.ts";
 import { DeadlockError, LeakError } from "./errors.ts";
 import type { Plan } from "./plan.ts";
 import { place } from "./place.ts";
@@ -29,6 +30,9 @@ import { acquire, drained, later, nextTurn, release, withoutStacks, withStacks }
 const UNWINDING = 10_000;
 /** Every so many steps the rest of the process gets a turn. */
 const TURN = 1_024;
+
+/** How many turns of the event loop are spent on the world outside before it is asked every millisecond only. */
+const POLLS = 20;
 
 /** What has gone wrong, and who was doing what at that moment. */
 export interface Failure {
@@ -57,6 +61,7 @@ export class Run extends Room {
   private root!: Pair;
   private abort: Pair | null = null;
   private waiting: ((result: unknown, failed?: boolean) => void) | null = null;
+  private isWatched = false;
   private outsideSince: number | null = null;
   private polls = 0;
   private unwound = 0;
@@ -70,6 +75,8 @@ export class Run extends Room {
   /** Runs `body`; resolves when it is over. What has gone wrong is in `failure`. */
   start(body: () => PromiseLike<void> | void): Promise<void> {
     join(this);
+    this.isWatched = this.manner.storage && watch();
+    this.mayHearFromOutside = !this.isWatched;
     const over = new Promise<void>((resolve) => (this.finish = resolve));
     this.take(() => {
       enter(this);
@@ -158,11 +165,17 @@ export class Run extends Room {
   };
 
   private step(task: Task, act: () => void): void {
-    this.steps++;
-    this.task = task;
-    enter(this);
+    this.beginStep(task);
     act();
     drained(this.after);
+  }
+
+  private beginStep(task: Task): void {
+    this.steps++;
+    this.task = task;
+    this.outsideSince = null;
+    this.polls = 0;
+    enter(this);
   }
 
   private readonly after = (): void => {
@@ -185,9 +198,7 @@ export class Run extends Room {
     const resumption = this.queue[i]!;
     this.queue.splice(i, 1);
     resumption.task.queued--;
-    this.steps++;
-    this.task = resumption.task;
-    enter(this);
+    this.beginStep(resumption.task);
     this.recorder?.resumption(this.steps, resumption, n);
     resumption.resume();
     const { cancelAt, hop } = this.plan;
@@ -288,8 +299,7 @@ export class Run extends Room {
   private idle(): void {
     this.tasks = this.tasks.filter((task) => !task.isGone || task === this.main);
     const outside = this.tasks.filter((task) => task.isOutside);
-    if (outside.length > 0) return this.waitOutside(outside);
-    this.outsideSince = null;
+    if (outside.length > 0 && !this.isAmongThemselves) return this.waitOutside(outside);
     const settle = this.waiting;
     if (settle !== null) {
       this.waiting = null;
@@ -305,10 +315,16 @@ export class Run extends Room {
     }
   }
 
+  /** Whether those who wait for promises can only wait for each other, and there is something that may help them on. */
+  private get isAmongThemselves(): boolean {
+    if (this.mayHearFromOutside || this.polls < POLLS) return false;
+    const isHelp = this.waiting !== null || (this.phase === "main" && !this.main.ended && this.clock.isSet);
+    return isHelp && !isConnected();
+  }
+
   private waitOutside(outside: readonly Task[]): void {
     const now = performance.now();
     this.wasOutside = true;
-    if (this.outsideSince === null) this.polls = 0;
     this.outsideSince ??= now;
     const { external } = this.manner;
     if (now - this.outsideSince > external) {
@@ -321,7 +337,7 @@ export class Run extends Room {
     }
     const again = (): void => this.take(this.next);
     this.giveBack();
-    if (this.polls++ < 20) nextTurn(again);
+    if (this.polls++ < POLLS) nextTurn(again);
     else later(again, 1);
   }
 
@@ -369,6 +385,7 @@ export class Run extends Room {
   private end(): void {
     this.isOver = true;
     part(this);
+    if (this.isWatched) unwatch();
     // The platform tells of unhandled rejections at the end of the turn.
     nextTurn(() => {
       const error = this.giveBack();

@@ -11,10 +11,11 @@
 interface Platform {
   readonly process?: {
     readonly nextTick?: (f: () => void) => void;
-    readonly versions?: { readonly bun?: string };
+    readonly versions?: { readonly bun?: string; readonly deno?: string };
     readonly env?: Record<string, string | undefined>;
     readonly getBuiltinModule?: (name: string) => unknown;
-    cwd?(): string;
+    readonly getActiveResourcesInfo?: () => readonly string[];
+    readonly cwd?: () => string;
   };
   readonly setImmediate?: (f: () => void) => unknown;
 }
