@@ -12,7 +12,7 @@ import { runningBubble } from "./seam.ts";
 import { platform } from "./turns.ts";
 
 interface Hooks {
-  createHook(hooks: { init(id: number, type: string): void }): { enable(): void; disable(): void };
+  readonly createHook: (hooks: { init(id: number, type: string): void }) => { enable(): void; disable(): void };
 }
 
 /** What a program makes that has nothing to do with anybody outside. */
@@ -33,7 +33,7 @@ let users = 0;
 
 /** Begins to watch, until {@link unwatch} has been called as often. False where it cannot be done. */
 export function watch(): boolean {
-  hook ??= isNode() ? make() : null;
+  hook ??= canTell() ? make() : null;
   if (hook === null) return false;
   if (users++ === 0) hook.enable();
   return true;
@@ -43,8 +43,8 @@ export function unwatch(): void {
   if (--users === 0) hook!.disable();
 }
 
-/** Bun has no hooks, and those of Deno do not tell of everything. */
-function isNode(): boolean {
+/** Whether this can be told at all: Bun has no hooks, and those of Deno do not tell of everything. */
+export function canTell(): boolean {
   const { bun, deno } = platform.process?.versions ?? {};
   return platform.process?.getBuiltinModule !== undefined && bun === undefined && deno === undefined;
 }

@@ -241,8 +241,10 @@ class Exploration {
     await run.start(() => this.scenario(apiOf(run)));
     if (!run.wasOutside || this.storage) return run;
     this.storage = true;
+    if (run.failure === null) return run;
     // Without it we may have been wrong about who waited for what.
-    return run.failure === null ? run : this.once(plan, record);
+    if (!record) this.schedules--;
+    return this.once(plan, record);
   }
 
   // ----------------------------------------------------------------------------------------------------- what is done to it

@@ -16,7 +16,7 @@
  * - The clock moves only when every task is blocked in the library (Y1), or, with `timers: "any"`, when the plan says so.
  */
 import { background, type CancelCauseFunc, type Context, withCancelCause } from "../context/index.ts";
-import { isConnected, unwatch, watch } from "./contact.ts";
+import { canTell, isConnected, unwatch, watch } from "./contact.ts";
 import { DeadlockError, LeakError } from "./errors.ts";
 import type { Plan } from "./plan.ts";
 import { place } from "./place.ts";
@@ -26,6 +26,8 @@ import { enter, join, leave, part } from "./seam.ts";
 import { lineOf, type Resumption, type Task, type TaskInfo } from "./task.ts";
 import { acquire, drained, later, nextTurn, release, withoutStacks, withStacks } from "./turns.ts";
 
+/** What ends a run that had to be watched more closely to know what it waits for. */
+const UNDECIDED = new Error("the run must be repeated with AsyncLocalStorage");
 /** How often at most a scenario that has failed is helped on, so that its `finally` blocks run. */
 const UNWINDING = 10_000;
 /** Every so many steps the rest of the process gets a turn. */
@@ -315,18 +317,21 @@ export class Run extends Room {
     }
   }
 
-  /** Whether those who wait for promises can only wait for each other, and there is something that may help them on. */
+  /** Whether those who wait for promises can only wait for each other, and something else in the bubble may help them on. */
   private get isAmongThemselves(): boolean {
-    if (this.mayHearFromOutside || this.polls < POLLS) return false;
-    const isHelp = this.waiting !== null || (this.phase === "main" && !this.main.ended && this.clock.isSet);
-    return isHelp && !isConnected();
+    return !this.mayHearFromOutside && this.polls >= POLLS && this.isHelp && !isConnected();
+  }
+
+  private get isHelp(): boolean {
+    return this.waiting !== null || (this.phase === "main" && !this.main.ended && this.clock.isSet);
   }
 
   private waitOutside(outside: readonly Task[]): void {
     const now = performance.now();
     this.wasOutside = true;
     this.outsideSince ??= now;
-    const { external } = this.manner;
+    const { external, storage } = this.manner;
+    if (!storage && this.polls >= POLLS && this.isHelp && canTell()) return this.fail(UNDECIDED);
     if (now - this.outsideSince > external) {
       const what = [
         `blocked outside the bubble for more than ${external}ms of real time`,
