@@ -1,8 +1,8 @@
 /**
  * Every snippet of the documentation runs, and prints what it says: README.md, docs/**.md, and the examples in docstrings.
  *
- * A fence `ts` must run, and its `// => …` comments, in order, are what it prints. `ts no-run` is only type-checked. The snippets are
- * written to .docs-snippets/, so that the compiler sees them, too.
+ * A fence `ts` must run, and its `// => …` comments, in order, are what it prints. `ts more` goes on where the fence before it ended.
+ * `ts no-run` is only type-checked. The snippets are written to .docs-snippets/, so that the compiler sees them, too.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -40,8 +40,11 @@ function snippetsOf(file: string): Snippet[] {
     const begin = i + 1;
     const body: string[] = [];
     while (!/^\s*(?:\* )?```$/.test(lines[++i]!)) body.push(isSource ? lines[i]!.replace(/^\s*\* ?/, "") : lines[i]!);
-    const expected = body.flatMap((line) => /\/\/ => (.*)$/.exec(line)?.slice(1) ?? []);
-    found.push({ file, line: begin, mode: `${fence[2]} ${fence[3]}`.trim(), code: body.join("\n"), expected });
+    const mode = `${fence[2]} ${fence[3]}`.trim();
+    const before = mode === "ts more" ? found.at(-1) : undefined;
+    const code = [...(before?.code.split("\n") ?? []), ...body];
+    const expected = code.flatMap((line) => /\/\/ => (.*)$/.exec(line)?.slice(1) ?? []);
+    found.push({ file, line: begin, mode, code: code.join("\n"), expected });
   }
   return found;
 }
@@ -56,13 +59,13 @@ for (const snippet of snippets) writeFileSync(pathOf(snippet), `${snippet.code}\
 afterAll(() => rmSync(out, { recursive: true, force: true }));
 
 describe("the snippets of the documentation", () => {
-  it("are all fenced as ts, or as ts no-run", () => {
-    const others = snippets.filter(({ mode }) => mode !== "ts" && mode !== "ts no-run");
+  it("are all fenced as ts, ts more or ts no-run", () => {
+    const others = snippets.filter(({ mode }) => !["ts", "ts more", "ts no-run"].includes(mode));
     expect(others.map(({ file, line, mode }) => `${file}:${line} ${mode}`)).toEqual([]);
   });
 
   it("are many: an empty run is no proof", () => {
-    expect(snippets.filter(({ mode }) => mode === "ts").length).toBeGreaterThan(25);
+    expect(snippets.filter(({ mode }) => mode !== "ts no-run").length).toBeGreaterThan(25);
   });
 
   it("pass the type checker", () => {
@@ -83,7 +86,7 @@ describe("the snippets of the documentation", () => {
     expect(said).toBe("");
   });
 
-  for (const snippet of snippets.filter(({ mode }) => mode === "ts")) {
+  for (const snippet of snippets.filter(({ mode }) => mode !== "ts no-run")) {
     it(`${relative(".", snippet.file)} line ${snippet.line} prints what it says`, async () => {
       const printed: string[] = [];
       const log = vi.spyOn(console, "log").mockImplementation((...args: unknown[]) => {

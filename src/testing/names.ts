@@ -6,6 +6,7 @@
  * - The text of a value is the same on every platform.
  */
 import { Chan, nil } from "../chan.ts";
+import { Canceled, DeadlineExceeded } from "../context/index.ts";
 import { Group } from "../errgroup.ts";
 import { Weighted } from "../semaphore.ts";
 import { Group as Flights } from "../singleflight.ts";
@@ -30,6 +31,8 @@ interface Made {
 }
 
 export class Names {
+  /** The names that the user has given. */
+  private readonly chosen: Map<unknown, string> = new Map();
   private readonly given: Map<unknown, string> = new Map();
   private readonly counters: Map<string, number> = new Map();
   private readonly tasks: Map<string, number> = new Map();
@@ -45,29 +48,23 @@ export class Names {
     if (this.unnamed.length === 0) return;
     const made = this.unnamed;
     this.unnamed = [];
-    for (const {
-      object,
-      parent,
-      made: { within },
-    } of made)
-      this.name(object, parent, within);
+    for (const { object, parent, made: place } of made) this.name(object, parent, place.within);
   }
 
   /** `within` is the part of headgate that made it, if it was not the user. */
   private name(object: object, parent: object | undefined, within: string): void {
     const known = this.given.get(object);
-    if (known !== undefined) return parent === undefined ? undefined : this.adopt(object, known, parent, within);
+    if (known !== undefined && parent !== undefined) return this.adopt(object, known, parent, within);
+    // It gets its number even if the user calls it otherwise, so that a name given does not change the others.
     const kind = KINDS.find(([Class]) => object instanceof Class)?.[1] ?? "ctx";
     this.given.set(object, this.next(kind, within));
   }
 
   /** `object` turns out to be a part of `parent`: it is called after it, and its own number is free again. */
   private adopt(object: object, known: string, parent: object, within: string): void {
-    const numbered = /^((?:\w+\.)?[a-z]+)(\d+)$/.exec(known);
-    if (numbered === null) return;
-    const [, prefix, number] = numbered;
+    const [, prefix, number] = /^(.*?)(\d+)$/.exec(known)!;
     if (this.counters.get(prefix!) === Number(number)) this.counters.set(prefix!, Number(number) - 1);
-    const owner = this.given.get(parent);
+    const owner = this.chosen.get(parent) ?? this.given.get(parent);
     this.given.set(object, owner === undefined ? this.next("timer", within) : `${owner}.done()`);
   }
 
@@ -78,15 +75,21 @@ export class Names {
     return prefix + String(number);
   }
 
+  /** The name of what the kit itself has just made. It has no number. */
+  own(object: object, name: string): void {
+    this.unnamed.pop();
+    this.given.set(object, name);
+  }
+
   /** The user's name for it. */
   give(object: object, name: string): void {
-    this.given.set(object, name);
+    this.chosen.set(object, name);
   }
 
   /** The name of `object`; undefined for what has none. */
   of(object: unknown): string | undefined {
     this.nameAll();
-    return object === nil ? "nil" : this.given.get(object);
+    return object === nil ? "nil" : (this.chosen.get(object) ?? this.given.get(object));
   }
 
   has(object: unknown): boolean {
@@ -96,7 +99,7 @@ export class Names {
 
   /** The name for a task that runs `fn`. */
   task(fn: unknown): string {
-    const own = this.given.get(fn) ?? (typeof fn === "function" ? fn.name : "");
+    const own = this.chosen.get(fn) ?? (typeof fn === "function" ? fn.name : "");
     const name = own === "" ? "task" : own;
     const number = (this.tasks.get(name) ?? 0) + 1;
     this.tasks.set(name, number);
@@ -130,6 +133,7 @@ export class Names {
 function plain(value: unknown): string {
   if (typeof value === "function") return `${value.name || "function"}()`;
   if (typeof value === "symbol" || typeof value === "bigint") return String(value);
+  if (value instanceof Canceled || value instanceof DeadlineExceeded) return value.message;
   if (value instanceof Error) return `${value.name}: ${value.message}`;
   if (value === undefined) return "undefined";
   try {

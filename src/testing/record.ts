@@ -29,7 +29,8 @@ export class Recorder {
 
   /** An operation was called, and was done at once. `value` is what was sent or taken. */
   done(step: number, { task, op, on, value }: Wait, result: unknown, failed: boolean): void {
-    this.write(step, task, op, this.names.target(on), this.result(op, result, failed) || this.text(value));
+    const event = failed ? `refuse ${op}` : op;
+    this.write(step, task, event, this.names.target(on), this.result(op, result, failed) || this.text(value));
   }
 
   resumption(step: number, resumption: Resumption, choices: number): void {

@@ -110,8 +110,8 @@ export abstract class Room implements Scheduler {
   }
 
   settled<T>(op: string, on: unknown, result: unknown, failed: boolean, value: unknown): Promise<T> {
-    // To be admitted to a group is no communication: nobody else could tell.
-    if (op === "group.go" && !failed) return Promise.resolve(undefined as T);
+    // To be admitted to a group, or to leave a loop, is no communication: nobody else could tell.
+    if ((op === "group.go" || op === "return") && !failed) return Promise.resolve(result as T);
     const wait = new Wait(this.who(), op, on, value, this.clock.elapsed, this.here());
     this.recorder?.done(this.steps, wait, result, failed);
     const promise = new Promise(capture) as Promise<T>;

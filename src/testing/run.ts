@@ -121,7 +121,7 @@ export class Run extends Room {
   /** A context that the kit itself cancels. */
   private pair(name: string): Pair {
     const pair = withCancelCause(background());
-    this.names.give(pair[0], name);
+    this.names.own(pair[0], name);
     this.contexts.pop();
     return pair;
   }

@@ -16,7 +16,7 @@ export interface TraceRow {
   readonly time: number;
   /** The task whose doing it was; "⏱" is the clock, "⚡" whoever cancels from outside. */
   readonly task: string;
-  /** What: "go", "start", "end", "throw", an operation, "wait", "resume", "fail" with an operation, or what an object was told. */
+  /** What: "go", "start", "end", "throw", an operation, "wait", "resume", "fail", "refuse" with an operation, or what an object was told. */
   readonly event: string;
   /** The name of the object, task or timer it was done to. */
   readonly object: string;
@@ -132,7 +132,7 @@ function isAnswer(row: TraceRow): boolean {
 }
 
 function colourOf(row: TraceRow): string {
-  if (row.event === "throw" || row.event === "cancel" || row.event.startsWith("fail ")) return "#b3261e";
+  if (row.event === "throw" || row.event === "cancel" || /^(fail|refuse) /.test(row.event)) return "#b3261e";
   if (row.event.startsWith("wait ")) return "#777";
   return isAnswer(row) ? "#146c2e" : "#1d4ed8";
 }
