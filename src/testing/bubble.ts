@@ -61,7 +61,7 @@ export interface Bubble {
 export interface BubbleOptions {
   /** When its time begins: epoch ms, or a Date. 2000-01-01T00:00Z */
   readonly start?: number | Date;
-  /** How long to wait for a promise from outside before the test fails: ms of real time. 1 000 */
+  /** How long to wait for a promise from outside before the test fails: ms of real time; a tenth of it if nothing was begun. 1 000 */
   readonly external?: number;
   /** How many steps are taken for an endless loop. 1 000 000 */
   readonly steps?: number;

@@ -6,8 +6,8 @@ import type { TaskInfo } from "./task.ts";
 import type { Trace } from "./trace.ts";
 
 /**
- * Every task of a bubble is blocked and no timer is pending, so nothing can ever happen again; or somebody has waited too long for a
- * promise from outside. `tasks` are those that are blocked, each with the line at which it waits.
+ * Nothing can come of it any more: every task of a bubble is blocked and no timer is pending, or somebody has waited too long for a
+ * promise from outside, or tasks run in a circle. `tasks` are those that have not ended, each with the line at which it waits.
  */
 export class DeadlockError extends Error {
   readonly tasks: readonly TaskInfo[];

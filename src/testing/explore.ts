@@ -60,7 +60,7 @@ export interface ExploreOptions {
   readonly replay?: string;
   /** When the bubble's time begins: epoch ms, or a Date. 2000-01-01T00:00Z */
   readonly start?: number | Date;
-  /** How long to wait for a promise from outside: ms of real time. 1 000 */
+  /** How long to wait for a promise from outside: ms of real time; a tenth of it if nothing was begun. 1 000 */
   readonly external?: number;
   /** How many steps of one schedule are taken for an endless loop. 20 000 */
   readonly steps?: number;
@@ -210,7 +210,7 @@ class Exploration {
       if (signals === 2) await this.signalTwice(lengths);
       if (fail !== undefined) await this.failEverywhere();
       if (cancel !== "everywhere") {
-        await this.search();
+        await this.search(plain);
         await this.wander(plain.steps);
       }
     }
@@ -300,7 +300,7 @@ class Exploration {
   // -------------------------------------------------------------------------------------------------------------- the search
 
   /** All schedules with one deviation from the plain order come before those with two, and these, if they are too many, by chance. */
-  private async search(): Promise<void> {
+  private async search(plain: Run): Promise<void> {
     const { bound, exhaustive, cancel, seed } = this.settings;
     const random = generator(seed);
     let now: Branch[] = [{ picks: [], counts: [], at: 0, pick: 0, deviations: 0 }];
@@ -314,13 +314,15 @@ class Exploration {
         next = [];
         continue;
       }
-      if (left-- <= 0) return void (this.complete = false);
       const { picks, counts, at, pick, deviations } = branch;
       const prefix = deviations === 0 ? [] : [...picks.slice(0, at), pick];
-      const run = await this.attempt({
-        picker: following(prefix, counts.slice(0, prefix.length)),
-        mayCancel: cancel === true,
-      });
+      let run = plain;
+      // Where it cannot be cancelled, the root is the plain order, which has been run.
+      if (deviations > 0 || cancel === true) {
+        if (left-- <= 0) return void (this.complete = false);
+        const picker = following(prefix, counts.slice(0, prefix.length));
+        run = await this.attempt({ picker, mayCancel: cancel === true });
+      }
       if (!exhaustive && deviations >= bound) continue;
       for (let i = prefix.length; i < run.picks.length; i++) {
         for (let other = 1; other < run.counts[i]!; other++) {
@@ -389,7 +391,8 @@ class Exploration {
     const replay = encode(recipe);
     const trace = run.trace();
     const timeline = String(trace).split("\n");
-    const hidden = timeline.length - 1 - SHOWN;
+    const rows = timeline.slice(1);
+    const hidden = rows.length - BEGINNING - ENDING;
     // These say themselves who is blocked where.
     const isListed = error instanceof DeadlockError || error instanceof LeakError;
     const message = [
@@ -403,15 +406,17 @@ class Exploration {
       "",
       ...(isListed || tasks.length === 0 ? [] : ["tasks that had not ended:", ...tasks.map(lineOf), ""]),
       timeline[0],
-      ...(hidden > 0 ? [`  … ${hidden} rows before this: see error.trace`] : []),
-      ...timeline.slice(Math.max(1, timeline.length - SHOWN)),
+      ...(hidden <= 0
+        ? rows
+        : [...rows.slice(0, BEGINNING), `   …  (${hidden} rows more: see error.trace)`, ...rows.slice(-ENDING)]),
     ];
     return new ScheduleError(message.join("\n"), error, { replay, schedules: this.schedules, trace, tasks });
   }
 }
 
-/** How many rows of a timeline a message shows, the last ones. */
-const SHOWN = 200;
+/** How many rows of a long timeline a message shows. */
+const BEGINNING = 40;
+const ENDING = 100;
 
 function inject(injection: Injection): Plan {
   return { picker: PLAIN, mayCancel: false, ...injection };
@@ -447,7 +452,7 @@ function tellOf({ picks, cancelAt, hop, abortAt, failAt }: Recipe): string {
     parts.push(
       hop === undefined
         ? `t.ctx cancelled after step ${cancelAt}`
-        : `t.ctx cancelled in step ${cancelAt + 1}, after ${hop + 1} of its microtasks`,
+        : `t.ctx cancelled after step ${cancelAt} and microtask ${hop} of the next`,
     );
   }
   if (abortAt !== undefined) parts.push(`t.abort cancelled after step ${abortAt}`);

@@ -2,10 +2,13 @@
  * Writing down what happens in a bubble, row by row.
  */
 import { Ending } from "../context/errors.ts";
-import type { Clock } from "./clock.ts";
+import type { BubbleAlarm, Clock } from "./clock.ts";
 import type { Names } from "./names.ts";
 import { type Resumption, type Task, Wait } from "./task.ts";
 import type { TraceRow } from "./trace.ts";
+
+/** How many rows are kept. Beyond that the older half is dropped: it is the end that tells what went wrong. */
+const MOST = 100_000;
 
 export class Recorder {
   readonly rows: TraceRow[] = [];
@@ -18,8 +21,8 @@ export class Recorder {
   }
 
   write(step: number, task: Task, event: string, object: string = "", detail: string = "", choices: number = 1): void {
-    const time = Math.round(this.clock.elapsed * 1_000) / 1_000;
-    this.rows.push({ step, time, task: task.name, event, object, detail, choices });
+    if (this.rows.length === MOST) this.rows.splice(0, MOST / 2);
+    this.rows.push({ step, time: round(this.clock.elapsed), task: task.name, event, object, detail, choices });
   }
 
   /** An operation was called, and has to wait. */
@@ -47,6 +50,12 @@ export class Recorder {
     );
   }
 
+  /** A timer was set. A sleep's is not told apart from the sleep. */
+  set(step: number, task: Task, alarm: BubbleAlarm): void {
+    const label = alarm.label(this.names);
+    if (label !== "sleep") this.write(step, task, "set", label, `${round(alarm.due - this.clock.elapsed)}ms`);
+  }
+
   /** Something happened to an object. */
   note(step: number, task: Task, event: string, on: unknown, detail: unknown): void {
     const object = this.names.target(on);
@@ -71,4 +80,9 @@ export class Recorder {
   private text(value: unknown): string {
     return value === undefined ? "" : this.names.value(value);
   }
+}
+
+/** To microseconds: what is less is noise of the arithmetic. */
+function round(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000;
 }

@@ -185,7 +185,9 @@ export abstract class Room implements Scheduler {
     return this.clock.elapsed;
   }
   alarm(due: number, target: Expiring, on: unknown): Alarm {
-    return this.clock.set(new BubbleAlarm(this.clock, due, target, on, this.here()));
+    const alarm = new BubbleAlarm(this.clock, due, target, on, this.here());
+    this.recorder?.set(this.steps, this.who(), alarm);
+    return this.clock.set(alarm);
   }
   random(): number {
     return this.chance();

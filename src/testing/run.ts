@@ -155,7 +155,7 @@ export class Run extends Room {
     try {
       if (this.phase === "unwinding") this.unwind();
       else if (this.error !== null) this.fail(this.error.error);
-      else if (this.steps >= this.manner.steps) this.fail(livelock(this.steps));
+      else if (this.steps >= this.manner.steps) this.fail(this.livelock());
       else if (this.inject()) return;
       else if (this.queue.length > 0) this.resumeOne();
       else if (this.pick(1, null) === 1) this.cancelAsStep();
@@ -327,16 +327,18 @@ export class Run extends Room {
   }
 
   private waitOutside(outside: readonly Task[]): void {
-    const now = performance.now();
     this.wasOutside = true;
-    this.outsideSince ??= now;
     const { external, storage } = this.manner;
-    if (!storage && this.polls >= POLLS && this.isHelp && canTell()) return this.fail(UNDECIDED);
-    if (now - this.outsideSince > external) {
+    if (!storage && this.polls >= POLLS && canTell()) return this.fail(UNDECIDED);
+    const now = performance.now();
+    this.outsideSince ??= now;
+    // Where nothing was begun that could bring news, they may still wait for something that was begun before the test.
+    const patience = this.mayHearFromOutside || isConnected() ? external : external / 10;
+    if (now - this.outsideSince > patience) {
       const what = [
-        `blocked outside the bubble for more than ${external}ms of real time`,
+        `blocked outside the bubble for more than ${patience}ms of real time`,
         ...outside.map((task) => lineOf(this.infoOf(task))),
-        "Bring a promise of real I/O into the schedule by t.external(promise), and raise `external` if it may take longer; let tasks of the test wait for each other on a channel",
+        "If it is I/O, bring it into the schedule by t.external(promise), and raise `external` if it may take longer; if it is another task of the test, let them use a channel",
       ].join("\n");
       return this.fail(this.main.ended ? new LeakError(what, this.infos()) : new DeadlockError(what, this.infos()));
     }
@@ -344,6 +346,12 @@ export class Run extends Room {
     this.giveBack();
     if (this.polls++ < POLLS) nextTurn(again);
     else later(again, 1);
+  }
+
+  private livelock(): DeadlockError {
+    const tasks = this.infos();
+    const what = `livelock: the scenario has made ${this.steps} steps; if it is not an endless loop, allow more by the option \`steps\``;
+    return new DeadlockError([what, ...tasks.map(lineOf)].join("\n"), tasks);
   }
 
   // ------------------------------------------------------------------------------------------------------------------ the end
@@ -398,10 +406,4 @@ export class Run extends Room {
       this.finish();
     });
   }
-}
-
-function livelock(steps: number): Error {
-  return new Error(
-    `livelock: the scenario has made ${steps} steps; if it is not an endless loop, allow more by the option \`steps\``,
-  );
 }

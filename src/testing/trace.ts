@@ -26,7 +26,7 @@ export interface TraceRow {
   readonly choices: number;
 }
 
-/** The record of a bubble. `String(trace)` is the timeline. */
+/** The record of a bubble. `String(trace)` is the timeline. Of more than 100 000 rows the older half has been dropped. */
 export class Trace {
   readonly rows: readonly TraceRow[];
 

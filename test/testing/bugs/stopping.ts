@@ -1,0 +1,235 @@
+/**
+ * Bugs of shutdown: what goes on after the stop, happens twice, comes too late, or does not happen at all.
+ */
+import { strict as assert } from "node:assert";
+import { Chan, context, type Context, errgroup, go, retry, sync, time } from "headgate";
+import { type Bug, unlessCancelled } from "./bug.ts";
+
+/** Calls `fn` again and again, `ms` apart, until `ctx` ends. */
+async function every(ms: number, ctx: Context, fn: () => Promise<void>): Promise<void> {
+  try {
+    for (;;) {
+      await time.sleep(ms, ctx);
+      await fn();
+    }
+  } catch (error) {
+    unlessCancelled(error);
+  }
+}
+
+export const stopping: readonly Bug[] = [
+  {
+    name: "lease extended after its return",
+    story:
+      "The worker stops the heartbeat and gives its lease back; but an extension is still under way, and takes " +
+      "the lease again for nobody.",
+    scenario: (fixed) => async (t) => {
+      let isHeld = true;
+      async function extend(): Promise<void> {
+        await t.yield(); // a request
+        isHeld = true;
+      }
+      async function giveBack(): Promise<void> {
+        await t.yield(); // another one
+        isHeld = false;
+      }
+      const [beating, stopBeating] = context.withCancel(t.ctx);
+      const heart = new sync.WaitGroup();
+      heart.go(function heartbeat() {
+        return every(10, beating, extend);
+      });
+      await time.sleep(25, t.ctx).catch(unlessCancelled); // the work
+      stopBeating();
+      if (fixed) await heart.wait();
+      await giveBack();
+      await t.wait();
+      assert(!isHeld, "the lease was extended after its return");
+    },
+  },
+  {
+    name: "closed before the flush",
+    story: "Two tasks wait for the same ctx, one to flush a file and one to close it. Nothing says who comes first.",
+    scenario: (fixed) => async (t) => {
+      let isOpen = true;
+      const flushed = new Chan<never>();
+      const [group] = errgroup.withContext(t.ctx);
+      void group.go(async function flusher(ctx) {
+        await ctx.done().recv();
+        assert(isOpen, "the file was closed before the flush");
+        flushed.close();
+      });
+      void group.go(async function closer(ctx) {
+        await ctx.done().recv();
+        if (fixed) await flushed.recv();
+        isOpen = false;
+      });
+      await t.sleep(10);
+      t.cancel();
+      await group.wait();
+    },
+  },
+  {
+    name: "timer set again after the stop",
+    story:
+      "A heartbeat is a timer whose function sets the next one. Stopping the timer while that function is " +
+      "under way stops nothing: the heart beats on for ever.",
+    scenario: (fixed) => async (t) => {
+      const extend = async (): Promise<void> => {
+        await t.yield(); // connects
+        await t.yield(); // asks
+      };
+      function startTimers(): () => void {
+        let timer = time.afterFunc(10, beat);
+        function beat(): void {
+          go(async function extension() {
+            await extend();
+            timer = time.afterFunc(10, beat);
+          });
+        }
+        return () => void timer.stop();
+      }
+      // A loop that sleeps with a ctx is over when that has ended, wherever it was.
+      function startLoop(): () => void {
+        const [beating, stop] = context.withCancel(t.ctx);
+        go(function heartbeat() {
+          return every(10, beating, extend);
+        });
+        return stop;
+      }
+      const stop = fixed ? startLoop() : startTimers();
+      await time.sleep(25, t.ctx).catch(unlessCancelled); // the work
+      stop();
+    },
+  },
+  {
+    name: "callback that fires after its stop",
+    story:
+      "A callback aborts the connection when the ctx ends. After the query it is stopped and the connection " +
+      "goes back to the pool; but if it has begun already, stop() says false, and it aborts a connection that " +
+      "is somebody else's by now.",
+    scenario: (fixed) => async (t) => {
+      const connection = { isAborted: false };
+      const pool: (typeof connection)[] = [];
+      const aborted = new Chan<never>();
+      const stop = context.afterFunc(t.ctx, () => {
+        connection.isAborted = true;
+        aborted.close();
+      });
+      await time.sleep(10); // the query
+      if (!stop() && fixed) await aborted.recv();
+      if (!connection.isAborted) pool.push(connection);
+      await t.wait();
+      assert(!pool.some(({ isAborted }) => isAborted), "an aborted connection is in the pool");
+    },
+  },
+  {
+    name: "channel closed twice",
+    story:
+      "The stop looks whether it has been made, waits for something, and closes the channel. Made at the end " +
+      "of the program and by the signal at the same time, it closes it twice.",
+    scenario: (fixed) => async (t) => {
+      const jobs = new Chan<string>(1);
+      let isStopped = false;
+      async function saveAndClose(): Promise<void> {
+        if (isStopped) return;
+        await t.yield(); // saves the jobs that are left
+        isStopped = true;
+        jobs.close();
+      }
+      const stop = fixed ? sync.once(saveAndClose) : saveAndClose;
+      go(async function onSignal() {
+        await t.ctx.done().recv();
+        await stop();
+      });
+      await time.sleep(20, t.ctx).catch(unlessCancelled); // the program
+      await stop();
+    },
+  },
+  {
+    name: "retry that sleeps through the stop",
+    story:
+      "The pauses between the tries know nothing of the ctx. When the server is away at the moment of the " +
+      "stop, the program sleeps on for seconds, and is killed.",
+    scenario: (fixed) => async (t) => {
+      let stopped = Infinity;
+      const unwatch = context.afterFunc(t.ctx, () => {
+        stopped = time.now();
+      });
+      let calls = 0;
+      async function call(ctx: Context): Promise<string> {
+        await time.sleep(1, ctx);
+        if (++calls < 3) throw new Error("busy");
+        return "done";
+      }
+      async function untilItWorks(ctx: Context): Promise<string> {
+        for (let pause = 1_000; ; pause *= 2) {
+          try {
+            return await call(ctx);
+          } catch (error) {
+            if (pause === 8_000) throw error;
+            await time.sleep(pause);
+          }
+        }
+      }
+      const answer = fixed ? retry.retry(t.ctx, call, { base: 1_000 }) : untilItWorks(t.ctx);
+      await answer.catch(() => {});
+      unwatch();
+      assert(time.now() - stopped < 500, "the program went on for seconds after its stop");
+    },
+  },
+  {
+    name: "loop that swallows the cancel",
+    story:
+      "One bad job must not stop the loop, so it catches every error; that its ctx has ended is an error, too, " +
+      "and comes again at once, each time round.",
+    scenario: (fixed) => async (t) => {
+      const jobs = new Chan<string>(2);
+      for (const job of ["bad", "good"]) await jobs.send(job);
+      jobs.close();
+      const [group] = errgroup.withContext(t.ctx);
+      void group.go(async function loop(ctx) {
+        for (;;) {
+          try {
+            const [job, ok] = await jobs.recv(ctx);
+            if (!ok) return;
+            if (job === "bad") throw new Error("a bad job");
+          } catch {
+            if (fixed && ctx.err() !== undefined) return;
+          }
+        }
+      });
+      await group.wait();
+    },
+  },
+  {
+    name: "rollback under the cancelled ctx",
+    story:
+      "When a later step fails, the earlier one is taken back, with the same ctx. That works when the card is " +
+      "declined, and not when the later step fails because the ctx has ended.",
+    scenario: (fixed) => async (t) => {
+      let reserved = 0;
+      const reserve = (ctx: Context): Promise<void> => time.sleep(1, ctx).then(() => void reserved++);
+      const release = (ctx: Context): Promise<void> => time.sleep(1, ctx).then(() => void reserved--);
+      async function charge(ctx: Context): Promise<void> {
+        await time.sleep(10, ctx);
+        throw new Error("the card was declined");
+      }
+      async function book(ctx: Context): Promise<void> {
+        await reserve(ctx);
+        try {
+          await charge(ctx);
+        } catch (error) {
+          if (!fixed) await release(ctx);
+          else {
+            const [rollback, cancel] = context.withTimeout(context.withoutCancel(ctx), 2_000);
+            using _ = cancel;
+            await release(rollback);
+          }
+          throw error;
+        }
+      }
+      await book(t.ctx).catch(() => {});
+      assert(reserved === 0, "a seat stays reserved for ever");
+    },
+  },
+];
