@@ -20,6 +20,7 @@ import {
   type Expiring,
   failed,
   monotonic,
+  note,
   now as clock,
   setAlarm,
   wake,
@@ -275,6 +276,7 @@ class Movement implements TimerSource, Watcher, Expiring {
 
   stop(): boolean {
     const wasRunning = this.isRunning;
+    note("stop", this.chan);
     this.next = null;
     this.set();
     return wasRunning;

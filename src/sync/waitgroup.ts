@@ -8,7 +8,7 @@ import type { Context } from "../context/index.ts";
 import { mustBeFunction, panic } from "../errors.ts";
 import { Inspectable } from "../inspect.ts";
 import { Queue, Waiter } from "../queue.ts";
-import { count, created, done, failed, report, wake } from "../runtime.ts";
+import { count, created, done, failed, note, report, wake } from "../runtime.ts";
 
 /**
  * A counter that can be waited for to reach zero. It knows of no errors and cancels nothing (G6): that is `errgroup.Group`.
@@ -63,6 +63,7 @@ export class WaitGroup extends Inspectable {
     count(n, -Infinity, "WaitGroup.add");
     if (this.counter + n < 0)
       panic("sync: negative WaitGroup counter", "call done() as often as you have added, not more often");
+    note(n === -1 ? "done" : "add", this, n === -1 ? undefined : n);
     this.counter += n;
     if (this.counter > 0) return;
     for (let waiter; (waiter = this.waiting.shift()) !== null;) wake(waiter, undefined);

@@ -143,5 +143,5 @@ function escapeXML(text: string): string {
 
 /** Mermaid takes these characters for syntax, even inside of a text. */
 function escapeMermaid(text: string): string {
-  return text.replace(/[#;:<>&"]/g, (c) => `#${c.charCodeAt(0)};`);
+  return text.replace(/[#;<>]/g, (c) => `#${c.charCodeAt(0)};`);
 }
