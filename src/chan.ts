@@ -385,11 +385,16 @@ class Nil extends Inspectable implements SendChan<unknown>, RecvChan<never> {
   readonly length = 0;
   // An operation on nil waits on a channel of its own, which nobody else will ever have: it is never ready, and nothing that
   // waits there is kept alive by it.
+  private never(): Chan<unknown> {
+    const chan = new Chan<unknown>();
+    created(chan, this);
+    return chan;
+  }
   send(value: unknown, ctx?: Context): Promise<void> {
-    return new Chan().send(value, ctx);
+    return this.never().send(value, ctx);
   }
   recv(ctx?: Context): Promise<Recv<never>> {
-    return new Chan<never>().recv(ctx);
+    return this.never().recv(ctx) as Promise<Recv<never>>;
   }
   trySend(): boolean {
     return false;
@@ -398,7 +403,7 @@ class Nil extends Inspectable implements SendChan<unknown>, RecvChan<never> {
     return undefined;
   }
   values(ctx?: Context): AsyncIterableIterator<never> {
-    return new Chan<never>().values(ctx);
+    return this.never().values(ctx) as AsyncIterableIterator<never>;
   }
   [Symbol.asyncIterator](): AsyncIterableIterator<never> {
     return this.values();
@@ -440,21 +445,21 @@ export const nil: SendChan<unknown> & RecvChan<never> = /* @__PURE__ */ new Nil(
  */
 export function go(fn: () => unknown): void {
   mustBeFunction(fn, "go");
-  start(fn, fn, fn, undefined, report);
+  start(fn, undefined, fn, undefined, report);
 }
 
-/** Runs `fn` as a task that belongs to `on`, and then tells how it went; a test knows it by the name of the function `named`. */
-export function start<T>(
-  fn: () => Promise<T> | T,
+/** Runs `fn(arg)` as a task that belongs to `on`, and then tells how it went. */
+export function start<A, T>(
+  fn: (arg: A) => Promise<T> | T,
+  arg: A,
   on: unknown,
-  named: unknown,
   succeeded: ((value: T) => void) | undefined,
   failed: (error: unknown) => void,
 ): void {
   spawn(
     (ended) => {
       try {
-        const result = fn();
+        const result = fn(arg);
         if (isThenable(result)) {
           const end = Promise.resolve(result).then(succeeded, failed);
           if (ended !== undefined) void end.then(ended);
@@ -467,7 +472,7 @@ export function start<T>(
       ended?.();
     },
     on,
-    named,
+    fn,
   );
 }
 

@@ -159,7 +159,7 @@ export class Group extends Inspectable {
 
   private start(fn: Task): void {
     this.running++;
-    start(() => fn(this.ctx), this, fn, this.end, this.endFailed);
+    start(fn, this.ctx, this, this.end, this.endFailed);
   }
 
   // The order of what happens at the end of a task is observable: the error is stored, the context ends, the slot is freed, and last

@@ -98,8 +98,11 @@ async function once<T>(
 /** Waits for the end of a context that lasts `ms`, or less if `ctx` ends. */
 async function pause(ctx: Context, ms: number): Promise<void> {
   const [pausing, cancel] = withTimeout(ctx, ms);
-  await pausing.done().recv();
-  cancel();
+  try {
+    await pausing.done().recv();
+  } finally {
+    cancel();
+  }
 }
 
 /**

@@ -56,6 +56,8 @@ export interface Seam {
    * once there is a parent to tell.
    */
   created(object: object, parent?: object): void;
+  /** Whoever has to cancel this context has done so. */
+  cancelCalled(ctx: object): void;
 }
 
 let seam: Seam | null = null;
@@ -69,6 +71,11 @@ export function install(next: Seam | null): void {
 /** To be called by the constructor of everything that operations are made on. */
 export function created(object: object, parent?: object): void {
   if (seam !== null) seam.created(object, parent);
+}
+
+/** To be called whenever a context's own cancel function is, also if it changes nothing any more. */
+export function called(ctx: object): void {
+  if (seam !== null) seam.cancelCalled(ctx);
 }
 
 function bubbleOf(on: unknown): Scheduler | null {

@@ -134,7 +134,7 @@ export class Group<K, T> extends Inspectable {
       end(wake, result, result);
     };
     const fail = (error: unknown): void => end(wakeError, error, { error, shared: call.callers > 1 });
-    start(fn, this, fn, succeed, fail);
+    start(fn, undefined, this, succeed, fail);
     return call;
   }
 }

@@ -166,6 +166,7 @@ export class Timer extends Inspectable {
   constructor(ms: number, fn?: () => void) {
     super();
     this.movement = new Movement(duration(ms, "Timer"), 0, fn);
+    created(this.movement.chan, this);
     this.c = fn === undefined ? this.movement.chan : nil;
   }
 
@@ -224,6 +225,7 @@ export class Ticker extends Inspectable {
       panic("non-positive interval for NewTicker", `an interval is a positive number of milliseconds; got ${ms}`);
     }
     this.movement = new Movement(ms, ms);
+    created(this.movement.chan, this);
     this.c = this.movement.chan;
   }
 

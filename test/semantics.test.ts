@@ -66,7 +66,7 @@ const numbered = rows.filter(([first]) => /^[A-Z]\d+$/.test(first!));
 
 /** What is wrong with the last cell of a row; undefined: nothing. */
 function faultOf(heldBy: string): string | undefined {
-  if (heldBy === "not yet" || /^no counterpart: \S.{9}/.test(heldBy)) return undefined;
+  if (/^no counterpart: \S.{9}/.test(heldBy)) return undefined;
   const [, label, path, title] = /^\[`([^`]+)`\]\(\.\.\/(test\/[^)]+)\) "(.+)"$/.exec(heldBy) ?? [];
   if (label === undefined) return "neither a test nor a reason for having none";
   if (path !== `test/${label}`) return `the link does not go to ${label}`;
@@ -86,10 +86,6 @@ describe("the page of Go's behaviour", () => {
         row.map((cell) => cell.trim() !== ""),
         row[0],
       ).toEqual([true, true, true, true]);
-  });
-
-  it("says of the test kit, and of nothing else, that it is not there yet", () => {
-    expect(numbered.filter((row) => row[3] === "not yet").map(([item]) => item![0])).toEqual(["Y", "Y", "Y", "Y", "Y"]);
   });
 
   it("names for each row a test that exists, or a reason why there can be none", () => {

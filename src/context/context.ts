@@ -22,7 +22,7 @@ import { onAbort } from "../abort.ts";
 import { panic } from "../errors.ts";
 import { Inspectable } from "../inspect.ts";
 import { Waiter } from "../queue.ts";
-import { type Alarm, created, duration, type Expiring, monotonic, note, now, setAlarm } from "../runtime.ts";
+import { type Alarm, called, created, duration, type Expiring, monotonic, note, now, setAlarm } from "../runtime.ts";
 import { type CancelCauseFunc, type CancelFunc, disposable } from "./cancelfunc.ts";
 import { Canceled, DeadlineExceeded, Ending } from "./errors.ts";
 import { goDuration, nameOf, textOf } from "./text.ts";
@@ -295,6 +295,7 @@ export class CancelCtx extends Own {
   }
 
   cancel(cause: unknown): void {
+    called(this);
     if (this.ending === null) this.end(new Ending(Canceled, cause));
   }
 

@@ -50,7 +50,7 @@ export class WaitGroup extends Inspectable {
   go(fn: () => unknown): void {
     mustBeFunction(fn, "WaitGroup.go");
     this.add(1);
-    start(fn, this, fn, () => this.done(), report);
+    start(fn, undefined, this, () => this.done(), report);
   }
 
   /**

@@ -130,9 +130,10 @@ export function mannerOf(
     throw new TypeError(`${where}: expected an object of options, got ${String(options)}`);
   }
   const { start = START, external = 1_000 } = options;
-  const begin = start instanceof Date ? start.getTime() : start;
+  const begin = duration(start instanceof Date ? start.getTime() : start, `${where}: options.start`);
+  if (!Number.isFinite(begin)) throw new RangeError(`${where}: options.start must be a moment; got ${begin}`);
   return {
-    start: duration(begin, `${where}: options.start`),
+    start: begin,
     external: duration(external, `${where}: options.external`),
     steps: wholeNumber(options.steps ?? steps, 1, `${where}: options.steps`),
   };

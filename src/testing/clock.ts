@@ -19,6 +19,11 @@ export class Clock {
     return this.alarms.length > 0;
   }
 
+  /** Whether one is due now. */
+  get isDue(): boolean {
+    return this.alarms.some((alarm) => alarm.due <= this.elapsed);
+  }
+
   set(alarm: BubbleAlarm): BubbleAlarm {
     this.alarms.push(alarm);
     return alarm;

@@ -153,10 +153,18 @@ function checked(options: ExploreOptions): Settings {
   mustBe(fail === undefined || fail instanceof Error, "fail must be an Error", fail);
   const replay = environment("HEADGATE_REPLAY") ?? options.replay;
   mustBe(replay === undefined || typeof replay === "string", "replay must be a string", replay);
-  const seed = Number(environment("HEADGATE_SEED") ?? options.seed ?? 1);
-  if (!Number.isSafeInteger(seed)) throw new RangeError(`explore: the seed must be a whole number; got ${seed}`);
+  const chosen = environment("HEADGATE_SEED");
+  const seed = chosen === undefined ? (options.seed ?? 1) : Number(chosen);
+  if (!Number.isSafeInteger(seed)) {
+    const where = chosen === undefined ? "options.seed" : "HEADGATE_SEED";
+    throw new RangeError(`explore: ${where} must be a whole number; got ${chosen ?? String(seed)}`);
+  }
   const whole = (name: "bound" | "runs" | "hops" | "max", otherwise: number, least: number): number =>
     wholeNumber(options[name] ?? otherwise, least, `explore: options.${name}`);
+  const finite = (hops: number): number => {
+    if (hops < Infinity) return hops;
+    throw new RangeError("explore: options.hops must be a whole number from 0; got Infinity, and all of them are run");
+  };
   return {
     ...shared,
     cancel,
@@ -168,11 +176,13 @@ function checked(options: ExploreOptions): Settings {
     seed,
     bound: whole("bound", 2, 0),
     runs: whole("runs", 500, 0),
-    hops: whole("hops", 4, 0),
+    hops: finite(whole("hops", 4, 0)),
     max: whole("max", 5_000, 1),
   };
 }
 
+/** How many steps are spent on making a schedule plainer: a few seconds' worth, but the same everywhere. */
+const SHRINKING = 300_000;
 /** How many schedules a bounded search runs. */
 const SEARCHED = 1_000;
 
@@ -252,24 +262,23 @@ class Exploration {
   /** Cancels the plain order at every point, and inside of every step. Returns how many steps it then took, by point. */
   private async cancelEverywhere(plain: Run): Promise<number[]> {
     const lengths: number[] = [];
-    for (let cancelAt = 1; cancelAt < plain.steps; cancelAt++) {
+    let base = plain;
+    for (let cancelAt = 1; cancelAt < base.steps; cancelAt++) {
       const run = await this.attempt(inject({ cancelAt }));
+      if (!beginAlike(base, run, cancelAt)) {
+        // The very first run may have had something to prepare.
+        base = await this.attempt(inject({}));
+        if (!beginAlike(base, run, cancelAt)) {
+          throw unlike(`${base.steps} steps`, run.steps);
+        }
+      }
       lengths[cancelAt] = run.steps;
       this.points++;
-      this.mustBeginAlike(plain, run);
     }
-    for (let cancelAt = 0; cancelAt < plain.steps; cancelAt++) {
+    for (let cancelAt = 0; cancelAt < base.steps; cancelAt++) {
       for (let hop = 0; hop < this.settings.hops; hop++) await this.attempt(inject({ cancelAt, hop }));
     }
     return lengths;
-  }
-
-  private mustBeginAlike(plain: Run, run: Run): void {
-    // Before the cancel they had the same choices; at least as many of them as both have in common must agree.
-    const i = run.choicesAtCancel;
-    if (plain.counts.slice(0, i).join() !== run.counts.slice(0, i).join()) {
-      throw new NondeterminismError(`nondeterminism: two runs of the plain order differ; ${BLAME}`);
-    }
   }
 
   private async signalTwice(lengths: readonly number[]): Promise<void> {
@@ -322,6 +331,12 @@ class Exploration {
         if (left-- <= 0) return void (this.complete = false);
         const picker = following(prefix, counts.slice(0, prefix.length));
         run = await this.attempt({ picker, mayCancel: cancel === true });
+        if (run.picks.length < prefix.length) throw unlike(`${prefix.length} choices`, run.picks.length);
+        // The root is the plain order, only that it could have been cancelled. The very first run may have had something to prepare.
+        if (deviations === 0 && run.steps !== plain.steps) {
+          const { steps } = await this.attempt(inject({}));
+          if (run.steps !== steps) throw unlike(`${run.steps} steps`, steps);
+        }
       }
       if (!exhaustive && deviations >= bound) continue;
       for (let i = prefix.length; i < run.picks.length; i++) {
@@ -374,6 +389,7 @@ class Exploration {
   /** Puts choices back to the plain order, in ever smaller groups, as long as the failure stays the same. */
   private async shrunk(recipe: Recipe, isSame: (run: Run) => boolean): Promise<Recipe> {
     let { picks } = recipe;
+    let left = SHRINKING;
     for (let size = picks.length; size >= 1; size = Math.floor(size / 2)) {
       for (let end = picks.length; end > 0; end -= size) {
         const begin = Math.max(0, end - size);
@@ -381,6 +397,8 @@ class Exploration {
         const plainer = trimmed(picks.map((pick, i) => (i >= begin && i < end ? 0 : pick)));
         const run = await this.once(planOf({ ...recipe, picks: plainer }));
         if (isSame(run)) picks = plainer;
+        left -= run.steps;
+        if (left < 0) return { ...recipe, picks };
       }
     }
     return { ...recipe, picks };
@@ -417,6 +435,16 @@ class Exploration {
 /** How many rows of a long timeline a message shows. */
 const BEGINNING = 40;
 const ENDING = 100;
+
+/** Whether a run that was cancelled at this point was the same up to there. */
+function beginAlike(plain: Run, run: Run, cancelAt: number): boolean {
+  const choices = run.choicesAtCancel;
+  return run.steps > cancelAt && plain.counts.slice(0, choices).join() === run.counts.slice(0, choices).join();
+}
+
+function unlike(before: string, now: number): NondeterminismError {
+  return new NondeterminismError(`nondeterminism: the same schedule had ${before} before, and now ${now}; ${BLAME}`);
+}
 
 function inject(injection: Injection): Plan {
   return { picker: PLAIN, mayCancel: false, ...injection };

@@ -34,6 +34,8 @@ export class Names {
   /** The names that the user has given. */
   private readonly chosen: Map<unknown, string> = new Map();
   private readonly given: Map<unknown, string> = new Map();
+  /** To whom the channels of timers belong. */
+  private readonly timers: Map<unknown, object> = new Map();
   private readonly counters: Map<string, number> = new Map();
   private readonly tasks: Map<string, number> = new Map();
   /** What has been made and has no name yet: mostly nobody asks. */
@@ -56,16 +58,19 @@ export class Names {
     const known = this.given.get(object);
     if (known !== undefined && parent !== undefined) return this.adopt(object, known, parent, within);
     // It gets its number even if the user calls it otherwise, so that a name given does not change the others.
-    const kind = KINDS.find(([Class]) => object instanceof Class)?.[1] ?? "ctx";
-    this.given.set(object, this.next(kind, within));
+    this.given.set(object, this.next(kindOf(object), within));
   }
 
   /** `object` turns out to be a part of `parent`: it is called after it, and its own number is free again. */
   private adopt(object: object, known: string, parent: object, within: string): void {
     const [, prefix, number] = /^(.*?)(\d+)$/.exec(known)!;
     if (this.counters.get(prefix!) === Number(number)) this.counters.set(prefix!, Number(number) - 1);
-    const owner = this.chosen.get(parent) ?? this.given.get(parent);
-    this.given.set(object, owner === undefined ? this.next("timer", within) : `${owner}.done()`);
+    if (parent === nil) return void this.given.set(object, "nil");
+    if (typeof (parent as { done?: unknown }).done === "function") {
+      return void this.given.set(object, `${this.chosen.get(parent) ?? this.given.get(parent) ?? "ctx?"}.done()`);
+    }
+    this.given.set(object, this.next("timer", within));
+    this.timers.set(object, parent);
   }
 
   private next(kind: string, within: string): string {
@@ -83,13 +88,14 @@ export class Names {
 
   /** The user's name for it. */
   give(object: object, name: string): void {
-    this.chosen.set(object, name);
+    this.chosen.set(object, name.replace(/\s+/g, " "));
   }
 
   /** The name of `object`; undefined for what has none. */
   of(object: unknown): string | undefined {
     this.nameAll();
-    return object === nil ? "nil" : (this.chosen.get(object) ?? this.given.get(object));
+    if (object === nil) return "nil";
+    return this.chosen.get(object) ?? this.chosen.get(this.timers.get(object)) ?? this.given.get(object);
   }
 
   has(object: unknown): boolean {
@@ -112,6 +118,8 @@ export class Names {
     const name = this.of(on);
     if (name !== undefined) return name;
     if (typeof (on as { then?: unknown }).then === "function") return "promise";
+    // It was made outside of the bubble.
+    if (!Array.isArray(on) && Object.getPrototypeOf(on) !== Object.prototype) return `${kindOf(on)}?`;
     return Object.entries(on)
       .map(([key, c]) => `${key}: ${this.caseOf(c)}`)
       .join(", ");
@@ -130,11 +138,22 @@ export class Names {
   }
 }
 
+function kindOf(object: object): string {
+  return KINDS.find(([Class]) => object instanceof Class)?.[1] ?? "ctx";
+}
+
+/** The first line of a message, without the colours that some put in. */
+function lineOf(message: string): string {
+  // eslint-disable-next-line no-control-regex
+  return message.replace(/\u001b\[[\d;]*m/g, "").split("\n", 1)[0]!;
+}
+
 function plain(value: unknown): string {
+  if (typeof value === "number") return String(value);
   if (typeof value === "function") return `${value.name || "function"}()`;
   if (typeof value === "symbol" || typeof value === "bigint") return String(value);
   if (value instanceof Canceled || value instanceof DeadlineExceeded) return value.message;
-  if (value instanceof Error) return `${value.name}: ${value.message}`;
+  if (value instanceof Error) return lineOf(`${value.name}: ${value.message}`);
   if (value === undefined) return "undefined";
   try {
     return JSON.stringify(value) ?? String(value);

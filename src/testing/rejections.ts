@@ -25,12 +25,19 @@ interface Page {
 const emitter = platform.process as Partial<Emitter> | undefined;
 const page = globalThis as Page;
 
-let isCollecting = false;
-const unhandled: Map<Promise<unknown>, unknown> = new Map();
+/** Rejections that nobody has handled so far. */
+export type Unhandled = Map<Promise<unknown>, unknown>;
+
+/** Those of the bubble that runs. */
+let running: Unhandled | null = null;
+/** Those of the bubble whose code it is, by AsyncLocalStorage. */
+let own: () => Unhandled | null = () => null;
+const reported: WeakMap<Promise<unknown>, Unhandled> = new WeakMap();
 let others: Listener[] = [];
 
 const rejected: Listener = (reason, promise) => {
-  if (isCollecting) unhandled.set(promise, reason);
+  const unhandled = own() ?? running;
+  if (unhandled !== null) report(unhandled, promise, reason);
   else if (others.length > 0) for (const listener of others) listener.call(emitter, reason, promise);
   else {
     // As the platform would have done, had we not listened.
@@ -39,16 +46,22 @@ const rejected: Listener = (reason, promise) => {
     });
   }
 };
-const handled = (promise: Promise<unknown>): void => void unhandled.delete(promise);
+const handled = (promise: Promise<unknown>): void => void reported.get(promise)?.delete(promise);
 const told = (event: PromiseRejectionEvent): void => {
-  if (!isCollecting) return;
+  if (running === null) return;
   event.preventDefault();
-  unhandled.set(event.promise, event.reason);
+  report(running, event.promise, event.reason);
 };
 const toldHandled = (event: PromiseRejectionEvent): void => handled(event.promise);
 
-/** From now on the platform tells us. */
-export function listen(): void {
+function report(unhandled: Unhandled, promise: Promise<unknown>, reason: unknown): void {
+  unhandled.set(promise, reason);
+  reported.set(promise, unhandled);
+}
+
+/** From now on the platform tells us. `whose` says to which bubble the code belongs that is told of, if anybody can. */
+export function listen(whose: () => Unhandled | null): void {
+  own = whose;
   if (isEmitter(emitter)) {
     others = emitter.rawListeners("unhandledRejection");
     emitter.removeAllListeners("unhandledRejection");
@@ -73,17 +86,15 @@ export function unlisten(): void {
   }
 }
 
-/** A bubble runs: rejections are its own. */
-export function collect(): void {
-  isCollecting = true;
+/** From now on rejections go here; null: there is no bubble that runs. */
+export function collect(unhandled: Unhandled | null): void {
+  running = unhandled;
 }
 
-/** It runs no more. Returns the first rejection that nobody has handled, as an error; undefined if there was none. */
-export function collected(): Error | undefined {
-  isCollecting = false;
+/** The first rejection that nobody has handled, as an error; undefined if there is none. */
+export function firstOf(unhandled: Unhandled): Error | undefined {
   if (unhandled.size === 0) return undefined;
   const [reason] = unhandled.values();
-  unhandled.clear();
   const what = reason instanceof Error ? `${reason.name}: ${reason.message}` : String(reason);
   const rule = "nobody awaits the promise that was rejected so, and in production that ends the process";
   return new Error(`unhandled rejection: ${what} (${rule})`, { cause: reason });

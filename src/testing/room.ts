@@ -12,6 +12,7 @@ import { BubbleAlarm, Clock } from "./clock.ts";
 import { Names } from "./names.ts";
 import { NOWHERE, type Place, place } from "./place.ts";
 import { generator } from "./plan.ts";
+import type { Unhandled } from "./rejections.ts";
 import { Recorder } from "./record.ts";
 import { isRunning, stored, within } from "./seam.ts";
 import { type Resumption, Task, type TaskInfo, Wait } from "./task.ts";
@@ -62,8 +63,9 @@ export abstract class Room implements Scheduler {
   protected recorder: Recorder | null;
   protected tasks: Task[] = [];
   protected readonly queue: Resumption[] = [];
-  /** The contexts that can be cancelled. */
-  protected contexts: { readonly ctx: CancelCtx; readonly made: Place }[] = [];
+  /** The contexts that somebody has to cancel and has not yet, and where they were made. */
+  protected readonly contexts: Map<object, Place> = new Map();
+  readonly unhandled: Unhandled = new Map();
   /** Whose step runs, or has run last. */
   protected task: Task;
   // Those who act without being tasks.
@@ -97,7 +99,7 @@ export abstract class Room implements Scheduler {
     return outside.length === 1 ? outside[0]! : this.stranger;
   }
 
-  private here(): Place {
+  protected here(): Place {
     return this.recorder === null ? NOWHERE : place();
   }
 
@@ -147,15 +149,18 @@ export abstract class Room implements Scheduler {
     this.begin(name, start);
   }
 
-  protected begin(name: string, start: (ended: () => void) => void): Task {
-    const task = new Task(this, name, this.here());
+  protected begin(name: string, start: (ended: () => void) => void, place: Place = this.here()): Task {
+    const task = new Task(this, name, place);
     this.tasks.push(task);
     const ended = (): void => {
       task.ended = true;
       this.recorder?.write(this.steps, task, "end");
     };
     const run = (): void => start(ended);
-    this.enqueue({ task, resume: this.manner.storage ? () => within(task, run) : run });
+    // As a reaction it goes on in the asynchronous context of whoever starts it, as it would in production.
+    const beginning = new Promise(capture);
+    this.enqueue({ task, resume: resolve as () => void });
+    void beginning.then(this.manner.storage ? () => within(task, run) : run);
     return task;
   }
 
@@ -166,13 +171,14 @@ export abstract class Room implements Scheduler {
 
   /** The tasks that have not ended, and who else still waits for something. */
   infos(): TaskInfo[] {
-    return this.tasks.filter((task) => !task.isGone && task !== this.stranger).map((task) => this.infoOf(task));
+    return this.tasks.filter((task) => !task.isGone).map((task) => this.infoOf(task));
   }
 
   protected infoOf(task: Task): TaskInfo {
-    return task.info(this.clock.elapsed, ({ op, on, value }) => {
+    const isRunning_ = isRunning(this) && task === this.task;
+    return task.info(this.clock.elapsed, isRunning_, ({ op, on, value }) => {
       const text = value === undefined || op === "select" ? "" : this.names.value(value);
-      return [op, this.names.target(on), text].filter((part) => part !== "").join(" ");
+      return [op, op === "sleep" ? "" : this.names.target(on), text].filter((part) => part !== "").join(" ");
     });
   }
 
@@ -202,9 +208,20 @@ export abstract class Room implements Scheduler {
     this.names.created(object, parent, made);
     // A context that nobody can cancel cannot be forgotten either.
     if (!(object instanceof CancelCtx) || object instanceof AfterFuncCtx) return;
-    if (this.contexts.push({ ctx: object, made }) <= this.enough) return;
-    this.contexts = this.contexts.filter(({ ctx }) => ctx.ending === null);
-    this.enough = Math.max(CONTEXTS, 2 * this.contexts.length);
+    this.contexts.set(object, made);
+    if (this.contexts.size > this.enough) {
+      this.dropEnded();
+      this.enough = Math.max(CONTEXTS, 2 * this.contexts.size);
+    }
+  }
+
+  cancelCalled(ctx: object): void {
+    this.contexts.delete(ctx);
+  }
+
+  /** A context that has ended is attached to nobody any more. */
+  protected dropEnded(): void {
+    for (const ctx of this.contexts.keys()) if ((ctx as CancelCtx).ending !== null) this.contexts.delete(ctx);
   }
 
   /** Whether `on`, an object or the cases of a select, belongs to this bubble. */

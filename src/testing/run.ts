@@ -21,7 +21,7 @@ import { DeadlockError, LeakError } from "./errors.ts";
 import type { Plan } from "./plan.ts";
 import { place } from "./place.ts";
 import { type Manner, Room } from "./room.ts";
-import { collect, collected } from "./rejections.ts";
+import { collect, firstOf } from "./rejections.ts";
 import { enter, join, leave, part } from "./seam.ts";
 import { lineOf, type Resumption, type Task, type TaskInfo } from "./task.ts";
 import { acquire, drained, later, nextTurn, release, withoutStacks, withStacks } from "./turns.ts";
@@ -30,6 +30,8 @@ import { acquire, drained, later, nextTurn, release, withoutStacks, withStacks }
 const UNDECIDED = new Error("the run must be repeated with AsyncLocalStorage");
 /** How often at most a scenario that has failed is helped on, so that its `finally` blocks run. */
 const UNWINDING = 10_000;
+/** How long such a block may wait for the world outside, in ms of real time. */
+const PATIENCE = 100;
 /** Every so many steps the rest of the process gets a turn. */
 const TURN = 1_024;
 
@@ -67,6 +69,9 @@ export class Run extends Room {
   private outsideSince: number | null = null;
   private polls = 0;
   private unwound = 0;
+  private failedAt = 0;
+  /** Who waited outside when the run failed. */
+  private hung: ReadonlySet<Task> = new Set();
   private finish!: () => void;
 
   constructor(plan: Plan, manner: Manner) {
@@ -80,21 +85,24 @@ export class Run extends Room {
     this.isWatched = this.manner.storage && watch();
     this.mayHearFromOutside = !this.isWatched;
     const over = new Promise<void>((resolve) => (this.finish = resolve));
-    this.take(() => {
+    const place = this.here();
+    const main = (ended: () => void): void => {
+      const failed = (error: unknown): void => {
+        // What was done to it on purpose may come out of it.
+        if (!this.isInjected(error)) this.report(error);
+        ended();
+      };
+      try {
+        Promise.resolve(body()).then(ended, failed);
+      } catch (error) {
+        failed(error);
+      }
+    };
+    // Not inside of the caller's code, but as a reaction to it: so it keeps the caller's asynchronous context.
+    void new Promise<void>((begin) => drained(() => this.take(begin))).then(() => {
       enter(this);
       this.root = this.pair("t.ctx");
-      this.main = this.begin("main", (ended) => {
-        const failed = (error: unknown): void => {
-          // What was done to it on purpose may come out of it.
-          if (!this.isInjected(error)) this.report(error);
-          ended();
-        };
-        try {
-          Promise.resolve(body()).then(ended, failed);
-        } catch (error) {
-          failed(error);
-        }
-      });
+      this.main = this.begin("main", main, place);
       leave();
       this.next();
     });
@@ -104,25 +112,23 @@ export class Run extends Room {
   /** Calls `act` when no other bubble runs. A schedule that fails is run again with stacks, so the first time it needs none. */
   private take(act: () => void): void {
     acquire(() => {
-      collect();
+      collect(this.unhandled);
       if (!this.manner.record) withoutStacks();
       act();
     });
   }
 
-  /** Lets others run. Returns the rejection that nobody has handled meanwhile, if there is one. */
-  private giveBack(): Error | undefined {
-    const rejection = collected();
+  private giveBack(): void {
+    collect(null);
     withStacks();
     release();
-    return rejection;
   }
 
   /** A context that the kit itself cancels. */
   private pair(name: string): Pair {
     const pair = withCancelCause(background());
     this.names.own(pair[0], name);
-    this.contexts.pop();
+    this.contexts.delete(pair[0]);
     return pair;
   }
 
@@ -303,7 +309,9 @@ export class Run extends Room {
     const outside = this.tasks.filter((task) => task.isOutside);
     if (outside.length > 0 && !this.isAmongThemselves) return this.waitOutside(outside);
     const settle = this.waiting;
-    if (settle !== null) {
+    // What is due by now belongs to now (Y5).
+    if (settle !== null && !this.main.ended && this.clock.isDue) this.fire();
+    else if (settle !== null) {
       this.waiting = null;
       settle(undefined);
       this.next();
@@ -336,7 +344,7 @@ export class Run extends Room {
     const patience = this.mayHearFromOutside || isConnected() ? external : external / 10;
     if (now - this.outsideSince > patience) {
       const what = [
-        `blocked outside the bubble for more than ${patience}ms of real time`,
+        `blocked outside the bubble for more than ${patience}ms of real time${patience < external ? ", a tenth of `external`, for nothing was begun that could bring news" : ""}`,
         ...outside.map((task) => lineOf(this.infoOf(task))),
         "If it is I/O, bring it into the schedule by t.external(promise), and raise `external` if it may take longer; if it is another task of the test, let them use a channel",
       ].join("\n");
@@ -359,7 +367,7 @@ export class Run extends Room {
   /** The function has returned: time stands still, and everything that is left must end now that its ctx has ended. */
   private cleanUp(): void {
     this.phase = "cleanup";
-    this.contexts = this.contexts.filter(({ ctx }) => ctx.ending === null);
+    this.dropEnded();
     this.step(this.canceller, () => this.cancelAll());
   }
 
@@ -367,16 +375,16 @@ export class Run extends Room {
     const left = this.tasks.filter((task) => !task.isGone).map((task) => this.infoOf(task));
     const { contexts } = this;
     const { alarms } = this.clock;
-    if (left.length + contexts.length + alarms.length === 0) return this.end();
+    if (left.length + contexts.size + alarms.length === 0) return this.end();
     const found = [
       left.length > 0 && `${left.length} task(s) that do not end, although t.ctx has ended and time stands still`,
-      contexts.length > 0 && `${contexts.length} context(s) that nobody cancelled: using _ = cancel`,
+      contexts.size > 0 && `${contexts.size} context(s) that nobody cancelled: using _ = cancel`,
       alarms.length > 0 && `${alarms.length} timer(s) still set: stop them, or end their ctx`,
     ];
     const lines = [
       `leak: the test returned and left ${found.filter((text) => text !== false).join(", and ")}`,
       ...left.map(lineOf),
-      ...contexts.map(({ ctx, made }) => `  ${this.names.of(ctx)}${made.at === "" ? "" : ` made at ${made.at}`}`),
+      ...[...contexts].map(([ctx, made]) => `  ${this.names.of(ctx)}${made.at === "" ? "" : ` made at ${made.at}`}`),
       ...alarms.map((alarm) => `  ${alarm.label(this.names)}${alarm.set.at === "" ? "" : ` set at ${alarm.set.at}`}`),
     ];
     this.fail(new LeakError(lines.join("\n"), left));
@@ -385,25 +393,33 @@ export class Run extends Room {
   /** The run has failed. Whoever heeds t.ctx gets a chance to clean up; that is not recorded. */
   private fail(error: unknown): void {
     this.failure ??= { error, tasks: this.infos() };
+    this.failedAt = performance.now();
+    this.hung = new Set(this.tasks.filter((task) => task.isOutside));
     this.recorder = null;
     this.phase = "unwinding";
     this.step(this.canceller, () => this.cancelAll());
   }
 
   private unwind(): void {
-    if (this.queue.length > 0 && this.unwound++ < UNWINDING) this.resume(0, 1);
+    if (this.queue.length > 0 && this.unwound++ < UNWINDING) return this.resume(0, 1);
+    // A cleanup may have to do with the world outside. Who waited there before is not waited for.
+    const isBusy = this.tasks.some((task) => task.isOutside && !this.hung.has(task));
+    if (isBusy && this.queue.length === 0 && performance.now() - this.failedAt < PATIENCE) later(this.next, 1);
     else this.end();
   }
 
   private end(): void {
     this.isOver = true;
-    part(this);
     if (this.isWatched) unwatch();
+    withStacks();
     // The platform tells of unhandled rejections at the end of the turn.
     nextTurn(() => {
-      const error = this.giveBack();
+      const error = firstOf(this.unhandled);
       if (error !== undefined) this.failure ??= { error, tasks: [] };
+      part(this);
       this.finish();
+      // Whoever waits for the end goes on before the next bubble does.
+      drained(() => this.giveBack());
     });
   }
 }

@@ -29,7 +29,7 @@ export function isRunning(room: Room): boolean {
 }
 
 export function runningBubble(): Room | null {
-  return running ?? stored()?.room ?? null;
+  return stored()?.room ?? running;
 }
 
 // ------------------------------------------------------------------------------------------------------ AsyncLocalStorage
@@ -53,15 +53,18 @@ export function stored(): Task | undefined {
 
 const seam: Seam = {
   bubble(on) {
-    if (running !== null) return running;
+    // A task may go on in the step of another bubble, which has settled a promise that both know.
     const task = stored();
     if (task !== undefined) return task.room;
+    if (running !== null) return running;
     for (const room of live) if (room.owns(on)) return room;
     return null;
   },
   created(object, parent) {
-    const room = running ?? (this.bubble(parent) as Room | null);
-    room?.created(object, parent);
+    (this.bubble(parent) as Room | null)?.created(object, parent);
+  },
+  cancelCalled(ctx) {
+    for (const room of live) room.cancelCalled(ctx);
   },
 };
 
@@ -80,7 +83,7 @@ export function hold(): void {
   if (holders++ > 0) return;
   world[INSTALLED] = seam;
   install(seam);
-  listen();
+  listen(() => stored()?.room.unhandled ?? null);
 }
 
 export function letGo(): void {

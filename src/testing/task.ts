@@ -15,8 +15,8 @@ import type { Room } from "./room.ts";
 export interface TaskInfo {
   /** The name of its function, or what `t.name` says; made unique by a number. */
   readonly name: string;
-  /** Waiting "outside" means: for a promise that is not headgate's. */
-  readonly state: "ready" | "blocked" | "outside" | "ended";
+  /** "outside" waits for a promise that is not headgate's; "ended" has left operations behind that nobody awaits. */
+  readonly state: "running" | "ready" | "blocked" | "outside" | "ended";
   /** The operations it waits in, such as `recv ch1`. */
   readonly blockedOn: readonly string[];
   /** How long it has been waiting, in ms of the bubble's time. */
@@ -113,11 +113,17 @@ export class Task {
     return !this.ended && !isBlocked;
   }
 
-  info(now: number, describe: (wait: Wait) => string): TaskInfo {
+  private get state(): "ready" | "blocked" | "outside" | "ended" {
+    if (this.queued > 0) return "ready";
+    if (this.isOutside) return "outside";
+    return this.ended ? "ended" : "blocked";
+  }
+
+  info(now: number, isRunning: boolean, describe: (wait: Wait) => string): TaskInfo {
     const { waits } = this;
     return {
       name: this.name,
-      state: this.queued > 0 ? "ready" : this.isOutside ? "outside" : waits.length > 0 ? "blocked" : "ended",
+      state: isRunning ? "running" : this.state,
       blockedOn: waits.map(describe),
       since: waits.length === 0 ? 0 : now - Math.min(...waits.map((wait) => wait.begun)),
       at: waits[0]?.place.at || this.place.at,
@@ -133,7 +139,9 @@ export function lineOf(task: TaskInfo): string {
       ? `awaits a promise that is not headgate's${task.blockedOn.length === 0 ? "" : ` (${task.blockedOn.join(", ")})`}`
       : task.state === "blocked"
         ? `blocked ${task.since}ms in ${task.blockedOn.join(" and ")}`
-        : task.state;
+        : task.state === "ended"
+          ? `has returned, and nobody awaits its ${task.blockedOn.join(" and ")}`
+          : task.state;
   const hint = task.state === "outside" && task.blockedOn.length === 0 && where !== "" ? " (started there)" : "";
   return `  ${task.name.padEnd(12)} ${doing}${where}${hint}`;
 }

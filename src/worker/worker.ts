@@ -303,12 +303,15 @@ export class Run<D extends Delivery> {
     this.emit({ type: "started", delivery });
     let pending = false;
     let failure: { readonly error: unknown } | undefined;
+    // Why its ctx had ended when it did: what happens between that and our going on is no excuse for a failure (I8).
+    let why: unknown;
     try {
       const result = this.handle(ctx, delivery);
       if (typeof (result as PromiseLike<unknown> | undefined)?.then === "function") {
         pending = true;
         const ended = (): void => {
           pending = false;
+          why = context.cause(ctx);
           if (held.cancel !== cancel) this.emit({ type: "late", delivery });
         };
         const returning = Promise.resolve(result);
@@ -318,7 +321,6 @@ export class Run<D extends Delivery> {
     } catch (error) {
       failure = { error };
     }
-    const why = context.cause(ctx);
     held.cancel = null;
     cancel();
     this.progress.running--;
