@@ -17,6 +17,7 @@ import { Recorder } from "./record.ts";
 import { isRunning, stored, within } from "./seam.ts";
 import { type Resumption, Task, type TaskInfo, Wait } from "./task.ts";
 import { CANCELLER, CLOCK, Trace } from "./trace.ts";
+import { hasStorage } from "./turns.ts";
 
 /** How a run is to be made. */
 export interface Manner {
@@ -80,6 +81,11 @@ export abstract class Room implements Scheduler {
     this.manner = manner;
     this.task = this.canceller;
     this.recorder = this.written = manner.record ? new Recorder(this.names, this.clock) : null;
+  }
+
+  /** Whether all code that runs now and is the bubble's carries its task in AsyncLocalStorage. */
+  get knowsItsCode(): boolean {
+    return this.manner.storage && hasStorage && this.task !== this.canceller && this.task !== this.clockwork;
   }
 
   private ghost(name: string): Task {

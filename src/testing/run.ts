@@ -341,7 +341,8 @@ export class Run extends Room {
     const now = performance.now();
     this.outsideSince ??= now;
     // Where nothing was begun that could bring news, they may still wait for something that was begun before the test.
-    const patience = this.mayHearFromOutside || isConnected() ? external : external / 10;
+    const isLikely = this.mayHearFromOutside || outside.some((task) => task.isExternal) || isConnected();
+    const patience = isLikely ? external : external / 10;
     if (now - this.outsideSince > patience) {
       const what = [
         `blocked outside the bubble for more than ${patience}ms of real time${patience < external ? ", a tenth of `external`, for nothing was begun that could bring news" : ""}`,

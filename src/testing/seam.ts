@@ -56,7 +56,8 @@ const seam: Seam = {
     // A task may go on in the step of another bubble, which has settled a promise that both know.
     const task = stored();
     if (task !== undefined) return task.room;
-    if (running !== null) return running;
+    // Where AsyncLocalStorage knows all code of the bubble, this is none of it: somebody else's turn came before the step was over.
+    if (running !== null) return running.knowsItsCode ? null : running;
     for (const room of live) if (room.owns(on)) return room;
     return null;
   },

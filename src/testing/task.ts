@@ -119,6 +119,11 @@ export class Task {
     return this.ended ? "ended" : "blocked";
   }
 
+  /** Whether it has brought a promise from outside into the schedule itself. */
+  get isExternal(): boolean {
+    return this.waits.some(({ op }) => op === "external");
+  }
+
   info(now: number, isRunning: boolean, describe: (wait: Wait) => string): TaskInfo {
     const { waits } = this;
     return {

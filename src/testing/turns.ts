@@ -98,6 +98,9 @@ interface Storage<T> {
   run<R>(store: T, f: () => R): R;
 }
 
+/** Whether there is an AsyncLocalStorage here. */
+export const hasStorage: boolean = platform.process?.getBuiltinModule?.("node:async_hooks") !== undefined;
+
 /** Makes an AsyncLocalStorage where there is one; null elsewhere, such as in browsers. */
 export function storage<T>(): Storage<T> | null {
   const hooks = platform.process?.getBuiltinModule?.("node:async_hooks") as
