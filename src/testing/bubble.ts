@@ -103,7 +103,13 @@ export interface BubbleOptions {
 export async function bubble(fn: (t: Bubble) => PromiseLike<void> | void, options: BubbleOptions = {}): Promise<void> {
   mustBeFunction(fn, "bubble");
   mustBeOutside("bubble");
-  const manner: Manner = { ...mannerOf(options, 1_000_000, "bubble"), timers: "idle", record: true, storage: true };
+  const manner: Manner = {
+    ...mannerOf(options, 1_000_000, "bubble"),
+    timers: "idle",
+    record: true,
+    storage: true,
+    checked: true,
+  };
   const run = new Run({ picker: PLAIN, mayCancel: false }, manner);
   hold();
   try {

@@ -28,11 +28,12 @@ import {
   type Recipe,
   uniform,
 } from "./plan.ts";
+import { collect, type Unhandled } from "./rejections.ts";
 import type { Manner } from "./room.ts";
 import { Run } from "./run.ts";
 import { hold, letGo } from "./seam.ts";
 import { lineOf } from "./task.ts";
-import { environment } from "./turns.ts";
+import { acquire, drained, environment, nextTurn, release } from "./turns.ts";
 
 /** What to explore. What is left out has the default given. */
 export interface ExploreOptions {
@@ -181,6 +182,8 @@ function checked(options: ExploreOptions): Settings {
   };
 }
 
+/** How many schedules are run before the platform gets time to tell of unhandled rejections: a turn for each would be a tenth of all. */
+const BATCH = 16;
 /** How many steps are spent on making a schedule plainer: a few seconds' worth, but the same everywhere. */
 const SHRINKING = 300_000;
 /** How many schedules a bounded search runs. */
@@ -201,6 +204,8 @@ class Exploration {
   private schedules = 0;
   private points = 0;
   private complete = true;
+  /** What has been run since the platform had time to tell of unhandled rejections. */
+  private unchecked: Recipe[] = [];
   /** Whether a task has ever waited for something outside: from then on it must be known exactly whose code goes on after that. */
   private storage = false;
 
@@ -224,6 +229,7 @@ class Exploration {
         await this.wander(plain.steps);
       }
     }
+    await this.check(false);
     const { schedules, points, complete } = this;
     return { schedules, points, complete, ms: Math.round(performance.now() - begun) };
   }
@@ -238,14 +244,30 @@ class Exploration {
   /** Runs the scenario; throws if it fails. */
   private async attempt(plan: Plan): Promise<Run> {
     const run = await this.once(plan);
-    if (run.failure === null) return run;
-    if (run.failure.error instanceof NondeterminismError) throw run.failure.error;
-    throw await this.explain(run);
+    if (run.failure?.error instanceof NondeterminismError) throw run.failure.error;
+    if (run.failure !== null && !run.isRejection) throw await this.explain(run);
+    this.unchecked.push(recipeOf(run));
+    if (run.isRejection || this.unchecked.length === BATCH) await this.check(run.isRejection);
+    return run;
   }
 
-  private async once(plan: Plan, record: boolean = false): Promise<Run> {
+  /** Platforms tell of unhandled rejections late. If they do, the schedules since the last time are run again, one by one. */
+  private async check(isRejected: boolean): Promise<void> {
+    const suspects = this.unchecked;
+    this.unchecked = [];
+    if (!isRejected && !(await toldOfRejections())) return;
+    const { schedules } = this;
+    for (const [i, recipe] of suspects.entries()) {
+      const run = await this.once(planOf(recipe), true);
+      this.schedules = schedules - suspects.length + 1 + i;
+      if (run.failure !== null) throw await this.explain(run);
+    }
+    this.schedules = schedules;
+  }
+
+  private async once(plan: Plan, checked: boolean = false, record: boolean = false): Promise<Run> {
     const { start, external, steps, timers, fail } = this.settings;
-    const manner: Manner = { start, external, steps, timers, fail, record, storage: this.storage };
+    const manner: Manner = { start, external, steps, timers, fail, record, checked, storage: this.storage };
     const run = new Run(plan, manner);
     if (!record) this.schedules++;
     await run.start(() => this.scenario(apiOf(run)));
@@ -254,7 +276,7 @@ class Exploration {
     if (run.failure === null) return run;
     // Without it we may have been wrong about who waited for what.
     if (!record) this.schedules--;
-    return this.once(plan, record);
+    return this.once(plan, checked, record);
   }
 
   // ----------------------------------------------------------------------------------------------------- what is done to it
@@ -297,7 +319,7 @@ class Exploration {
   }
 
   private async failEverywhere(): Promise<void> {
-    const { callers } = await this.once({ picker: PLAIN, mayCancel: false }, true);
+    const { callers } = await this.once({ picker: PLAIN, mayCancel: false }, true, true);
     for (let i = 0; i < callers.length; i++) {
       // The worker's own operations do not fail, so there is nothing to learn from it.
       if (callers[i]!.within !== "") continue;
@@ -370,13 +392,8 @@ class Exploration {
     const first = failed.failure!.error;
     const isSame = (run: Run): boolean => run.failure !== null && essence(run.failure.error) === essence(first);
     const { schedules } = this;
-    let recipe: Recipe = {
-      ...injectionOf(failed.plan),
-      picks: trimmed(failed.schedule),
-      cancelAt: failed.plan.cancelAt ?? failed.cancelledAt,
-    };
-    recipe = await this.shrunk(recipe, isSame);
-    const run = await this.once(planOf(recipe), true);
+    const recipe = await this.shrunk(recipeOf(failed), isSame);
+    const run = await this.once(planOf(recipe), true, true);
     this.schedules = schedules;
     if (!isSame(run)) {
       const what = run.failure === null ? "it passed" : `it failed otherwise: ${essence(run.failure.error)}`;
@@ -395,7 +412,7 @@ class Exploration {
         const begin = Math.max(0, end - size);
         if (picks.slice(begin, end).every((pick) => pick === 0)) continue;
         const plainer = trimmed(picks.map((pick, i) => (i >= begin && i < end ? 0 : pick)));
-        const run = await this.once(planOf({ ...recipe, picks: plainer }));
+        const run = await this.once(planOf({ ...recipe, picks: plainer }), true);
         if (isSame(run)) picks = plainer;
         left -= run.steps;
         if (left < 0) return { ...recipe, picks };
@@ -446,12 +463,29 @@ function unlike(before: string, now: number): NondeterminismError {
   return new NondeterminismError(`nondeterminism: the same schedule had ${before} before, and now ${now}; ${BLAME}`);
 }
 
+/** Waits until the platform has told of unhandled rejections; whether there was one. */
+function toldOfRejections(): Promise<boolean> {
+  const unhandled: Unhandled = new Map();
+  return new Promise((resolve) => {
+    acquire(() => {
+      collect(unhandled);
+      nextTurn(() => {
+        collect(null);
+        resolve(unhandled.size > 0);
+        // Whoever waits for this goes on before the next bubble does.
+        drained(release);
+      });
+    });
+  });
+}
+
 function inject(injection: Injection): Plan {
   return { picker: PLAIN, mayCancel: false, ...injection };
 }
 
-function injectionOf({ hop, abortAt, failAt }: Plan): Injection {
-  return { hop, abortAt, failAt };
+/** The schedule of a run, written down. */
+function recipeOf({ plan: { hop, cancelAt, abortAt, failAt }, schedule, cancelledAt }: Run): Recipe {
+  return { picks: trimmed(schedule), cancelAt: cancelAt ?? cancelledAt, hop, abortAt, failAt };
 }
 
 function planOf({ picks, ...injection }: Recipe): Plan {

@@ -32,6 +32,8 @@ export interface Manner {
   readonly record: boolean;
   /** Whether to use AsyncLocalStorage, where there is one: exact in code that goes on after a promise from outside. */
   readonly storage: boolean;
+  /** Whether to wait at the end until the platform has told of unhandled rejections, which takes a turn of the event loop. */
+  readonly checked: boolean;
   /** With what to refuse the operation that the plan wants refused. */
   readonly fail?: Error | undefined;
 }

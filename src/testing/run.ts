@@ -49,6 +49,8 @@ type Pair = readonly [ctx: Context, cancel: CancelCauseFunc];
 export class Run extends Room {
   readonly plan: Plan;
   failure: Failure | null = null;
+  /** Whether it is nothing but a rejection that nobody has handled. */
+  isRejection = false;
   /** What the picker took at each choice, and among how many. */
   readonly picks: number[] = [];
   readonly counts: number[] = [];
@@ -413,14 +415,19 @@ export class Run extends Room {
     this.isOver = true;
     if (this.isWatched) unwatch();
     withStacks();
-    // The platform tells of unhandled rejections at the end of the turn.
-    nextTurn(() => {
-      const error = firstOf(this.unhandled);
-      if (error !== undefined) this.failure ??= { error, tasks: [] };
-      part(this);
-      this.finish();
-      // Whoever waits for the end goes on before the next bubble does.
-      drained(() => this.giveBack());
-    });
+    if (this.manner.checked) nextTurn(() => this.judge());
+    else this.judge();
+  }
+
+  private judge(): void {
+    const error = firstOf(this.unhandled);
+    if (error !== undefined && this.failure === null) {
+      this.failure = { error, tasks: [] };
+      this.isRejection = true;
+    }
+    part(this);
+    this.finish();
+    // Whoever waits for the end goes on before the next bubble does.
+    drained(() => this.giveBack());
   }
 }
