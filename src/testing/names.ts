@@ -30,13 +30,18 @@ interface Made {
   readonly made: Place;
 }
 
+/** The names that the kit has given. */
+class Register {
+  readonly given: Map<unknown, string> = new Map();
+  /** To whom the channels of timers belong. */
+  readonly timers: Map<unknown, object> = new Map();
+  readonly counters: Map<string, number> = new Map();
+}
+
 export class Names {
   /** The names that the user has given. */
   private readonly chosen: Map<unknown, string> = new Map();
-  private readonly given: Map<unknown, string> = new Map();
-  /** To whom the channels of timers belong. */
-  private readonly timers: Map<unknown, object> = new Map();
-  private readonly counters: Map<string, number> = new Map();
+  private register: Register | null = null;
   private readonly tasks: Map<string, number> = new Map();
   /** What has been made and has no name yet: mostly nobody asks. */
   private unnamed: Made[] = [];
@@ -46,44 +51,40 @@ export class Names {
     this.unnamed.push({ object, parent, made });
   }
 
-  private nameAll(): void {
-    if (this.unnamed.length === 0) return;
+  /** The names of all that has been made so far. */
+  private all(): Register {
+    const register = (this.register ??= new Register());
     const made = this.unnamed;
     this.unnamed = [];
-    for (const { object, parent, made: place } of made) this.name(object, parent, place.within);
+    for (const { object, parent, made: place } of made) this.name(register, object, parent, place.within);
+    return register;
   }
 
   /** `within` is the part of headgate that made it, if it was not the user. */
-  private name(object: object, parent: object | undefined, within: string): void {
-    const known = this.given.get(object);
-    if (known !== undefined && parent !== undefined) return this.adopt(object, known, parent, within);
+  private name(register: Register, object: object, parent: object | undefined, within: string): void {
+    const known = register.given.get(object);
+    if (known !== undefined && parent !== undefined) return this.adopt(register, object, known, parent, within);
     // It gets its number even if the user calls it otherwise, so that a name given does not change the others.
-    this.given.set(object, this.next(kindOf(object), within));
+    register.given.set(object, next(register, kindOf(object), within));
   }
 
   /** `object` turns out to be a part of `parent`: it is called after it, and its own number is free again. */
-  private adopt(object: object, known: string, parent: object, within: string): void {
+  private adopt(register: Register, object: object, known: string, parent: object, within: string): void {
     const [, prefix, number] = /^(.*?)(\d+)$/.exec(known)!;
-    if (this.counters.get(prefix!) === Number(number)) this.counters.set(prefix!, Number(number) - 1);
-    if (parent === nil) return void this.given.set(object, "nil");
+    const { given, timers, counters } = register;
+    if (counters.get(prefix!) === Number(number)) counters.set(prefix!, Number(number) - 1);
+    if (parent === nil) return void given.set(object, "nil");
     if (typeof (parent as { done?: unknown }).done === "function") {
-      return void this.given.set(object, `${this.chosen.get(parent) ?? this.given.get(parent) ?? "ctx?"}.done()`);
+      return void given.set(object, `${this.chosen.get(parent) ?? given.get(parent) ?? "ctx?"}.done()`);
     }
-    this.given.set(object, this.next("timer", within));
-    this.timers.set(object, parent);
-  }
-
-  private next(kind: string, within: string): string {
-    const prefix = within === "" ? kind : `${within}.${kind}`;
-    const number = (this.counters.get(prefix) ?? 0) + 1;
-    this.counters.set(prefix, number);
-    return prefix + String(number);
+    given.set(object, next(register, "timer", within));
+    timers.set(object, parent);
   }
 
   /** The name of what the kit itself has just made. It has no number. */
   own(object: object, name: string): void {
     this.unnamed.pop();
-    this.given.set(object, name);
+    this.chosen.set(object, name);
   }
 
   /** The user's name for it. */
@@ -93,14 +94,13 @@ export class Names {
 
   /** The name of `object`; undefined for what has none. */
   of(object: unknown): string | undefined {
-    this.nameAll();
     if (object === nil) return "nil";
-    return this.chosen.get(object) ?? this.chosen.get(this.timers.get(object)) ?? this.given.get(object);
+    const { given, timers } = this.all();
+    return this.chosen.get(object) ?? this.chosen.get(timers.get(object)) ?? given.get(object);
   }
 
   has(object: unknown): boolean {
-    this.nameAll();
-    return this.given.has(object);
+    return this.all().given.has(object) || this.chosen.has(object);
   }
 
   /** The name for a task that runs `fn`. */
@@ -136,6 +136,13 @@ export class Names {
     const text = this.of(value) ?? plain(value);
     return text.length <= 40 ? text : `${text.slice(0, 39)}…`;
   }
+}
+
+function next({ counters }: Register, kind: string, within: string): string {
+  const prefix = within === "" ? kind : `${within}.${kind}`;
+  const number = (counters.get(prefix) ?? 0) + 1;
+  counters.set(prefix, number);
+  return prefix + String(number);
 }
 
 function kindOf(object: object): string {

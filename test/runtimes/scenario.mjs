@@ -163,32 +163,41 @@ async function steps() {
   return { turns: runs.length };
 }
 
+/** The next turn of the event loop, as soon as the platform will have it. */
+const turn = () =>
+  new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+
 /** Somebody who is in no bubble uses headgate meanwhile, and neither notices. */
 async function neighbours() {
-  const outside = new Chan();
+  const channel = new Chan();
   let isOver = false;
-  let passed = 0;
   const stray = async () => {
-    for (; !isOver; passed++) {
-      await platformSleep(0);
-      const answer = outside.recv();
-      await platformSleep(0);
-      await outside.send(passed);
+    for (let n = 0; !isOver; n++) {
+      await (n % 10 === 0 ? platformSleep(0) : turn());
+      const answer = channel.recv();
+      await turn();
+      await channel.send(n);
       const [value] = await answer;
-      must(value === passed, "a channel outside of every bubble works as ever");
+      must(value === n, "a channel outside of every bubble works as ever");
     }
+  };
+  const traces = new Set();
+  const test = async (t) => {
+    await hours(t);
+    traces.add(hash(JSON.stringify(t.trace())));
   };
   // In a page, and in Bun, other code may get its turn before a step is over, and is then taken for the bubble's own.
   const isExact = globalThis.document === undefined && globalThis.process.versions.bun === undefined;
   const straying = isExact ? stray() : undefined;
-  const traces = new Set();
   try {
-    for (let i = 0; i < 20; i++) {
-      await bubble(async (t) => {
-        await hours(t);
-        traces.add(hash(JSON.stringify(t.trace())));
-      });
-    }
+    for (let i = 0; i < 50; i++) await bubble(test);
   } finally {
     isOver = true;
   }
