@@ -392,7 +392,9 @@ class Exploration {
     const first = failed.failure!.error;
     const isSame = (run: Run): boolean => run.failure !== null && essence(run.failure.error) === essence(first);
     const { schedules } = this;
-    const recipe = await this.shrunk(recipeOf(failed), isSame);
+    // What is replayed is exactly what was asked for.
+    const isReplay = this.settings.replay !== undefined;
+    const recipe = isReplay ? recipeOf(failed) : await this.shrunk(recipeOf(failed), isSame);
     const run = await this.once(planOf(recipe), true, true);
     this.schedules = schedules;
     if (!isSame(run)) {

@@ -112,9 +112,9 @@ export class Names {
     return name !== "task" && number === 1 ? name : `${name}${/\d$/.test(name) ? "·" : ""}${number}`;
   }
 
-  /** What an operation is made on: an object, or the cases of a select. */
-  target(on: unknown): string {
-    if (on === null || on === undefined || typeof on === "function") return "";
+  /** What an operation is made on: an object, or the cases of a select. A sleep's is only the ctx that may end it. */
+  target(on: unknown, op: string = ""): string {
+    if (op === "sleep" || on === null || on === undefined || typeof on === "function") return "";
     const name = this.of(on);
     if (name !== undefined) return name;
     if (typeof (on as { then?: unknown }).then === "function") return "promise";

@@ -27,20 +27,20 @@ export class Recorder {
 
   /** An operation was called, and has to wait. */
   wait(step: number, { task, op, on, value }: Wait): void {
-    this.write(step, task, `wait ${op}`, this.target(op, on), op === "select" ? "" : this.text(value));
+    this.write(step, task, `wait ${op}`, this.names.target(on, op), op === "select" ? "" : this.text(value));
   }
 
   /** An operation was called, and was done at once. `value` is what was sent or taken. */
   done(step: number, { task, op, on, value }: Wait, result: unknown, failed: boolean): void {
     const event = failed ? `refuse ${op}` : op;
-    this.write(step, task, event, this.target(op, on), this.result(op, result, failed) || this.text(value));
+    this.write(step, task, event, this.names.target(on, op), this.result(op, result, failed) || this.text(value));
   }
 
   resumption(step: number, resumption: Resumption, choices: number): void {
     if (!(resumption instanceof Wait)) return this.write(step, resumption.task, "start", "", "", choices);
     const { task, op, on, result, failed } = resumption;
     const event = `${failed ? "fail" : "resume"} ${op}`;
-    const target = op === "select" ? "" : this.target(op, on);
+    const target = op === "select" ? "" : this.names.target(on, op);
     this.write(step, task, event, target, this.result(op, result, failed), choices);
   }
 
@@ -56,11 +56,6 @@ export class Recorder {
     // It closes because of a cancel, and that has been written down.
     if (event === "close" && object.endsWith(".done()")) return;
     this.write(step, task, event, object, this.text(detail instanceof Ending ? detail.cause : detail));
-  }
-
-  /** What a sleep is made on is only the ctx that may end it. */
-  private target(op: string, on: unknown): string {
-    return op === "sleep" ? "" : this.names.target(on);
   }
 
   private result(op: string, result: unknown, failed: boolean): string {

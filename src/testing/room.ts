@@ -183,10 +183,10 @@ export abstract class Room implements Scheduler {
   }
 
   protected infoOf(task: Task): TaskInfo {
-    const isRunning_ = isRunning(this) && task === this.task;
-    return task.info(this.clock.elapsed, isRunning_, ({ op, on, value }) => {
+    const hasTheStep = isRunning(this) && task === this.task;
+    return task.info(this.clock.elapsed, hasTheStep, ({ op, on, value }) => {
       const text = value === undefined || op === "select" ? "" : this.names.value(value);
-      return [op, op === "sleep" ? "" : this.names.target(on), text].filter((part) => part !== "").join(" ");
+      return [op, this.names.target(on, op), text].filter((part) => part !== "").join(" ");
     });
   }
 

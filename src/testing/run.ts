@@ -24,7 +24,7 @@ import { type Manner, Room } from "./room.ts";
 import { collect, firstOf } from "./rejections.ts";
 import { enter, join, leave, part } from "./seam.ts";
 import { lineOf, type Resumption, type Task, type TaskInfo } from "./task.ts";
-import { acquire, drained, later, nextTurn, release, withoutStacks, withStacks } from "./turns.ts";
+import { acquire, drained, later, nextTurn, realTime, release, soon, withoutStacks, withStacks } from "./turns.ts";
 
 /** What ends a run that had to be watched more closely to know what it waits for. */
 const UNDECIDED = new Error("the run must be repeated with AsyncLocalStorage");
@@ -279,7 +279,7 @@ export class Run extends Room {
 
   /** Cancels from within a step, after so many of its microtasks: between two awaits of promises that are not the library's. */
   private hop(left: number): void {
-    queueMicrotask(() => {
+    soon(() => {
       if (left > 0) return this.hop(left - 1);
       const { task } = this;
       this.task = this.canceller;
@@ -340,7 +340,7 @@ export class Run extends Room {
     this.wasOutside = true;
     const { external, storage } = this.manner;
     if (!storage && this.polls >= POLLS && canTell()) return this.fail(UNDECIDED);
-    const now = performance.now();
+    const now = realTime();
     this.outsideSince ??= now;
     // Where nothing was begun that could bring news, they may still wait for something that was begun before the test.
     const isLikely = this.mayHearFromOutside || outside.some((task) => task.isExternal) || isConnected();
@@ -396,7 +396,7 @@ export class Run extends Room {
   /** The run has failed. Whoever heeds t.ctx gets a chance to clean up; that is not recorded. */
   private fail(error: unknown): void {
     this.failure ??= { error, tasks: this.infos() };
-    this.failedAt = performance.now();
+    this.failedAt = realTime();
     this.hung = new Set(this.tasks.filter((task) => task.isOutside));
     this.recorder = null;
     this.phase = "unwinding";
@@ -407,7 +407,7 @@ export class Run extends Room {
     if (this.queue.length > 0 && this.unwound++ < UNWINDING) return this.resume(0, 1);
     // A cleanup may have to do with the world outside. Who waited there before is not waited for.
     const isBusy = this.tasks.some((task) => task.isOutside && !this.hung.has(task));
-    if (isBusy && this.queue.length === 0 && performance.now() - this.failedAt < PATIENCE) later(this.next, 1);
+    if (isBusy && this.queue.length === 0 && realTime() - this.failedAt < PATIENCE) later(this.next, 1);
     else this.end();
   }
 

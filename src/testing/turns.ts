@@ -39,6 +39,16 @@ export const drained: (f: () => void) => void =
     : // Asked for inside a microtask, a tick of Node's comes when all microtasks are done, and before anything else. Bun's comes between.
       (f) => microtask(() => tick(f));
 
+/** Calls `f` as a microtask. */
+export const soon: (f: () => void) => void = (f) => microtask(f);
+
+const realClock = performance;
+
+/** ms of real time. */
+export function realTime(): number {
+  return realClock.now();
+}
+
 /** Calls `f` after at least `ms` milliseconds of real time. */
 export function later(f: () => void, ms: number): void {
   timeout(f, ms);
@@ -103,10 +113,9 @@ export const hasStorage: boolean = platform.process?.getBuiltinModule?.("node:as
 
 /** Makes an AsyncLocalStorage where there is one; null elsewhere, such as in browsers. */
 export function storage<T>(): Storage<T> | null {
-  const hooks = platform.process?.getBuiltinModule?.("node:async_hooks") as
-    | { AsyncLocalStorage?: new () => Storage<T> }
-    | undefined;
-  return hooks?.AsyncLocalStorage === undefined ? null : new hooks.AsyncLocalStorage();
+  if (!hasStorage) return null;
+  const hooks = platform.process!.getBuiltinModule!("node:async_hooks") as { AsyncLocalStorage: new () => Storage<T> };
+  return new hooks.AsyncLocalStorage();
 }
 
 /** A variable of the environment; undefined where there is none, or where we may not look. */
