@@ -13,7 +13,7 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts"],
-    exclude: ["test/brokers/**"],
+    exclude: ["**/node_modules/**", "test/brokers/**"],
     testTimeout: 20_000,
     // Some tests count bytes.
     pool: "forks",

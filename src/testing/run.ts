@@ -24,7 +24,18 @@ import { type Manner, Room } from "./room.ts";
 import { collect, firstOf } from "./rejections.ts";
 import { enter, join, leave, part } from "./seam.ts";
 import { lineOf, type Resumption, type Task, type TaskInfo } from "./task.ts";
-import { acquire, drained, later, nextTurn, realTime, release, soon, withoutStacks, withStacks } from "./turns.ts";
+import {
+  acquire,
+  drained,
+  later,
+  nextTurn,
+  realTime,
+  release,
+  soon,
+  step,
+  withoutStacks,
+  withStacks,
+} from "./turns.ts";
 
 /** What ends a run that had to be watched more closely to know what it waits for. */
 const UNDECIDED = new Error("the run must be repeated with AsyncLocalStorage");
@@ -175,9 +186,10 @@ export class Run extends Room {
   };
 
   private step(task: Task, act: () => void): void {
-    this.beginStep(task);
-    act();
-    drained(this.after);
+    step(() => {
+      this.beginStep(task);
+      act();
+    }, this.after);
   }
 
   private beginStep(task: Task): void {
@@ -208,12 +220,13 @@ export class Run extends Room {
     const resumption = this.queue[i]!;
     this.queue.splice(i, 1);
     resumption.task.queued--;
-    this.beginStep(resumption.task);
-    this.recorder?.resumption(this.steps, resumption, n);
-    resumption.resume();
-    const { cancelAt, hop } = this.plan;
-    if (hop !== undefined && cancelAt === this.steps - 1) this.hop(hop);
-    drained(this.after);
+    step(() => {
+      this.beginStep(resumption.task);
+      this.recorder?.resumption(this.steps, resumption, n);
+      resumption.resume();
+      const { cancelAt, hop } = this.plan;
+      if (hop !== undefined && cancelAt === this.steps - 1) this.hop(hop);
+    }, this.after);
   }
 
   private fire(): void {

@@ -27,7 +27,7 @@ const {
   setTimeout: timeout,
   queueMicrotask: microtask,
 } = globalThis as Platform & typeof globalThis;
-const tick = platform.process?.versions?.bun === undefined ? platform.process?.nextTick : undefined;
+const tick = platform.process?.nextTick;
 
 /** Calls `f` on a later turn of the event loop, when I/O and timers have had theirs. */
 export const nextTurn: (f: () => void) => void = immediate === undefined ? byMessage : (f) => void immediate(f);
@@ -36,8 +36,33 @@ export const nextTurn: (f: () => void) => void = immediate === undefined ? byMes
 export const drained: (f: () => void) => void =
   tick === undefined
     ? nextTurn
-    : // Asked for inside a microtask, a tick of Node's comes when all microtasks are done, and before anything else. Bun's comes between.
+    : // Asked for inside a microtask, a tick comes when all microtasks are done, and before anything else. In Bun that is so unless
+      // the main module has never awaited anything; a run begins a turn later, so that no step is ever made there.
       (f) => microtask(() => tick(f));
+
+/** Makes a step: calls `act`, and `after` when no microtask is left of it, before anything else happens. */
+export const step: (act: () => void, after: () => void) => void =
+  tick === undefined
+    ? stepByMessage
+    : (act, after) => {
+        act();
+        drained(after);
+      };
+
+let stage: MessageChannel | undefined;
+let scene: { readonly act: () => void; readonly after: () => void };
+
+/** When a listener has returned, the platform runs all microtasks, and nothing else, before it calls the next one. */
+function stepByMessage(act: () => void, after: () => void): void {
+  if (stage === undefined) {
+    stage = new MessageChannel();
+    stage.port1.addEventListener("message", () => scene.act());
+    stage.port1.addEventListener("message", () => scene.after());
+    stage.port1.start();
+  }
+  scene = { act, after };
+  stage.port2.postMessage(null);
+}
 
 /** Calls `f` as a microtask. */
 export const soon: (f: () => void) => void = (f) => microtask(f);
