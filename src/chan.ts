@@ -13,7 +13,7 @@
  */
 import { onAbort } from "./abort.ts";
 import type { Context } from "./context/index.ts";
-import { brand, isBranded, mustBeFunction, panic } from "./errors.ts";
+import { Branded, mustBeFunction, panic } from "./errors.ts";
 import { Inspectable } from "./inspect.ts";
 import { Queue, Ring, type Shape, Waiter, type Watcher } from "./queue.ts";
 import {
@@ -79,15 +79,8 @@ export interface RecvChan<out T> {
  * A channel was used against its rules. The message is one of Go's three: "send on closed channel", "close of closed channel",
  * "close of nil channel". `instanceof` holds across copies of the package.
  */
-export class ClosedChannel extends Error {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-    brand(this, ClosedChannel, "ClosedChannel");
-  }
-
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    return isBranded(value, this, ClosedChannel, "ClosedChannel");
-  }
+export class ClosedChannel extends Branded {
+  /** @internal */ static readonly kind = "ClosedChannel";
 }
 
 /** The largest capacity: as many slots as an array can have. */

@@ -1,30 +1,38 @@
 /**
- * What headgate's error classes share: their name, a stack that begins where the caller is, and an `instanceof` that works across
- * two copies of the package.
+ * What headgate's error classes share: their name, and an `instanceof` that works across two copies of the package.
  *
- * An application may well hold two copies (two versions, or a bundle beside a module). Each error therefore carries a brand from
- * the global symbol registry, and its class answers `instanceof` by the brand. Only the class itself does: for a subclass
+ * An application may well hold two copies (two versions, or a bundle beside a module). Each error therefore says by a symbol of the
+ * global registry which of our classes it is of, and that class answers `instanceof` by it. Only the class itself does: for a subclass
  * `instanceof` stays ordinary, else every Canceled would be an instance of every class derived from it.
  */
-type ErrorClass = abstract new (...args: never[]) => Error;
+const KIND = /* @__PURE__ */ Symbol.for("headgate.error");
 
-/** To be called by the constructor of `own`: brands the error as one of that class and gives it its `name`. */
-export function brand(error: Error, own: ErrorClass, id: string, name: string = id): void {
-  Object.defineProperty(error, Symbol.for(`headgate.${id}`), { value: true });
-  Object.defineProperty(error, "name", { value: name, configurable: true, writable: true });
-  // Anew, because the text of the first stack was made before the error had its name.
-  (Error as { captureStackTrace?: (error: Error, above: ErrorClass) => void }).captureStackTrace?.(error, own);
+/** The statics of a class of errors: `kind` is what its brand says, `label` the `name` of its errors. */
+interface ErrorClass {
+  readonly kind: string;
+  readonly label?: string;
 }
 
-/** The body of a class's `Symbol.hasInstance`: `target` is its `this`, `own` the class that carries the brand. */
-export function isBranded(value: unknown, target: unknown, own: ErrorClass, id: string): boolean {
-  if (target !== own) return Function.prototype[Symbol.hasInstance].call(target as ErrorClass, value);
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    (value as Record<symbol, unknown>)[Symbol.for(`headgate.${id}`)] === true
-  );
-}
+/**
+ * The base of our error classes, which have the statics of {@link ErrorClass}. Name and brand come from the prototype, so that an error
+ * costs no more than its stack, which then begins with the name.
+ */
+export const Branded: new (message?: string, options?: ErrorOptions) => Error = /* @__PURE__ */ (() =>
+  class extends Error {
+    static override [Symbol.hasInstance](value: unknown): boolean {
+      if (!Object.hasOwn(this, "kind")) return Function.prototype[Symbol.hasInstance].call(this, value);
+      return (value as { [KIND]?: string } | null | undefined)?.[KIND] === (this as unknown as ErrorClass).kind;
+    }
+
+    get [KIND](): string {
+      return (this.constructor as unknown as ErrorClass).kind;
+    }
+
+    override get name(): string {
+      const { kind, label = kind } = this.constructor as unknown as ErrorClass;
+      return label;
+    }
+  })();
 
 /**
  * Throws what Go panics with: its message to the letter, and as the `cause`, which consoles print below it, a sentence that says

@@ -3,7 +3,7 @@
  */
 import { notAContext, refusal } from "./chan.ts";
 import { type Context, withTimeout } from "./context/index.ts";
-import { brand, isBranded, mustBeFunction } from "./errors.ts";
+import { Branded, mustBeFunction } from "./errors.ts";
 import { duration, random } from "./runtime.ts";
 
 /** How to try again. What is left out has the default given. */
@@ -22,15 +22,8 @@ export interface Policy {
  * An error that trying again will not mend. Throw it, with the real error as its `cause`, to stop a {@link retry} at once.
  * `instanceof` holds across copies of the package.
  */
-export class Permanent extends Error {
-  constructor(message?: string, options?: ErrorOptions) {
-    super(message, options);
-    brand(this, Permanent, "Permanent");
-  }
-
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    return isBranded(value, this, Permanent, "Permanent");
-  }
+export class Permanent extends Branded {
+  /** @internal */ static readonly kind = "Permanent";
 }
 
 /**

@@ -2,7 +2,7 @@
  * The seam between the library and whoever runs it.
  *
  * Every suspension is one pair, `park` and `wake`; an operation that completes at once ends in `settled` or `failed`; every timer,
- * clock reading, start of a task and random choice goes through this file too, and no other file names the platform's. In
+ * clock reading, start of a task and random choice goes through this file too, and none but `alarm.ts` below it names the platform's. In
  * production that means: resolve the promise, ask the platform. In a test bubble the bubble decides, which is what makes time
  * virtual and every interleaving reachable.
  *
@@ -12,7 +12,10 @@
  *   every settlement, serves both the bubbles and the fairness below; what it finds is sorted out in the slow path.
  * - What an operation does is done when it is called. Only the moment at which its caller resumes is decided here.
  */
+import { type Alarm, type Expiring, platformAlarm } from "./alarm.ts";
 import { Waiter } from "./queue.ts";
+
+export type { Alarm, Expiring };
 
 // ---------------------------------------------------------------------------------------------------------------- the seam
 
@@ -96,26 +99,24 @@ export function fault(): unknown {
 
 const RESOLVED: Promise<void> = /* @__PURE__ */ Promise.resolve();
 
-const nothing = (): void => {};
-let resolve: (value: unknown) => void = nothing;
-let reject: (error: unknown) => void = nothing;
-const capture = (res: (value: unknown) => void, rej: (error: unknown) => void): void => {
-  resolve = res;
-  reject = rej;
+const NOBODY: Waiter = /* @__PURE__ */ new Waiter(null);
+let parking = NOBODY;
+const capture = (resolve: (value: unknown) => void, reject: (error: unknown) => void): void => {
+  parking.resolve = resolve;
+  parking.reject = reject;
 };
 
 /** The promise of an operation that must wait: `wake` or `wakeError` settles it. The waiter's siblings settle the same one. */
 export function park<T>(waiter: Waiter, op: string, on: unknown): Promise<T> {
   // One shared executor: a closure a promise would cost a quarter of an unbuffered transfer.
+  parking = waiter;
   const promise = new Promise<unknown>(capture) as Promise<T>;
-  waiter.resolve = resolve;
-  waiter.reject = reject;
+  // Kept no longer than needed: through it the promise, and so its value, would stay reachable.
+  parking = NOBODY;
   for (let w = waiter.sibling; w !== null && w !== waiter; w = w.sibling) {
-    w.resolve = resolve;
-    w.reject = reject;
+    w.resolve = waiter.resolve;
+    w.reject = waiter.reject;
   }
-  // Kept no longer than needed: through them the promise, and so its value, would stay reachable.
-  resolve = reject = nothing;
   if (seam !== null) enter(waiter, op, on);
   return promise;
 }
@@ -291,48 +292,9 @@ export function random(on: unknown): number {
   return bubbleOf(on)?.random() ?? Math.random();
 }
 
-export interface Expiring {
-  expire(): void;
-}
-
-/** A timer that has been set. */
-export interface Alarm {
-  stop(): void;
-}
-
 /** Calls `target.expire()` once, when the monotonic clock has reached `due` (ms) and never before it. Keeps the process alive. */
 export function setAlarm(due: number, target: Expiring, on?: unknown): Alarm {
-  return bubbleOf(on)?.alarm(due, target, on) ?? new PlatformAlarm(due, target);
-}
-
-/** The longest delay the platform takes, in ms: beyond it, it fires at once (C50). */
-const LONGEST = 2_147_483_647;
-
-class PlatformAlarm implements Alarm {
-  readonly due: number;
-  readonly target: Expiring;
-  private handle: unknown;
-
-  constructor(due: number, target: Expiring) {
-    this.due = due;
-    this.target = target;
-    this.arm(performance.now());
-  }
-
-  arm(now: number): void {
-    this.handle = setTimeout(ring, Math.min(Math.ceil(this.due - now), LONGEST), this);
-  }
-
-  stop(): void {
-    clearTimeout(this.handle as number);
-  }
-}
-
-/** Platform timers may be early by a fraction of a millisecond, and a long wait comes in several. */
-function ring(alarm: PlatformAlarm): void {
-  const now = performance.now();
-  if (now < alarm.due) alarm.arm(now);
-  else alarm.target.expire();
+  return bubbleOf(on)?.alarm(due, target, on) ?? platformAlarm(due, target);
 }
 
 /** Returns `ms`, a duration in milliseconds that is any number but NaN; else throws an error that names `where`. */

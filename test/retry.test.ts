@@ -127,7 +127,7 @@ describe("Permanent", () => {
 
   it("stops also when it comes later, or from a subclass, or from another copy of the package", async () => {
     class NotFound extends retry.Permanent {}
-    const foreign = Object.assign(new Error("foreign"), { [Symbol.for("headgate.Permanent")]: true });
+    const foreign = Object.assign(new Error("foreign"), { [Symbol.for("headgate.error")]: "Permanent" });
     for (const error of [new NotFound("gone"), foreign]) {
       let tries = 0;
       const result = failure(

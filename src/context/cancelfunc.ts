@@ -2,6 +2,7 @@
 /**
  * The functions that end a context.
  */
+
 /**
  * Ends a context and everything derived from it, before it returns (C10). Calls after the first do nothing (C11). Anything that is
  * passed is ignored, so it can be handed to whoever calls back.
@@ -25,7 +26,9 @@ export interface CancelCauseFunc extends Disposable {
 }
 
 export function disposable<F extends () => void>(cancel: F): F & Disposable {
-  return Object.assign(cancel, { [Symbol.dispose]: dispose });
+  // Not by Object.assign, which would be the dearest part of making a context.
+  (cancel as Partial<Disposable>)[Symbol.dispose] = dispose;
+  return cancel as F & Disposable;
 }
 
 function dispose(this: () => void): void {

@@ -22,10 +22,10 @@ import { onAbort } from "../abort.ts";
 import { panic } from "../errors.ts";
 import { Inspectable } from "../inspect.ts";
 import { Waiter } from "../queue.ts";
-import { type Alarm, called, created, duration, type Expiring, monotonic, note, now, setAlarm } from "../runtime.ts";
+import { called, created, note } from "../runtime.ts";
 import { type CancelCauseFunc, type CancelFunc, disposable } from "./cancelfunc.ts";
 import { Canceled, DeadlineExceeded, Ending } from "./errors.ts";
-import { goDuration, nameOf, textOf } from "./text.ts";
+import { nameOf, textOf } from "./text.ts";
 
 /**
  * The end of an operation, its deadline and its values. All methods may be called at any time and give what holds at that moment.
@@ -82,20 +82,13 @@ abstract class Own extends Inspectable implements Context {
   abstract text(): string;
 
   deadline(): number | undefined {
-    const timer = timerOf(this);
-    return timer instanceof TimerCtx ? timer.at : timer?.deadline();
+    return deciderOf(this)?.deadline();
   }
 
   value<T>(key: Key<T>): T | undefined {
-    let ctx: Context | null = this;
-    while (ctx instanceof Own) {
-      if (ctx instanceof ValueCtx && ctx.key === key) return ctx.held as T;
-      // The key under which a context finds the standard one above it, also through other people's contexts (C17, C68).
-      if ((key as Key<unknown>) === NEAREST && !(ctx instanceof ValueCtx))
-        return (ctx instanceof CancelCtx ? ctx : undefined) as T | undefined;
-      ctx = ctx.parent;
-    }
-    return ctx === null ? undefined : ctx.value(key);
+    let at = scopeOf(this);
+    for (; at instanceof ValueCtx; at = at.outer) if (at.key === key) return at.held as T;
+    return at === null ? undefined : at.value(key);
   }
 
   /** Go's text (1.9): how the context came about. */
@@ -117,6 +110,20 @@ abstract class Own extends Inspectable implements Context {
   }
 }
 
+/** The context that decides the deadline of `ctx`: one of ours that knows its own, or somebody else's; null: there is none. */
+export function deciderOf(ctx: Context): Context | null {
+  let at: Context | null = ctx;
+  while (at instanceof Own && at.deadline === Own.prototype.deadline) at = at.parent;
+  return at;
+}
+
+/** Where values are looked up: the nearest context from here upwards that has one, or is not ours. null: nowhere (C67). */
+function scopeOf(ctx: Context | null): Context | null {
+  while (ctx instanceof Own && !(ctx instanceof ValueCtx)) ctx = ctx.parent;
+  return ctx;
+}
+
+/** The key under which a context finds the standard one above it, also through other people's contexts (C17, C68). */
 const NEAREST: Key<CancelCtx> = /* @__PURE__ */ key("headgate.nearest");
 
 /** The nearest context of ours from here upwards that can end; undefined if there is none, or somebody's own hides it. */
@@ -269,6 +276,10 @@ export class CancelCtx extends Own {
     created(this, parent);
   }
 
+  override value<T>(key: Key<T>): T | undefined {
+    return (key as Key<unknown>) === NEAREST ? (this as unknown as T) : super.value(key);
+  }
+
   done(): RecvChan<never> {
     if (this.channel === null) {
       this.channel = new Chan<never>();
@@ -301,11 +312,9 @@ export class CancelCtx extends Own {
 
   end(ending: Ending): void {
     const { leave } = this;
-    const observed: CancelCtx[] = [];
     note("cancel", this, ending);
     this.detach();
-    mark(this, ending, observed);
-    abort(observed);
+    abort(mark(this, ending));
     leave?.();
   }
 
@@ -327,12 +336,15 @@ export class CancelCtx extends Own {
   ended(): void {}
 }
 
+const NONE: readonly CancelCtx[] = [];
+
 /**
  * Sets the end of the contexts of a list, which are in no parent's list any more, and of all below them, in a loop: parents first,
- * depth first (C14). Only when all are marked are channels closed, and those with a signal left in `observed`: nobody who is told of
+ * depth first (C14). Only when all are marked are channels closed, and those with a signal returned: nobody who is told of
  * an end finds a part of the tree that does not know of it yet.
  */
-function mark(list: CancelCtx | null, ending: Ending, observed: CancelCtx[]): void {
+function mark(list: CancelCtx | null, ending: Ending): readonly CancelCtx[] {
+  let observed: CancelCtx[] | undefined;
   let channels: Chan<never>[] | undefined;
   while (list !== null) {
     const ctx: CancelCtx = list;
@@ -346,12 +358,13 @@ function mark(list: CancelCtx | null, ending: Ending, observed: CancelCtx[]): vo
     ctx.ending = ending;
     ctx.ended();
     if (ctx.channel !== null) (channels ??= []).push(ctx.channel);
-    if (ctx.controller !== null) observed.push(ctx);
+    if (ctx.controller !== null) (observed ??= []).push(ctx);
   }
   if (channels !== undefined) for (const channel of channels) channel.close();
+  return observed ?? NONE;
 }
 
-function abort(observed: CancelCtx[]): void {
+function abort(observed: readonly CancelCtx[]): void {
   for (const { controller, ending } of observed) controller!.abort(ending!.error);
 }
 
@@ -401,9 +414,8 @@ export function endWith(ctx: CancelCtx, signal: AbortSignal, ending: () => Endin
   return onAbort(signal, () => {
     if (ctx.ending !== null) return undefined;
     const { leave } = ctx;
-    const observed: CancelCtx[] = [];
     ctx.detach();
-    mark(ctx, ending(), observed);
+    const observed = mark(ctx, ending());
     return () => {
       abort(observed);
       leave?.();
@@ -439,6 +451,13 @@ class WithoutCancelCtx extends Own {
     this.parent = parent;
     created(this, parent);
   }
+
+  override value<T>(key: Key<T>): T | undefined {
+    return (key as Key<unknown>) === NEAREST ? undefined : super.value(key);
+  }
+
+  override deadline(): undefined {}
+
   done(): RecvChan<never> {
     return nil;
   }
@@ -450,138 +469,6 @@ class WithoutCancelCtx extends Own {
   }
   text(): string {
     return ".WithoutCancel";
-  }
-}
-
-// -------------------------------------------------------------------------------------------------- withDeadline, withTimeout
-
-/**
- * Derives a context that ends when the clock reaches `at` (epoch ms, or a Date), when `cancel` is called, or when `parent` ends,
- * whichever is first. If the parent's deadline is earlier this is {@link withCancel} (C41); if `at` has passed the context is born
- * done. It never ends before `at`, and a change of the wall clock does not move it. The pending deadline keeps the process alive,
- * so call `cancel` when the work is done.
- *
- * **Errors**: throws "cannot create context from nil parent"; RangeError for NaN.
- *
- * @see Go's [context.WithDeadline](https://pkg.go.dev/context#WithDeadline)
- */
-export function withDeadline(parent: Context, at: number | Date): readonly [ctx: Context, cancel: CancelFunc] {
-  return withDeadlineCause(parent, at, undefined);
-}
-
-/**
- * Like {@link withDeadline}; when the deadline passes, `cause` is what {@link cause} returns. `cancel` does not use it (C45).
- *
- * @see Go's [context.WithDeadlineCause](https://pkg.go.dev/context#WithDeadlineCause)
- */
-export function withDeadlineCause(
-  parent: Context,
-  at: number | Date,
-  cause: unknown,
-): readonly [ctx: Context, cancel: CancelFunc] {
-  mustBeParent(parent);
-  const epoch = duration(at instanceof Date ? at.getTime() : at, "withDeadline");
-  return deadline(parent, epoch, monotonic(parent) + (epoch - now(parent)), cause);
-}
-
-/**
- * Derives a context that ends after `ms` milliseconds, when `cancel` is called, or when `parent` ends, whichever is first: see
- * {@link withDeadline}. `Infinity` = no deadline, 0 or less = born done.
- *
- * **Errors**: throws "cannot create context from nil parent"; RangeError for NaN.
- *
- * @see Go's [context.WithTimeout](https://pkg.go.dev/context#WithTimeout)
- * @example
- * ```ts
- * import { context, time } from "headgate";
- *
- * const [ctx, cancel] = context.withTimeout(context.background(), 5);
- * using _ = cancel;
- * await time.sleep(60_000, ctx).catch((err) => console.log(err.message)); // => context deadline exceeded
- * ```
- */
-export function withTimeout(parent: Context, ms: number): readonly [ctx: Context, cancel: CancelFunc] {
-  return withTimeoutCause(parent, ms, undefined);
-}
-
-/**
- * Like {@link withTimeout}; when the time is over, `cause` is what {@link cause} returns. `cancel` does not use it (C45).
- *
- * @see Go's [context.WithTimeoutCause](https://pkg.go.dev/context#WithTimeoutCause)
- */
-export function withTimeoutCause(
-  parent: Context,
-  ms: number,
-  cause: unknown,
-): readonly [ctx: Context, cancel: CancelFunc] {
-  mustBeParent(parent);
-  duration(ms, "withTimeout");
-  return deadline(parent, now(parent) + ms, monotonic(parent) + ms, cause);
-}
-
-function deadline(
-  parent: Context,
-  at: number,
-  due: number,
-  cause: unknown,
-): readonly [ctx: Context, cancel: CancelFunc] {
-  // Equal deadlines are compared as they were given, for on the monotonic clock they differ by a fraction of a millisecond.
-  if (due === Infinity || (dueOf(parent) < due && parent.deadline() !== at)) return withCancel(parent);
-  const ctx = new TimerCtx(parent, at, due, cause);
-  // The parent before the clock: if both are over, the parent's error counts (C43).
-  attach(ctx, parent);
-  ctx.start();
-  return [ctx, disposable(() => ctx.cancel(undefined))];
-}
-
-/** When `ctx` will end by its deadline, on the monotonic clock; Infinity if it has none. */
-function dueOf(ctx: Context): number {
-  const timer = timerOf(ctx);
-  if (timer instanceof TimerCtx) return timer.due;
-  const at = timer?.deadline();
-  return at === undefined ? Infinity : monotonic(ctx) + (at - now(ctx));
-}
-
-/** The context that decides the deadline of `ctx`: one of ours with a deadline, or somebody else's; null: there is none. */
-function timerOf(ctx: Context): Context | null {
-  let at: Context | null = ctx;
-  while (at instanceof Own && !(at instanceof TimerCtx)) at = at instanceof WithoutCancelCtx ? null : at.parent;
-  return at;
-}
-
-class TimerCtx extends CancelCtx implements Expiring {
-  /** Epoch ms, as `deadline()` reports it. */
-  readonly at: number;
-  /** The same moment on the monotonic clock, which decides. */
-  readonly due: number;
-  private readonly cause: unknown;
-  private alarm: Alarm | null = null;
-
-  constructor(parent: Context, at: number, due: number, cause: unknown) {
-    super(parent);
-    this.at = at;
-    this.due = due;
-    this.cause = cause;
-  }
-
-  start(): void {
-    if (this.ending !== null) return;
-    if (this.due <= monotonic(this)) this.expire();
-    else this.alarm = setAlarm(this.due, this, this);
-  }
-
-  expire(): void {
-    if (this.ending === null) this.end(new Ending(DeadlineExceeded, this.cause));
-  }
-
-  override ended(): void {
-    this.alarm?.stop();
-    this.alarm = null;
-  }
-
-  override text(): string {
-    const day = Math.abs(this.at) <= 8.64e15 ? new Date(this.at).toISOString() : String(this.at);
-    return `.WithDeadline(${day} [${goDuration(this.due - monotonic(this))}])`;
   }
 }
 
@@ -621,6 +508,8 @@ class ValueCtx extends Own {
   readonly parent: Context;
   /** The nearest context above that is no ValueCtx: it says how this one stands (C66). */
   readonly base: Context;
+  /** The scope above this one. */
+  readonly outer: Context | null;
   readonly key: unknown;
   readonly held: unknown;
 
@@ -628,10 +517,17 @@ class ValueCtx extends Own {
     super();
     this.parent = parent;
     this.base = parent instanceof ValueCtx ? parent.base : parent;
+    this.outer = scopeOf(parent);
     this.key = key;
     this.held = value;
     created(this, parent);
   }
+
+  override value<T>(key: Key<T>): T | undefined {
+    if (this.key === key) return this.held as T;
+    return (key as Key<unknown>) === NEAREST ? this.base.value(key) : super.value(key);
+  }
+
   done(): RecvChan<never> {
     return this.base.done();
   }

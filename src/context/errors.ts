@@ -1,7 +1,7 @@
 /**
  * The two errors a context can end with (C5). A cause never takes their place: it comes beside them, as `cause`.
  */
-import { brand, isBranded } from "../errors.ts";
+import { Branded } from "../errors.ts";
 
 /**
  * The error of a context that was cancelled, and of every operation it interrupted. Its `cause` is `cause(ctx)` where one was given.
@@ -10,16 +10,14 @@ import { brand, isBranded } from "../errors.ts";
  *
  * @see Go's [context.Canceled](https://pkg.go.dev/context#pkg-variables)
  */
-export class Canceled extends Error {
+export class Canceled extends Branded {
+  /** @internal */ static readonly kind = "Canceled";
+  /** @internal */ static readonly label = "AbortError";
+
   readonly code: "ABORT_ERR" = "ABORT_ERR";
 
   constructor(message: string = "context canceled", options?: ErrorOptions) {
     super(message, options);
-    brand(this, Canceled, "Canceled", "AbortError");
-  }
-
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    return isBranded(value, this, Canceled, "Canceled");
   }
 }
 
@@ -30,18 +28,16 @@ export class Canceled extends Error {
  *
  * @see Go's [context.DeadlineExceeded](https://pkg.go.dev/context#pkg-variables)
  */
-export class DeadlineExceeded extends Error {
+export class DeadlineExceeded extends Branded {
+  /** @internal */ static readonly kind = "DeadlineExceeded";
+  /** @internal */ static readonly label = "TimeoutError";
+
   readonly code: "TIMEOUT_ERR" = "TIMEOUT_ERR";
   readonly timeout: true = true;
   readonly temporary: true = true;
 
   constructor(message: string = "context deadline exceeded", options?: ErrorOptions) {
     super(message, options);
-    brand(this, DeadlineExceeded, "DeadlineExceeded", "TimeoutError");
-  }
-
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    return isBranded(value, this, DeadlineExceeded, "DeadlineExceeded");
   }
 }
 

@@ -13,13 +13,10 @@ export {
   todo,
   withCancel,
   withCancelCause,
-  withDeadline,
-  withDeadlineCause,
   withoutCancel,
-  withTimeout,
-  withTimeoutCause,
   withValue,
 } from "./context.ts";
+export { withDeadline, withDeadlineCause, withTimeout, withTimeoutCause } from "./deadline.ts";
 export { Canceled, DeadlineExceeded } from "./errors.ts";
 export { withSignal } from "./signal.ts";
 export { wait } from "./wait.ts";

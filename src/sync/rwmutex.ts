@@ -70,7 +70,7 @@ export class RWMutex extends Inspectable {
   lock(ctx?: Context): Promise<Disposable> {
     const error = refusal(ctx);
     if (error !== undefined) return failed("lock", this, error);
-    if (this.tryLock()) return settled("lock", this, this.writeGuard());
+    if (this.tryLock()) return settled("lock", this, new WriteGuard(this, this.turn));
     return suspend(new Waiter(null), this.writersWaiting, ctx, "lock", this);
   }
 
@@ -109,7 +109,7 @@ export class RWMutex extends Inspectable {
     if (error !== undefined) return failed("rLock", this, error);
     if (this.mayRead()) {
       if (this.readers++ === 0) this.turn++;
-      return settled("rLock", this, this.readGuard());
+      return settled("rLock", this, new ReadGuard(this, this.turn));
     }
     return suspend(new Waiter(null), this.readersWaiting, ctx, "rLock", this);
   }
@@ -157,7 +157,7 @@ export class RWMutex extends Inspectable {
       if (!isCancelled(reader)) {
         reader.withdraw();
         if (this.readers++ === 0) this.turn++;
-        wake(reader, this.readGuard());
+        wake(reader, new ReadGuard(this, this.turn));
       }
       reader = next;
     }
@@ -167,7 +167,7 @@ export class RWMutex extends Inspectable {
     if (this.writersWaiting.head === null) return;
     this.writing = true;
     this.turn++;
-    wake(this.writersWaiting.shift()!, this.writeGuard());
+    wake(this.writersWaiting.shift()!, new WriteGuard(this, this.turn));
   }
 
   private leave(): void {
@@ -178,25 +178,44 @@ export class RWMutex extends Inspectable {
     this.admitWriter();
   }
 
-  private writeGuard(): Disposable {
-    const turn = this.turn;
-    return {
-      [Symbol.dispose]: () => {
-        if (this.writing && this.turn === turn) this.unlock();
-      },
-    };
+  /** @internal A writer's guard is disposed of. */
+  unlockTurn(turn: number): void {
+    if (this.writing && this.turn === turn) this.unlock();
   }
 
-  private readGuard(): Disposable {
-    const turn = this.turn;
-    let used = false;
-    return {
-      [Symbol.dispose]: () => {
-        if (used || this.turn !== turn) return;
-        used = true;
-        if (this.byHand > 0) this.byHand--;
-        else this.leave();
-      },
-    };
+  /** @internal A reader's guard is disposed of, for the first time. */
+  rUnlockTurn(turn: number): void {
+    if (this.turn !== turn) return;
+    if (this.byHand > 0) this.byHand--;
+    else this.leave();
+  }
+}
+
+class WriteGuard implements Disposable {
+  private readonly mutex: RWMutex;
+  private readonly turn: number;
+
+  constructor(mutex: RWMutex, turn: number) {
+    this.mutex = mutex;
+    this.turn = turn;
+  }
+
+  [Symbol.dispose](): void {
+    this.mutex.unlockTurn(this.turn);
+  }
+}
+
+class ReadGuard implements Disposable {
+  private mutex: RWMutex | null;
+  private readonly turn: number;
+
+  constructor(mutex: RWMutex, turn: number) {
+    this.mutex = mutex;
+    this.turn = turn;
+  }
+
+  [Symbol.dispose](): void {
+    this.mutex?.rUnlockTurn(this.turn);
+    this.mutex = null;
   }
 }

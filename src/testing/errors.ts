@@ -1,7 +1,7 @@
 /**
  * The errors with which a test fails that no assertion of its own has failed.
  */
-import { brand, isBranded } from "../errors.ts";
+import { Branded } from "../errors.ts";
 import type { TaskInfo } from "./task.ts";
 import type { Trace } from "./trace.ts";
 
@@ -9,17 +9,14 @@ import type { Trace } from "./trace.ts";
  * Nothing can come of it any more: every task of a bubble is blocked and no timer is pending, or somebody has waited too long for a
  * promise from outside, or tasks run in a circle. `tasks` are those that have not ended, each with the line at which it waits.
  */
-export class DeadlockError extends Error {
+export class DeadlockError extends Branded {
+  /** @internal */ static readonly kind = "DeadlockError";
+
   readonly tasks: readonly TaskInfo[];
 
   constructor(message: string, tasks: readonly TaskInfo[] = []) {
     super(message);
     this.tasks = tasks;
-    brand(this, DeadlockError, "DeadlockError");
-  }
-
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    return isBranded(value, this, DeadlockError, "DeadlockError");
   }
 }
 
@@ -27,17 +24,14 @@ export class DeadlockError extends Error {
  * The function of a bubble has returned and has left something behind: a task that does not end although `t.ctx` has, a context that
  * nobody cancelled, or a timer that is still set. `tasks` are the tasks left.
  */
-export class LeakError extends Error {
+export class LeakError extends Branded {
+  /** @internal */ static readonly kind = "LeakError";
+
   readonly tasks: readonly TaskInfo[];
 
   constructor(message: string, tasks: readonly TaskInfo[] = []) {
     super(message);
     this.tasks = tasks;
-    brand(this, LeakError, "LeakError");
-  }
-
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    return isBranded(value, this, LeakError, "LeakError");
   }
 }
 
@@ -45,7 +39,9 @@ export class LeakError extends Error {
  * A schedule was found under which the scenario fails. Its message tells the whole story: the original error, who was blocked where,
  * the timeline, and the string that replays it. `cause` is the original error.
  */
-export class ScheduleError extends Error {
+export class ScheduleError extends Branded {
+  /** @internal */ static readonly kind = "ScheduleError";
+
   /** For `explore(scenario, { replay })`, or the environment variable HEADGATE_REPLAY. */
   readonly replay: string;
   /** How many schedules were run until this one was found, itself included. */
@@ -65,11 +61,6 @@ export class ScheduleError extends Error {
     this.schedules = found.schedules;
     this.trace = found.trace;
     this.tasks = found.tasks;
-    brand(this, ScheduleError, "ScheduleError");
-  }
-
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    return isBranded(value, this, ScheduleError, "ScheduleError");
   }
 }
 
@@ -78,13 +69,6 @@ export class ScheduleError extends Error {
  * Math.random, state that outlives a run), or a replay string belongs to another program. `cause` is the failure that could not be
  * reproduced, if there was one.
  */
-export class NondeterminismError extends Error {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-    brand(this, NondeterminismError, "NondeterminismError");
-  }
-
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    return isBranded(value, this, NondeterminismError, "NondeterminismError");
-  }
+export class NondeterminismError extends Branded {
+  /** @internal */ static readonly kind = "NondeterminismError";
 }

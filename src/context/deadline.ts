@@ -1,0 +1,140 @@
+/**
+ * Contexts that end by the clock.
+ *
+ * Invariant: a deadline is an instant on the monotonic clock; what `deadline()` reports is the time of day it had when it was set.
+ */
+import { type Alarm, duration, type Expiring, monotonic, now, setAlarm } from "../runtime.ts";
+import { type CancelFunc, disposable } from "./cancelfunc.ts";
+import { attach, CancelCtx, type Context, deciderOf, mustBeParent, withCancel } from "./context.ts";
+import { DeadlineExceeded, Ending } from "./errors.ts";
+import { goDuration } from "./text.ts";
+
+/**
+ * Derives a context that ends when the clock reaches `at` (epoch ms, or a Date), when `cancel` is called, or when `parent` ends,
+ * whichever is first. If the parent's deadline is earlier this is {@link withCancel} (C41); if `at` has passed the context is born
+ * done. It never ends before `at`, and a change of the wall clock does not move it. The pending deadline keeps the process alive,
+ * so call `cancel` when the work is done.
+ *
+ * **Errors**: throws "cannot create context from nil parent"; RangeError for NaN.
+ *
+ * @see Go's [context.WithDeadline](https://pkg.go.dev/context#WithDeadline)
+ */
+export function withDeadline(parent: Context, at: number | Date): readonly [ctx: Context, cancel: CancelFunc] {
+  return withDeadlineCause(parent, at, undefined);
+}
+
+/**
+ * Like {@link withDeadline}; when the deadline passes, `cause` is what {@link cause} returns. `cancel` does not use it (C45).
+ *
+ * @see Go's [context.WithDeadlineCause](https://pkg.go.dev/context#WithDeadlineCause)
+ */
+export function withDeadlineCause(
+  parent: Context,
+  at: number | Date,
+  cause: unknown,
+): readonly [ctx: Context, cancel: CancelFunc] {
+  mustBeParent(parent);
+  const epoch = duration(at instanceof Date ? at.getTime() : at, "withDeadline");
+  const instant = monotonic(parent);
+  return deadline(parent, epoch, instant, epoch - now(parent), cause);
+}
+
+/**
+ * Derives a context that ends after `ms` milliseconds, when `cancel` is called, or when `parent` ends, whichever is first: see
+ * {@link withDeadline}. `Infinity` = no deadline, 0 or less = born done.
+ *
+ * **Errors**: throws "cannot create context from nil parent"; RangeError for NaN.
+ *
+ * @see Go's [context.WithTimeout](https://pkg.go.dev/context#WithTimeout)
+ * @example
+ * ```ts
+ * import { context, time } from "headgate";
+ *
+ * const [ctx, cancel] = context.withTimeout(context.background(), 5);
+ * using _ = cancel;
+ * await time.sleep(60_000, ctx).catch((err) => console.log(err.message)); // => context deadline exceeded
+ * ```
+ */
+export function withTimeout(parent: Context, ms: number): readonly [ctx: Context, cancel: CancelFunc] {
+  return withTimeoutCause(parent, ms, undefined);
+}
+
+/**
+ * Like {@link withTimeout}; when the time is over, `cause` is what {@link cause} returns. `cancel` does not use it (C45).
+ *
+ * @see Go's [context.WithTimeoutCause](https://pkg.go.dev/context#WithTimeoutCause)
+ */
+export function withTimeoutCause(
+  parent: Context,
+  ms: number,
+  cause: unknown,
+): readonly [ctx: Context, cancel: CancelFunc] {
+  mustBeParent(parent);
+  duration(ms, "withTimeout");
+  return deadline(parent, now(parent) + ms, monotonic(parent), ms, cause);
+}
+
+function deadline(
+  parent: Context,
+  at: number,
+  instant: number,
+  ms: number,
+  cause: unknown,
+): readonly [ctx: Context, cancel: CancelFunc] {
+  const due = instant + ms;
+  // Equal deadlines are compared as they were given, for on the monotonic clock they differ by a fraction of a millisecond.
+  if (due === Infinity || (dueOf(parent) < due && parent.deadline() !== at)) return withCancel(parent);
+  const ctx = new TimerCtx(parent, at, due, cause);
+  // The parent before the clock: if both are over, the parent's error counts (C43).
+  attach(ctx, parent);
+  ctx.start(instant);
+  return [ctx, disposable(() => ctx.cancel(undefined))];
+}
+
+/** When `ctx` will end by its deadline, on the monotonic clock; Infinity if it has none. */
+function dueOf(ctx: Context): number {
+  const timer = deciderOf(ctx);
+  if (timer instanceof TimerCtx) return timer.due;
+  const at = timer?.deadline();
+  return at === undefined ? Infinity : monotonic(ctx) + (at - now(ctx));
+}
+
+class TimerCtx extends CancelCtx implements Expiring {
+  /** Epoch ms, as `deadline()` reports it. */
+  readonly at: number;
+  /** The same moment on the monotonic clock, which decides. */
+  readonly due: number;
+  private readonly cause: unknown;
+  private alarm: Alarm | null = null;
+
+  constructor(parent: Context, at: number, due: number, cause: unknown) {
+    super(parent);
+    this.at = at;
+    this.due = due;
+    this.cause = cause;
+  }
+
+  override deadline(): number {
+    return this.at;
+  }
+
+  start(instant: number): void {
+    if (this.ending !== null) return;
+    if (this.due <= instant) this.expire();
+    else this.alarm = setAlarm(this.due, this, this);
+  }
+
+  expire(): void {
+    if (this.ending === null) this.end(new Ending(DeadlineExceeded, this.cause));
+  }
+
+  override ended(): void {
+    this.alarm?.stop();
+    this.alarm = null;
+  }
+
+  override text(): string {
+    const day = Math.abs(this.at) <= 8.64e15 ? new Date(this.at).toISOString() : String(this.at);
+    return `.WithDeadline(${day} [${goDuration(this.due - monotonic(this))}])`;
+  }
+}
