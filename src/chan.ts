@@ -335,8 +335,6 @@ class Values<T> implements AsyncIterableIterator<T> {
   private readonly chan: Chan<T>;
   private readonly ctx: Context | undefined;
   private finished = false;
-  /** The calls of `next()` that may still wait, in the order of the calls. */
-  private waiting: Waiter[] = [];
 
   constructor(chan: Chan<T>, ctx: Context | undefined) {
     this.chan = chan;
@@ -347,22 +345,26 @@ class Values<T> implements AsyncIterableIterator<T> {
     if (this.finished) return settled("recv", this.chan, { value: undefined, done: true });
     const error = refusal(this.ctx);
     if (error !== undefined) return failed("recv", this.chan, error);
-    if (this.chan.hasValue()) return settled("recv", this.chan, { value: this.chan.take(), done: false } as const);
+    if (this.chan.hasValue()) {
+      const value = this.chan.take();
+      return inTime()
+        ? Promise.resolve({ value, done: false } as const)
+        : settledSlowly("recv", this.chan, { value, done: false });
+    }
     if (this.chan.closed) return settled("recv", this.chan, { value: undefined, done: true } as const);
-    const waiter = new Waiter(asStep);
-    while (this.waiting.length > 0 && this.waiting[0]!.queue === null) this.waiting.shift();
-    this.waiting.push(waiter);
-    return suspend(waiter, this.chan.receivers, this.ctx, "recv", this.chan);
+    return suspend(new Waiter(asStep, this), this.chan.receivers, this.ctx, "recv", this.chan);
   }
 
   return(): Promise<IteratorResult<T, undefined>> {
     this.finished = true;
-    for (const waiter of this.waiting) {
-      if (waiter.queue === null) continue;
-      waiter.withdraw();
-      wake(waiter, { value: undefined, done: true });
+    for (let waiter = this.chan.receivers.head; waiter !== null;) {
+      const { next } = waiter;
+      if (waiter.key === this) {
+        waiter.withdraw();
+        wake(waiter, { value: undefined, done: true });
+      }
+      waiter = next;
     }
-    this.waiting = [];
     return settled("return", this.chan, { value: undefined, done: true });
   }
 

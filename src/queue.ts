@@ -25,7 +25,7 @@ export class Waiter {
   parked: Parked | null = null;
   /** How its result is made. In the queues of a channel null marks a sentinel, which only ever rejects (`chan.ts`, the guard). */
   readonly shape: Shape | null;
-  /** What the shape needs to know: a select's case. For a sentinel, its context. */
+  /** What the shape needs to know: a select's case. For a sentinel, its context; for a step of a `for await`, its iterator. */
   readonly key: unknown;
   /** What a sender wants to send. */
   readonly value: unknown;

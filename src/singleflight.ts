@@ -26,10 +26,23 @@ export interface ChanResult<T> {
 }
 
 /** A call under way. */
-interface Call<T> {
-  callers: number;
-  readonly waiting: Queue;
-  readonly chans: Chan<ChanResult<T>>[];
+class Call<K, T> {
+  callers = 1;
+  readonly waiting: Queue = new Queue();
+  chans: Chan<ChanResult<T>>[] | null = null;
+  private readonly calls: Map<K, Call<K, T>>;
+  private readonly key: K;
+
+  constructor(calls: Map<K, Call<K, T>>, key: K) {
+    this.calls = calls;
+    this.key = key;
+  }
+
+  end(how: typeof wake, result: unknown, message: ChanResult<T>): void {
+    if (this.calls.get(this.key) === this) this.calls.delete(this.key);
+    for (let waiter; (waiter = this.waiting.shift()) !== null;) how(waiter, result);
+    if (this.chans !== null) for (const chan of this.chans) chan.trySend(message);
+  }
 }
 
 /**
@@ -52,7 +65,7 @@ interface Call<T> {
  * ```
  */
 export class Group<K, T> extends Inspectable {
-  private readonly calls: Map<K, Call<T>> = new Map();
+  private readonly calls: Map<K, Call<K, T>> = new Map();
 
   constructor() {
     super();
@@ -98,7 +111,7 @@ export class Group<K, T> extends Inspectable {
   doChan(key: K, fn: () => Promise<T> | T): RecvChan<ChanResult<T>> {
     mustBeFunction(fn, "singleflight: doChan");
     const chan = new Chan<ChanResult<T>>(1);
-    this.join(key, fn).chans.push(chan);
+    (this.join(key, fn).chans ??= []).push(chan);
     return chan;
   }
 
@@ -116,24 +129,19 @@ export class Group<K, T> extends Inspectable {
     return `singleflight.Group(${this.calls.size} under way)`;
   }
 
-  private join(key: K, fn: () => Promise<T> | T): Call<T> {
+  private join(key: K, fn: () => Promise<T> | T): Call<K, T> {
     const known = this.calls.get(key);
     if (known !== undefined) {
       known.callers++;
       return known;
     }
-    const call: Call<T> = { callers: 1, waiting: new Queue(), chans: [] };
+    const call = new Call<K, T>(this.calls, key);
     this.calls.set(key, call);
-    const end = (how: typeof wake, result: unknown, message: ChanResult<T>): void => {
-      if (this.calls.get(key) === call) this.calls.delete(key);
-      for (let waiter; (waiter = call.waiting.shift()) !== null;) how(waiter, result);
-      for (const chan of call.chans) chan.trySend(message);
-    };
     const succeed = (value: T): void => {
       const result = { value, shared: call.callers > 1 };
-      end(wake, result, result);
+      call.end(wake, result, result);
     };
-    const fail = (error: unknown): void => end(wakeError, error, { error, shared: call.callers > 1 });
+    const fail = (error: unknown): void => call.end(wakeError, error, { error, shared: call.callers > 1 });
     start(fn, undefined, this, succeed, fail);
     return call;
   }

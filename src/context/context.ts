@@ -254,6 +254,14 @@ export function cause(ctx: Context): unknown {
   return ending === null ? err : (ending.cause ?? ending.error);
 }
 
+/** Who besides its children is to be told of the end of a context. */
+class Told {
+  channel: Chan<never> | null = null;
+  controller: AbortController | null = null;
+  /** Stops watching a parent that is not ours. */
+  leave: (() => void) | null = null;
+}
+
 /** A context that can end. */
 export class CancelCtx extends Own {
   readonly parent: Context;
@@ -263,12 +271,8 @@ export class CancelCtx extends Own {
   holder: CancelCtx | null = null;
   prev: CancelCtx | null = null;
   next: CancelCtx | null = null;
-  /** Stops watching a parent that is not ours. */
-  leave: (() => void) | null = null;
-  /** Made when `done()` is first asked for. */
-  channel: Chan<never> | null = null;
-  /** Made when `signal` is first asked for. */
-  controller: AbortController | null = null;
+  /** Made when first needed, which is seldom: most contexts end before anybody asks. */
+  told: Told | null = null;
 
   constructor(parent: Context) {
     super();
@@ -281,12 +285,13 @@ export class CancelCtx extends Own {
   }
 
   done(): RecvChan<never> {
-    if (this.channel === null) {
-      this.channel = new Chan<never>();
-      created(this.channel, this);
-      if (this.ending !== null) this.channel.close();
+    const told = (this.told ??= new Told());
+    if (told.channel === null) {
+      told.channel = new Chan<never>();
+      created(told.channel, this);
+      if (this.ending !== null) told.channel.close();
     }
-    return this.channel;
+    return told.channel;
   }
 
   err(): Canceled | DeadlineExceeded | undefined {
@@ -294,11 +299,12 @@ export class CancelCtx extends Own {
   }
 
   get signal(): AbortSignal {
-    if (this.controller === null) {
-      this.controller = new AbortController();
-      if (this.ending !== null) this.controller.abort(this.ending.error);
+    const told = (this.told ??= new Told());
+    if (told.controller === null) {
+      told.controller = new AbortController();
+      if (this.ending !== null) told.controller.abort(this.ending.error);
     }
-    return this.controller.signal;
+    return told.controller.signal;
   }
 
   text(): string {
@@ -311,17 +317,17 @@ export class CancelCtx extends Own {
   }
 
   end(ending: Ending): void {
-    const { leave } = this;
+    const { told } = this;
     note("cancel", this, ending);
     this.detach();
     abort(mark(this, ending));
-    leave?.();
+    told?.leave?.();
   }
 
   /** Leaves the list of the parent (C16). */
   detach(): void {
     const { holder, prev, next } = this;
-    this.leave = this.holder = this.prev = this.next = null;
+    this.holder = this.prev = this.next = null;
     if (holder === null) return;
     if (holder.children === this) {
       holder.children = next;
@@ -357,15 +363,17 @@ function mark(list: CancelCtx | null, ending: Ending): readonly CancelCtx[] {
     ctx.children = ctx.holder = ctx.prev = ctx.next = null;
     ctx.ending = ending;
     ctx.ended();
-    if (ctx.channel !== null) (channels ??= []).push(ctx.channel);
-    if (ctx.controller !== null) (observed ??= []).push(ctx);
+    const { told } = ctx;
+    if (told === null) continue;
+    if (told.channel !== null) (channels ??= []).push(told.channel);
+    if (told.controller !== null) (observed ??= []).push(ctx);
   }
   if (channels !== undefined) for (const channel of channels) channel.close();
   return observed ?? NONE;
 }
 
 function abort(observed: readonly CancelCtx[]): void {
-  for (const { controller, ending } of observed) controller!.abort(ending!.error);
+  for (const { told, ending } of observed) told!.controller!.abort(ending!.error);
 }
 
 /** Lets `child` end with `parent`: now, if that has ended; else by the cheapest way the parent offers (C100). */
@@ -400,12 +408,12 @@ function attachForeign(child: CancelCtx, parent: Context): void {
     // Not inside the other party's close(): its goroutine would come later, too (C102).
     waiter.resolve = () => go(() => child.ending ?? child.end(endingOf(parent)));
     channel.receivers.push(waiter);
-    child.leave = () => waiter.withdraw();
+    (child.told ??= new Told()).leave = () => waiter.withdraw();
   } else if (hasAfterFunc(parent)) {
     const stop = parent.afterFunc(() => child.ending ?? child.end(endingOf(parent)));
-    child.leave = () => void stop();
+    (child.told ??= new Told()).leave = () => void stop();
   } else {
-    child.leave = endWith(child, signalOf(parent), () => endingOf(parent));
+    (child.told ??= new Told()).leave = endWith(child, signalOf(parent), () => endingOf(parent));
   }
 }
 
@@ -413,12 +421,12 @@ function attachForeign(child: CancelCtx, parent: Context): void {
 export function endWith(ctx: CancelCtx, signal: AbortSignal, ending: () => Ending): () => void {
   return onAbort(signal, () => {
     if (ctx.ending !== null) return undefined;
-    const { leave } = ctx;
+    const { told } = ctx;
     ctx.detach();
     const observed = mark(ctx, ending());
     return () => {
       abort(observed);
-      leave?.();
+      told?.leave?.();
     };
   });
 }
