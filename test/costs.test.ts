@@ -1,0 +1,250 @@
+/**
+ * What operations cost, in what can be counted: microtasks until the caller resumes, promises made, bytes kept. Times are for `bench/`.
+ *
+ * A promise or a microtask more is how a fast path is lost without anybody noticing, and a few bytes more a context are what a server
+ * with a million of them pays for.
+ */
+import { createHook } from "node:async_hooks";
+import { Chan, context, errgroup, select, semaphore, sending, singleflight, sync, time, trySelect } from "headgate";
+import { describe, expect, it } from "vitest";
+
+const background = context.background();
+const [live] = context.withCancel(background);
+const RESOLVED = Promise.resolve();
+const nothing = (): void => {};
+
+// ------------------------------------------------------------------------------------------------------------ microtasks
+
+/** How many microtasks pass from the end of `act` until whoever awaits what `begin` returns resumes. */
+async function hops(begin: () => Promise<unknown>, act: () => unknown = () => {}): Promise<number> {
+  let passed = 0;
+  let isOver = false;
+  const resumed = (async () => {
+    await begin();
+    isOver = true;
+    return passed + 1;
+  })();
+  act();
+  while (!isOver) {
+    await RESOLVED;
+    passed++;
+  }
+  return resumed;
+}
+
+const buffered = (): Chan<number> => {
+  const ch = new Chan<number>(1);
+  ch.trySend(1);
+  return ch;
+};
+
+describe("one microtask resumes the caller of", () => {
+  for (const [what, operation] of Object.entries({
+    "a send for which there is room": () => new Chan<number>(1).send(1),
+    "a receive for which there is a value": () => buffered().recv(),
+    "a receive under a ctx for which there is a value": () => buffered().recv(live),
+    "a step of for await for which there is a value": () => buffered().values().next(),
+    "a select with a case that is ready": () => select({ a: new Chan(), b: buffered() }),
+    "a select with a send that is ready": () => select({ a: sending(new Chan<number>(1), 1) }),
+    "errgroup's go when there is a slot": () => new errgroup.Group().go(nothing),
+    "errgroup's wait when nothing runs": () => new errgroup.Group().wait(),
+    "the lock of a mutex that is free": () => new sync.Mutex().lock(),
+    "the rLock of a lock that nobody writes under": () => new sync.RWMutex().rLock(),
+    "the wait of a WaitGroup at zero": () => new sync.WaitGroup().wait(),
+    "an acquire for which there is enough": () => new semaphore.Weighted(1).acquire(),
+    "a sleep of 0 ms": () => time.sleep(0),
+  })) {
+    it(what, async () => {
+      expect(await hops(operation)).toBe(1);
+    });
+  }
+
+  it("a receive that waits, when the value is sent", async () => {
+    const ch = new Chan<number>();
+    expect(
+      await hops(
+        () => ch.recv(),
+        () => ch.trySend(1),
+      ),
+    ).toBe(1);
+  });
+
+  it("a send that waits, when the value is taken", async () => {
+    const ch = new Chan<number>();
+    expect(
+      await hops(
+        () => ch.send(1),
+        () => ch.tryRecv(),
+      ),
+    ).toBe(1);
+  });
+
+  it("a step of for await that waits, when the value is sent", async () => {
+    const ch = new Chan<number>();
+    expect(
+      await hops(
+        () => ch.values().next(),
+        () => ch.trySend(1),
+      ),
+    ).toBe(1);
+  });
+
+  it("a select that waits, when one of its cases is ready", async () => {
+    const ch = new Chan<number>();
+    expect(
+      await hops(
+        () => select({ a: new Chan(), b: ch }, live),
+        () => ch.trySend(1),
+      ),
+    ).toBe(1);
+  });
+
+  it("a receive that waits under a ctx, when the ctx ends", async () => {
+    const [ctx, cancel] = context.withCancel(background);
+    const refused = (): Promise<unknown> => new Chan<number>().recv(ctx).catch(nothing);
+    // One more is the catch.
+    expect(await hops(refused, cancel)).toBe(2);
+  });
+
+  it("a lock that waits, when the mutex is unlocked", async () => {
+    const mutex = new sync.Mutex();
+    mutex.tryLock();
+    expect(
+      await hops(
+        () => mutex.lock(),
+        () => mutex.unlock(),
+      ),
+    ).toBe(1);
+  });
+});
+
+// --------------------------------------------------------------------------------------------------------------- promises
+
+/** How many promises `act` makes. It must be synchronous. */
+function promises(act: () => unknown): number {
+  let made = 0;
+  const hook = createHook({
+    init: (_id, type) => {
+      if (type === "PROMISE") made++;
+    },
+  });
+  hook.enable();
+  act();
+  hook.disable();
+  return made;
+}
+
+describe("the promises made by", () => {
+  const cancelled = (): void => context.withCancel(live)[1]();
+  const meet = (): void => {
+    const ch = new Chan<number>();
+    void ch.recv();
+    void ch.send(1);
+  };
+  for (const [what, act, made] of [
+    ["a send for which there is room: none, for they all share one", () => new Chan<number>(1).send(1), 0],
+    ["a receive that waits and the send that serves it: one", meet, 1],
+    ["a receive for which there is a value: one", () => buffered().recv(), 1],
+    ["a receive that waits: one", () => new Chan().recv(), 1],
+    ["a receive that waits under a ctx: one", () => new Chan().recv(live), 1],
+    ["a select that waits for ten: one", () => select(Array.from({ length: 10 }, () => new Chan())), 1],
+    ["trySend, tryRecv and trySelect: none", () => trySelect({ a: sending(buffered(), 1), b: new Chan() }), 0],
+    ["a context that is made and cancelled: none", cancelled, 0],
+    ["a deadline that is set and cancelled: none", () => context.withTimeout(live, 60_000)[1](), 0],
+    ["an acquire for which there is enough: none", () => new semaphore.Weighted(1).acquire(), 0],
+    ["a call of singleflight: two, the caller's and the task's", () => new singleflight.Group().do(1, () => 1), 2],
+  ] as const) {
+    it(what, () => {
+      expect(promises(act)).toBe(made);
+    });
+  }
+});
+
+// ------------------------------------------------------------------------------------------------------------------ bytes
+
+/** How many bytes `make(n)` leaves behind, for each of n. */
+function retained(n: number, make: (n: number) => unknown): number {
+  const used = (): number => {
+    for (let i = 0; i < 4; i++) globalThis.gc!();
+    return process.memoryUsage().heapUsed;
+  };
+  make(1000);
+  const before = used();
+  const kept = make(n);
+  const after = used();
+  expect(kept).toBeDefined();
+  return (after - before) / n;
+}
+
+describe("the memory of", () => {
+  const many = 50_000;
+  for (const [what, most, make] of [
+    ["a channel", 168, (n: number) => Array.from({ length: n }, () => new Chan())],
+    [
+      "a receiver that waits, its promise included",
+      330,
+      (n: number) => {
+        const ch = new Chan();
+        for (let i = 0; i < n; i++) void ch.recv();
+        return ch;
+      },
+    ],
+    [
+      "a child context",
+      84,
+      (n: number) => {
+        const parent = context.withCancel(background);
+        for (let i = 0; i < n; i++) context.withCancel(parent[0]);
+        return parent;
+      },
+    ],
+    [
+      "a task that waits for its slot, its promise included",
+      330,
+      (n: number) => {
+        const group = new errgroup.Group();
+        group.setLimit(0);
+        for (let i = 0; i < n; i++) void group.go(nothing);
+        return group;
+      },
+    ],
+  ] as const) {
+    it(`${what}: at most ${most} bytes`, () => {
+      expect(retained(many, make)).toBeLessThanOrEqual(most);
+    });
+  }
+
+  it("a context with a deadline: at most 225 bytes", () => {
+    const cancels: (() => void)[] = [];
+    const bytes = retained(many, (n) => {
+      const [parent, cancel] = context.withCancel(background);
+      for (let i = 0; i < n; i++) context.withTimeout(parent, 3_600_000 + (i % 1000));
+      cancels.push(cancel);
+      return parent;
+    });
+    for (const cancel of cancels) cancel();
+    expect(bytes).toBeLessThanOrEqual(225);
+  });
+
+  it("200 000 contexts, deadlines and guarded waits that have ended: nothing", async () => {
+    const [parent] = context.withCancel(background);
+    const ch = new Chan<number>();
+    const used = (): number => {
+      for (let i = 0; i < 4; i++) globalThis.gc!();
+      return process.memoryUsage().heapUsed;
+    };
+    const round = async (n: number): Promise<void> => {
+      for (let i = 0; i < n; i++) {
+        const [ctx, cancel] = context.withTimeout(parent, 60_000);
+        const received = ch.recv(ctx);
+        if (i % 2 === 0) ch.trySend(i);
+        cancel();
+        await received.catch(nothing);
+      }
+    };
+    await round(2000);
+    const before = used();
+    await round(200_000);
+    expect((used() - before) / 200_000).toBeLessThan(1);
+  });
+});
