@@ -1,0 +1,66 @@
+/**
+ * The second half of the build: puts the JavaScript of the core into one file, `dist/core.js`.
+ *
+ * To find, open and compile a file costs Node more than to run it: as some thirty files the core takes ten times as long to import. All
+ * modules stay where they are, with the names they had, and hand on what core.js has; so nothing else has to know. What is imported of
+ * it is for a bundler to sort out, as before: the file consists of declarations without effects.
+ */
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const dist = fileURLToPath(new URL("../dist/", import.meta.url));
+
+/** What stays as it is: the compositions, which are imported by themselves, and the index. */
+const apart = /^(index|signal|core)\.js$|^(worker|testing|saga)\//;
+
+const modules = readdirSync(dist, { recursive: true })
+  .map((file) => file.replaceAll("\\", "/"))
+  .filter((file) => file.endsWith(".js") && !apart.test(file))
+  .sort();
+
+/** Each export of a module, by the name it has there and the one it has in core.js. */
+async function exportsOf(file) {
+  const prefix = file.slice(0, -3).replace(/\W/g, "_");
+  return Object.keys(await import(join(dist, file))).map((name) => [name, `${prefix}_${name}`]);
+}
+
+const named = await Promise.all(modules.map(async (file) => [file, await exportsOf(file)]));
+
+const list = (names, from) => (names.length === 0 ? "" : `export { ${names.join(", ")} } from "${from}";\n`);
+
+await build({
+  stdin: {
+    contents: named
+      .map(([file, names]) =>
+        list(
+          names.map(([name, all]) => `${name} as ${all}`),
+          `./${file}`,
+        ),
+      )
+      .join(""),
+    resolveDir: dist,
+    sourcefile: "core",
+  },
+  outfile: join(dist, "core.js"),
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  sourcemap: true,
+  sourcesContent: false,
+  logLevel: "warning",
+});
+
+for (const [file, names] of named) {
+  const core = relative(dirname(join(dist, file)), join(dist, "core.js"));
+  const from = core.startsWith(".") ? core : `./${core}`;
+  writeFileSync(
+    join(dist, file),
+    list(
+      names.map(([name, all]) => `${all} as ${name}`),
+      from,
+    ) || "export {};\n",
+  );
+  rmSync(join(dist, `${file}.map`), { force: true });
+}
