@@ -5,7 +5,7 @@
  * modules stay where they are, with the names they had, and hand on what core.js has; so nothing else has to know. What is imported of
  * it is for a bundler to sort out, as before: the file consists of declarations without effects.
  */
-import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -52,9 +52,20 @@ await build({
   logLevel: "warning",
 });
 
+// esbuild declares everything with var. What never changes is made const again, so that V8 can rely on it: with var, every
+// `instanceof Chan` looks Chan up, and a select takes a tenth longer.
+const core = join(dist, "core.js");
+const text = readFileSync(core, "utf8");
+const changes = (name) =>
+  new RegExp(`(\\+\\+|--)${name}\\b|(?<!\\bvar )(?<![.\\w$])${name} ?(\\+\\+|--|[-+*/%&|^?]{0,3}=(?![=>]))`).test(text);
+writeFileSync(
+  core,
+  text.replace(/^var (\w+) = /gm, (all, name) => (changes(name) ? all : `const ${name} = `)),
+);
+
 for (const [file, names] of named) {
-  const core = relative(dirname(join(dist, file)), join(dist, "core.js"));
-  const from = core.startsWith(".") ? core : `./${core}`;
+  const path = relative(dirname(join(dist, file)), core);
+  const from = path.startsWith(".") ? path : `./${path}`;
   writeFileSync(
     join(dist, file),
     list(
