@@ -25,10 +25,15 @@ export interface Alarm {
 
 /** Calls `target.expire()` once, when `performance.now()` has reached `due` (ms) and never before it. */
 export function platformAlarm(due: number, target: Expiring): Alarm {
-  return setTimeout === native ? wheel.set(due, target) : new OwnTimer(due, target);
+  return setTimeout === native.setTimeout ? wheel.set(due, target) : new OwnTimer(due, target);
 }
 
-const native = /* @__PURE__ */ (() => globalThis.setTimeout)();
+/** The platform's, as they were when this was imported: what has been set by them goes on by them, though others take their place. */
+const native = /* @__PURE__ */ (() => ({
+  setTimeout: globalThis.setTimeout,
+  clearTimeout: globalThis.clearTimeout,
+  now: performance.now.bind(performance),
+}))();
 
 /** The longest delay the platform takes, in ms: beyond it, it fires at once (C50). */
 const LONGEST = 2_147_483_647;
@@ -68,14 +73,17 @@ class Slot {
 class WheelAlarm implements Alarm {
   readonly due: number;
   readonly target: Expiring;
+  /** How many were set before it. */
+  readonly order: number;
   /** null when it is not set. */
   slot: Slot | null = null;
   prev: WheelAlarm | null = null;
   next: WheelAlarm | null = null;
 
-  constructor(due: number, target: Expiring) {
+  constructor(due: number, target: Expiring, order: number) {
     this.due = due;
     this.target = target;
+    this.order = order;
   }
 
   stop(): void {
@@ -91,6 +99,8 @@ class Wheel {
   private readonly slots: Map<number, Slot> = new Map();
   /** How many alarms are set. */
   private count = 0;
+  /** How many there have been. */
+  private orders = 0;
   /** When it was last looked at: a moment in the past, from which the distance of an alarm is judged. */
   private seen = 0;
   private handle: Handle;
@@ -98,10 +108,10 @@ class Wheel {
   private next = Infinity;
 
   set(due: number, target: Expiring): Alarm {
-    const alarm = new WheelAlarm(due, target);
+    const alarm = new WheelAlarm(due, target, this.orders++);
     this.add(alarm);
     if (this.count++ === 0) this.handle?.ref?.();
-    if (due < this.next) this.arm(due, performance.now());
+    if (due < this.next) this.arm(due, native.now());
     return alarm;
   }
 
@@ -124,13 +134,13 @@ class Wheel {
   }
 
   private arm(due: number, now: number): void {
-    if (this.handle !== undefined) clearTimeout(this.handle as unknown as number);
+    if (this.handle !== undefined) native.clearTimeout(this.handle as unknown as number);
     this.next = due;
-    this.handle = setTimeout(this.ring, delayUntil(due, now)) as Handle;
+    this.handle = native.setTimeout(this.ring, delayUntil(due, now)) as Handle;
   }
 
   private clear(): void {
-    clearTimeout(this.handle as unknown as number);
+    native.clearTimeout(this.handle as unknown as number);
     this.handle = undefined;
     this.next = Infinity;
     this.slots.clear();
@@ -138,7 +148,7 @@ class Wheel {
 
   private readonly ring = (): void => {
     if (this.count === 0) return this.clear();
-    const now = (this.seen = performance.now());
+    const now = (this.seen = native.now());
     const due: WheelAlarm[] = [];
     for (const [place, slot] of this.slots) {
       if (slot.first !== null && slot.least > now) continue;
@@ -153,20 +163,27 @@ class Wheel {
         }
       }
     }
-    due.sort((a, b) => a.due - b.due);
+    due.sort((a, b) => a.due - b.due || a.order - b.order);
     // Whatever is set meanwhile is looked at in the end.
     this.next = -Infinity;
-    for (const alarm of due) {
-      // An earlier one may have stopped it.
-      if (alarm.slot === null) continue;
-      alarm.slot = null;
-      this.count--;
-      alarm.target.expire();
+    let rung = 0;
+    try {
+      for (const alarm of due) {
+        rung++;
+        // An earlier one may have stopped it.
+        if (alarm.slot === null) continue;
+        alarm.slot = null;
+        this.count--;
+        alarm.target.expire();
+      }
+    } finally {
+      // If one has thrown, the platform is told, and the others ring at once, but after that.
+      for (const alarm of due.slice(rung)) if (alarm.slot !== null) this.add(alarm);
+      let least = Infinity;
+      for (const slot of this.slots.values()) if (slot.first !== null && slot.least < least) least = slot.least;
+      if (least < Infinity) this.arm(least, native.now());
+      else this.clear();
     }
-    let least = Infinity;
-    for (const slot of this.slots.values()) if (slot.first !== null && slot.least < least) least = slot.least;
-    if (least < Infinity) this.arm(least, performance.now());
-    else this.clear();
   };
 }
 
