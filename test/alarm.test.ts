@@ -151,6 +151,16 @@ describe("alarms that are set together", () => {
     expect(order).toEqual(["from far off", "from near"]);
   });
 
+  it("ring in time, however many there are: none is looked at whenever another one rings", async () => {
+    const platform = new Platform(HOUR);
+    const { set, rung } = await on(platform);
+    const random = generator(6);
+    const sorted = Array.from({ length: 100_000 }, (_, i) => HOUR + i + 1);
+    for (const due of shuffled(sorted, random)) set(due);
+    platform.goTo(sorted.at(-1)!);
+    expect(rung).toEqual(sorted);
+  });
+
   it("ring as soon as the platform lets them, if one before them took long", async () => {
     const platform = new Platform();
     const { set, rung } = await on(platform);

@@ -1,0 +1,5 @@
+module headgate/bench
+
+go 1.19
+
+require golang.org/x/sync v0.11.0

@@ -1,0 +1,28 @@
+/**
+ * How late a timer is beside something busy that waits for nothing but itself. Many would keep the timer waiting for ever; so they are
+ * told to stop after a second, and that second is the answer.
+ */
+const PATIENCE = 1000;
+
+/** `keepBusy` gets a function that says whether it is over, to be asked before each operation; how late each timer was, in ms. */
+export async function latenessBeside(keepBusy, ms, rounds) {
+  let isOver = false;
+  let asked = 0;
+  let end = performance.now() + ms + PATIENCE;
+  const mayEnd = () => {
+    if ((++asked & 63) === 0 && performance.now() > end) isOver = true;
+    return isOver;
+  };
+  // Once the first timer has been set.
+  const busy = Promise.resolve().then(() => keepBusy(mayEnd));
+  const late = [];
+  while (late.length < rounds && !isOver) {
+    const begun = performance.now();
+    end = begun + ms + PATIENCE;
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    late.push(performance.now() - begun - ms);
+  }
+  isOver = true;
+  await busy;
+  return late;
+}

@@ -1,0 +1,19 @@
+/** Where a run is, on standard error: in a line that changes, or where nobody watches it in a line a round. */
+import process from "node:process";
+
+const isWatched = process.stderr.isTTY;
+const begun = performance.now();
+
+export function say(text) {
+  process.stderr.write(`${isWatched ? "\r\x1b[K" : ""}${text}\n`);
+}
+
+export function progress({ round, done, all, cell: { row, size, contender } }) {
+  if (isWatched) {
+    const what = `${contender.name}, ${row.title}${size === undefined ? "" : `, N = ${size}`}`;
+    const isLast = done === all - 1;
+    process.stderr.write(`\r\x1b[Kround ${round + 1}, ${done + 1} of ${all}: ${what}${isLast ? "\r\x1b[K" : ""}`);
+  } else if (done === 0) {
+    say(`round ${round + 1}, after ${Math.round((performance.now() - begun) / 1000)} s: ${all} samples`);
+  }
+}

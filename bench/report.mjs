@@ -1,0 +1,115 @@
+/**
+ * Regenerates the tables and pictures of docs/benchmarks.md, and baseline.json: `npm run bench:report` measures everything, for an
+ * hour or so, and `npm run bench:report -- --from FILE`, as often as needed, takes what `run.mjs --json` has printed.
+ *
+ * What stands outside the markers is written by hand and stays; so does a part for which there are no figures.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { save } from "./baseline.mjs";
+import { figuresOf } from "./figures.mjs";
+import { optionsOf } from "./options.mjs";
+import {
+  behindPart,
+  goPart,
+  groupPart,
+  machinePart,
+  missedPart,
+  notesPart,
+  runtimesPart,
+  scalingPart,
+} from "./pages.mjs";
+import { dots, lines, panels } from "./pictures.mjs";
+import { run } from "./plan.mjs";
+import { progress, say } from "./progress.mjs";
+import { rows } from "./rows.mjs";
+import { groupOf } from "./table.mjs";
+
+const page = new URL("../docs/benchmarks.md", import.meta.url);
+const pictures = new URL("../docs/benchmarks/", import.meta.url);
+/** What an hour has brought is kept. */
+const raw = new URL("../.build/bench/", import.meta.url);
+
+/** The groups that have a picture, and its title. */
+const PICTURES = {
+  channels: "Channels",
+  select: "Select",
+  context: "Context",
+  tasks: "Tasks and locks",
+  memory: "Memory",
+};
+/** How many awaits a whole program takes tells nothing beside rows of one operation, and what is nothing has no logarithm. */
+const isDrawn = ({ row }) => row.id !== "sieve" && !row.total;
+
+const all = await resultsOf(process.argv.slice(2));
+mkdirSync(pictures, { recursive: true });
+let text = readFileSync(page, "utf8");
+for (const results of all) {
+  if (results.mode === "runtimes") put("runtimes", runtimesPart(figuresOf(results), results));
+  else report(results);
+}
+writeFileSync(page, text);
+
+async function resultsOf(args) {
+  const { values } = parseArgs({
+    args,
+    options: { from: { type: "string", multiple: true }, rounds: { type: "string" } },
+  });
+  if (values.from !== undefined) return values.from.map((file) => JSON.parse(readFileSync(file, "utf8")));
+  if (!existsSync(new URL("../dist/index.js", import.meta.url)))
+    throw new Error("headgate is not built: npm run build");
+  mkdirSync(raw, { recursive: true });
+  const measured = [];
+  for (const mode of ["full", "runtimes"]) {
+    say(mode === "full" ? "all rows and all contenders" : "all runtimes");
+    const rounds = values.rounds === undefined ? [] : [`--rounds=${values.rounds}`];
+    const results = await run(optionsOf([`--${mode}`, ...rounds]), { say, progress });
+    writeFileSync(new URL(`${mode}.json`, raw), JSON.stringify(results));
+    measured.push(results);
+  }
+  return measured;
+}
+
+function report(results) {
+  const { contenders } = results;
+  const figures = figuresOf(results);
+  put("machine", machinePart(results));
+  for (const group of new Set(rows.map(groupOf))) {
+    const some = figures.filter(({ row, size }) => size === undefined && groupOf(row) === group);
+    if (some.length === 0) continue;
+    put(group, groupPart(some, contenders));
+    if (group in PICTURES) draw(group, dots(PICTURES[group], some.filter(isDrawn), contenders));
+  }
+  const scaled = figures.filter(({ size }) => size !== undefined);
+  if (scaled.length > 0) {
+    put("scaling", scalingPart(scaled));
+    draw("scaling", lines("What must not grow", scaled));
+    if (results.mode === "full")
+      draw("scaling-all", panels("What must not grow, × h for one operation", scaled, contenders));
+  }
+  const measured = new Set(figures.map(({ row }) => row.id));
+  if (rows.every(({ id }) => measured.has(id))) {
+    put("behind", behindPart(figures, contenders));
+    put("missed", missedPart(figures));
+    put("go", goPart(figures));
+    put("notes", notesPart(contenders));
+    if (results.mode === "full") save(results, figures);
+    else say("baseline.json is left as it is: this was no full run");
+  } else {
+    say("not all rows were measured: what is said of all of them is left as it is");
+  }
+}
+
+/** Between the markers of its name. */
+function put(name, part) {
+  const [begin, end] = [`<!-- generated: ${name} -->`, "<!-- /generated -->"];
+  const from = text.indexOf(begin);
+  const to = text.indexOf(end, from);
+  if (from < 0 || to < 0) throw new Error(`docs/benchmarks.md has no place for ${name}: ${begin} … ${end}`);
+  text = `${text.slice(0, from)}${begin}\n\n${part}\n\n${text.slice(to)}`;
+}
+
+function draw(name, picture) {
+  writeFileSync(new URL(`${name}.svg`, pictures), picture);
+}
