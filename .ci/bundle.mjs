@@ -18,7 +18,7 @@ const apart = /^(index|signal|core)\.js$|^(worker|testing|saga)\//;
 const modules = readdirSync(dist, { recursive: true })
   .map((file) => file.replaceAll("\\", "/"))
   .filter((file) => file.endsWith(".js") && !apart.test(file))
-  .sort();
+  .sort((a, b) => (a < b ? -1 : 1));
 
 /** Each export of a module, by the name it has there and the one it has in core.js. */
 async function exportsOf(file) {
