@@ -6,7 +6,7 @@ import { rows, scaling } from "./rows.mjs";
 export const HELP = `npm run bench -- [OPTION]…
 
   (nothing)            every row against every rival and Go, in less than two minutes
-  --full               many rounds, and the scaling rows at all sizes and of all: an hour, about
+  --full               many rounds, and the rows that scale at all sizes and of all: an hour, about
   --only ROW           these rows only: ids or groups, as often as needed, or with commas between
   --contenders A,B     headgate against these only
   --also NAME=PATH     another build of headgate, too, by the path of its dist; as often as needed

@@ -6,11 +6,11 @@ import { runtimes } from "./runtimes.mjs";
 
 /**
  * A slice in ms, how many there are, what a sample may take, and what kills it; `time` is what the whole run may take, if it has a
- * bound; `sizes` is up to where a row scales. What is `seldom` is steady, or takes long: every third round is enough for it.
+ * bound; `sizes` are those of the rows that scale. What is `seldom` is steady, or takes long: every third round is enough for it.
  */
-const QUICK = { rounds: 7, slice: 4, slices: 8, budget: 800, limit: 10_000, time: 100_000, sizes: 10_000 };
-const FULL = { rounds: 9, slice: 10, slices: 20, budget: 10_000, limit: 120_000, time: Infinity, sizes: Infinity };
-const RUNTIMES = { rounds: 3, slice: 6, slices: 12, budget: 2000, limit: 60_000, time: Infinity, sizes: 0 };
+const QUICK = { rounds: 7, slice: 4, slices: 8, budget: 800, limit: 10_000, time: 100_000, sizes: [100, 10_000] };
+const FULL = { rounds: 9, slice: 10, slices: 20, budget: 10_000, limit: 120_000, time: Infinity, sizes: undefined };
+const RUNTIMES = { rounds: 3, slice: 6, slices: 12, budget: 2000, limit: 60_000, time: Infinity, sizes: [] };
 
 const isSeldom = ({ row, size }) => size !== undefined || row.kind !== undefined;
 
@@ -26,10 +26,10 @@ export async function run(options, { say = () => {}, progress } = {}) {
   const cells = cellsOf(options, plan, present);
   const areAllSeldom = cells.every(isSeldom);
   const begun = performance.now();
-  const { samples, rounds } = await measure(cells, {
+  const samples = await measure(cells, {
     rounds: options.rounds ?? plan.rounds,
-    settings: () => ({ SLICE: `${plan.slice}`, SLICES: `${plan.slices}`, BUDGET: `${plan.budget}`, limit: plan.limit }),
-    isOver: (ms) => options.rounds === undefined && performance.now() - begun + ms > plan.time,
+    settings: { SLICE: `${plan.slice}`, SLICES: `${plan.slices}`, BUDGET: `${plan.budget}`, limit: plan.limit },
+    isOver: () => options.rounds === undefined && performance.now() - begun > plan.time,
     wants: (cell, round, samples) =>
       (areAllSeldom || !isSeldom(cell) || round % 3 === 0) &&
       (mode !== "quick" || round === 0 || isInTheRunning(cell, samples)),
@@ -39,7 +39,7 @@ export async function run(options, { say = () => {}, progress } = {}) {
     mode,
     date: new Date().toISOString().slice(0, 10),
     machine: machine(present),
-    rounds,
+    rounds: 1 + Math.max(...samples.map(({ round }) => round)),
     seconds: Math.round((performance.now() - begun) / 1000),
     contenders: present.map(({ id, name, kind, version, notes }) => ({ id, name, kind, version, notes })),
     skipped,
@@ -59,7 +59,7 @@ function cellsOf({ rows, scaling, full, named, far = {} }, { sizes }, present) {
     ),
     ...scaling.flatMap((row) =>
       row.sizes
-        .filter((size) => size <= sizes)
+        .filter((size) => sizes?.includes(size) ?? true)
         .flatMap((size) =>
           present
             .filter((contender) => contender.has(row, size) && (full || isOurs(contender)))

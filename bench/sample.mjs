@@ -16,6 +16,8 @@ const budget = Number(BUDGET);
 
 /** So that the number of operations can be shared by 2, 10 or 100 tasks. */
 const STEP = 1000;
+/** How many ms it may take until a program is compiled. */
+const WARM = 80;
 /** How many awaits are a slice of h: a millisecond, about. */
 const UNITS = 20_000;
 
@@ -52,17 +54,23 @@ async function time(row, program, size) {
   const fixed = row.n ?? (program.n === "size" ? size : undefined);
   const smallest = fixed ?? (row.id === "sieve" ? 1 : Math.max(size ?? 0, STEP));
 
-  // Doubling finds how many operations fill a slice, and is most of the warm-up, too. A neighbour may make one run seem long.
-  let n = smallest;
-  let once = await timed(program, n, size);
-  while (fixed === undefined && spent() < budget / 3) {
-    if (once >= slice) once = Math.min(once, await timed(program, n, size));
+  // A slice is filled with more operations, or where their number is fixed, by the same ones again.
+  const filled = async (parts) => {
+    if (fixed === undefined) return timed(program, parts * smallest, size);
+    let ms = 0;
+    for (let i = 0; i < parts; i++) ms += await timed(program, fixed, size);
+    return ms;
+  };
+  // Doubling finds out how many, and is most of the warm-up, too. A neighbour may make one run seem long.
+  let parts = 1;
+  let once = await filled(parts);
+  while (spent() < budget / 3) {
+    if (once >= slice) once = Math.min(once, await filled(parts));
     if (once >= slice) break;
-    once = await timed(program, (n *= 2), size);
+    once = await filled((parts *= 2));
   }
-  if (fixed === undefined) n = Math.ceil((n * slice) / Math.max(once, slice) / smallest) * smallest;
-  // Short programs of a fixed number of operations are repeated.
-  const times = fixed === undefined ? 1 : Math.max(1, Math.min(1000, Math.round(slice / Math.max(once, 0.001))));
+  parts = Math.ceil((parts * slice) / Math.max(once, slice));
+  const n = parts * smallest;
 
   const unit = () => {
     // What a program of a fixed size has left behind is not to be collected at the unit's expense.
@@ -77,16 +85,12 @@ async function time(row, program, size) {
     const around = (before + last) / 2;
     return { ns, h: around, ratio: ns / around };
   };
-  const oneSlice = async () => {
-    let ms = 0;
-    for (let k = 0; k < times; k++) ms += await timed(program, n, size);
-    return sliceOf((ms * 1e6) / (n * times));
-  };
+  const oneSlice = async () => sliceOf(((await filled(parts)) * 1e6) / n);
 
   const taken = [];
   // What takes that long is warm, and is not thrown away.
   if (once > budget) taken.push(await sliceOf((once * 1e6) / n));
-  else for (let i = 0; i < 3 && spent() < budget / 3; i++) await oneSlice();
+  else for (let i = 0; (i < 3 || spent() < WARM) && spent() < budget / 3; i++) await oneSlice();
   for (let longest = 0; taken.length < slices;) {
     if (taken.length >= 2 && spent() + longest > budget) break;
     const from = spent();

@@ -15,8 +15,9 @@ interface Entry {
 }
 
 /**
- * Sets and stops alarms at random while time goes on at random. Meanwhile it keeps them in a sorted list and compares: whoever rings
- * must be the first of the list and due, whoever is due must have rung. Returns what went wrong, and how much was done.
+ * Sets and stops alarms at random while time goes on at random. Meanwhile it keeps them in a sorted list and compares:
+ * whoever rings must be the first of the list and due, whoever is due must have rung. Returns what went wrong, and how
+ * many have rung.
  */
 function play(platform: Platform, set: Setter, seed: number, grain: number): { wrong: string[]; rung: number } {
   const random = generator(seed);

@@ -1,6 +1,6 @@
 /**
- * A platform for tests of what is below the timers: its clock stands until it is told to go on, it knows which timers are set on it,
- * and its timers may be late, or early.
+ * A platform for tests of what is below the timers: its clock stands until it is told to go on, it knows which timers
+ * are set on it, and they may be late, or early.
  */
 import { vi } from "vitest";
 import type { Alarm } from "../src/alarm.ts";
@@ -103,7 +103,7 @@ export function restore(): void {
 /** Sets an alarm; `ring` is called when it rings. */
 export type Setter = (due: number, ring?: () => void) => Alarm;
 
-/** Loads the alarms where `platform` is the native one. `rung` lists the alarms that have rung: what they were due at. */
+/** Loads the alarms where `platform` is the native one. `rung` lists the instants of those that have rung. */
 export async function on(platform: Platform): Promise<{ set: Setter; rung: number[] }> {
   platform.install();
   vi.resetModules();

@@ -8,7 +8,9 @@ import { pathToFileURL } from "node:url";
 import process from "node:process";
 
 const dist =
-  process.env.HEADGATE === undefined ? new URL("../../dist/", import.meta.url) : pathToFileURL(`${process.env.HEADGATE}/`);
+  process.env.HEADGATE === undefined
+    ? new URL("../../dist/", import.meta.url)
+    : pathToFileURL(`${process.env.HEADGATE}/`);
 const { Chan, context, errgroup, select, sending, semaphore, singleflight, sync, trySelect } = await import(
   new URL("index.js", dist)
 );
@@ -88,7 +90,14 @@ export const programs = {
   },
   pipeline: async (n) => {
     let last = new Chan();
-    const tasks = [sendAll(last, n).then(((first) => () => first.close())(last))];
+    const tasks = [
+      sendAll(last, n).then(
+        (
+          (first) => () =>
+            first.close()
+        )(last),
+      ),
+    ];
     for (let i = 0; i < 10; i++) {
       const [from, to] = [last, new Chan()];
       tasks.push(
