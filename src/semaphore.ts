@@ -65,7 +65,7 @@ export class Weighted extends Inspectable {
     }
     const error = refusal(ctx);
     if (error !== undefined) return failed("acquire", this, error);
-    if (this.tryAcquire(n)) return done("acquire", this, n);
+    if (this.take(n)) return done("acquire", this, n);
     return suspend(new Waiter(null, undefined, n), n > this.size ? null : this.waiting, ctx, "acquire", this);
   }
 
@@ -78,9 +78,7 @@ export class Weighted extends Inspectable {
    */
   tryAcquire(n: number = 1): boolean {
     count(n, 0, "semaphore: tryAcquire");
-    if (this.waiting.head !== null || this.held + n > this.size) return false;
-    this.held += n;
-    return true;
+    return this.take(n);
   }
 
   /**
@@ -96,13 +94,19 @@ export class Weighted extends Inspectable {
     if (n > this.held) panic("semaphore: released more than held", `${this.held} of ${this.size} are held; got ${n}`);
     note("release", this, n);
     this.held -= n;
-    this.grant();
+    if (this.waiting.head !== null) this.grant();
   }
 
   /** What it is and how it stands, such as `semaphore.Weighted(70/100, 1 waiting)`. */
   override toString(): string {
     const waiting = this.waiting.count();
     return `semaphore.Weighted(${this.held}/${this.size}${waiting > 0 ? `, ${waiting} waiting` : ""})`;
+  }
+
+  private take(n: number): boolean {
+    if (this.waiting.head !== null || this.held + n > this.size) return false;
+    this.held += n;
+    return true;
   }
 
   private grant(): void {
