@@ -28,9 +28,12 @@ export function platformAlarm(due: number, target: Expiring): Alarm {
   return setTimeout === native.setTimeout ? wheel.set(due, target) : new OwnTimer(due, target);
 }
 
-/** The platform's, as they were when this was imported: what has been set by them goes on by them, though others take their place. */
+/**
+ * The platform's, as they were when this was imported: what has been set by them goes on by them, though others take their place. Fake
+ * timers that were there before us, which can be told by their `clock`, are nobody's platform: none of their alarms goes into the wheel.
+ */
 const native = /* @__PURE__ */ (() => ({
-  setTimeout: globalThis.setTimeout,
+  setTimeout: Object.hasOwn(globalThis.setTimeout, "clock") ? undefined : globalThis.setTimeout,
   clearTimeout: globalThis.clearTimeout,
   now: performance.now.bind(performance),
 }))();
@@ -136,7 +139,7 @@ class Wheel {
   private arm(due: number, now: number): void {
     if (this.handle !== undefined) native.clearTimeout(this.handle as unknown as number);
     this.next = due;
-    this.handle = native.setTimeout(this.ring, delayUntil(due, now)) as Handle;
+    this.handle = native.setTimeout!(this.ring, delayUntil(due, now)) as Handle;
   }
 
   private clear(): void {

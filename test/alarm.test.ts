@@ -409,6 +409,27 @@ describe("under fake timers that were installed after headgate was loaded", () =
   });
 });
 
+describe("under fake timers that were there before headgate", () => {
+  virtualTime();
+
+  it("no alarm is lost when they are cleared, and all ring by the platform's when they are gone", async () => {
+    vi.resetModules();
+    const { platformAlarm: set } = await import("../src/alarm.ts");
+    const rung: string[] = [];
+    const alarm = (ms: number, name: string): Alarm =>
+      set(performance.now() + ms, { expire: () => void rung.push(name) });
+    alarm(10, "cleared");
+    alarm(20, "cleared");
+    expect(timersSet()).toBe(2);
+    vi.clearAllTimers();
+    alarm(30, "set afterwards");
+    await elapse(30);
+    expect(rung).toEqual(["set afterwards"]);
+    vi.useRealTimers();
+    await new Promise<void>((resolve) => set(performance.now() + 1, { expire: resolve }));
+  });
+});
+
 describe("a process", () => {
   beforeAll(build);
 
