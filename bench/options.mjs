@@ -13,7 +13,7 @@ export const HELP = `npm run bench -- [OPTION]…
   --rounds N           as many rounds, however long they take
   --runtimes           headgate alone, in every runtime that test/runtimes has, each against its own h
   --baseline           compare with baseline.json, and be loud where it is 35 % worse; the exit code stays 0
-  --save               write baseline.json, after a full run
+  --save               write baseline.json, after a run of everything with --full or --rounds
   --json               everything, every sample too, and no table
   --help
 
@@ -45,8 +45,11 @@ export function optionsOf(args) {
   if (values.rounds !== undefined && !/^[1-9]\d*$/.test(values.rounds)) {
     throw new Error(`--rounds is a number of rounds, not ${values.rounds}`);
   }
-  if (values.save && !(values.full && values.only === undefined && values.contenders === undefined)) {
-    throw new Error("--save is for a full run of everything");
+  if (
+    values.save &&
+    !((values.full || values.rounds !== undefined) && values.only === undefined && values.contenders === undefined)
+  ) {
+    throw new Error("--save is for a run of everything: with --full or --rounds, and without --only and --contenders");
   }
   const { wanted, scaled } = rowsOf(listed(values.only));
   return {

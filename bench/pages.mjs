@@ -98,29 +98,45 @@ function allOf(figures, contenders) {
   return `<details><summary>All rivals, ${unit}</summary>\n\n${tableOf([head, ...lines])}\n\n</details>`;
 }
 
-const because = ({ id }) => (reasons[id] === undefined ? "" : ` ${reasons[id]}`);
+/** What is no library, by id: it is told apart, for whoever writes it himself, or takes it as it is, decides for himself what to go without. */
+const HOMEMADE = new Set(["naive", "native"]);
 
-/** Where a rival is faster, the worst first. */
+/** Where another is faster: first the libraries, then what is written by hand or built in. */
 export function behindPart(figures, contenders) {
-  const nameOf = new Map(contenders.map(({ id, name }) => [id, name]));
-  const behind = figures
-    .filter(({ best, of, size }) => size === undefined && best !== undefined && isBehind(of.get(best).factor.median))
-    .toSorted((a, b) => b.of.get(b.best).factor.median - a.of.get(a.best).factor.median);
-  const measured = figures.filter(({ best, size }) => size === undefined && best !== undefined).length;
-  if (behind.length === 0) return `In none of the ${measured} rows that a rival has, too.`;
-  const lines = behind.map((figure) => {
-    const { row, of, best } = figure;
-    const names = [...of]
-      .filter(([, { kind, factor }]) => kind === "rival" && factor !== undefined && isBehind(factor.median))
-      .toSorted(([, a], [, b]) => b.factor.median - a.factor.median)
-      .map(([id, { factor }]) => `${nameOf.get(id)}${id === best ? "" : ` (${times(factor.median)}×)`}`);
-    const note = contenders.find(({ id }) => id === best).notes[row.id];
-    const [, ...others] = names;
-    const more = others.length === 0 ? "" : `; so ${others.length === 1 ? "is" : "are"} ${others.join(", ")}`;
-    const said = `**${row.title}**: ${nameOf.get(best)} is ahead, headgate ${verdict(row, of.get(best).factor.median).toLowerCase()}${more}.`;
-    return `- ${said}${note === undefined ? "" : ` (${nameOf.get(best)}: ${note}.)`}${because(row)}`;
+  const shared = figures.filter(({ best, size }) => size === undefined && best !== undefined);
+  const parts = [
+    ["a library", (id) => !HOMEMADE.has(id)],
+    ["what is written by hand, or built in,", (id) => HOMEMADE.has(id)],
+  ].map(([who, counts]) => aheadPart(who, shared, counts, contenders));
+  return parts.join("\n\n");
+}
+
+/** The rows in which one of those that count is ahead, the farthest first. */
+function aheadPart(who, figures, counts, contenders) {
+  const rows = figures.flatMap(({ row, of }) => {
+    const rivals = [...of].filter(([id, { kind, factor }]) => kind === "rival" && counts(id) && factor !== undefined);
+    const ahead = rivals
+      .filter(([, { factor }]) => isBehind(factor.median))
+      .toSorted(([, a], [, b]) => b.factor.median - a.factor.median);
+    return rivals.length === 0 ? [] : [{ row, ahead }];
   });
-  return [`In ${behind.length} of the ${measured} rows that a rival has, too:`, "", ...lines].join("\n");
+  const behind = rows
+    .filter(({ ahead }) => ahead.length > 0)
+    .toSorted((a, b) => b.ahead[0][1].factor.median - a.ahead[0][1].factor.median);
+  if (behind.length === 0) return `In none of the ${rows.length} rows that it has, too, ${who} is ahead of headgate.`;
+  const lines = behind.map(({ row, ahead }) => {
+    const each = ahead.map(([id, { factor }]) => {
+      const { name, notes } = contenders.find((contender) => contender.id === id);
+      const said = reasons[row.id]?.[id] ?? notes[row.id];
+      return `${name} ${times(factor.median)}×${said === undefined ? "" : ` (${said})`}`;
+    });
+    return `- **${row.title}**: ${each.join("; ")}`;
+  });
+  return [
+    `In ${behind.length} of the ${rows.length} rows that it has, too, ${who} is ahead of headgate:`,
+    "",
+    ...lines,
+  ].join("\n");
 }
 
 /** The targets that are missed. */
@@ -131,7 +147,7 @@ export function missedPart(figures) {
   const lines = missed.map(({ row, of }) => {
     const figure = of.get("headgate");
     const unit = row.kind === undefined ? "h" : unitOf(row);
-    return `- **${row.title}**: ${ratioOrValue(row, figure)} ${unit}, and ${targetText(row)} was aimed at.${because(row)}`;
+    return `- **${row.title}**: ${ratioOrValue(row, figure)} ${unit}, and ${targetText(row)} was aimed at.`;
   });
   return [`${aimed.length - missed.length} of ${aimed.length} targets are met; these are missed:`, "", ...lines].join(
     "\n",

@@ -31,6 +31,9 @@ const pictures = new URL("../docs/benchmarks/", import.meta.url);
 /** What an hour has brought is kept. */
 const raw = new URL("../.build/bench/", import.meta.url);
 
+/** Rounds of which the median may be compared with later ones. */
+const ENOUGH = 3;
+
 /** The groups that have a picture, and its title. */
 const PICTURES = {
   channels: "Channels",
@@ -94,8 +97,8 @@ function report(results) {
     put("missed", missedPart(figures));
     put("go", goPart(figures));
     put("notes", notesPart(contenders));
-    if (results.mode === "full") save(results, figures);
-    else say("baseline.json is left as it is: this was no full run");
+    if (results.rounds >= ENOUGH) save(results, figures);
+    else say(`baseline.json is left as it is: this was less than ${ENOUGH} rounds`);
   } else {
     say("not all rows were measured: what is said of all of them is left as it is");
   }

@@ -5,9 +5,9 @@ export const name = "async-mutex";
 
 const soon = async () => {};
 
-const inTasks = async (tasks, n, turn) => {
+const inTasks = async (tasks, n, turn, after) => {
   const task = async () => {
-    for (let i = 0; i < n / tasks; i++) await turn();
+    for (let i = 0; i < n / tasks; i++) after(await turn());
   };
   await Promise.all(Array.from({ length: tasks }, task));
 };
@@ -42,10 +42,12 @@ export const programs = {
   },
   "mutex-10": async (n) => {
     const mutex = new Mutex();
-    await inTasks(10, n, async () => {
-      const release = await mutex.acquire();
-      release();
-    });
+    await inTasks(
+      10,
+      n,
+      () => mutex.acquire(),
+      (release) => release(),
+    );
   },
   semaphore: async (n) => {
     const semaphore = new Semaphore(1);
@@ -56,10 +58,12 @@ export const programs = {
   },
   "semaphore-10": async (n) => {
     const semaphore = new Semaphore(1);
-    await inTasks(10, n, async () => {
-      await semaphore.acquire();
-      semaphore.release();
-    });
+    await inTasks(
+      10,
+      n,
+      () => semaphore.acquire(),
+      () => semaphore.release(),
+    );
   },
   "bytes-task": (n) => {
     const semaphore = new Semaphore(0);

@@ -6,6 +6,7 @@ import { latenessBeside } from "../lateness.mjs";
 
 export const name = "easyts";
 
+const nothing = () => {};
 const soon = async () => {};
 
 /** Why a context was cancelled: without it each cancellation makes an Error of its own, stack and all. */
@@ -34,11 +35,13 @@ const chans = (k, capacity) => Array.from({ length: k }, () => new Chan(capacity
 const selectOf = (k, guarded) => async (n) => {
   const ctx = background().withCancel();
   const all = chans(k);
-  const sent = Promise.all(all.map((ch) => sendAll(ch, n / k)));
   const cases = all.map((ch) => ch.readCase());
   if (guarded) cases.push(ctx.done.readCase());
-  for (let i = 0; i < n; i++) (await selectChan(...cases)).read();
-  await sent;
+  const received = (async () => {
+    for (let i = 0; i < n; i++) (await selectChan(...cases)).read();
+  })();
+  for (let i = 0; i < n; i++) await all[i % k].write(i);
+  await received;
   ctx.cancel(OVER);
 };
 
@@ -59,10 +62,13 @@ const withCtx = (sender) => async (n) => {
   ctx.cancel(OVER);
 };
 
-const inTasks = async (tasks, n, turn) => {
+const inTasks = async (tasks, n, turn, after = nothing) => {
   await Promise.all(
     Array.from({ length: tasks }, async (_, task) => {
-      for (let i = 0; i < n / tasks; i++) await turn(task);
+      for (let i = 0; i < n / tasks; i++) {
+        await turn(task);
+        after(task);
+      }
     }),
   );
 };
@@ -222,10 +228,12 @@ export const programs = {
   },
   "mutex-10": async (n) => {
     const mutex = new Mutex();
-    await inTasks(10, n, async () => {
-      await mutex.lock();
-      mutex.unlock();
-    });
+    await inTasks(
+      10,
+      n,
+      () => mutex.lock(),
+      () => mutex.unlock(),
+    );
   },
   "rwmutex-read": async (n) => {
     const mutex = new RWMutex();
@@ -236,15 +244,12 @@ export const programs = {
   },
   "rwmutex-mixed": async (n) => {
     const mutex = new RWMutex();
-    await inTasks(10, n, async (task) => {
-      if (task === 0) {
-        await mutex.lock();
-        mutex.unlock();
-      } else {
-        await mutex.readLock();
-        mutex.readUnlock();
-      }
-    });
+    await inTasks(
+      10,
+      n,
+      (task) => (task === 0 ? mutex.lock() : mutex.readLock()),
+      (task) => (task === 0 ? mutex.unlock() : mutex.readUnlock()),
+    );
   },
 
   "bytes-receiver": (n) => {
@@ -361,7 +366,13 @@ function besideDeadlines(fixed) {
 const REASON = "cancelled for a given reason: without one, an Error is made for each";
 const SELECT = "a select with the context: it knows no read or write that a context ends";
 
+const ORDER =
+  "who waits is not served in order, and readers overtake a writer that waits; what is free is taken without a promise";
+
 export const notes = {
+  mutex: "what is free is taken without a promise",
+  "rwmutex-read": ORDER,
+  "rwmutex-mixed": ORDER,
   "recv-ctx": SELECT,
   "both-ctx": SELECT,
   sieve: "ended by closing its channels",

@@ -40,20 +40,6 @@ const besideDeadlines = {
 const tasksOf = (n) => run(() => all(Array.from({ length: n }, task)));
 
 export const programs = {
-  buffered: (n) =>
-    run(function* () {
-      const queue = createQueue();
-      for (let i = 0; i < n; i += 128) {
-        const end = Math.min(i + 128, n);
-        for (let k = i; k < end; k++) queue.add(k);
-        for (let k = i; k < end; k++) yield* queue.next();
-      }
-    }),
-  "make-chan": (n) => {
-    const kept = [];
-    for (let i = 0; i < n; i++) kept[i & 255] = createQueue();
-  },
-
   child: { before: () => family(0), run: createAndDestroy, after: end },
   "cancel-chain": (n) => {
     const [root, destroy] = createScope();
@@ -155,7 +141,7 @@ const SCOPE = "a scope, in which nothing runs";
 
 export const notes = {
   unbuffered: ENDLESS,
-  buffered: "no back-pressure: filled with 128 and emptied by turns, in one task",
+  buffered: ENDLESS,
   "fan-in": ENDLESS,
   pipeline: ENDLESS,
   sieve: ENDLESS,

@@ -24,13 +24,6 @@ const iterate = (capacity) => async (n) => {
 
 const chans = (k) => Array.from({ length: k }, () => chan());
 
-const selectOf = (k) => async (n) => {
-  const all = chans(k);
-  const sent = Promise.all(all.map((ch) => sendAll(ch, n / k)));
-  for (let i = 0; i < n; i++) await any(...all);
-  await sent;
-};
-
 const inTasks = async (tasks, n, turn) => {
   await Promise.all(
     Array.from({ length: tasks }, async (_, task) => {
@@ -105,8 +98,6 @@ export const programs = {
     }
   },
 
-  "select-2": selectOf(2),
-  "select-10": selectOf(10),
   "select-ready": async (n) => {
     const [a, b] = [chan(1), chan(1)];
     for (let i = 0; i < n; i++) {
@@ -156,8 +147,8 @@ export const notes = {
   "iterate-unbuffered": LOOP,
   pipeline: LOOP,
   sieve: "ended by closing and emptying its channels",
-  "select-2": "each channel has a sender that waits; any that has to wait itself loses values",
-  "select-10": "each channel has a sender that waits; any that has to wait itself loses values",
+  "select-2": LOST,
+  "select-10": LOST,
   "select-sends": LOST,
   "scale-cases": LOST,
   lateness: "starves the timer until it is stopped, after 1 s",

@@ -140,16 +140,21 @@ async function select(chans, pending) {
 
 const selectOf = (k) => async (n) => {
   const chans = channels(k);
-  const sent = Promise.all(chans.map((ch) => sendAll(ch, n / k)));
   const pending = reads(chans);
-  for (let i = 0; i < n; i++) await select(chans, pending);
-  await sent;
+  const received = (async () => {
+    for (let i = 0; i < n; i++) await select(chans, pending);
+  })();
+  for (let i = 0; i < n; i++) await chans[i % k].send(i);
+  await received;
 };
 
-const inTasks = async (tasks, n, turn) => {
+const inTasks = async (tasks, n, turn, after = nothing) => {
   await Promise.all(
     Array.from({ length: tasks }, async (_, task) => {
-      for (let i = 0; i < n / tasks; i++) await turn(task);
+      for (let i = 0; i < n / tasks; i++) {
+        await turn(task);
+        after(task);
+      }
     }),
   );
 };
@@ -164,19 +169,51 @@ const free = async (n) => {
 
 const wanted = async (n) => {
   const semaphore = new Semaphore(1);
-  await inTasks(10, n, async () => {
-    await semaphore.acquire();
-    semaphore.release();
-  });
+  await inTasks(
+    10,
+    n,
+    () => semaphore.acquire(),
+    () => semaphore.release(),
+  );
 };
 
-/** Ten workers that share a counter. */
-const groupOf10 = async (n) => {
-  let next = 0;
-  const work = async () => {
-    while (next++ < n) await soon();
+/** Tasks of which ten run at a time; those that wait are in an array, and the first error is kept. */
+class Limit {
+  queue = [];
+  next = 0;
+  running = 0;
+
+  add(task) {
+    if (this.running < 10) this.run(task);
+    else this.queue.push(task);
+  }
+
+  run(task) {
+    this.running++;
+    void task().then(this.end, this.fail);
+  }
+
+  fail = (error) => {
+    this.error ??= error;
+    this.end();
   };
-  await Promise.all(Array.from({ length: 10 }, work));
+
+  end = () => {
+    this.running--;
+    if (this.next < this.queue.length) this.run(this.queue[this.next++]);
+    else if (this.running === 0) this.over?.();
+  };
+
+  async wait() {
+    if (this.running > 0) await new Promise((resolve) => (this.over = resolve));
+    if (this.error !== undefined) throw this.error;
+  }
+}
+
+const groupOf10 = async (n) => {
+  const limit = new Limit();
+  for (let i = 0; i < n; i++) limit.add(soon);
+  await limit.wait();
 };
 
 function shared() {
@@ -274,8 +311,11 @@ export const programs = {
     }
   },
   "select-default": (n) => {
-    const [a, b] = channels(2);
-    for (let i = 0; i < n; i++) if (a.tryRecv() ?? b.tryRecv()) throw new Error("nobody has sent");
+    const chans = channels(2);
+    for (let i = 0; i < n; i++) {
+      const ready = chans.filter((ch) => ch.values.length > 0 || ch.senders.length > 0);
+      if (ready.length > 0) ready[Math.floor(Math.random() * ready.length)].tryRecv();
+    }
   },
 
   "group-limit": async (n) => {
@@ -300,7 +340,7 @@ export const programs = {
       const oneLess = () => {
         if (--running === 0) resolve();
       };
-      for (let i = 0; i < n; i++) void soon().then(oneLess);
+      for (let i = 0; i < n; i++) void DONE.then(soon).then(oneLess, console.error);
     }),
   mutex: free,
   "mutex-10": wanted,
@@ -354,7 +394,7 @@ export const programs = {
 /** The largest size that can be waited for: beyond it an Array#shift moves all that is left. */
 export const largest = { "scale-receivers": 10_000, "scale-buffer": 100_000 };
 
-const WORKERS = "ten workers that share a counter: nothing is queued, no task can be added later";
+const QUEUE = "an array of tasks: nobody can wait for a slot, so nothing holds back who adds them";
 const RACE =
   "Promise.race of receives that stay asked for: never a send, and a silent channel gathers a reaction each time";
 
@@ -363,9 +403,8 @@ export const notes = {
   "select-2": RACE,
   "select-10": RACE,
   "select-ready": RACE,
-  "select-default": "asks one after the other, always in the same order",
-  "group-all": WORKERS,
-  "scale-tasks": WORKERS,
+  "group-all": QUEUE,
+  "scale-tasks": QUEUE,
   lateness: "starves the timer until it is stopped, after 1 s",
 };
 

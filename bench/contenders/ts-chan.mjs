@@ -33,10 +33,12 @@ export function contender(unsafe) {
   const selectOf = (k, guarded) => async (n) => {
     const signal = guarded ? new AbortController().signal : undefined;
     const all = chans(k);
-    const sent = Promise.all(all.map((ch) => sendAll(ch, n / k)));
     const select = choose(all.map((ch) => recv(ch)));
-    for (let i = 0; i < n; i++) select.recv(select.cases[await select.wait(signal)]);
-    await sent;
+    const received = (async () => {
+      for (let i = 0; i < n; i++) select.recv(select.cases[await select.wait(signal)]);
+    })();
+    for (let i = 0; i < n; i++) await all[i % k].send(i);
+    await received;
   };
 
   const withSignal = (sender, receiver) => async (n) => {
