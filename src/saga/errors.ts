@@ -1,0 +1,119 @@
+/**
+ * The errors of a saga, and errors as plain JSON: a dead letter outlives the process, an Error does not.
+ *
+ * Invariant: what `serialized` returns survives `JSON.stringify`, whatever it was given: a cycle, a getter that throws, no error at all.
+ */
+import { retry } from "../index.ts";
+import type { DeadLetter, Entry } from "./result.ts";
+
+/**
+ * Thrown by a step that KNOWS that nothing has happened: the input was refused, the connection too. Such a step is not undone. If in
+ * doubt, throw anything else: it is undone then, and an undo of nothing does no harm.
+ *
+ * It speaks for its own attempt alone: a step that is tried again counts as not applied only if every attempt says so. To say it and
+ * to prevent further attempts, throw a `retry.Permanent` whose `cause` is a NotApplied.
+ */
+export class NotApplied extends Error {
+  override readonly name: string = "NotApplied";
+
+  constructor(message: string = "saga: the step was not applied", options?: ErrorOptions) {
+    super(message, options);
+  }
+}
+
+/** Whether an attempt that threw this has had no effect for sure. */
+export function saysNotApplied(error: unknown): boolean {
+  return error instanceof NotApplied || (error instanceof retry.Permanent && error.cause instanceof NotApplied);
+}
+
+/** What {@link orThrow} throws for a saga that was not committed. Its `cause` says why, as that of the result does. */
+export class SagaError extends Error {
+  override readonly name: string = "SagaError";
+  readonly id: string;
+  readonly status: "compensated" | "dead-lettered" | "lost";
+  /** As in the result; none if it was compensated. */
+  readonly letters: readonly DeadLetter[];
+  /** Why the sink did not take the letters; none unless they are lost. */
+  readonly errors: readonly Error[];
+  readonly log: readonly Entry[];
+
+  constructor(result: {
+    readonly id: string;
+    readonly status: "compensated" | "dead-lettered" | "lost";
+    readonly cause: Error;
+    readonly letters?: readonly DeadLetter[];
+    readonly errors?: readonly Error[];
+    readonly log: readonly Entry[];
+  }) {
+    const { id, status, cause, letters = [], errors = [], log } = result;
+    const steps = letters.map(({ step, why }) => `${step} (${why})`).join(", ");
+    super(`saga ${id}: ${status}${steps === "" ? "" : `: ${steps}`}; ${cause.message}`, { cause });
+    this.id = id;
+    this.status = status;
+    this.letters = letters;
+    this.errors = errors;
+    this.log = log;
+  }
+}
+
+/** An error as plain JSON. */
+export interface SerializedError {
+  readonly name: string;
+  readonly message: string;
+  readonly stack?: string;
+  readonly code?: string | number;
+  readonly cause?: SerializedError;
+}
+
+/** How long a chain of causes may get. */
+const DEPTH = 16;
+
+/** An error, or whatever was thrown, as plain JSON. A chain of causes ends where it would come back to itself. */
+export function serialized(error: unknown, outer: readonly unknown[] = []): SerializedError {
+  if (!isError(error)) return { name: typeof error, message: textOf(error) };
+  const [stack, code, cause] = [property(error, "stack"), property(error, "code"), property(error, "cause")];
+  const path = [...outer, error];
+  const goesOn = cause !== undefined && path.length < DEPTH && !path.includes(cause);
+  return {
+    name: textOf(property(error, "name")),
+    message: textOf(property(error, "message")),
+    ...(typeof stack === "string" ? { stack } : {}),
+    ...(typeof code === "string" || Number.isFinite(code) ? { code: code as string | number } : {}),
+    ...(goesOn ? { cause: serialized(cause, path) } : {}),
+  };
+}
+
+/** The error that was serialized, as far as that is possible. */
+export function revived({ name, message, stack, code, cause }: SerializedError): Error {
+  const error = new Error(message, cause === undefined ? undefined : { cause: revived(cause) });
+  const own = { name, ...(stack === undefined ? {} : { stack }), ...(code === undefined ? {} : { code }) };
+  for (const [key, value] of Object.entries(own))
+    Object.defineProperty(error, key, { value, configurable: true, writable: true });
+  return error;
+}
+
+/** What was thrown, as an Error. */
+export function errorOf(thrown: unknown): Error {
+  return isError(thrown) ? thrown : new Error(textOf(thrown), { cause: thrown });
+}
+
+/** Also for errors of another realm, such as a test runner's. */
+function isError(value: unknown): value is Error {
+  return value instanceof Error || Object.prototype.toString.call(value) === "[object Error]";
+}
+
+function property(of: object, key: string): unknown {
+  try {
+    return (of as Record<string, unknown>)[key];
+  } catch {
+    return undefined;
+  }
+}
+
+function textOf(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return Object.prototype.toString.call(value);
+  }
+}

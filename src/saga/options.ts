@@ -1,0 +1,138 @@
+/**
+ * What a saga and its steps can be told, with the defaults, and the check that it makes sense.
+ */
+import { type Context, retry, time } from "../index.ts";
+import type { DeadLetter, SagaEvent } from "./result.ts";
+
+/** How a step is called. What is left out has the default given. */
+export interface StepOptions {
+  /**
+   * ms that one attempt may take: the deadline of its ctx. An attempt that has not returned soon after its ctx has ended is abandoned, and
+   * its outcome is unknown. None
+   */
+  readonly timeout?: number;
+  /** How to try again; each attempt has the same key. One try; after a pivot, the policy of the compensation */
+  readonly retry?: retry.Policy;
+  /** Once this step is done there is no way back: those that follow are not undone, but tried again until they are done. false */
+  readonly pivot?: boolean;
+}
+
+/** How steps are undone, and finished after a pivot. What is left out has the default given. */
+export interface CompensationOptions {
+  /** ms for undoing all steps; after a pivot, for what is left from the cancellation on. 30 000 */
+  readonly budget?: number;
+  /** ms that one attempt to undo a step may take. 5 000 */
+  readonly timeout?: number;
+  /** How to try again. 5 tries, pauses of up to 200, 400, 800 and 1 600 ms, with full jitter */
+  readonly retry?: retry.Policy;
+}
+
+/** How a saga runs. What is left out has the default given. */
+export interface SagaOptions {
+  /** Names this run; the key of a step is `${id}:${step}`. Give your own, the same each time, and a run that is repeated is idempotent. By chance */
+  readonly id?: string;
+  readonly compensation?: CompensationOptions;
+  /**
+   * Takes what a person must see to: a table, a queue, a file. It gets a ctx of 5 s of its own, in which it is tried again if it fails, and
+   * is called for several letters at once. Required, for there is no good default for lost money.
+   */
+  readonly deadLetter: (ctx: Context, letter: DeadLetter) => Promise<unknown> | void;
+  /** The second signal: when it ends, nothing more is called, and what is not undone is dead-lettered. */
+  readonly abort?: Context;
+  /** Is told what happens, as it happens. An error it throws is ignored. */
+  readonly observe?: (event: SagaEvent) => void;
+  /**
+   * The journal of a run of this `id` that was killed: what its `observe` was told, in that order. What it says is done is not called again,
+   * and a compensation that had begun goes on. Events of other sagas and ids are skipped.
+   */
+  readonly resume?: readonly SagaEvent[];
+}
+
+/** The options of a saga with nothing left open. */
+export interface Settings {
+  readonly id: string;
+  readonly compensation: Required<CompensationOptions>;
+  readonly deadLetter: SagaOptions["deadLetter"];
+  readonly abort: Context | undefined;
+  readonly observe: SagaOptions["observe"];
+  readonly resume: readonly SagaEvent[];
+}
+
+/**
+ * **Errors**: TypeError or RangeError, naming the option and the rule.
+ */
+export function checked(options: SagaOptions): Settings {
+  if (typeof options !== "object" || options === null)
+    throw new TypeError(`saga: expected an options object, got ${String(options)}`);
+  const { id = randomId(), compensation = {}, deadLetter, abort, observe, resume } = options;
+  if (typeof id !== "string" || id === "")
+    throw new TypeError(`saga: id must be a string that is not empty; got ${String(id)}`);
+  if (typeof deadLetter !== "function")
+    throw new TypeError(
+      `saga: deadLetter must be a function, got ${typeof deadLetter}; what cannot be undone must go somewhere`,
+    );
+  if (observe !== undefined && typeof observe !== "function")
+    throw new TypeError(`saga: observe must be a function, got ${typeof observe}`);
+  if (abort !== undefined && typeof abort?.done !== "function") throw new TypeError("saga: abort must be a Context");
+  if (typeof compensation !== "object" || compensation === null)
+    throw new TypeError(`saga: compensation must be an object, got ${String(compensation)}`);
+  if (resume !== undefined && !Array.isArray(resume)) throw new TypeError("saga: resume must be a list of events");
+  if (resume !== undefined && options.id === undefined)
+    throw new TypeError("saga: resume needs the id of the run that is to be resumed");
+  const { budget = 30_000, timeout = 5_000, retry = { base: 200 } } = compensation;
+  return {
+    id,
+    compensation: {
+      budget: ms("compensation.budget", budget),
+      timeout: positive("compensation.timeout", timeout),
+      retry: policy("compensation.retry", retry),
+    },
+    deadLetter,
+    abort,
+    observe,
+    resume: resume ?? [],
+  };
+}
+
+/**
+ * **Errors**: TypeError or RangeError, naming the step, the option and the rule.
+ */
+export function checkedStep(step: string, options: StepOptions): StepOptions {
+  if (typeof options !== "object" || options === null)
+    throw new TypeError(`saga: step ${step}: expected an options object, got ${String(options)}`);
+  if (options.timeout !== undefined) positive(`step ${step}: timeout`, options.timeout);
+  if (options.retry !== undefined) policy(`step ${step}: retry`, options.retry);
+  if (options.pivot !== undefined && typeof options.pivot !== "boolean")
+    throw new TypeError(`saga: step ${step}: pivot must be true or false; got ${String(options.pivot)}`);
+  return { ...options };
+}
+
+function ms(name: string, value: number): number {
+  if (typeof value === "number" && value >= 0) return value;
+  throw new RangeError(`saga: ${name} must be a number of ms, 0 or more; got ${String(value)}`);
+}
+
+function positive(name: string, value: number): number {
+  if (ms(name, value) > 0) return value;
+  throw new RangeError(`saga: ${name} must be a positive number of ms; got ${String(value)}`);
+}
+
+/** `backoff` knows what makes sense in a policy. */
+function policy(name: string, value: retry.Policy): retry.Policy {
+  try {
+    retry.backoff(1, value);
+  } catch (error) {
+    const message = `saga: ${name}: ${(error as Error).message.replace(/^backoff: /, "")}`;
+    throw error instanceof RangeError ? new RangeError(message) : new TypeError(message);
+  }
+  return { ...value };
+}
+
+/** The time, and about a hundred bits by chance: the jitter of retry is the library's source of it, which a test controls. */
+function randomId(): string {
+  const chance = (): string =>
+    Math.floor(retry.backoff(1, { base: 2 ** 52, max: 2 ** 52 }))
+      .toString(36)
+      .padStart(11, "0");
+  return `${Math.floor(time.now()).toString(36)}-${chance()}${chance()}`;
+}
