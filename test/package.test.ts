@@ -46,7 +46,7 @@ const floors: readonly (readonly string[])[] = [
   ["select.ts", "context/"],
   ["language.ts", "time.ts", "errgroup.ts", "semaphore.ts", "singleflight.ts", "retry.ts", "sync/"],
   ["index.ts", "signal.ts"],
-  ["worker/", "testing/"],
+  ["worker/", "saga/", "testing/"],
 ];
 const isAt = (file: string, place: string): boolean => (place.endsWith("/") ? file.startsWith(place) : file === place);
 const floorOf = (file: string): number => floors.findIndex((floor) => floor.some((place) => isAt(file, place)));
@@ -79,10 +79,10 @@ describe("the architecture", () => {
     for (const file of files) expect(() => visit(file)).not.toThrow();
   });
 
-  it("builds the worker from the public primitives alone", () => {
+  it("builds the worker and the saga from the public primitives alone", () => {
     const outside = files
-      .filter((file) => file.startsWith("worker/"))
-      .flatMap((file) => importsOf(file).filter((to) => to !== "index.ts" && !to.startsWith("worker/")));
+      .filter((file) => /^(worker|saga)\//.test(file))
+      .flatMap((file) => importsOf(file).filter((to) => to !== "index.ts" && placeOf(to) !== placeOf(file)));
     expect(outside).toEqual([]);
   });
 
@@ -145,7 +145,7 @@ describe("the package", () => {
   it("is clean for arethetypeswrong", () => {
     // It ends with an error when it finds a problem.
     const found = run("@arethetypeswrong/cli/dist/index.js", "--pack", ".", "--profile", "esm-only");
-    expect(found).toContain('"headgate/worker"');
+    for (const path of ["worker", "saga"]) expect(found).toContain(`"headgate/${path}"`);
   });
 });
 
