@@ -1,0 +1,145 @@
+/**
+ * What a saga refuses, before it calls anything: steps, options, contexts and journals that make no sense.
+ */
+import { context, type Context } from "headgate";
+import { saga, type SagaEvent, type SagaOptions } from "headgate/saga";
+import { describe, expect, it } from "vitest";
+
+const background = context.background();
+
+/** What a run rejects with. Throws if anything was called. */
+async function refusal(options: unknown, ctx: unknown = background): Promise<unknown> {
+  let calls = 0;
+  const call = (): void => void calls++;
+  const running = saga("s")
+    .step("a", call, call)
+    .run(ctx as Context, undefined, options as SagaOptions);
+  const error = await running.then(
+    (result) => result,
+    (error) => error as unknown,
+  );
+  expect(calls).toBe(0);
+  return error;
+}
+
+const deadLetter = (): void => {};
+
+describe("a run of a saga rejects, and calls nothing,", () => {
+  it.each([undefined, null, {}, "ctx", new AbortController().signal])("when its ctx is %o", async (ctx) => {
+    // An argument that is undefined would be the default.
+    const error = await refusal({ deadLetter }, ctx ?? null);
+    expect(error).toEqual(new TypeError("saga: the first argument must be a Context"));
+  });
+
+  it.each([undefined, null, 5, "fast"])("when its options are %o", async (options) => {
+    expect(await refusal(options)).toEqual(new TypeError(`saga: expected an options object, got ${String(options)}`));
+  });
+
+  it("when it has no sink for dead letters", async () => {
+    const message = "saga: deadLetter must be a function, got undefined; what cannot be undone must go somewhere";
+    expect(await refusal({})).toEqual(new TypeError(message));
+  });
+
+  it.each<[option: string, values: readonly unknown[], rule: string]>([
+    ["id", ["", 5, null], "id must be a string that is not empty"],
+    ["observe", [null, 5, {}], "observe must be a function"],
+    ["abort", [null, 5, {}, new AbortController().signal], "abort must be a Context"],
+    ["compensation", [null, 5, "fast"], "compensation must be an object"],
+    ["resume", [null, 5, {}, ""], "resume must be a list of events"],
+    ["resume", [[]], "resume needs the id"],
+  ])("when %s is one of %o", async (option, values, rule) => {
+    for (const value of values) {
+      const error = await refusal({ deadLetter, [option]: value });
+      expect(error).toBeInstanceOf(TypeError);
+      expect((error as Error).message).toContain(`saga: ${rule}`);
+    }
+  });
+
+  it.each<[option: string, values: readonly unknown[], rule: string]>([
+    ["budget", [-1, NaN, "5", null], "must be a number of ms, 0 or more"],
+    ["timeout", [-1, NaN, "5", null], "must be a number of ms, 0 or more"],
+    ["timeout", [0], "must be a positive number of ms"],
+    ["retry", [{ tries: 0 }, { tries: 1.5 }], "policy.tries must be a whole number from 1"],
+    ["retry", [{ base: -1 }], "policy.base must not be negative"],
+  ])("when the %s of its compensation is one of %o", async (option, values, rule) => {
+    for (const value of values) {
+      const error = await refusal({ deadLetter, compensation: { [option]: value } });
+      expect(error).toBeInstanceOf(RangeError);
+      expect((error as Error).message).toContain(`saga: compensation.${option}`);
+      expect((error as Error).message).toContain(rule);
+    }
+  });
+
+  it("when the retry of its compensation is no policy", async () => {
+    const error = await refusal({ deadLetter, compensation: { retry: 5 } });
+    expect(error).toEqual(new TypeError("saga: compensation.retry: expected a policy object, got 5"));
+  });
+
+  it("when its journal names a step that it does not have", async () => {
+    const at = { saga: "s", id: "1", at: 0 };
+    const resume: SagaEvent[] = [{ ...at, type: "stepStarted", step: "gone", key: "1:gone" }];
+    const error = await refusal({ deadLetter, id: "1", resume });
+    expect(error).toEqual(
+      new TypeError("saga: resume: there is no step gone any more; keep the steps of the runs that go on"),
+    );
+  });
+});
+
+describe("a saga is refused as soon as it is made", () => {
+  it.each([undefined, null, 5, ""])("when its name is %o", (name) => {
+    const message = `saga: the name must be a string that is not empty; got ${String(name)}`;
+    expect(() => saga(name as string)).toThrow(new TypeError(message));
+  });
+
+  it.each([undefined, null, 5, "", "a:b"])("when the name of a step is %o", (name) => {
+    const message = `saga: the name of a step must be a string, not empty and without ":"; got ${String(name)}`;
+    expect(() => saga("s").step(name as string, () => {})).toThrow(new TypeError(message));
+  });
+
+  it("when a name is used twice", () => {
+    const one = saga("s").step("a", () => {});
+    const message = "saga: there is a step a already; its key must be its own";
+    expect(() => one.step("a" as never, () => {})).toThrow(new TypeError(message));
+  });
+
+  it.each([undefined, null, 5, {}])("when what a step runs is %o", (run) => {
+    const message = `saga: step a: run must be a function, got ${typeof run}`;
+    expect(() => saga("s").step("a", run as () => void)).toThrow(new TypeError(message));
+  });
+
+  it.each([null, 5, {}])("when what undoes a step is %o", (undo) => {
+    const message = `saga: step a: compensate must be a function, got ${typeof undo}`;
+    expect(() => saga("s").step("a", () => {}, undo as () => void)).toThrow(new TypeError(message));
+  });
+
+  it.each<[options: unknown, message: string]>([
+    [null, "saga: step a: expected an options object, got null"],
+    [{ timeout: 0 }, "saga: step a: timeout must be a positive number of ms; got 0"],
+    [{ timeout: "5" }, "saga: step a: timeout must be a number of ms, 0 or more; got 5"],
+    [{ pivot: 1 }, "saga: step a: pivot must be true or false; got 1"],
+    [{ retry: { tries: 0 } }, "saga: step a: retry: policy.tries must be a whole number from 1, or Infinity; got 0"],
+  ])("when the options of a step are %o", (options, message) => {
+    expect(() => saga("s").step("a", () => {}, undefined, options as object)).toThrow(message);
+  });
+});
+
+describe("a saga accepts", () => {
+  it.each(["__proto__", "constructor", "toString", "ein Schritt"])("a step that is called %s", async (name) => {
+    const result = await saga("s")
+      .step(name as "x", () => 1)
+      .step("last", (_, { done }) => Object.entries(done))
+      .run(background, undefined, { deadLetter });
+    expect(result).toMatchObject({ status: "committed", output: { last: [[name, 1]] } });
+  });
+
+  it.each<SagaOptions["compensation"]>([
+    {},
+    { budget: Infinity, timeout: Infinity },
+    { budget: 0 },
+    { retry: { tries: 1, base: 0, max: 0, timeout: 5 } },
+  ])("a compensation with %o", async (compensation) => {
+    const options = { deadLetter, ...(compensation === undefined ? {} : { compensation }) };
+    const result = await saga("s").run(background, undefined, options);
+    expect(result.status).toBe("committed");
+  });
+});
