@@ -13,7 +13,7 @@ export interface StepOptions {
   readonly timeout?: number;
   /** How to try again; each attempt has the same key. One try; after a pivot, the policy of the compensation */
   readonly retry?: retry.Policy;
-  /** Once this step is done there is no way back: those that follow are not undone, but tried again until they are done. false */
+  /** Once this step is done there is no way back: those that follow are not undone, but tried again, and then dead-lettered. false */
   readonly pivot?: boolean;
 }
 
@@ -33,8 +33,9 @@ export interface SagaOptions {
   readonly id?: string;
   readonly compensation?: CompensationOptions;
   /**
-   * Takes what a person must see to: a table, a queue, a file. It gets a ctx of 5 s of its own, in which it is tried again if it fails, and
-   * is called for several letters at once. Required, for there is no good default for lost money.
+   * Takes what a person must see to: a table, a queue, a file. It has 5 s for a letter, however the other contexts have ended, in which it
+   * is called again if it fails; 2 s for a call; and is called for several letters at once. Required, for there is no good default for
+   * lost money.
    */
   readonly deadLetter: (ctx: Context, letter: DeadLetter) => Promise<unknown> | void;
   /** The second signal: when it ends, nothing more is called, and what is not undone is dead-lettered. */
@@ -43,7 +44,8 @@ export interface SagaOptions {
   readonly observe?: (event: SagaEvent) => void;
   /**
    * The journal of a run of this `id` that was killed: what its `observe` was told, in that order. What it says is done is not called again,
-   * and a compensation that had begun goes on. Events of other sagas and ids are skipped.
+   * what it says was called and not what came of it is, with the same key, and a compensation that had begun goes on. Events of other
+   * sagas and ids are skipped.
    */
   readonly resume?: readonly SagaEvent[];
 }

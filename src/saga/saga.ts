@@ -65,12 +65,13 @@ export interface Saga<In, Done> {
    * Calls the steps in their order, until all are done, one fails, or `ctx` ends. Then, if not all are done, undoes all that was started,
    * the last one first: also the step that failed, for its outcome is unknown unless it threw NotApplied.
    *
-   * After a `pivot` step is done there is no way back. The steps after it are tried again until they are done, also when `ctx` has ended,
+   * After a `pivot` step is done there is no way back. The steps after it are tried again as their policy says, also when `ctx` has ended,
    * and then for as long as the budget of the compensation. If one fails for good, it and those after it are dead-lettered, to be finished.
    *
    * **Cancellation**: the end of `ctx` ends the step that runs, and begins the compensation, which it does not touch. That ends with its
    * budget, with `options.abort`, and with `context.lifetime`, if ctx carries one; what remains is dead-lettered. When the last step, or a
    * pivot, succeeds as ctx ends, that counts. From the failure to the return pass no more than the budget, and 5 s for the dead letters.
+   * A worker does not wait for those once it has abandoned the handler: give a budget that leaves them time within its `abortWindow`.
    *
    * **Errors**: resolves for every outcome of the world. Rejects only for misuse: TypeError or RangeError, naming the rule, and then nothing
    * was called.
@@ -83,9 +84,9 @@ export interface Saga<In, Done> {
 /**
  * Begins a saga: `saga<Input>("transfer").step(…).step(…)`. Then {@link Saga.run} it.
  *
- * It is kept in memory: killed, the process takes it along. To have it resumed, write what `observe` is told to a file, at once, and run the
- * saga again with the same `id`, with these events as `resume`. Even without them, running it again with the same `id` repeats the
- * calls with the same keys, so they must be idempotent; but the letters of a compensation that was interrupted may be missing then.
+ * It is kept in memory: killed, the process takes it along. To have it resumed, write what `observe` is told to a file, at once, and run
+ * the saga again with the same `id`, with these events as `resume`. (Without them, running it again with the same `id` repeats its calls
+ * with the same keys: nothing is done twice, but the letters of a compensation that was interrupted are missing.)
  *
  * **Errors**: TypeError for a name that is empty.
  *
@@ -111,6 +112,30 @@ export interface Saga<In, Done> {
  * // => cancel a flight whose booking is unknown
  * // => cancel room in Oslo (t-1:hotel)
  * console.log(result.status); // => compensated
+ * ```
+ *
+ * @example
+ * A run is killed, and resumed from its journal:
+ *
+ * ```ts
+ * import { context } from "headgate";
+ * import { orThrow, saga } from "headgate/saga";
+ *
+ * const order = saga<string>("order")
+ *   .step("reserve", (ctx, { key }) => console.log("reserve", key))
+ *   .step("pay", (ctx, { key }) => console.log("pay", key));
+ * const file = [
+ *   '{"saga":"order","id":"7","at":0,"type":"started","input":"tea"}',
+ *   '{"saga":"order","id":"7","at":1,"type":"stepStarted","step":"reserve","key":"7:reserve"}',
+ *   '{"saga":"order","id":"7","at":2,"type":"stepFinished","step":"reserve","key":"7:reserve","outcome":"done","attempts":1,"ms":1}',
+ *   '{"saga":"order","id":"7","at":2,"type":"stepStarted","step":"pay","key":"7:pay"}',
+ * ];
+ * await order.run(context.background(), "tea", {
+ *   id: "7",
+ *   deadLetter: (ctx, letter) => console.error(letter),
+ *   observe: (event) => file.push(JSON.stringify(event)), // appendFileSync
+ *   resume: file.map((line) => JSON.parse(line)),
+ * }).then(orThrow); // => pay 7:pay
  * ```
  */
 export function saga<In>(name: string): Saga<In, Record<never, never>> {
