@@ -63,10 +63,6 @@ export const reasons = {
   lateness: { "ts-chan": "lets a macrotask pass at every operation, and so takes ten times as long for each" },
   pipeline: { medium: "a value comes alone, by a take that cannot be withdrawn" },
   "iterate-unbuffered": { medium: "a value comes alone, by a take that cannot be withdrawn" },
-  "bytes-chan": {
-    "ts-chan": "a bare object: it says nothing of itself when it is printed",
-    "ts-chan-unsafe": "a bare object: it says nothing of itself when it is printed",
-  },
   semaphore: { naive: "permits have no weight, and a release too many is not noticed" },
   "semaphore-10": { naive: NO_CTX, "async-sema": NO_CTX },
   "singleflight-100": {
