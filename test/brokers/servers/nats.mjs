@@ -1,0 +1,48 @@
+/**
+ * A nats-server with JetStream, on the loopback only, with its files in a temporary folder.
+ *
+ * `start()` resolves to `{ url, stop, restart, pause, resume }`, or to `{ skipped }` with the reason. With HEADGATE_INSTALL=1 it
+ * installs the server first, if that is missing.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { end, found, install, launch, listening } from "./process.mjs";
+
+const PORT = 14222;
+
+export async function start() {
+  if (!found("nats-server")) {
+    const why = install("nats-server");
+    if (why !== undefined) return { skipped: why };
+  }
+  if (await listening(PORT)) return { skipped: `port ${PORT} is taken` };
+  const folder = await mkdtemp(join(tmpdir(), "headgate-nats-"));
+  const run = async () => {
+    const server = launch("nats-server", ["-a", "127.0.0.1", "-p", String(PORT), "-js", "-sd", folder]);
+    await server.until(() => listening(PORT), 10_000);
+    return server;
+  };
+  let server;
+  try {
+    server = await run();
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    return { skipped: String(error) };
+  }
+  return {
+    url: `nats://127.0.0.1:${PORT}`,
+    /** Kills the server, as a crash would, and starts it again with the same files. */
+    async restart() {
+      await end(server, "SIGKILL");
+      server = await run();
+    },
+    pause: () => server.signal("SIGSTOP"),
+    resume: () => server.signal("SIGCONT"),
+    async stop() {
+      server.signal("SIGCONT");
+      await end(server, "SIGTERM");
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
