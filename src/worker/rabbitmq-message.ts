@@ -47,7 +47,9 @@ const OF_THE_BROKER = /^x-(death|delivery-count|acquired-count|(first|last)-deat
 
 /** The properties that say how the message is to be treated, but for `expiration`, and `userId`, which must be ours. */
 const PROPERTIES: readonly string[] =
-  "contentType contentEncoding priority correlationId replyTo messageId timestamp type appId".split(" ");
+  /* @__PURE__ */ "contentType contentEncoding priority correlationId replyTo messageId timestamp type appId".split(
+    " ",
+  );
 
 /** The options to publish a copy of a message with. */
 export function copied(
