@@ -161,14 +161,13 @@ export class Execution {
     try {
       state.output = await this.tries(state, "run", manner, run);
       state.outcome = "done";
-      state.error = undefined;
     } catch (error) {
       const { errors } = state;
       failure = errors.at(-1) ?? errorOf(error);
       state.error = failure;
       if (!mayHaveBeenCalled && errors.length > 0 && errors.every(saysNotApplied)) state.outcome = "not applied";
     }
-    state.ms += time.now() - begun;
+    state.ms = time.now() - begun;
     const { outcome, attempts, ms } = state;
     const output = outcome === "done" ? { output: state.output } : {};
     this.emit({ type: "stepFinished", step: step.name, key, outcome, ...output, attempts, ms });

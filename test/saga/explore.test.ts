@@ -54,7 +54,7 @@ describe("aborted at any point, and never cancelled, a saga keeps its invariants
 });
 
 describe("in other orders of its tasks, too, a saga keeps its invariants", () => {
-  it.each<Mode>(["plain", "undo is deaf to its ctx", "the sink fails", "pivot, and a step hangs"])(
+  it.each<Mode>(["plain", "pivot", "undo is deaf to its ctx", "the sink fails", "pivot, and a step hangs"])(
     "when the mode is: %s",
     { timeout: 60_000 },
     async (mode) => {

@@ -3,7 +3,7 @@
  * finish the saga, or to undo it, in another process.
  */
 import { context, type Context, time } from "headgate";
-import { type DeadLetter, orThrow, saga, type SagaEvent, type SagaOptions } from "headgate/saga";
+import { type DeadLetter, NotApplied, orThrow, saga, type SagaEvent, type SagaOptions } from "headgate/saga";
 import { bubble } from "headgate/testing";
 import { describe, expect, it } from "vitest";
 
@@ -215,6 +215,23 @@ describe("a saga that was killed after any event, and is resumed,", () => {
       const again = new World();
       await again.run("commits", undefined, { resume });
       expect(again.calls).toEqual(["a", "b", "c"]);
+    }));
+
+  it("undoes a step that was under way, even if it says now that it was not applied", () =>
+    bubble(async () => {
+      const at = { saga: "s", id: "1", at: 0 };
+      const refused = (): never => {
+        throw new NotApplied("no connection");
+      };
+      const undone: string[] = [];
+      const result = await saga("s")
+        .step("a", refused, (_, { outcome }) => void undone.push(outcome))
+        .run(background, undefined, {
+          id: "1",
+          deadLetter: () => {},
+          resume: [{ ...at, type: "stepStarted", step: "a", key: "1:a" }],
+        });
+      expect([result.status, undone]).toEqual(["compensated", ["unknown"]]);
     }));
 
   it("and cancelled by now, undoes what was done before", () =>

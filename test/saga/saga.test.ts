@@ -438,6 +438,7 @@ describe("when the compensation must end, what remains is dead-lettered, each st
         "a: out of time",
       ]);
       expect(subject.calls).toEqual(["a", "b", "c"]);
+      expect(result.log.map(({ error }) => error)).toEqual([undefined, undefined, why]);
     }));
 
   it("as aborted, if abort ends", () =>
@@ -451,13 +452,17 @@ describe("when the compensation must end, what remains is dead-lettered, each st
       expect(subject.calls).toEqual(["a", "b", "c", "-c"]);
     }));
 
-  it("as aborted, if abort ends while it still goes forward: that is a cancellation, too", () =>
+  it.each(["heeds its ctx", "is deaf"])("if abort ends while it still goes forward, and the step %s", (how) =>
     bubble(async (t) => {
-      const subject = new Subject();
+      const b: Behaviour = (ctx) => (how === "is deaf" ? deaf() : time.sleep(60_000, ctx));
+      const subject = new Subject({ run: { b } });
       const result = await subject.run(background, { abort: cancelledAfter(t, 15) });
       expect(outcomes(result)).toBe("a: dead-lettered, b: dead-lettered");
-      expect([causeOf(result), subject.calls]).toEqual([why, ["a", "b"]]);
-    }));
+      expect(subject.letters.map(({ why }) => why)).toEqual(["aborted", "aborted"]);
+      expect([causeOf(result), subject.calls, t.now() - Date.UTC(2000, 0, 1)]).toEqual([why, ["a", "b"], 15]);
+      await aftermath(t);
+    }),
+  );
 
   it("as out of time, if the lifetime of its ctx ends", () =>
     bubble(async (t) => {
@@ -567,6 +572,22 @@ describe("after a pivot", () => {
       ]);
       expect(subject.letters).toMatchObject([{ step: "c", todo: "finish", outcome: "unknown", why: "out of time" }]);
       expect(subject.calls).toEqual(["a", "b", "c"]);
+    }));
+
+  it("and cancelled as its last step returns, it leaves no timer behind", () =>
+    bubble(async () => {
+      const [ctx, cancel] = context.withCancel(background);
+      const subject = new Subject({ run: { c: () => cancel() }, options: pivot });
+      expect((await subject.run(ctx)).status).toBe("committed");
+    }));
+
+  it("another one changes nothing: the budget still runs from the cancellation on", () =>
+    bubble(async (t) => {
+      const slow: Behaviour = (ctx) => time.sleep(600, ctx);
+      const subject = new Subject({ run: { b: slow, c: slow }, options: { a: { pivot: true }, b: { pivot: true } } });
+      const result = await subject.run(cancelledAfter(t, 110), { compensation: { budget: 1_000 } });
+      expect(t.now() - Date.UTC(2000, 0, 1)).toBe(1_110);
+      expect(outcomes(result)).toBe("a: done, b: done, c: dead-lettered");
     }));
 
   it("a step that fails for good is dead-lettered to be finished, with those after it", () =>
