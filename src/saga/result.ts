@@ -74,7 +74,7 @@ export interface DeadLetter {
   readonly why: "failed" | "out of time" | "aborted" | "cannot be undone";
   /** Why the saga was not committed. */
   readonly cause: SerializedError;
-  /** Of each attempt to undo the step, or to finish it. */
+  /** Of the attempts to undo the step, or to finish it: the last 16. */
   readonly errors: readonly SerializedError[];
   /** The steps, when the letter was written. */
   readonly log: readonly LoggedEntry[];

@@ -24,6 +24,9 @@ import type { Settings } from "./options.ts";
 import type { DeadLetter, Happening, Result } from "./result.ts";
 import { entryOf, loggedOf, outputsBefore, type Past, resumed, type State, stateOf, type Step } from "./state.ts";
 
+/** How many errors of a step are kept for its letter: there may be no end of attempts. */
+const KEPT = 16;
+
 /** What a person must see to, before it is a letter. */
 interface Trouble {
   readonly state: State;
@@ -148,9 +151,10 @@ export class Execution {
 
   private async call(state: State, manner: Manner): Promise<Error | undefined> {
     const { step, key } = state;
-    const mayHaveBeenCalled = state.outcome === "unknown";
     const call = { key, input: this.input, done: outputsBefore(this.states, state) };
     const begun = time.now();
+    // It may have been under way when the run before this one was killed.
+    state.isDoubtful = state.outcome === "unknown";
     state.outcome = "unknown";
     this.emit({ type: "stepStarted", step: step.name, key });
     const run = (ctx: Context, attempt: number): unknown => {
@@ -162,10 +166,9 @@ export class Execution {
       state.output = await this.tries(state, "run", manner, run);
       state.outcome = "done";
     } catch (error) {
-      const { errors } = state;
-      failure = errors.at(-1) ?? errorOf(error);
+      failure = state.errors.at(-1) ?? errorOf(error);
       state.error = failure;
-      if (!mayHaveBeenCalled && errors.length > 0 && errors.every(saysNotApplied)) state.outcome = "not applied";
+      if (!state.isDoubtful) state.outcome = "not applied";
     }
     state.ms = time.now() - begun;
     const { outcome, attempts, ms } = state;
@@ -246,7 +249,7 @@ export class Execution {
 
   /** Calls the user's code as often as it may be called, and collects what it throws. */
   private tries<T>(
-    { step, key, errors }: State,
+    state: State,
     call: "run" | "compensate",
     { ctx, bound, timeout = Infinity, policy, mayCall }: Manner,
     run: (ctx: Context, attempt: number) => PromiseLike<T> | T,
@@ -259,7 +262,10 @@ export class Execution {
       try {
         return await attempt(limited, bound, (ctx) => run(ctx, n));
       } catch (error) {
-        errors.push(errorOf(error));
+        state.errors.push(errorOf(error));
+        if (state.errors.length > KEPT) state.errors.shift();
+        if (!saysNotApplied(error)) state.isDoubtful = true;
+        const { step, key } = state;
         this.emit({ type: "attemptFailed", step: step.name, key, call, attempt: n, error: serialized(error) });
         throw error;
       }

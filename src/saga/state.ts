@@ -25,9 +25,11 @@ export interface State {
   output: unknown;
   attempts: number;
   undos: number;
-  /** Of the attempts to run it; once it is being undone, of the attempts at that. */
+  /** Of the last attempts to run it; once it is being undone, of the last attempts at that. */
   errors: Error[];
   error: Error | undefined;
+  /** Of one attempt at least it is not known that it was not applied. */
+  isDoubtful: boolean;
   ms: number;
 }
 
@@ -42,6 +44,7 @@ export function stateOf(step: Step, id: string): State {
     undos: 0,
     errors: [],
     error: undefined,
+    isDoubtful: false,
     ms: 0,
   };
 }
@@ -100,7 +103,12 @@ export function outputsBefore(states: readonly State[], end?: State): Outputs {
   for (const state of states) {
     if (state === end) break;
     // Also for a step that is called __proto__.
-    Object.defineProperty(outputs, state.step.name, { value: state.output, enumerable: true });
+    Object.defineProperty(outputs, state.step.name, {
+      value: state.output,
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
   }
   return outputs;
 }

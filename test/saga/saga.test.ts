@@ -375,6 +375,15 @@ describe("a compensation that fails", () => {
       expect(JSON.parse(JSON.stringify(subject.letters[0]))).toEqual(subject.letters[0]);
     }));
 
+  it("without end is told by the last of its errors", () =>
+    bubble(async () => {
+      const b: Undoing = (_, { attempt }) => Promise.reject(new Error(String(attempt)));
+      const subject = new Subject({ run: { c: () => Promise.reject(why) }, undo: { b } });
+      await subject.run(background, { compensation: { retry: { tries: 1_000, base: 0 } } });
+      const last = Array.from({ length: 16 }, (_, i) => String(985 + i));
+      expect(subject.letters[0]!.errors.map(({ message }) => message)).toEqual(last);
+    }));
+
   it("once is no matter", () =>
     bubble(async () => {
       const keys: unknown[] = [];
