@@ -18,7 +18,7 @@ export interface RabbitChannel {
     options: Record<string, unknown>,
     confirmed: (error: unknown) => void,
   ): unknown;
-  ack(message: RabbitMessage): void;
+  ack(message: RabbitMessage, allUpTo?: boolean): void;
   nack(message: RabbitMessage, allUpTo: boolean, requeue: boolean): void;
   close(): Promise<void>;
 }
@@ -137,7 +137,17 @@ export class Session {
   }
 
   async close(): Promise<void> {
-    if (!this.over) await this.channel.close().catch(() => {});
+    if (!this.over) {
+      // A channel that has many acks under way keeps back the rest until the queue has taken those, and forgets them when it is
+      // closed. The queue answers a cancel after them; when the channel answers once more, it has sent the rest.
+      const all = async (): Promise<void> => {
+        await this.channel.cancel(this.tag ?? "");
+        await this.barrier();
+        await this.barrier();
+        await this.channel.close();
+      };
+      await all().catch(() => {});
+    }
     if (this.owned) await this.connection.close().catch(() => {});
   }
 }

@@ -140,6 +140,7 @@ class Queue implements RabbitQueue {
 
   pull = async (ctx: Context, max: number): Promise<readonly RabbitDelivery[]> => {
     this.pulls++;
+    this.watch();
     try {
       for (;;) {
         if (this.closed) throw new Error("rabbitQueue: pull after close()");
@@ -246,8 +247,25 @@ class Queue implements RabbitQueue {
 
   // ---------------------------------------------------------------------------------------------------------------- verdicts
 
-  ack = (ctx: Context, deliveries: readonly RabbitDelivery[]): Promise<readonly RabbitDelivery[]> =>
-    this.settle(ctx, deliveries, ack);
+  ack = (ctx: Context, deliveries: readonly RabbitDelivery[]): Promise<readonly RabbitDelivery[]> => {
+    if (ctx.err() === undefined) this.ackFirst(new Set(deliveries.map(({ id }) => id)));
+    return this.settle(ctx, deliveries, ack);
+  };
+
+  /** Acks those that are the oldest on their channel in one word: a quorum queue takes each ack as a command of its own. */
+  private ackFirst(ids: ReadonlySet<string>): void {
+    const { session } = this;
+    const first: Held[] = [];
+    for (const [id, held] of this.held) {
+      if (held.session !== session) continue;
+      if (!held.told && !ids.has(id)) break;
+      if (!held.told) first.push(held);
+    }
+    const last = first.at(-1);
+    if (last === undefined) return;
+    session!.do((channel) => channel.ack(last.message, true));
+    for (const held of first) held.told = true;
+  }
 
   nack = (ctx: Context, items: readonly Nack<RabbitDelivery>[]): Promise<readonly RabbitDelivery[]> => {
     const { queue, delays = true } = this.options;
