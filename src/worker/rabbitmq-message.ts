@@ -9,7 +9,7 @@ import type { RabbitDelivery } from "./rabbitmq.ts";
 export interface RabbitMessage {
   readonly content: Uint8Array;
   readonly fields: { readonly deliveryTag: number; readonly redelivered: boolean };
-  readonly properties: { readonly headers?: Record<string, unknown> | undefined; readonly [property: string]: unknown };
+  readonly properties: { readonly headers?: Readonly<Record<string, unknown>> | undefined };
 }
 
 const decoder: TextDecoder = /* @__PURE__ */ new TextDecoder();
@@ -58,7 +58,8 @@ export function copied(
   expiration: number | undefined,
 ): Record<string, unknown> {
   const options: Record<string, unknown> = { persistent: true, mandatory: true };
-  for (const name of PROPERTIES) if (message.properties[name] !== undefined) options[name] = message.properties[name];
+  const properties = message.properties as Readonly<Record<string, unknown>>;
+  for (const name of PROPERTIES) if (properties[name] !== undefined) options[name] = properties[name];
   const headers = Object.entries(message.properties.headers ?? {}).filter(([name]) => !OF_THE_BROKER.test(name));
   options["headers"] = { ...Object.fromEntries(headers), ...more };
   if (expiration !== undefined) options["expiration"] = String(expiration);
