@@ -46,10 +46,17 @@ function numberOf(header: unknown): number {
 const OF_THE_BROKER = /^x-(death|delivery-count|acquired-count|(first|last)-death-.*)$/;
 
 /** The properties that say how the message is to be treated, but for `expiration`, and `userId`, which must be ours. */
-const PROPERTIES: readonly string[] =
-  /* @__PURE__ */ "contentType contentEncoding priority correlationId replyTo messageId timestamp type appId".split(
-    " ",
-  );
+const PROPERTIES: readonly string[] = [
+  "contentType",
+  "contentEncoding",
+  "priority",
+  "correlationId",
+  "replyTo",
+  "messageId",
+  "timestamp",
+  "type",
+  "appId",
+];
 
 /** The options to publish a copy of a message with. */
 export function copied(
