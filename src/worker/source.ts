@@ -18,12 +18,15 @@ export interface Delivery<T = unknown> {
   readonly body: T;
   /** How often the message has been delivered, from 1; absent where the broker does not count. */
   readonly attempt?: number;
-  /** The ordering key. */
+  /** The ordering key: those with the same are handled one at a time, in the order of their pull. Absent: in any order. */
   readonly key?: string;
   readonly attributes?: Readonly<Record<string, string>>;
 }
 
-/** A delivery to be delivered again. */
+/**
+ * A delivery to be delivered again. Those of one key come in the order of their pull: behind the one that failed the later ones, which
+ * are released with its delay. A broker that keeps an order delivers them in this one.
+ */
 export interface Nack<D extends Delivery> {
   readonly delivery: D;
   /** Not before this many ms from now. */

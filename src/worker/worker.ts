@@ -21,6 +21,7 @@ import { Chan, context, type Context, errgroup, nil, retry, select, sync, time }
 import { checked, type Settings, type WorkerOptions } from "./options.ts";
 import type { Leftover, Phase, Progress, Report, WorkerEvent } from "./report.ts";
 import { type Delivery, type Handler, type Source, Stopping, type Verdict } from "./source.ts";
+import { Keys } from "./keys.ts";
 import { keepLeases } from "./leases.ts";
 import { Settler } from "./settler.ts";
 
@@ -35,7 +36,9 @@ import { Settler } from "./settler.ts";
  * **Errors**: rejects only for misuse: TypeError or RangeError, naming the rule, and then nothing was pulled. Errors of handlers
  * decide about their message; errors of the source are retried, and show in the events and the report.
  *
- * **Ordering**: messages are started in the order of their pull, `concurrency` at a time, and may end in any.
+ * **Ordering**: messages are started in the order of their pull, `concurrency` at a time, and may end in any. Of those with one key,
+ * one is handled at a time, in the order of their pull, while other keys go on. When one is retried or released, those of its key that
+ * were pulled after it are released behind it, with its delay; that they then come again in order is for the source to see to.
  *
  * @example
  * ```ts
@@ -83,7 +86,7 @@ export interface Held<D extends Delivery> {
   overdue: boolean;
   verdict: Verdict;
   error: unknown;
-  /** ms until the next delivery, if it is retried. */
+  /** ms until the next delivery, if it is retried, or released behind one that is. */
   delay: number;
 }
 
@@ -109,6 +112,9 @@ export class Run<D extends Delivery> {
   private readonly ctx: Context;
   private readonly handle: Handler<D>;
   private readonly messages: Chan<Held<D>> = new Chan(AMPLE);
+  private readonly keys: Keys<D> = new Keys();
+  /** Whether more will be pulled, and if not, whether `messages` is closed. */
+  private input: "open" | "ended" | "closed" = "open";
   /** Gets a value when there is room for another message. */
   private readonly room: Chan<true> = new Chan(1);
   readonly held: Set<Held<D>> = new Set();
@@ -215,6 +221,14 @@ export class Run<D extends Delivery> {
       }
     }
     if (this.stop.err() === undefined) this.enter("draining");
+    this.input = "ended";
+    this.closeMessages();
+  }
+
+  /** Does so when no more can come, from the source or from behind another of its key. */
+  private closeMessages(): void {
+    if (this.input !== "ended" || this.keys.waiting > 0) return;
+    this.input = "closed";
     this.messages.close();
   }
 
@@ -261,8 +275,9 @@ export class Run<D extends Delivery> {
       };
       this.held.add(held);
       if ((delivery.attempt ?? 1) > 1) this.counts.redelivered++;
-      if (this.stop.err() === undefined) this.messages.trySend(held);
-      else this.release(held);
+      const to = this.stop.err() === undefined ? this.keys.admit(held) : "return";
+      if (to === "handle") this.messages.trySend(held);
+      else if (to === "return") this.release(held);
     }
   }
 
@@ -374,6 +389,15 @@ export class Run<D extends Delivery> {
       this.emit({ type: "finished", delivery: held.delivery, ...ending });
     }
     this.results.trySend(held);
+    if (held.delivery.key !== undefined) this.goOn(held);
+  }
+
+  /** What the verdict on a message means for the others of its key. */
+  private goOn(held: Held<D>): void {
+    const { next, followers } = this.keys.decided(held);
+    if (next !== undefined) this.messages.trySend(next);
+    for (const follower of followers) this.release(follower);
+    this.closeMessages();
   }
 
   // ----------------------------------------------------------------------------------------------- stage 3 is in settler.ts
@@ -381,6 +405,7 @@ export class Run<D extends Delivery> {
   /** The source has been told, or cannot be told any more: the message is off our hands. */
   finish(held: Held<D>, verdict: Verdict, error?: unknown): void {
     this.held.delete(held);
+    this.keys.told(held);
     this.progress.settling--;
     this.progress[verdict]++;
     if (verdict === "acked") this.failures.delete(held.delivery.id);
@@ -425,6 +450,8 @@ export class Run<D extends Delivery> {
 
   private releaseWaiting(): void {
     for (let got = this.messages.tryRecv(); got?.[1] === true; got = this.messages.tryRecv()) this.release(got[0]);
+    for (const held of this.keys.takeWaiting()) this.release(held);
+    this.closeMessages();
   }
 
   private fail(error: unknown): void {
