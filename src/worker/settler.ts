@@ -2,21 +2,34 @@
  * The last stage of a worker: telling the source what became of its messages.
  *
  * Batches come about by themselves, without a timer: one call is under way at a time, and what is decided meanwhile is the next batch.
- * Acks, nacks and dead letters each have a lane, so that one that fails and must be tried again does not hold up the others.
+ * Acks, nacks and dead letters each have a lane, so that one that fails and must be tried again does not hold up the others. In a lane,
+ * what failed waits apart from what is fresh. It may have failed because of one message: so it is tried again as it was, for most
+ * faults pass, and then by halves, until that one is alone.
  *
- * Invariant: a message is in one lane, or in the call that is under way, until the source has answered for it or the grace is over.
+ * Invariants:
+ * - A message is in one part of one lane, or in the call that is under way, until the source has answered for it or the grace is over.
+ * - The source is told of nacked messages of one key in the order of their pull: they are not parted, and those that come later join.
  */
 import { context, nil, retry, select, time } from "../index.ts";
 import { type Delivery, LeaseLost, type Verdict } from "./source.ts";
 import type { Held, Run } from "./worker.ts";
 
-interface Lane<D extends Delivery> {
-  readonly call: "ack" | "nack" | "deadLetter";
+/** What is told in one call, or in several if it is more than a batch. */
+interface Part<D extends Delivery> {
   items: Held<D>[];
   /** Calls that have failed in a row. */
-  failures: number;
+  readonly failures: number;
   /** Not before this time, in epoch ms. */
   due: number;
+  /** Since it failed, the source has taken others: so the fault may be in the messages. */
+  othersTaken: boolean;
+}
+
+interface Lane<D extends Delivery> {
+  readonly call: "ack" | "nack" | "deadLetter";
+  readonly fresh: Part<D>;
+  /** In the order in which they failed. */
+  failed: Part<D>[];
 }
 
 export class Settler<D extends Delivery> {
@@ -25,7 +38,9 @@ export class Settler<D extends Delivery> {
 
   constructor(run: Run<D>) {
     this.run = run;
-    this.lanes = (["ack", "nack", "deadLetter"] as const).map((call) => ({ call, items: [], failures: 0, due: 0 }));
+    this.lanes = (["ack", "nack", "deadLetter"] as const).map((call) => {
+      return { call, fresh: { items: [], failures: 0, due: 0, othersTaken: false }, failed: [] };
+    });
   }
 
   /** Returns when no more is coming and the source has been told of everything, or the grace is over. */
@@ -36,57 +51,83 @@ export class Settler<D extends Delivery> {
         if (got[1]) this.sort(got[0]);
         else open = false;
       }
-      const now = time.now();
-      if (calls.err() !== undefined || now >= this.run.deadline) this.giveUp();
-      const lanes = this.lanes.filter((lane) => lane.items.length > 0);
-      if (lanes.length === 0 && !open) return;
-      const due = lanes.filter((lane) => lane.due <= now);
-      if (due.length > 0) {
-        for (const lane of due) await this.tell(lane);
+      if (calls.err() !== undefined || time.now() >= this.run.deadline) this.giveUp();
+      const parts = this.lanes.flatMap(partsOf);
+      if (parts.length === 0 && !open) return;
+      const wait = Math.min(...parts.map((part) => part.due)) - time.now();
+      if (wait <= 0) {
+        await this.tellDue();
         continue;
       }
-      const wait = Math.min(...lanes.map((lane) => lane.due - now));
       const got = await select({ result: open ? results : nil, nudge, due: wait < Infinity ? time.after(wait) : nil });
       if (got.case === "result") {
         if (got.ok) this.sort(got.value);
         else open = false;
       } else if (got.case === "nudge") {
-        for (const lane of lanes) lane.due = 0;
+        for (const part of parts) part.due = 0;
       }
     }
   }
 
   private sort(held: Held<D>): void {
     const [ack, nack, dead] = this.lanes as [Lane<D>, Lane<D>, Lane<D>];
-    if (held.verdict === "acked") ack.items.push(held);
-    else if (held.verdict === "dead") dead.items.push(held);
-    else nack.items.push(held);
+    if (held.verdict === "acked") ack.fresh.items.push(held);
+    else if (held.verdict === "dead") dead.fresh.items.push(held);
+    else (failedOf(nack, held.delivery.key) ?? nack.fresh).items.push(held);
   }
 
-  /** Tells the source of the next batch of a lane. */
-  private async tell(lane: Lane<D>): Promise<void> {
-    const { run } = this;
-    const batch: Held<D>[] = [];
-    for (const held of lane.items.splice(0, run.settings.batch)) {
-      if (held.lost) run.finish(held, "expired", new LeaseLost());
-      else batch.push(held);
+  /** Of each lane: what is fresh, and after that no more than one part that failed, or many of them would hold up what is fresh. */
+  private async tellDue(): Promise<void> {
+    for (const lane of this.lanes) {
+      if (lane.fresh.items.length > 0) await this.tell(lane, lane.fresh);
+      const now = time.now();
+      const again = lane.failed.find((part) => part.due <= now);
+      if (again !== undefined) await this.tell(lane, again);
     }
-    if (batch.length === 0) return;
+  }
+
+  /** Tells the source of the first batch of a part. */
+  private async tell(lane: Lane<D>, part: Part<D>): Promise<void> {
+    const { run } = this;
+    const next = part.items.splice(0, run.settings.batch);
+    this.expire(
+      next.filter((held) => held.lost),
+      () => new LeaseLost(),
+    );
+    const batch = next.filter((held) => !held.lost);
+    if (batch.length > 0) await this.tellBatch(lane, part, batch);
+    lane.failed = lane.failed.filter(({ items }) => items.length > 0);
+  }
+
+  private async tellBatch(lane: Lane<D>, part: Part<D>, batch: Held<D>[]): Promise<void> {
+    const { run } = this;
     const began = time.now();
-    const [ctx, cancel] = context.withTimeout(run.calls, Math.min(run.settings.callTimeout, run.deadline - began));
+    // What has failed before must not take from the others all that is left of the grace.
+    const left = (run.deadline - began) / (part.failures > 0 ? 2 : 1);
+    const [ctx, cancel] = context.withTimeout(run.calls, Math.min(run.settings.callTimeout, left));
     using _ = cancel;
     try {
       const lost = (await context.wait(this.call(lane.call, ctx, batch), ctx)) ?? [];
-      lane.failures = 0;
       this.conclude(batch, new Set(lost.map((delivery) => delivery.id)), time.now() - began);
+      for (const other of lane.failed) other.othersTaken = true;
     } catch (error) {
-      lane.items = batch.concat(lane.items);
-      // While stopping there is no time for long pauses.
-      const now = time.now();
-      const retryIn = Math.max(1, Math.min(retry.backoff(++lane.failures), (run.deadline - now) / 4));
-      lane.due = now + retryIn;
-      run.emit({ type: "sourceError", call: lane.call, error, retryIn });
+      this.putOff(lane, part, batch, error);
     }
+  }
+
+  /** The source did not take a batch: it is to be told again, later. */
+  private putOff(lane: Lane<D>, part: Part<D>, batch: Held<D>[], error: unknown): void {
+    const [together, rest] = cut(lane, batch.concat(part.items), batch.length);
+    part.items = rest;
+    const isRepeated = part.failures > 0 && together.length > 1;
+    // While others are taken, halves need no longer pauses: the source is there.
+    const failures = part.failures + (isRepeated && part.othersTaken ? 0 : 1);
+    // While stopping there is no time for long pauses.
+    const now = time.now();
+    const retryIn = Math.max(1, Math.min(retry.backoff(failures), (this.run.deadline - now) / 4));
+    const pieces = isRepeated ? cut(lane, together, Math.ceil(together.length / 2)) : [together];
+    for (const items of pieces) lane.failed.push({ items, failures, due: now + retryIn, othersTaken: false });
+    this.run.emit({ type: "sourceError", call: lane.call, error, retryIn });
   }
 
   private async call(
@@ -127,9 +168,37 @@ export class Settler<D extends Delivery> {
   /** The grace is over: what the source has not been told of is named in the report. */
   private giveUp(): void {
     for (const lane of this.lanes) {
-      for (const held of lane.items)
-        this.run.finish(held, "expired", new Error(`worker: the grace was over before ${lane.call} succeeded`));
-      lane.items = [];
+      this.expire(
+        partsOf(lane).flatMap(({ items }) => items.splice(0)),
+        () => new Error(`worker: the grace was over before ${lane.call} succeeded`),
+      );
+      lane.failed = [];
     }
   }
+
+  /** The source will not be told of these. */
+  private expire(all: readonly Held<D>[], why: () => Error): void {
+    for (const held of all) this.run.finish(held, "expired", why());
+    if (all.length > 0) this.run.emit({ type: "settled", verdict: "expired", count: all.length, ms: 0 });
+  }
+}
+
+/** The parts of a lane that are not empty. */
+function partsOf<D extends Delivery>(lane: Lane<D>): Part<D>[] {
+  return lane.fresh.items.length > 0 ? [lane.fresh, ...lane.failed] : lane.failed;
+}
+
+/** The part that failed with messages of this key in it. */
+function failedOf<D extends Delivery>(lane: Lane<D>, key: string | undefined): Part<D> | undefined {
+  if (key === undefined) return undefined;
+  return lane.failed.find(({ items }) => items.some((held) => held.delivery.key === key));
+}
+
+/** Cuts off the first `n`; of nacked ones all of a key go where its first one goes. */
+function cut<D extends Delivery>(lane: Lane<D>, items: Held<D>[], n: number): [first: Held<D>[], rest: Held<D>[]] {
+  const [first, rest] = [items.slice(0, n), items.slice(n)];
+  if (lane.call !== "nack") return [first, rest];
+  const keys = new Set(first.map((held) => held.delivery.key));
+  const belongs = ({ delivery: { key } }: Held<D>): boolean => key !== undefined && keys.has(key);
+  return [[...first, ...rest.filter(belongs)], rest.filter((held) => !belongs(held))];
 }
