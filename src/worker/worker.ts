@@ -6,7 +6,7 @@
  *
  *     stop       the caller's; ends the pulling, and what waits is released      (draining)
  *     handling   what handlers get; ends with the cause Stopping                 (aborting)
- *     lifetime   how long handlers are waited for; those still there are deaf    (settling)
+ *     lifetime   how long handlers, and the last pull, are waited for            (settling)
  *     calls      what the broker's calls get; ends when the grace is over        (done)
  *
  * All but the first derive from `withoutCancel(ctx)`: the caller's values, a life of their own.
@@ -204,10 +204,15 @@ export class Run<D extends Delivery> {
 
   // ------------------------------------------------------------------------------------------------------------ stage 1: pull
 
+  /** The abort alone is a stop, too, also in the moment before {@link watch} gets to know of it. */
+  private get isStopping(): boolean {
+    return this.stop.err() !== undefined || this.settings.abort?.err() !== undefined;
+  }
+
   private async pull(): Promise<void> {
     const { batch, concurrency, prefetch } = this.settings;
     let failures = 0;
-    while (this.stop.err() === undefined) {
+    while (!this.isStopping) {
       try {
         if (this.source.ended === true) break;
         const room = Math.min(batch, concurrency + prefetch - this.held.size);
@@ -220,7 +225,7 @@ export class Run<D extends Delivery> {
         await time.sleep(retryIn, this.stop).catch(() => {});
       }
     }
-    if (this.stop.err() === undefined) this.enter("draining");
+    if (!this.isStopping) this.enter("draining");
     this.input = "ended";
     this.closeMessages();
   }
@@ -275,7 +280,7 @@ export class Run<D extends Delivery> {
       };
       this.held.add(held);
       if ((delivery.attempt ?? 1) > 1) this.counts.redelivered++;
-      const to = this.stop.err() === undefined ? this.keys.admit(held) : "return";
+      const to = this.isStopping ? "return" : this.keys.admit(held);
       if (to === "handle") this.messages.trySend(held);
       else if (to === "return") this.release(held);
     }
@@ -302,7 +307,7 @@ export class Run<D extends Delivery> {
 
   private async handleAll(): Promise<void> {
     for await (const held of this.messages) {
-      if (this.stop.err() === undefined && !held.lost) await this.handleOne(held);
+      if (!this.isStopping && !held.lost) await this.handleOne(held);
       else this.release(held);
     }
   }
@@ -438,10 +443,10 @@ export class Run<D extends Delivery> {
     }
     this.deadline = Math.min(this.deadline, time.now() + abortWindow + settle);
     this.enter("aborting");
-    this.abandonPull();
     this.cancelHandlers(new Stopping({ cause: context.cause(this.stop) }));
     if ((await select({ over, late: time.after(abortWindow) })).case === "over") return;
     this.enter("settling");
+    this.abandonPull();
     this.endLifetime(new Stopping({ cause: context.cause(this.stop) }));
     if ((await select({ over, late: time.after(this.deadline - time.now()) })).case === "over") return;
     this.endCalls();

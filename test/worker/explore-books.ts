@@ -123,14 +123,16 @@ export class Books {
 
   /** Whether the worker has given up the pull that is under way. */
   private get isGivenUp(): boolean {
-    return this.phase !== "running" && this.phase !== "draining";
+    return this.phase === "settling" || this.phase === "done";
   }
 
   started(delivery: D): number {
     const seen = this.seen.get(delivery)!;
     const name = `message ${delivery.body}`;
     this.must(++seen.started === 1, `${name} was started twice in one delivery (I4)`);
-    this.must(this.business.stop.err() === undefined && !this.isStopping, `${name} was started after the stop (I4)`);
+    const { stop, abort } = this.business;
+    this.must(stop.err() === undefined && !this.isStopping, `${name} was started after the stop (I4)`);
+    this.must(abort.err() === undefined, `${name} was started after the abort (I4)`);
     this.must(++this.running <= limits.concurrency, `${this.running} handlers at once (I4)`);
     this.count();
     return seen.nth;

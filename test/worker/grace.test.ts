@@ -226,6 +226,56 @@ describe("the abort", () => {
     expect([(running.ctx as CancelCtx).children, timersSet()]).toEqual([null, 0]);
   });
 
+  it.each(["stop", "abort"] as const)(
+    "leaves a pull the abortWindow to come back, begun by a %s; what it brings is counted, and released",
+    async (first) => {
+      const broker = await brokerOf(3);
+      let pulls = 0;
+      const pull: Source<Delivery<number>>["pull"] = async (ctx, max) => {
+        const deliveries = await broker.pull(ctx, ++pulls === 1 ? 1 : max);
+        if (pulls === 1) return deliveries;
+        await ctx.done().recv();
+        await time.sleep(90);
+        return deliveries;
+      };
+      const running = start(instead(broker, { pull }), (ctx) => time.sleep(5000, ctx));
+      await elapse(10);
+      running[first](tooLate);
+      running.abort(tooLate);
+      await elapse(90);
+      await elapse(0);
+      expect(account(running.report)).toBe("3 pulled: 3 released");
+      expect(running.returned).toBe(100);
+      expect(await broker.pull(background, 10)).toMatchObject([{ attempt: 1 }, { attempt: 1 }, { attempt: 1 }]);
+    },
+  );
+
+  it("gives up a pull that has not come back at the end of the abortWindow", async () => {
+    const running = start(instead(await brokerOf(0), { pull: never }), () => undefined);
+    await elapse(10);
+    running.abort(tooLate);
+    await elapse(100);
+    await elapse(0);
+    expect(running.report).toMatchObject({ pulled: 0, stopped: "aborted", cause: tooLate });
+    expect([running.returned, timersSet()]).toEqual([110, 0]);
+  });
+
+  it("in the very moment in which a handler ends lets no other start", async () => {
+    const started: number[] = [];
+    const running = start(
+      await brokerOf(4),
+      async (_, { body }) => {
+        started.push(body);
+        await time.sleep(10);
+        if (body === 1) running.abort(tooLate);
+      },
+      { concurrency: 1 },
+    );
+    await elapse(1000);
+    expect(started).toEqual([1]);
+    expect(running.report).toMatchObject({ started: 1, acked: 1, stopped: "aborted" });
+  });
+
   it("gives back at once what waits, though the handlers are deaf", async () => {
     const broker = await brokerOf(5);
     const running = start(broker, never, { concurrency: 2, prefetch: 3 });
