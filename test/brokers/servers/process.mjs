@@ -1,4 +1,4 @@
-/** What the servers of rabbitmq.mjs and nats.mjs have in common: to find, install, start and end a program. */
+/** What the servers here have in common: to find, install, start and end a program. */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";

@@ -1,0 +1,50 @@
+/**
+ * A redis-server on the loopback only, with its files in a temporary folder.
+ *
+ * `start()` resolves to `{ url, stop, restart, pause, resume }`, or to `{ skipped }` with the reason. With HEADGATE_INSTALL=1 it
+ * installs the server first, if that is missing.
+ * It writes what it was told to its append-only file before it answers; so it has all of it after `restart`.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { end, found, install, launch, listening } from "./process.mjs";
+
+const PORT = 16379;
+
+export async function start() {
+  if (!found("redis-server")) {
+    const why = install("redis-server");
+    if (why !== undefined) return { skipped: why };
+  }
+  if (await listening(PORT)) return { skipped: `port ${PORT} is taken` };
+  const folder = await mkdtemp(join(tmpdir(), "headgate-redis-"));
+  const args = ["--bind", "127.0.0.1", "--port", String(PORT), "--dir", folder, "--save", ""];
+  const run = async () => {
+    const server = launch("redis-server", [...args, "--appendonly", "yes", "--appendfsync", "everysec"]);
+    await server.until(() => listening(PORT), 10_000);
+    return server;
+  };
+  let server;
+  try {
+    server = await run();
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    return { skipped: String(error) };
+  }
+  return {
+    url: `redis://127.0.0.1:${PORT}`,
+    /** Kills the server, as a crash would, and starts it again with the same files. */
+    async restart() {
+      await end(server, "SIGKILL");
+      server = await run();
+    },
+    pause: () => server.signal("SIGSTOP"),
+    resume: () => server.signal("SIGCONT"),
+    async stop() {
+      server.signal("SIGCONT");
+      await end(server, "SIGTERM");
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
