@@ -1,12 +1,14 @@
 /**
- * Keeping the leases of everything a worker holds.
+ * Keeping the leases of everything a worker holds, and not for ever.
  *
- * Invariant: a message that is held (waiting, running, or decided and not yet told) is extended three times a lease, with all the
- * others in one call, until the source has answered for it (I9); but for one that is lost already or held longer than `maxLease`.
+ * Invariants:
+ * - A message that is held (waiting, running, or decided and not yet told) is extended three times a lease, with all the others in one
+ *   call, until the source has answered for it (I9); but for one that is lost already, or whose handler has had it for `maxLease`.
+ * - A handler is told when it has had its message for `maxLease`, whatever the source is like.
  */
 import { context, select, time } from "../index.ts";
 import { type Delivery, LeaseExpired, LeaseLost } from "./source.ts";
-import type { Held, Run } from "./worker.ts";
+import type { Run } from "./worker.ts";
 
 /** Returns when the run is over; at once if the source knows no leases. */
 export async function keepLeases<D extends Delivery>(run: Run<D>): Promise<void> {
@@ -21,7 +23,7 @@ export async function keepLeases<D extends Delivery>(run: Run<D>): Promise<void>
 }
 
 async function extend<D extends Delivery>(run: Run<D>, interval: number): Promise<void> {
-  const all = toExtend(run);
+  const all = [...run.held].filter((held) => !held.overdue && !held.lost);
   if (all.length === 0) return;
   const [ctx, cancel] = context.withTimeout(run.alive, Math.min(run.settings.callTimeout, interval));
   using _ = cancel;
@@ -40,13 +42,24 @@ async function extend<D extends Delivery>(run: Run<D>, interval: number): Promis
   }
 }
 
-/** What is to be extended; whoever has held his message too long is told so instead. */
-function toExtend<D extends Delivery>(run: Run<D>): Held<D>[] {
-  const now = time.now();
-  for (const held of run.held) {
-    if (held.overdue || held.cancel === null || now - held.since < run.settings.maxLease) continue;
-    held.overdue = true;
-    held.cancel(new LeaseExpired());
+/** Tells the handlers that have had their messages for too long. Returns when the run is over; at once if there is no limit. */
+export async function limitLeases<D extends Delivery>(run: Run<D>): Promise<void> {
+  const { maxLease } = run.settings;
+  if (maxLease === Infinity) return;
+  for (;;) {
+    const now = time.now();
+    // Whoever starts from now on has at least this long.
+    let next = now + maxLease;
+    for (const held of run.held) {
+      if (held.overdue || held.cancel === null) continue;
+      if (held.since + maxLease > now) {
+        next = Math.min(next, held.since + maxLease);
+        continue;
+      }
+      held.overdue = true;
+      held.cancel(new LeaseExpired());
+    }
+    const got = await select({ due: time.after(next - now), over: run.alive.done() });
+    if (got.case === "over") return;
   }
-  return [...run.held].filter((held) => !held.overdue && !held.lost);
 }

@@ -28,8 +28,8 @@ export interface WorkerOptions<D extends Delivery = Delivery> {
   /** ms that a call of the source may take. 10 000. A pull that ignores it is given up, and the worker stops as failed */
   readonly callTimeout?: number;
   /**
-   * ms that a handler may hold its message: then its lease is no longer extended, and its ctx ends with the cause LeaseExpired. Looked
-   * at when leases are extended, three times a lease; without effect for a source that has none to extend. 3 600 000
+   * ms that a handler may hold its message, from its start: then its ctx ends with the cause LeaseExpired, and the lease is no longer
+   * extended, if the source has any. What it throws then is a failure like any other. 3 600 000
    */
   readonly maxLease?: number;
   /** Is told what happens, as it happens. An error it throws is ignored. */

@@ -81,7 +81,9 @@ export type Verdict = "acked" | "retried" | "released" | "dead" | "expired";
 
 /** The cause of a handler's ctx when the worker is stopping. */
 export class Stopping extends Error {
-  override readonly name: string = "Stopping";
+  override get name(): string {
+    return "Stopping";
+  }
 
   constructor(options?: ErrorOptions) {
     super("worker: stopping", options);
@@ -90,7 +92,9 @@ export class Stopping extends Error {
 
 /** The cause of a handler's ctx when the broker says that somebody else may have the message by now. It will not be acked. */
 export class LeaseLost extends Error {
-  override readonly name: string = "LeaseLost";
+  override get name(): string {
+    return "LeaseLost";
+  }
 
   constructor(options?: ErrorOptions) {
     super("worker: lease lost", options);
@@ -99,7 +103,9 @@ export class LeaseLost extends Error {
 
 /** The cause of a handler's ctx when it has held its message longer than `maxLease`. */
 export class LeaseExpired extends Error {
-  override readonly name: string = "LeaseExpired";
+  override get name(): string {
+    return "LeaseExpired";
+  }
 
   constructor(options?: ErrorOptions) {
     super("worker: held longer than maxLease", options);

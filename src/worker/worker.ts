@@ -18,11 +18,12 @@
  * - From the stop to the return pass no more than `grace` ms, whatever handlers and broker do (I6).
  */
 import { Chan, context, type Context, errgroup, nil, retry, select, sync, time } from "../index.ts";
+import { Attempts } from "./attempts.ts";
 import { checked, type Settings, type WorkerOptions } from "./options.ts";
 import type { Leftover, Phase, Progress, Report, WorkerEvent } from "./report.ts";
 import { type Delivery, type Handler, type Source, Stopping, type Verdict } from "./source.ts";
 import { Keys } from "./keys.ts";
-import { keepLeases } from "./leases.ts";
+import { keepLeases, limitLeases } from "./leases.ts";
 import { Settler } from "./settler.ts";
 
 /**
@@ -76,8 +77,8 @@ export async function worker<D extends Delivery>(
 /** A message between its pull and its verdict. */
 export interface Held<D extends Delivery> {
   readonly delivery: D;
-  /** When it was pulled: epoch ms. */
-  readonly since: number;
+  /** When its handler started: epoch ms. */
+  since: number;
   /** Ends the ctx of its handler, while that runs. */
   cancel: context.CancelCauseFunc | null;
   /** Who else may have it by now: it must not be acked any more. */
@@ -92,9 +93,6 @@ export interface Held<D extends Delivery> {
 
 /** More than any worker holds: the channels between the stages never make anybody wait, for what is held is bounded elsewhere. */
 const AMPLE = 1_000_000_000;
-
-/** Of how many messages a worker knows the failed attempts, where the broker does not count them. */
-const REMEMBERED = 10_000;
 
 /** One run of a worker. */
 export class Run<D extends Delivery> {
@@ -118,8 +116,7 @@ export class Run<D extends Delivery> {
   /** Gets a value when there is room for another message. */
   private readonly room: Chan<true> = new Chan(1);
   readonly held: Set<Held<D>> = new Set();
-  /** Failed attempts, for brokers that do not count. */
-  private readonly failures: Map<string, number> = new Map();
+  private readonly attempts: Attempts = new Attempts();
 
   private readonly detached: Context;
   private readonly stop: Context;
@@ -188,13 +185,14 @@ export class Run<D extends Delivery> {
       this.end();
     };
     const leases = (): Promise<void> => keepLeases(this);
+    const limit = (): Promise<void> => limitLeases(this);
     const watch = (): Promise<void> => this.watch();
     void group.go(pull);
     for (let i = 0; i < this.settings.concurrency; i++) {
       handlers.add(1);
       void group.go(handler);
     }
-    for (const task of [closer, settler, leases, watch]) void group.go(task);
+    for (const task of [closer, settler, leases, limit, watch]) void group.go(task);
     await group.wait();
     this.enter("done");
     for (const cancel of [this.stopNow, this.abandonPull, this.cancelHandlers, this.endLifetime, this.endCalls])
@@ -270,7 +268,7 @@ export class Run<D extends Delivery> {
     for (const delivery of deliveries as readonly D[]) {
       const held: Held<D> = {
         delivery,
-        since: time.now(),
+        since: NaN,
         cancel: null,
         lost: false,
         overdue: false,
@@ -279,7 +277,7 @@ export class Run<D extends Delivery> {
         delay: 0,
       };
       this.held.add(held);
-      if ((delivery.attempt ?? 1) > 1) this.counts.redelivered++;
+      if (this.attempts.of(delivery) > 1) this.counts.redelivered++;
       const to = this.isStopping ? "return" : this.keys.admit(held);
       if (to === "handle") this.messages.trySend(held);
       else if (to === "return") this.release(held);
@@ -315,11 +313,12 @@ export class Run<D extends Delivery> {
   private async handleOne(held: Held<D>): Promise<void> {
     const { delivery } = held;
     const [ctx, cancel] = context.withCancelCause(this.handling);
+    const begun = time.now();
     held.cancel = cancel;
+    held.since = begun;
     this.progress.waiting--;
     this.progress.running++;
     this.counts.started++;
-    const begun = time.now();
     this.emit({ type: "started", delivery });
     let pending = false;
     let failure: { readonly error: unknown } | undefined;
@@ -351,23 +350,15 @@ export class Run<D extends Delivery> {
   }
 
   private decideFailure(held: Held<D>, begun: number, error: unknown): void {
-    const { id, attempt = (this.failures.get(id) ?? 0) + 1 } = held.delivery;
+    const attempt = this.attempts.of(held.delivery);
     if (error instanceof retry.Permanent || attempt >= this.settings.maxAttempts) {
-      this.failures.delete(id);
+      this.attempts.forget(held.delivery);
       this.decide(held, "dead", begun, error);
       return;
     }
-    if (held.delivery.attempt === undefined) this.remember(id, attempt);
+    this.attempts.failed(held.delivery);
     held.delay = this.delay(attempt);
     this.decide(held, "retried", begun, error);
-  }
-
-  /** Counts for the broker. What failed longest ago is forgotten: where ids never come again, memory must not grow with them. */
-  private remember(id: string, attempt: number): void {
-    this.failures.delete(id);
-    this.failures.set(id, attempt);
-    const [oldest] = this.failures.keys();
-    if (this.failures.size > REMEMBERED) this.failures.delete(oldest!);
   }
 
   private delay(attempt: number): number {
@@ -413,7 +404,7 @@ export class Run<D extends Delivery> {
     this.keys.told(held);
     this.progress.settling--;
     this.progress[verdict]++;
-    if (verdict === "acked") this.failures.delete(held.delivery.id);
+    if (verdict === "acked") this.attempts.forget(held.delivery);
     if (verdict === "expired" || (verdict === "dead" && this.source.deadLetter === undefined)) {
       this.leftovers.push({ delivery: held.delivery, was: held.verdict, error: error ?? held.error });
     }

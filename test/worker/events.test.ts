@@ -9,6 +9,7 @@ import {
   Permanent,
   type Progress,
   type Source,
+  type Verdict,
   worker,
   type WorkerEvent,
 } from "headgate/worker";
@@ -131,6 +132,30 @@ describe("the events of a worker", () => {
     ]);
   });
 
+  it("settle every message once, those included that the broker could not be told of", async () => {
+    const broker = await brokerOf(5, 30);
+    const [ctx, stop] = context.withCancel(background);
+    const counts: unknown[] = [];
+    const faulty = Object.assign(Object.create(broker) as MemoryBroker<number>, {
+      extend: async (_: Context, ds: readonly D[]) => ds.filter(({ body }) => body === 1),
+      ack: () => Promise.reject(boom),
+    });
+    const running = worker(ctx, faulty, (_, { body }) => time.sleep(body === 1 ? 20 : 5), {
+      concurrency: 4,
+      prefetch: 1,
+      grace: 100,
+      observe: (event) => event.type === "settled" && counts.push([event.verdict, event.count]),
+    });
+    await elapse(22);
+    stop();
+    await elapse(100);
+    expect(await running).toMatchObject({ pulled: 5, expired: 5 });
+    expect(counts).toEqual([
+      ["expired", 1],
+      ["expired", 4],
+    ]);
+  });
+
   it("tell late what an abandoned handler says, and only that", async () => {
     const broker = await brokerOf(2);
     const [ctx, stop] = context.withCancel(background);
@@ -155,6 +180,7 @@ describe("the progress of a worker", () => {
     const progress: Progress = { ...ZERO };
     const wrong: unknown[] = [];
     const seen = new Set<string>();
+    const settled: Record<Verdict, number> = { acked: 0, retried: 0, released: 0, dead: 0, expired: 0 };
     const [ctx, stop] = context.withCancel(background);
     const running = worker(ctx, slowed(broker, ms), motley, {
       concurrency: 16,
@@ -166,6 +192,7 @@ describe("the progress of a worker", () => {
       observe(event) {
         const { pulled, waiting, running, settling, acked, retried, released, dead, expired } = progress;
         const sum = waiting + running + settling + acked + retried + released + dead + expired;
+        if (event.type === "settled") settled[event.verdict] += event.count;
         if (pulled !== sum || Math.min(waiting, running, settling) < 0) wrong.push([event.type, { ...progress }]);
         seen.add(event.type);
       },
@@ -177,6 +204,7 @@ describe("the progress of a worker", () => {
     expect(wrong).toEqual([]);
     expect(seen.size).toBeGreaterThanOrEqual(6);
     const { pulled, acked, retried, released, dead, expired } = report;
+    expect(settled).toEqual({ acked, retried, released, dead, expired });
     expect(progress).toEqual({ ...ZERO, pulled, acked, retried, released, dead, expired });
     expect(Math.min(acked, retried, released, dead)).toBeGreaterThan(0);
   });

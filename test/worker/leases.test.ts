@@ -324,6 +324,54 @@ describe("a handler that holds its message longer than maxLease", () => {
     expect(running.report!.leftovers).toMatchObject([lost]);
   });
 
+  it.each<[what: string, change: Partial<Source<D>>]>([
+    ["has no extend", { extend: undefined } as object],
+    ["names no lease", { lease: undefined } as object],
+    ["has leases without end", { lease: Infinity }],
+    ["has leases that are extended seldom", { lease: 1e6 }],
+  ])("has its ctx ended in that very moment, also where the source %s", async (_, change) => {
+    const broker = memoryBroker<number>();
+    await broker.publish(1);
+    broker.end();
+    const { source } = watched(broker);
+    const changed = Object.assign(Object.create(source) as Source<D>, change);
+    const causes: unknown[] = [];
+    const handle = slow(causes, () => Promise.reject(boom));
+    const running = start(changed, handle, { maxLease: 500, backoff: () => 0 });
+    await elapse(499);
+    expect(causes).toEqual([]);
+    await elapse(1);
+    expect(causes).toEqual([expect.any(LeaseExpired)]);
+    expect(account(running.report)).toBe("2 pulled: 1 acked, 1 retried");
+    expect(timersSet()).toBe(0);
+  });
+
+  it("is judged by its own time, not by how long its message had waited", async () => {
+    const broker = await brokerOf(3);
+    const causes: unknown[] = [];
+    const handle: Handler<D> = async (ctx) => {
+      await time.sleep(400, ctx).catch(() => causes.push(context.cause(ctx)));
+    };
+    const running = start(broker, handle, { concurrency: 1, prefetch: 2, maxLease: 500 });
+    await elapse(2000);
+    expect(causes).toEqual([]);
+    expect(account(running.report)).toBe("3 pulled: 3 acked");
+  });
+
+  it("is told so while the worker drains, too", async () => {
+    const causes: unknown[] = [];
+    const running = start(
+      await brokerOf(1),
+      slow(causes, () => Promise.reject(boom)),
+      { maxLease: 500 },
+    );
+    await elapse(400);
+    running.stop(why);
+    await elapse(100);
+    expect(causes).toEqual([expect.any(LeaseExpired)]);
+    expect(account(running.report)).toBe("1 pulled: 1 retried");
+  });
+
   it("may take an hour, unless told otherwise", async () => {
     const broker = memoryBroker<number>({ lease: 1_800_000 });
     await broker.publish(1);

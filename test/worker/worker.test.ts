@@ -173,7 +173,36 @@ describe("a message", () => {
     );
     expect(account(report)).toBe("7 pulled: 1 acked, 5 retried, 1 dead");
     expect(backoffs.sort((a, b) => a - b)).toEqual([1, 1, 2, 2, 3]);
-    expect(report.redelivered).toBe(0);
+    expect(report.redelivered).toBe(5);
+  });
+
+  it("that comes again is counted as redelivered, also where only the worker has seen it fail", async () => {
+    const waiting: Delivery<number>[] = [1, 2, 3].map((body) => ({ id: `m${body}`, body }));
+    const source: Source<Delivery<number>> = {
+      get ended() {
+        return acked === 3;
+      },
+      pull: async (ctx, max) => {
+        await time.sleep(1, ctx).catch(() => {});
+        return waiting.splice(0, max);
+      },
+      async ack(_, ds) {
+        acked += ds.length;
+      },
+      async nack(_, items) {
+        waiting.push(...items.map(({ delivery }) => delivery));
+      },
+    };
+    let failed = 0;
+    let acked = 0;
+    const handle = async (_: Context, { body }: Delivery<number>): Promise<void> => {
+      if (body === 2 && failed < 2) {
+        failed++;
+        throw boom;
+      }
+    };
+    const report = await run(source, handle, { concurrency: 1, prefetch: 0 });
+    expect(report).toMatchObject({ pulled: 5, acked: 3, retried: 2, redelivered: 2 });
   });
 
   it("that is dead where there are no dead letters is acked, and named in the report", async () => {

@@ -1,0 +1,34 @@
+/**
+ * How often a message has been tried: what the broker says, or where it does not count, what the worker has seen.
+ *
+ * Invariant: no more than `REMEMBERED` messages are known. Where ids never come again, memory must not grow with them, so what failed
+ * longest ago is forgotten.
+ */
+import type { Delivery } from "./source.ts";
+
+const REMEMBERED = 10_000;
+
+export class Attempts {
+  /** By the id of the delivery, in the order of their last failures. */
+  private readonly failures: Map<string, number> = new Map();
+
+  /** The how many-th attempt this delivery is, from 1. */
+  of({ id, attempt }: Delivery): number {
+    return attempt ?? (this.failures.get(id) ?? 0) + 1;
+  }
+
+  /** The attempt has failed, and there will be another. */
+  failed(delivery: Delivery): void {
+    if (delivery.attempt !== undefined) return;
+    const attempt = this.of(delivery);
+    this.failures.delete(delivery.id);
+    this.failures.set(delivery.id, attempt);
+    const [oldest] = this.failures.keys();
+    if (this.failures.size > REMEMBERED) this.failures.delete(oldest!);
+  }
+
+  /** The message will not come again. */
+  forget({ id }: Delivery): void {
+    this.failures.delete(id);
+  }
+}
