@@ -2,7 +2,10 @@
  * A message broker in memory, for tests, demos, and work that need not survive the process.
  *
  * Invariants:
- * - A message is in exactly one place: ready, delayed, or leased. `size` counts all three.
+ * - A message is in exactly one place: in the inbox, ready, delayed, leased, or behind another of its key. `size` counts them all.
+ * - Of a key one message at most is not behind another: the first that was published of those that are not settled. So whatever
+ *   happens to it, none overtakes it.
+ * - Every call is an operation of the library, as one over a network would be: a test finds out what happens meanwhile.
  * - All its time is the library's (`time.now()`, timer channels), so under a virtual clock it is deterministic.
  * - A verdict counts only from whoever holds the lease now; for anybody else it changes nothing and is reported as lost.
  */
@@ -21,6 +24,7 @@ export interface DeadLetter<T = unknown> {
 
 /** How to publish a message. */
 export interface PublishOptions {
+  /** The ordering key: of the messages with the same, each is delivered when those before it are settled for good. */
   readonly key?: string;
   readonly attributes?: Readonly<Record<string, string>>;
 }
@@ -41,7 +45,7 @@ export interface MemoryBroker<T> extends Source<Delivery<T>> {
   readonly publish: (body: T, options?: PublishOptions, ctx?: Context) => Promise<void>;
   /** No more will be published: the broker is `ended` when the messages it has are settled. */
   readonly end: () => void;
-  /** How many messages are not settled: ready, delayed or leased. */
+  /** How many messages are not settled: ready, delayed, leased, or behind another of their key. */
   readonly size: number;
   readonly deadLetters: readonly DeadLetter<T>[];
 }
@@ -91,18 +95,31 @@ interface Message<T> {
   attempts: number;
   /** When its lease ends, or its delay: epoch ms. */
   until: number;
+  /** Published after it with the same key. */
+  next: Message<T> | null;
 }
+
+/** More than are ever published. */
+const AMPLE = 1_000_000_000;
 
 class Broker<T> implements MemoryBroker<T> {
   readonly lease: number;
   readonly deadLetters: DeadLetter<T>[] = [];
   private readonly room: semaphore.Weighted | null;
+  /** What every call waits for, but never long: it is closed. */
+  private readonly wire: Chan<never> = new Chan();
+  /** Published, and not yet put in its place. */
+  private readonly inbox: Chan<Message<T>> = new Chan(AMPLE);
   private readonly ready: Message<T>[] = [];
   /** The first message in `ready` that has not been delivered: taking from the front moves this, not the list. */
   private front = 0;
   private readonly delayed: Message<T>[] = [];
   /** By the id of the delivery, in the order in which the leases end: they all last equally long. */
   private readonly leased: Map<string, Message<T>> = new Map();
+  /** The last message of each key. */
+  private readonly tails: Map<string, Message<T>> = new Map();
+  /** How many messages are behind another of their key. */
+  private behind = 0;
   private published = 0;
   private delivered = 0;
   private closed = false;
@@ -113,10 +130,12 @@ class Broker<T> implements MemoryBroker<T> {
   constructor(lease: number, capacity: number | undefined) {
     this.lease = lease;
     this.room = capacity === undefined ? null : new semaphore.Weighted(capacity);
+    this.wire.close();
   }
 
   get size(): number {
-    return this.ready.length - this.front + this.delayed.length + this.leased.size;
+    const ready = this.ready.length - this.front;
+    return this.inbox.length + ready + this.delayed.length + this.leased.size + this.behind;
   }
 
   get ended(): boolean {
@@ -125,13 +144,16 @@ class Broker<T> implements MemoryBroker<T> {
 
   publish = async (body: T, options: PublishOptions = NONE, ctx?: Context): Promise<void> => {
     if (this.room !== null) await this.room.acquire(1, ctx);
-    else if (ctx?.err() !== undefined) throw ctx.err();
-    if (this.closed) {
+    try {
+      if (this.closed) throw new Error("memoryBroker: publish after end()");
+      const message = { seq: ++this.published, body, options, attempts: 0, until: 0, next: null };
+      const sent = this.inbox.send(message, this.room === null ? ctx : undefined);
+      this.tell();
+      await sent;
+    } catch (error) {
       this.room?.release();
-      throw new Error("memoryBroker: publish after end()");
+      throw error;
     }
-    this.ready.push({ seq: ++this.published, body, options, attempts: 0, until: 0 });
-    this.tell();
   };
 
   end = (): void => {
@@ -140,6 +162,7 @@ class Broker<T> implements MemoryBroker<T> {
   };
 
   pull = async (ctx: Context, max: number): Promise<readonly Delivery<T>[]> => {
+    await this.wire.recv();
     for (;;) {
       if (ctx.err() !== undefined || this.ended) return [];
       const now = time.now();
@@ -156,7 +179,7 @@ class Broker<T> implements MemoryBroker<T> {
   };
 
   ack = async (ctx: Context, deliveries: readonly Delivery<T>[]): Promise<readonly Delivery<T>[]> =>
-    this.settle(ctx, deliveries, () => this.gone());
+    this.settle(ctx, deliveries, (message) => this.gone(message));
 
   nack = async (ctx: Context, items: readonly Nack<Delivery<T>>[]): Promise<readonly Delivery<T>[]> => {
     const how = new Map(items.map((item) => [item.delivery.id, item]));
@@ -186,7 +209,7 @@ class Broker<T> implements MemoryBroker<T> {
           attempts: message.attempts,
           error: why.get(id),
         });
-        this.gone();
+        this.gone(message);
       },
     );
   };
@@ -198,13 +221,12 @@ class Broker<T> implements MemoryBroker<T> {
     });
 
   /** Ends the leases of these deliveries and does `then` with each message. Returns those whose lease was lost. */
-  private settle(
+  private async settle(
     ctx: Context,
     deliveries: readonly Delivery<T>[],
     then: (message: Message<T>, id: string) => void,
-  ): readonly Delivery<T>[] {
-    const err = ctx.err();
-    if (err !== undefined) throw err;
+  ): Promise<readonly Delivery<T>[]> {
+    await this.wire.recv(ctx);
     this.revive(time.now());
     return deliveries.filter(({ id }) => {
       const message = this.leased.get(id);
@@ -215,9 +237,14 @@ class Broker<T> implements MemoryBroker<T> {
     });
   }
 
-  /** A message is settled for good. */
-  private gone(): void {
+  /** A message is settled for good: now the next of its key has its turn. */
+  private gone({ next, options: { key } }: Message<T>): void {
     this.room?.release();
+    if (next !== null) {
+      this.behind--;
+      this.ready.push(next);
+      this.tell();
+    } else if (key !== undefined) this.tails.delete(key);
     if (this.ended) this.tell();
   }
 
@@ -233,8 +260,24 @@ class Broker<T> implements MemoryBroker<T> {
     return undefined;
   }
 
-  /** Makes ready what is due: leases that ran out, and delays that are over. */
+  /** Puts what was published in its place. */
+  private collect(): void {
+    for (let got = this.inbox.tryRecv(); got?.[1] === true; got = this.inbox.tryRecv()) {
+      const [message] = got;
+      const { key } = message.options;
+      const tail = key === undefined ? undefined : this.tails.get(key);
+      if (key !== undefined) this.tails.set(key, message);
+      if (tail === undefined) this.ready.push(message);
+      else {
+        tail.next = message;
+        this.behind++;
+      }
+    }
+  }
+
+  /** Makes ready what is due: what is new, leases that ran out, and delays that are over. */
   private revive(now: number): void {
+    this.collect();
     for (let first; (first = this.firstLease()) !== undefined && first[1].until <= now;) {
       this.leased.delete(first[0]);
       this.ready.push(first[1]);
