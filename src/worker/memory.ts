@@ -2,10 +2,10 @@
  * A message broker in memory, for tests, demos, and work that need not survive the process.
  *
  * Invariants:
- * - A message is in exactly one place: in the inbox, ready, delayed, leased, or behind another of its key. `size` counts them all.
+ * - A message is in exactly one place: ready, delayed, leased, or behind another of its key. `size` counts them all.
  * - Of a key one message at most is not behind another: the first that was published of those that are not settled. So whatever
  *   happens to it, none overtakes it.
- * - Every call is an operation of the library, as one over a network would be: a test finds out what happens meanwhile.
+ * - Publishing and every verdict are a step of their own, as they would be over a network: `explore` finds out what happens meanwhile.
  * - All its time is the library's (`time.now()`, timer channels), so under a virtual clock it is deterministic.
  * - A verdict counts only from whoever holds the lease now; for anybody else it changes nothing and is reported as lost.
  */
@@ -99,17 +99,10 @@ interface Message<T> {
   next: Message<T> | null;
 }
 
-/** More than are ever published. */
-const AMPLE = 1_000_000_000;
-
 class Broker<T> implements MemoryBroker<T> {
   readonly lease: number;
   readonly deadLetters: DeadLetter<T>[] = [];
   private readonly room: semaphore.Weighted | null;
-  /** What every call waits for, but never long: it is closed. */
-  private readonly wire: Chan<never> = new Chan();
-  /** Published, and not yet put in its place. */
-  private readonly inbox: Chan<Message<T>> = new Chan(AMPLE);
   private readonly ready: Message<T>[] = [];
   /** The first message in `ready` that has not been delivered: taking from the front moves this, not the list. */
   private front = 0;
@@ -126,16 +119,16 @@ class Broker<T> implements MemoryBroker<T> {
   /** Closed and replaced when there is news for the pulls that wait. */
   private news: Chan<never> = new Chan();
   private pulls = 0;
+  /** What publishing and verdicts go through. */
+  private readonly wire: Chan<true> = new Chan(1);
 
   constructor(lease: number, capacity: number | undefined) {
     this.lease = lease;
     this.room = capacity === undefined ? null : new semaphore.Weighted(capacity);
-    this.wire.close();
   }
 
   get size(): number {
-    const ready = this.ready.length - this.front;
-    return this.inbox.length + ready + this.delayed.length + this.leased.size + this.behind;
+    return this.ready.length - this.front + this.delayed.length + this.leased.size + this.behind;
   }
 
   get ended(): boolean {
@@ -144,16 +137,14 @@ class Broker<T> implements MemoryBroker<T> {
 
   publish = async (body: T, options: PublishOptions = NONE, ctx?: Context): Promise<void> => {
     if (this.room !== null) await this.room.acquire(1, ctx);
-    try {
-      if (this.closed) throw new Error("memoryBroker: publish after end()");
-      const message = { seq: ++this.published, body, options, attempts: 0, until: 0, next: null };
-      const sent = this.inbox.send(message, this.room === null ? ctx : undefined);
-      this.tell();
-      await sent;
-    } catch (error) {
+    if (this.closed) {
       this.room?.release();
-      throw error;
+      throw new Error("memoryBroker: publish after end()");
     }
+    const message = { seq: ++this.published, body, options, attempts: 0, until: 0, next: null };
+    // With a capacity, `acquire` was the step.
+    if (this.room === null) await this.step(() => this.place(message), ctx);
+    else this.place(message);
   };
 
   end = (): void => {
@@ -162,7 +153,6 @@ class Broker<T> implements MemoryBroker<T> {
   };
 
   pull = async (ctx: Context, max: number): Promise<readonly Delivery<T>[]> => {
-    await this.wire.recv();
     for (;;) {
       if (ctx.err() !== undefined || this.ended) return [];
       const now = time.now();
@@ -221,20 +211,32 @@ class Broker<T> implements MemoryBroker<T> {
     });
 
   /** Ends the leases of these deliveries and does `then` with each message. Returns those whose lease was lost. */
-  private async settle(
+  private settle(
     ctx: Context,
     deliveries: readonly Delivery<T>[],
     then: (message: Message<T>, id: string) => void,
   ): Promise<readonly Delivery<T>[]> {
-    await this.wire.recv(ctx);
-    this.revive(time.now());
-    return deliveries.filter(({ id }) => {
-      const message = this.leased.get(id);
-      if (message === undefined) return true;
-      this.leased.delete(id);
-      then(message, id);
-      return false;
-    });
+    return this.step(() => {
+      this.revive(time.now());
+      return deliveries.filter(({ id }) => {
+        const message = this.leased.get(id);
+        if (message === undefined) return true;
+        this.leased.delete(id);
+        then(message, id);
+        return false;
+      });
+    }, ctx);
+  }
+
+  /**
+   * Does it, as an operation of the library: at once, and the caller goes on later; not at all if ctx has ended, or a test has the
+   * operation fail.
+   */
+  private async step<R>(perform: () => R, ctx?: Context): Promise<R> {
+    const asked = this.wire.send(true, ctx);
+    const done = this.wire.tryRecv() === undefined ? undefined : { result: perform() };
+    await asked;
+    return done!.result;
   }
 
   /** A message is settled for good: now the next of its key has its turn. */
@@ -260,24 +262,21 @@ class Broker<T> implements MemoryBroker<T> {
     return undefined;
   }
 
-  /** Puts what was published in its place. */
-  private collect(): void {
-    for (let got = this.inbox.tryRecv(); got?.[1] === true; got = this.inbox.tryRecv()) {
-      const [message] = got;
-      const { key } = message.options;
-      const tail = key === undefined ? undefined : this.tails.get(key);
-      if (key !== undefined) this.tails.set(key, message);
-      if (tail === undefined) this.ready.push(message);
-      else {
-        tail.next = message;
-        this.behind++;
-      }
+  /** Puts what was published behind the last of its key, if there is any. */
+  private place(message: Message<T>): void {
+    const { key } = message.options;
+    const tail = key === undefined ? undefined : this.tails.get(key);
+    if (key !== undefined) this.tails.set(key, message);
+    if (tail === undefined) this.ready.push(message);
+    else {
+      tail.next = message;
+      this.behind++;
     }
+    this.tell();
   }
 
-  /** Makes ready what is due: what is new, leases that ran out, and delays that are over. */
+  /** Makes ready what is due: leases that ran out, and delays that are over. */
   private revive(now: number): void {
-    this.collect();
     for (let first; (first = this.firstLease()) !== undefined && first[1].until <= now;) {
       this.leased.delete(first[0]);
       this.ready.push(first[1]);

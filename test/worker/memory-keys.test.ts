@@ -116,7 +116,6 @@ describe("to explore, a call of the broker takes a step:", () => {
 
   it.each<[name: string, call: Call]>([
     ["publish", (broker) => broker.publish("new")],
-    ["pull", (broker, ctx) => broker.pull(ctx, 1)],
     ["ack", (broker, ctx, d) => broker.ack(ctx, [d])],
     ["nack", (broker, ctx, d) => broker.nack(ctx, [nack(d)])],
     ["deadLetter", (broker, ctx, d) => broker.deadLetter(ctx, [{ delivery: d, error: "why" }])],
