@@ -1,36 +1,38 @@
-/** The source of NATS JetStream, against a real server. */
+/** headgate/worker/nats with a real server. */
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, headers } from "@nats-io/transport-node";
-import { natsConsumer } from "../../dist/worker/nats.js";
+import { natsConsumer } from "headgate/worker/nats";
 import { start } from "./servers/nats.mjs";
-import { conforms, serverOf } from "./suite.mjs";
+import { conforms, isStopped, serverOf } from "./suite.mjs";
 
 const server = await serverOf("nats", start);
 if (server !== undefined) await run(server);
 
-async function run({ url, closing }) {
+async function run({ url, atEnd }) {
   const connection = await connect({ servers: url });
-  closing.push(() => connection.close());
+  atEnd(() => connection.close());
   const js = jetstream(connection);
   const manager = await jetstreamManager(connection);
 
   let labs = 0;
-  async function makeLab(lease) {
+  async function makeLab(lease = 2_000) {
     const stream = `lab${++labs}`;
     const dead = `${stream}dead`;
     await manager.streams.add({ name: stream, subjects: [`${stream}.>`], retention: "workqueue" });
     await manager.streams.add({ name: dead, subjects: [`${dead}.>`] });
     const config = { durable_name: "worker", ack_policy: "explicit", ack_wait: lease * 1e6, max_ack_pending: 10_000 };
     await manager.consumers.add(stream, config);
-    const source = () =>
-      natsConsumer(connection, { stream, consumer: "worker", deadLetters: { subject: `${dead}.letters`, headers } });
+    const deadLetters = { subject: `${dead}.letters`, headers };
+    const key = ({ headers }) => headers?.get("key") || undefined;
+    const source = () => natsConsumer(connection, { stream, consumer: "worker", deadLetters, key });
     return {
       source: await source(),
       other: await source(),
-      publish: (body, attributes) => {
+      publish: async (bodies, { key, attributes = {} } = {}) => {
         const given = headers();
         for (const [name, value] of Object.entries(attributes)) given.set(name, value);
-        return js.publish(`${stream}.message`, body, { headers: given });
+        if (key !== undefined) given.set("key", key);
+        for (const body of bodies) await js.publish(`${stream}.message`, body, { headers: given });
       },
       deadLetters: async () => {
         const { state } = await manager.streams.info(dead);
@@ -42,6 +44,7 @@ async function run({ url, closing }) {
         }
         return letters;
       },
+      size: async () => (await manager.streams.info(stream)).state.messages,
       close: async () => {
         await manager.streams.delete(stream);
         await manager.streams.delete(dead);
@@ -49,5 +52,16 @@ async function run({ url, closing }) {
     };
   }
 
-  conforms("nats", makeLab);
+  conforms("nats", makeLab, {
+    lease: 2_000,
+    fenced: true,
+    delayed: true,
+    attempts: true,
+    releaseIsFree: false,
+    deadLetters: true,
+    keys: true,
+    attributes: true,
+    ordered: true,
+  });
+  isStopped("nats", () => makeLab(60_000));
 }

@@ -1,16 +1,16 @@
-/** The source of RabbitMQ, with quorum queues, against a real server. */
+/** headgate/worker/rabbitmq, with quorum queues, with a real server. */
 import amqp from "amqplib";
-import { rabbitQueue } from "../../dist/worker/rabbitmq.js";
+import { rabbitQueue } from "headgate/worker/rabbitmq";
 import { start } from "./servers/rabbitmq.mjs";
-import { conforms, serverOf } from "./suite.mjs";
+import { conforms, isStopped, serverOf } from "./suite.mjs";
 
 const server = await serverOf("rabbitmq", start);
 if (server !== undefined) await run(server);
 
-async function run({ url, closing }) {
+async function run({ url, atEnd }) {
   const open = () => amqp.connect(`${url}?heartbeat=5`);
   const connection = await open();
-  closing.push(() => connection.close());
+  atEnd(() => connection.close());
   const channel = await connection.createConfirmChannel();
   const quorum = { durable: true, arguments: { "x-queue-type": "quorum" } };
 
@@ -20,20 +20,30 @@ async function run({ url, closing }) {
     const dead = `${queue}.dead`;
     await channel.assertQueue(queue, quorum);
     await channel.assertQueue(dead, quorum);
-    const [source, other] = [0, 1].map(() => rabbitQueue(open, { queue, prefetch: 100, deadLetters: { queue: dead } }));
+    const key = ({ properties }) => properties.headers?.key;
+    const options = { queue, prefetch: 300, deadLetters: { queue: dead }, key };
+    const [source, other] = [rabbitQueue(open, options), rabbitQueue(open, options)];
+    const publish = (body, headers) =>
+      new Promise((resolve, reject) => {
+        channel.sendToQueue(queue, Buffer.from(body), { persistent: true, headers }, (error) =>
+          error ? reject(error) : resolve(),
+        );
+      });
     return {
       source,
       other,
-      publish: (body, attributes) =>
-        new Promise((resolve, reject) => {
-          const options = { persistent: true, headers: attributes };
-          channel.sendToQueue(queue, Buffer.from(body), options, (error) => (error ? reject(error) : resolve()));
-        }),
+      publish: async (bodies, { key, attributes } = {}) => {
+        for (const body of bodies) await publish(body, { ...attributes, ...(key === undefined ? {} : { key }) });
+      },
       deadLetters: async () => {
+        // Those that were seen stay there, for who asks again.
         const letters = [];
-        for (let letter; (letter = await channel.get(dead, { noAck: true })) !== false;) {
+        const seen = [];
+        for (let letter; (letter = await channel.get(dead)) !== false;) {
+          seen.push(letter);
           letters.push({ body: letter.content.toString(), reason: letter.properties.headers["headgate-reason"] });
         }
+        for (const letter of seen) channel.nack(letter);
         return letters;
       },
       close: async () => {
@@ -44,6 +54,17 @@ async function run({ url, closing }) {
     };
   }
 
-  // A delivery is ours until the channel is closed: there is no lease.
-  conforms("rabbitmq", makeLab, { patience: 5_000 });
+  conforms("rabbitmq", makeLab, {
+    // A delivery is ours until the channel is closed.
+    lease: Infinity,
+    fenced: true,
+    delayed: true,
+    attempts: true,
+    releaseIsFree: false,
+    deadLetters: true,
+    keys: true,
+    attributes: true,
+    ordered: true,
+  });
+  isStopped("rabbitmq", makeLab);
 }

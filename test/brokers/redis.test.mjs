@@ -1,16 +1,16 @@
 /** headgate/worker/redis with a real server, through each client that it is for. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { context, time } from "../../dist/index.js";
-import { worker } from "../../dist/worker/index.js";
-import { redisStream } from "../../dist/worker/redis.js";
+import { context, time } from "headgate";
+import { worker } from "headgate/worker";
+import { redisStream } from "headgate/worker/redis";
 import { Redis } from "ioredis";
 import { Redis as Redis5 } from "ioredis-5";
 import { createClient } from "redis";
 import { createClient as createClient4 } from "redis-4";
 import { createClient as createClient5 } from "redis-5";
 import { start } from "./servers/redis.mjs";
-import { conforms, serverOf } from "./suite.mjs";
+import { conforms, isStopped, serverOf } from "./suite.mjs";
 
 const server = await serverOf("redis", start);
 if (server !== undefined) run(server);
@@ -53,8 +53,8 @@ function run({ url, restart, pause, resume }) {
       stream,
       source,
       other,
-      publish: async (bodies, attributes) => {
-        for (const body of [bodies].flat()) await source.publish(body, { attributes });
+      publish: async (bodies, options) => {
+        for (const body of bodies) await source.publish(body, options);
       },
       deadLetters: async () => {
         const entries = await a.send("XRANGE", dead, "-", "+");
@@ -71,8 +71,19 @@ function run({ url, restart, pause, resume }) {
     };
   }
 
-  const traits = { freeRelease: true };
+  const traits = {
+    lease,
+    fenced: true,
+    delayed: true,
+    attempts: true,
+    releaseIsFree: true,
+    deadLetters: true,
+    keys: true,
+    attributes: true,
+    ordered: true,
+  };
   for (const [name, connect] of Object.entries(clients)) conforms(name, () => makeLab(connect), traits);
+  for (const name of ["redis 6", "ioredis 6"]) isStopped(name, () => makeLab(clients[name], { lease: 60_000 }));
 
   const under = (ms = 5_000) => context.withTimeout(context.background(), ms)[0];
   const bodies = (list) => list.map(({ body }) => body);

@@ -54,7 +54,11 @@ export function launch(program, args, env = {}) {
     failed = error;
   });
   const exited = () => failed !== undefined || child.exitCode !== null || child.signalCode !== null;
-  return {
+  // Nothing is left running, however we end.
+  const kill = () => server.signal("SIGKILL");
+  process.once("exit", kill);
+  child.once("exit", () => process.off("exit", kill));
+  const server = {
     exited,
     child,
     /** Signals the program and what it has started. */
@@ -78,6 +82,7 @@ export function launch(program, args, env = {}) {
       }
     },
   };
+  return server;
 }
 
 /** Ends a program, and waits for it; by force after 10 s. */

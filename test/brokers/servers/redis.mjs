@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { end, found, install, launch, listening } from "./process.mjs";
 
+/** The first port to try: somebody else may have it. */
 const PORT = 16379;
 
 export async function start() {
@@ -17,12 +18,13 @@ export async function start() {
     const why = install("redis-server");
     if (why !== undefined) return { skipped: why };
   }
-  if (await listening(PORT)) return { skipped: `port ${PORT} is taken` };
+  let port = PORT;
+  while (await listening(port)) port++;
   const folder = await mkdtemp(join(tmpdir(), "headgate-redis-"));
-  const args = ["--bind", "127.0.0.1", "--port", String(PORT), "--dir", folder, "--save", ""];
+  const args = ["--bind", "127.0.0.1", "--port", String(port), "--dir", folder, "--save", ""];
   const run = async () => {
     const server = launch("redis-server", [...args, "--appendonly", "yes", "--appendfsync", "everysec"]);
-    await server.until(() => listening(PORT), 10_000);
+    await server.until(() => listening(port), 10_000);
     return server;
   };
   let server;
@@ -33,7 +35,7 @@ export async function start() {
     return { skipped: String(error) };
   }
   return {
-    url: `redis://127.0.0.1:${PORT}`,
+    url: `redis://127.0.0.1:${port}`,
     /** Kills the server, as a crash would, and starts it again with the same files. */
     async restart() {
       await end(server, "SIGKILL");
