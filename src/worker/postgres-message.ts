@@ -1,0 +1,43 @@
+/**
+ * Messages of PostgreSQL: what the source of postgres.ts makes of the rows it pulled, and what it writes about the dead.
+ *
+ * Invariant: the id of a delivery is never that of another: `<row>.<number of its deliveries so far>`.
+ */
+import type { PulledRow } from "./postgres-sql.ts";
+import type { PostgresDelivery } from "./postgres.ts";
+
+/** The delivery of a row. */
+export function toDelivery(row: PulledRow): PostgresDelivery {
+  return {
+    id: `${row.id}.${row.deliveries}`,
+    body: row.body,
+    attempt: row.attempt,
+    ...(row.key === null ? {} : { key: row.key }),
+    ...(row.attributes === null ? {} : { attributes: JSON.parse(row.attributes) as Readonly<Record<string, string>> }),
+  };
+}
+
+/** Why a message was given up, for a person to read: an error with its stack and causes, without what PostgreSQL does not take. */
+export function reasonOf(error: unknown): string {
+  const parts: string[] = [];
+  for (let at = error; parts.length < 10; at = (at as Error).cause) {
+    parts.push(describe(at));
+    if (!(at instanceof Error) || at.cause === undefined) break;
+  }
+  return parts.join("\ncaused by ").slice(0, 20_000).replaceAll("\0", "");
+}
+
+function describe(error: unknown): string {
+  try {
+    return error instanceof Error ? (error.stack ?? String(error)) : String(error);
+  } catch {
+    return "an error that cannot be shown";
+  }
+}
+
+/** The last key that was given out on a way through all keys, which goes on at the first after the last. */
+export function lastOf(rows: readonly PulledRow[], before: string): string {
+  const keys = rows.flatMap(({ key }) => key ?? []);
+  const again = keys.filter((key) => key <= before);
+  return (again.length > 0 ? again : keys).reduce((a, b) => (a > b ? a : b), again.length > 0 ? "" : before);
+}

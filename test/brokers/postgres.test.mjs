@@ -1,0 +1,445 @@
+/** The source of headgate/worker/postgres with a PostgreSQL of its own: the contract, what only it can do, and what breaks. */
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { context } from "headgate";
+import { worker } from "headgate/worker";
+import { createQueue, postgresQueue, schema } from "headgate/worker/postgres";
+import pg from "pg";
+import { start } from "./servers/postgres.mjs";
+import { conforms, serverOf } from "./suite.mjs";
+
+const server = await serverOf("postgres", start);
+if (server !== undefined) tests();
+
+function tests() {
+  const forever = context.background();
+  const pools = [];
+  const poolOf = (options) => {
+    const pool = new pg.Pool({ connectionString: server.url, max: 8, ...options });
+    // Whoever does not listen to an emitter's errors is ended by them.
+    pool.on("error", () => {});
+    pools.push(pool);
+    return pool;
+  };
+  const pool = poolOf({ max: 30 });
+  // Before the server goes.
+  after(() => Promise.all(pools.map((pool) => pool.end())));
+
+  let labs = 0;
+  /** A queue of its own, with a source for each of two consumers. */
+  const lab = async (options = {}) => {
+    const table = options.table ?? "public.jobs";
+    await createQueue(pool, { table });
+    const all = { lease: 2_000, ...options, table, queue: `lab ${++labs}` };
+    const source = postgresQueue(pool, all);
+    const other = postgresQueue(options.pool ?? pool, all);
+    return {
+      source,
+      other,
+      queue: all.queue,
+      publish: (bodies, options) => source.publish(bodies, options),
+      deadLetters: async () =>
+        (await pool.query("select * from jobs_dead where queue = $1 order by id", [all.queue])).rows,
+      size: () => source.size(),
+      close: async () => {
+        source.close();
+        other.close();
+      },
+    };
+  };
+  const traits = {
+    lease: 2_000,
+    fenced: true,
+    delayed: true,
+    attempts: true,
+    releaseIsFree: true,
+    deadLetters: true,
+    keys: true,
+    attributes: true,
+    ordered: true,
+  };
+  conforms("postgres", () => lab(), traits);
+  conforms("postgres, polled", () => lab({ listen: false, poll: 50 }), traits);
+
+  /** Pulls once, for at most this many ms. */
+  const pull = async (source, max = 10, ms = 300) => {
+    const [ctx, cancel] = context.withTimeout(forever, ms);
+    try {
+      return await source.pull(ctx, max);
+    } finally {
+      cancel();
+    }
+  };
+  const bodies = (deliveries) => deliveries.map(({ body }) => body);
+  const nack = (delivery, delay = 0, why = "failed") => ({ delivery, delay, why });
+
+  void test("publishing in a transaction of the user's", async (t) => {
+    await t.test("a message is there if and only if the transaction commits", async () => {
+      const { source, close } = await lab();
+      const client = await pool.connect();
+      for (const end of ["rollback", "commit"]) {
+        await client.query("begin");
+        await source.publish([end], { client });
+        assert.deepEqual(await pull(source), []);
+        await client.query(end);
+      }
+      client.release();
+      assert.deepEqual(bodies(await pull(source)), ["commit"]);
+      await close();
+    });
+
+    await t.test("what cannot be published is refused before anything is sent", async () => {
+      const { source, close } = await lab();
+      const client = await pool.connect();
+      await client.query("begin");
+      const refused = [
+        ["text", {}, /list of texts/],
+        [[1], {}, /must be a text/],
+        [["a", "b\0"], {}, /NUL/],
+        [["a"], { key: 7 }, /must be a text/],
+        [["a"], { delay: -1 }, /delay/],
+        [["a"], { attributes: { n: 1 } }, /attributes/],
+        [["a"], { key: "" }, /key must not be empty/],
+      ];
+      for (const [list, options, rule] of refused) {
+        await assert.rejects(source.publish(list, Object.assign({ client }, options)), rule);
+      }
+      // The transaction is as good as before.
+      await source.publish(["good"], { client });
+      await client.query("commit");
+      client.release();
+      assert.deepEqual(bodies(await pull(source)), ["good"]);
+      await close();
+    });
+
+    await t.test("a delayed message is given out when it is due, to a pull that waits already", async () => {
+      const { source, other, close } = await lab({ poll: 60_000 });
+      const pulled = pull(other, 1, 5_000);
+      await sleep(200);
+      const begun = performance.now();
+      await source.publish(["later"], { delay: 400 });
+      assert.deepEqual(bodies(await pulled), ["later"]);
+      assert.ok(performance.now() - begun >= 399);
+      await close();
+    });
+  });
+
+  void test("a pull that waits", async (t) => {
+    await t.test("is told of a message long before it would look", async () => {
+      const { source, close } = await lab({ poll: 60_000 });
+      const another = await lab({ poll: 60_000, pool: poolOf() });
+      const elsewhere = postgresQueue(pools.at(-1), { table: "public.jobs", queue: another.queue, poll: 60_000 });
+      const pulled = pull(elsewhere, 1, 10_000);
+      await sleep(300);
+      await another.source.publish(["told"]);
+      assert.deepEqual(bodies(await pulled), ["told"]);
+      elsewhere.close();
+      source.close();
+      await close();
+      await another.close();
+    });
+
+    await t.test("keeps no connection a second after the last pull", async () => {
+      const own = poolOf({ max: 2 });
+      const source = postgresQueue(own, { table: "public.jobs", queue: "nobody's" });
+      await pull(source, 1, 300);
+      assert.ok(own.totalCount - own.idleCount > 0);
+      for (let i = 0; i < 100 && own.totalCount - own.idleCount > 0; i++) await sleep(50);
+      assert.equal(own.totalCount - own.idleCount, 0);
+    });
+
+    await t.test("works over a pool of one connection", async () => {
+      const own = poolOf({ max: 1 });
+      const source = postgresQueue(own, { table: "public.jobs", queue: "of one", poll: 50 });
+      const pulled = pull(source, 1, 5_000);
+      await sleep(100);
+      await source.publish(["one"]);
+      const got = await pulled;
+      assert.deepEqual(bodies(got), ["one"]);
+      assert.deepEqual(await source.ack(forever, got), []);
+    });
+  });
+
+  void test("a verdict after another one", async (t) => {
+    await t.test("is reported as lost, though nobody else has the message, and changes nothing", async () => {
+      const { source, close } = await lab();
+      await source.publish(["a"]);
+      const [held] = await pull(source);
+      assert.deepEqual(await source.nack(forever, [nack(held, 0, "released")]), []);
+      // As if the answer had been lost.
+      assert.deepEqual(await source.nack(forever, [nack(held, 60_000, "released")]), [held]);
+      assert.deepEqual(await source.ack(forever, [held]), [held]);
+      assert.deepEqual(await source.extend(forever, [held]), [held]);
+      const [again] = await pull(source);
+      assert.equal(again.attempt, 1);
+      // The attempt is the same, and yet it is another delivery.
+      assert.deepEqual(await source.ack(forever, [held]), [held]);
+      assert.deepEqual(await source.ack(forever, [again]), []);
+      await close();
+    });
+
+    await t.test("counts after the end of the lease, as long as nobody else has the message", async () => {
+      const { source, close } = await lab({ lease: 100 });
+      await source.publish(["a"]);
+      const held = await pull(source);
+      await sleep(200);
+      assert.deepEqual(await source.ack(forever, held), []);
+      assert.equal(await source.size(), 0);
+      await close();
+    });
+  });
+
+  void test("ordering keys", async (t) => {
+    await t.test("one message of a key at a time, in order, while it is leased, delayed or run out", async () => {
+      const { source, other, close } = await lab({ lease: 500 });
+      await source.publish(["a1", "a2"], { key: "a" });
+      await source.publish(["b1"], { key: "b" });
+      await source.publish(["free"]);
+      const [a1, b1, free] = await pull(source);
+      assert.deepEqual(bodies([a1, b1, free]), ["a1", "b1", "free"]);
+      await source.ack(forever, [b1, free]);
+      await source.nack(forever, [nack(a1, 700)]);
+      assert.deepEqual(await pull(other, 10, 500), []);
+      const [again] = await pull(other, 10, 2_000);
+      assert.deepEqual([again.body, again.attempt], ["a1", 2]);
+      const [third] = await pull(source, 10, 2_000);
+      assert.deepEqual([third.body, third.attempt], ["a1", 3]);
+      const waiting = pull(other, 10, 2_000);
+      await sleep(100);
+      await source.ack(forever, [third]);
+      assert.deepEqual(bodies(await waiting), ["a2"]);
+      await close();
+    });
+
+    await t.test("never two at once, where neither of two transactions can see what the other leases", async () => {
+      const { source, queue, close } = await lab();
+      const [early, taker] = [await pool.connect(), await pool.connect()];
+      await early.query("begin");
+      await source.publish(["first id"], { key: "k", client: early });
+      await source.publish(["second id"], { key: "k" });
+      await taker.query("begin");
+      const inTransaction = { query: (text, values) => taker.query(text, values), connect: () => pool.connect() };
+      const other = postgresQueue(inTransaction, { table: "public.jobs", queue, listen: false });
+      const got = await pull(other);
+      assert.deepEqual(bodies(got), ["second id"]);
+      await early.query("commit");
+      const pulled = pull(source, 10, 1_000);
+      await sleep(200);
+      await taker.query("commit");
+      assert.deepEqual(await pulled, []);
+      assert.deepEqual(await source.ack(forever, got), []);
+      assert.deepEqual(bodies(await pull(source)), ["first id"]);
+      early.release();
+      taker.release();
+      await close();
+    });
+
+    await t.test(
+      "never two at once, whoever publishes and pulls, also where ids are committed out of order",
+      async () => {
+        const { source, queue, close } = await lab({ poll: 50 });
+        const running = new Map();
+        const seen = [];
+        const consume = async () => {
+          while (seen.length < 400) {
+            const got = await pull(source, 5, 300);
+            for (const { key } of got) {
+              assert.ok(!running.has(key), `two of ${key} at once`);
+              running.set(key, true);
+            }
+            await sleep(Math.random() * 3);
+            for (const delivery of got) {
+              running.delete(delivery.key);
+              seen.push(delivery.body);
+            }
+            assert.deepEqual(await source.ack(forever, got), []);
+          }
+        };
+        const publish = async (name) => {
+          for (let i = 0; i < 100; i += 5) {
+            const client = await pool.connect();
+            await client.query("begin");
+            for (let j = i; j < i + 5; j++) await source.publish([`${name}${j}`], { key: `key ${j % 3}`, client });
+            await sleep(Math.random() * 10);
+            await client.query("commit");
+            client.release();
+          }
+        };
+        await Promise.all(["a", "b", "c", "d"].map(publish).concat([consume(), consume(), consume(), consume()]));
+        assert.equal(new Set(seen).size, 400);
+        const left = await pool.query("select count(*)::int as n from jobs where queue = $1", [queue]);
+        assert.equal(left.rows[0].n, 0);
+        await close();
+      },
+    );
+  });
+
+  void test("dead letters", async (t) => {
+    await t.test("have everything the message had, and a reason that PostgreSQL would not take as it is", async () => {
+      const { source, deadLetters, close } = await lab();
+      await source.publish(["bad"], { key: "k", attributes: { colour: "red" } });
+      await source.nack(forever, [nack((await pull(source))[0])]);
+      const [delivery] = await pull(source);
+      const error = new Error("why\0not", { cause: "the cause" });
+      assert.deepEqual(await source.deadLetter(forever, [{ delivery, error }]), []);
+      const [letter] = await deadLetters();
+      assert.deepEqual(
+        [letter.body, letter.key, letter.attributes, letter.attempts],
+        ["bad", "k", { colour: "red" }, 2],
+      );
+      assert.match(letter.reason, /whynot[^]*caused by the cause/);
+      assert.equal(await source.size(), 0);
+      await close();
+    });
+
+    await t.test("one that is put back and dies again is there as it died last", async () => {
+      const { source, deadLetters, queue, close } = await lab();
+      await source.publish(["zombie"]);
+      for (const error of ["once", "twice"]) {
+        const [delivery] = await pull(source);
+        await source.deadLetter(forever, [{ delivery, error }]);
+        const columns = "id, queue, body";
+        if (error === "once") {
+          await pool.query(`insert into jobs (${columns}) select ${columns} from jobs_dead where queue = $1`, [queue]);
+        }
+      }
+      assert.deepEqual(
+        (await deadLetters()).map(({ reason }) => reason),
+        ["twice"],
+      );
+      await close();
+    });
+  });
+
+  void test("the tables", async (t) => {
+    await t.test("can be made by many at once, and again", async () => {
+      const own = poolOf({ max: 10 });
+      const table = "Made_At_Once";
+      await Promise.all(Array.from({ length: 10 }, () => createQueue(own, { table })));
+      await own.query(schema({ table }));
+      const source = postgresQueue(own, { table });
+      await source.publish(["there"]);
+      assert.deepEqual(bodies(await pull(source)), ["there"]);
+      source.close();
+    });
+
+    await t.test("a table that is missing makes a pull reject, and says which", async () => {
+      const source = postgresQueue(pool, { table: "nowhere" });
+      await assert.rejects(pull(source), /relation "nowhere" does not exist/);
+    });
+  });
+
+  /**
+   * A worker that handles 300 messages while something happens to the server. What must hold: every message was handled, nothing is left
+   * in the table, and an ack that counted had a handler that returned.
+   */
+  const survives = async (fault, options = {}) => {
+    const { source, queue, close } = await lab(options);
+    const all = Array.from({ length: 300 }, (_, i) => `${i}`);
+    await source.publish(all);
+    const [ctx, stop] = context.withCancel(forever);
+    const handled = new Map();
+    const errors = [];
+    const observe = (event) => event.type === "sourceError" && errors.push(event);
+    const handle = async (_ctx, { body }) => {
+      await sleep(20);
+      handled.set(body, (handled.get(body) ?? 0) + 1);
+    };
+    const running = worker(ctx, source, handle, {
+      concurrency: 8,
+      batch: 10,
+      callTimeout: 2_000,
+      maxAttempts: 50,
+      observe,
+    });
+    await sleep(250);
+    await fault(queue);
+    for (let i = 0; i < 600; i++) {
+      if ((await source.size().catch(() => 1)) === 0) break;
+      await sleep(50);
+    }
+    stop();
+    const report = await running;
+    assert.equal(handled.size, 300);
+    assert.equal(await source.size(), 0);
+    const { pulled, acked, retried, released, dead, expired } = report;
+    assert.equal(pulled, acked + retried + released + dead + expired);
+    assert.equal(dead, 0);
+    assert.equal(report.stopped, "cancelled");
+    // Only what had been lost on the way is handled twice.
+    const extra = [...handled.values()].reduce((sum, n) => sum + n - 1, 0);
+    await close();
+    return { ...report, errors, extra };
+  };
+
+  // These are done to the whole server, so one after the other.
+  void test("faults", { concurrency: false }, async (t) => {
+    await t.test("the server is restarted in mid-run: nothing is lost", async (t) => {
+      const { errors, expired, extra } = await survives(() => server.restart());
+      assert.ok(errors.length > 0);
+      t.diagnostic(`${errors.length} calls failed, ${expired} expired, ${extra} handled again`);
+    });
+
+    await t.test("all connections are terminated in mid-run: nothing is lost", async (t) => {
+      const { expired, extra } = await survives(async () => {
+        for (let i = 0; i < 5; i++) {
+          const admin = new pg.Client({ connectionString: server.url });
+          await admin.connect();
+          await admin.query(
+            "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and backend_type = 'client backend'",
+          );
+          await admin.end();
+          await sleep(100);
+        }
+      });
+      t.diagnostic(`${expired} expired, ${extra} handled again`);
+    });
+
+    await t.test(
+      "the server is paused for longer than a lease, and than a call may take: nothing is lost",
+      async (t) => {
+        const { expired, extra } = await survives(async () => {
+          server.pause();
+          await sleep(5_000);
+          server.resume();
+        });
+        t.diagnostic(`${expired} expired, ${extra} handled again`);
+      },
+    );
+
+    await t.test("a pull that is stopped while the server is paused returns soon, and strands nothing", async () => {
+      const { source, other, close } = await lab({ lease: 30_000 });
+      await source.publish(["a", "b"]);
+      const [ctx, stop] = context.withCancel(forever);
+      server.pause();
+      const pulled = source.pull(ctx, 10);
+      await sleep(100);
+      stop();
+      assert.deepEqual(await pulled, []);
+      server.resume();
+      // The statement was on its way: what it leases afterwards is given back, at no cost.
+      const got = await pull(other, 1, 5_000);
+      got.push(...(await pull(other, 10, 5_000)));
+      assert.deepEqual(got.map(({ body, attempt }) => [body, attempt]).sort(), [
+        ["a", 1],
+        ["b", 1],
+      ]);
+      await close();
+    });
+
+    await t.test("the connection that listens is made again after a cut", async () => {
+      const { source, other, close } = await lab({ poll: 60_000, lease: 30_000 });
+      const pulled = pull(source, 1, 20_000);
+      await sleep(300);
+      const listening = "from pg_stat_activity where query like 'listen %'";
+      assert.equal((await pool.query(`select pg_terminate_backend(pid) ${listening}`)).rows.length, 1);
+      const isBack = async () => (await pool.query(`select 1 ${listening}`)).rows.length === 1;
+      for (let i = 0; i < 200 && !(await isBack()); i++) await sleep(50);
+      await sleep(100);
+      await other.publish(["told"]);
+      assert.deepEqual(bodies(await pulled), ["told"]);
+      await close();
+    });
+  });
+}

@@ -1,0 +1,125 @@
+/**
+ * A PostgreSQL of its own, on the loopback only, with its files in a temporary folder.
+ *
+ * `start()` resolves to `{ url, stop, restart, pause, resume }`, or to `{ skipped }` with the reason. With HEADGATE_INSTALL=1 it
+ * installs the server first, if that is missing. The server refuses to run as root; then it runs as the user postgres.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { install, listening } from "./process.mjs";
+
+const PORT = 15432;
+
+export async function start() {
+  let bin = folderOfPrograms();
+  if (bin === undefined) {
+    const why = install("postgresql");
+    bin = folderOfPrograms();
+    if (bin === undefined) return { skipped: why ?? "postgresql is installed, but has no initdb" };
+  }
+  const user = unprivileged();
+  if (user === undefined) return { skipped: "postgresql refuses to run as root, and there is no user postgres" };
+  if (await listening(PORT)) return { skipped: `port ${PORT} is taken` };
+
+  const folder = mkdtempSync(join(tmpdir(), "headgate-postgres-"));
+  if (user.uid !== undefined) chownSync(folder, user.uid, user.gid);
+  const data = join(folder, "data");
+  const options = { ...user, cwd: folder, encoding: "utf8" };
+  const init = spawnSync(
+    join(bin, "initdb"),
+    ["-D", data, "-A", "trust", "-U", "headgate", "-E", "UTF8", "-N"],
+    options,
+  );
+  if (init.status !== 0) {
+    rmSync(folder, { recursive: true, force: true });
+    return { skipped: `initdb failed: ${init.error?.message ?? init.stderr.trim()}` };
+  }
+
+  const run = async () => {
+    const settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=60"];
+    const args = ["-D", data, "-p", String(PORT), ...settings.flatMap((setting) => ["-c", setting])];
+    const child = spawn(join(bin, "postgres"), args, { ...user, cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
+    let said = "";
+    child.stderr.on("data", (text) => {
+      said = (said + text).slice(-2_000);
+    });
+    for (const late = Date.now() + 30_000; !(await ready(bin)); await sleep(50)) {
+      if (child.exitCode === null && child.signalCode === null && Date.now() < late) continue;
+      child.kill("SIGQUIT");
+      throw new Error(`postgres did not start: ${said.trim()}`);
+    }
+    return child;
+  };
+  const end = async (signal) => {
+    if (server.exitCode !== null || server.signalCode !== null) return;
+    const exit = once(server, "exit");
+    server.kill(signal);
+    await exit;
+  };
+
+  let server;
+  try {
+    server = await run();
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    return { skipped: String(error) };
+  }
+  /** Each connection has a process of its own, in a group of its own. */
+  const signalAll = (name) => {
+    for (const pid of [server.pid, ...childrenOf(server.pid)]) {
+      try {
+        process.kill(pid, name);
+      } catch (error) {
+        if (error.code !== "ESRCH") throw error;
+      }
+    }
+  };
+  return {
+    url: `postgres://headgate@127.0.0.1:${PORT}/postgres`,
+    /** Ends the server without any farewell, and starts it again with the same files: it recovers, as after a crash. */
+    async restart() {
+      await end("SIGQUIT");
+      server = await run();
+    },
+    pause: () => signalAll("SIGSTOP"),
+    resume: () => signalAll("SIGCONT"),
+    async stop() {
+      signalAll("SIGCONT");
+      await end("SIGQUIT");
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function folderOfPrograms() {
+  const said = spawnSync("pg_config", ["--bindir"], { encoding: "utf8" });
+  const versions = "/usr/lib/postgresql";
+  const installed = existsSync(versions) ? readdirSync(versions).sort((a, b) => Number(b) - Number(a)) : [];
+  const folders = [...installed.map((version) => join(versions, version, "bin")), said.stdout?.trim()];
+  return folders.find((bin) => bin && existsSync(join(bin, "initdb")) && existsSync(join(bin, "postgres")));
+}
+
+/** Whom to run it as: nothing special if we are not root; undefined if there is nobody. */
+function unprivileged() {
+  if (process.getuid?.() !== 0) return {};
+  const id = (flag) => Number.parseInt(spawnSync("id", [flag, "postgres"], { encoding: "utf8" }).stdout, 10);
+  const [uid, gid] = [id("-u"), id("-g")];
+  return Number.isNaN(uid) || Number.isNaN(gid) ? undefined : { uid, gid };
+}
+
+function childrenOf(pid) {
+  const { stdout } = spawnSync("pgrep", ["-P", String(pid)], { encoding: "utf8" });
+  return stdout.split("\n").filter(Boolean).map(Number);
+}
+
+/** Whether it takes connections, and not only answers that it is starting. */
+async function ready(bin) {
+  const child = spawn(join(bin, "pg_isready"), ["-q", "-h", "127.0.0.1", "-p", String(PORT)], { stdio: "ignore" });
+  const [code] = await Promise.race([once(child, "exit"), once(child, "error").then(() => [1])]);
+  return code === 0;
+}
