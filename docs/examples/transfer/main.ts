@@ -1,0 +1,49 @@
+/**
+ * The transfer between two banks, in four versions, each cancelled at random moments: what is left behind?
+ *
+ *     npm run example -- examples/transfer/main.ts [--seed N] [--runs N] [--no-fence]
+ *
+ * Read the versions in the order of the table below, then `services.ts`, for no client can do it alone: see `--no-fence`.
+ */
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { detached } from "./detached.ts";
+import { halfFix } from "./half-fix.ts";
+import { play } from "./play.ts";
+import { sameCtx } from "./same-ctx.ts";
+import type { Transfer } from "./transfer.ts";
+import { withSaga } from "./with-saga.ts";
+
+const VERSIONS: readonly (readonly [name: string, transfer: Transfer])[] = [
+  ["rollback on the same ctx", sameCtx],
+  ["detached ctx, one try", detached],
+  ["detached ctx and retries, of the debit only", halfFix],
+  ["headgate/saga", withSaga],
+];
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string", default: "1" },
+    runs: { type: "string", default: "600" },
+    "no-fence": { type: "boolean", default: false },
+  },
+});
+const options = { seed: whole("seed", values.seed), runs: whole("runs", values.runs), fence: !values["no-fence"] };
+
+console.log(
+  `${options.runs} transfers, each cancelled after 0 to 22 ms; one undo in five is answered with 503.\n` +
+    `seed ${options.seed}; the banks keep ${options.fence ? "a" : "no"} fence\n\n` +
+    "version                                     | dead letters | half-done pairs\n" +
+    "------------------------------------------- | ------------ | ---------------",
+);
+for (const [name, transfer] of VERSIONS) {
+  const { deadLetters, halfDone } = await play(transfer, options);
+  console.log(`${name.padEnd(43)} | ${String(deadLetters).padStart(12)} | ${String(halfDone).padStart(15)}`);
+  if (transfer === withSaga && options.fence && deadLetters + halfDone > 0) process.exitCode = 1;
+}
+
+function whole(name: string, text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  process.stderr.write(`--${name} takes a whole number, not "${text}"\n`);
+  process.exit(2);
+}
