@@ -17,7 +17,7 @@ import { context, errgroup } from "headgate";
 import { saga, type SagaEvent } from "headgate/saga";
 import { apiOf } from "./transfer/api.ts";
 import { chance } from "./transfer/chance.ts";
-import { startService } from "./transfer/services.ts";
+import { type Service, startService } from "./transfer/services.ts";
 import { POLICY } from "./transfer/transfer.ts";
 
 // ----------------------------------------------------------------------------------------------------------------- the journal
@@ -67,7 +67,9 @@ if (file === undefined || count === undefined) {
   process.stderr.write("usage: journal FILE COUNT [BANK BANK]\n");
   process.exit(2);
 }
-for (let seed = 1; banks.length < 2; seed++) banks.push((await startService({ seed })).url);
+const own: Service[] = [];
+for (let seed = 1; banks.length + own.length < 2; seed++) own.push(await startService({ seed }));
+banks.push(...own.map(({ url }) => url));
 const [debit, credit] = [apiOf(banks[0]!), apiOf(banks[1]!)];
 
 const transfer = saga<string>("transfer")
@@ -104,4 +106,4 @@ for (const [id, events] of journal.unfinished()) await group.go(() => run(id, ev
 for (let n = 1; n <= Number(count); n++) if (!journal.past.has(`t${n}`)) await group.go(() => run(`t${n}`, []));
 await group.wait();
 journal.close();
-process.exit(); // the banks, if they are in here, would stay
+await Promise.all(own.map((bank) => bank.close()));

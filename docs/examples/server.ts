@@ -25,7 +25,7 @@ import { context, type Context, sync } from "headgate";
 import { type DeadLetter, type Result, saga } from "headgate/saga";
 import { shutdown } from "headgate/signal";
 import { apiOf } from "./transfer/api.ts";
-import { startService } from "./transfer/services.ts";
+import { type Service, startService } from "./transfer/services.ts";
 import { POLICY } from "./transfer/transfer.ts";
 
 /** ms that a transfer may take. */
@@ -36,7 +36,9 @@ const DRAIN = Number(process.env["DRAIN"] ?? 1_000);
 const WINDOW = Number(process.env["WINDOW"] ?? 3_000);
 
 const banks = process.argv.slice(2);
-for (let seed = 1; banks.length < 2; seed++) banks.push((await startService({ seed })).url);
+const own: Service[] = [];
+for (let seed = 1; banks.length + own.length < 2; seed++) own.push(await startService({ seed }));
+banks.push(...own.map(({ url }) => url));
 const [debit, credit] = [apiOf(banks[0]!), apiOf(banks[1]!)];
 
 const transfer = saga<string>("transfer")
@@ -103,6 +105,7 @@ await within(context.background(), WINDOW);
 endLife(new Error("the server waits no longer"));
 await requests.wait(); // no longer than the sagas need for their dead letters
 server.closeAllConnections();
+await Promise.all(own.map((bank) => bank.close()));
 process.stdout.write(`${JSON.stringify(account)}\n`);
 if (account.lost > 0) process.exitCode = 1;
 

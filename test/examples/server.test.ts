@@ -121,4 +121,15 @@ describe("the example of the server", () => {
     expect(letters.length).toBeGreaterThan(0);
     expect([end.code, account.lost]).toEqual([0, 0]);
   });
+
+  it("runs by itself, with banks of its own, and ends at the signal", async () => {
+    const server = new Program(file, []);
+    expect(await post(`${await server.firstLine()}/transfers/t1`, 10_000)).toBe(201);
+    server.kill("SIGTERM");
+    const { code, lines } = await server.ended;
+    expect([code, JSON.parse(lines.at(-1)!)]).toEqual([
+      0,
+      { committed: 1, compensated: 0, "dead-lettered": 0, lost: 0 },
+    ]);
+  });
 });
