@@ -5,6 +5,7 @@
  * longest ago is forgotten.
  */
 import type { Delivery } from "./source.ts";
+import type { Held } from "./held.ts";
 
 const REMEMBERED = 10_000;
 
@@ -13,22 +14,22 @@ export class Attempts {
   private readonly failures: Map<string, number> = new Map();
 
   /** The how many-th attempt this delivery is, from 1. */
-  of({ id, attempt }: Delivery): number {
+  of({ id, attempt }: Held<Delivery>): number {
     return attempt ?? (this.failures.get(id) ?? 0) + 1;
   }
 
   /** The attempt has failed, and there will be another. */
-  failed(delivery: Delivery): void {
-    if (delivery.attempt !== undefined) return;
-    const attempt = this.of(delivery);
-    this.failures.delete(delivery.id);
-    this.failures.set(delivery.id, attempt);
+  failed(held: Held<Delivery>): void {
+    if (held.attempt !== undefined) return;
+    const attempt = this.of(held);
+    this.failures.delete(held.id);
+    this.failures.set(held.id, attempt);
     const [oldest] = this.failures.keys();
     if (this.failures.size > REMEMBERED) this.failures.delete(oldest!);
   }
 
   /** The message will not come again. */
-  forget({ id }: Delivery): void {
+  forget({ id }: Held<Delivery>): void {
     this.failures.delete(id);
   }
 }

@@ -11,8 +11,8 @@
  * - While messages of a line are on their way back, nothing of it goes to the handlers: what is pulled meanwhile goes back, too.
  * - A line is forgotten with the last of its messages that is held.
  */
+import type { Held } from "./held.ts";
 import type { Delivery } from "./source.ts";
-import type { Held } from "./worker.ts";
 
 interface Line<D extends Delivery> {
   /** With the handlers. */
@@ -31,7 +31,7 @@ export class Keys<D extends Delivery> {
 
   /** Where a message goes that was pulled: to the handlers, behind the others of its key, or back. */
   admit(held: Held<D>): "handle" | "wait" | "return" {
-    const { key } = held.delivery;
+    const { key } = held;
     if (key === undefined) return "handle";
     const line = this.lines.get(key);
     if (line === undefined) {
@@ -49,7 +49,7 @@ export class Keys<D extends Delivery> {
 
   /** The verdict on a message is known: returns which one is to be handled next, and which go back with it, in order. */
   decided(held: Held<D>): { readonly next?: Held<D> | undefined; readonly followers: readonly Held<D>[] } {
-    const line = this.lines.get(held.delivery.key!);
+    const line = this.lines.get(held.key!);
     if (line === undefined) return { followers: [] };
     const wasFront = line.front === held;
     if (wasFront) line.front = null;
@@ -59,7 +59,7 @@ export class Keys<D extends Delivery> {
         line.front = next;
         this.waiting--;
       }
-      this.tidy(held.delivery.key!, line);
+      this.tidy(held.key!, line);
       return { next, followers: [] };
     }
     line.returning.add(held);
@@ -72,7 +72,7 @@ export class Keys<D extends Delivery> {
 
   /** The source has been told of it, or cannot be told any more. */
   told(held: Held<D>): void {
-    const { key } = held.delivery;
+    const { key } = held;
     if (key === undefined) return;
     const line = this.lines.get(key);
     if (line === undefined) return;

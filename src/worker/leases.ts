@@ -7,6 +7,7 @@
  * - A handler is told when it has had its message for `maxLease`, whatever the source is like.
  */
 import { context, select, time } from "../index.ts";
+import { lostOf } from "./held.ts";
 import { type Delivery, LeaseExpired, LeaseLost } from "./source.ts";
 import type { Run } from "./worker.ts";
 
@@ -29,14 +30,15 @@ async function extend<D extends Delivery>(run: Run<D>, interval: number): Promis
   using _ = cancel;
   const deliveries = all.map((held) => held.delivery);
   try {
-    const lost = (await context.wait(Promise.resolve(run.source.extend!(ctx, deliveries)), ctx)) ?? [];
-    const ids = new Set(lost.map((delivery) => delivery.id));
-    for (const held of all) {
-      if (!ids.has(held.delivery.id) || !run.held.has(held)) continue;
+    const answer = await context.wait(Promise.resolve(run.source.extend!(ctx, deliveries)), ctx);
+    // What was settled while the call was under way is neither extended nor lost.
+    const still = all.filter((held) => run.held.has(held));
+    const lost = lostOf("extend", still, answer);
+    for (const held of lost) {
       held.lost = true;
       held.cancel?.(new LeaseLost());
     }
-    run.emit({ type: "extended", count: all.length - ids.size, lost: ids.size });
+    run.emit({ type: "extended", count: still.length - lost.size, lost: lost.size });
   } catch (error) {
     run.emit({ type: "sourceError", call: "extend", error, retryIn: interval });
   }

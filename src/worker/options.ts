@@ -65,6 +65,10 @@ export function checked<D extends Delivery>(options: WorkerOptions<D>): Settings
   }
   if (options.abort !== undefined && typeof options.abort?.done !== "function")
     throw new TypeError("worker: abort must be a Context");
+  const { progress } = options;
+  const maxAttempts = options.maxAttempts ?? 5;
+  if (progress !== undefined && (typeof progress !== "object" || progress === null || Object.isFrozen(progress)))
+    throw new TypeError("worker: progress must be an object that the worker can write to");
   return {
     ...options,
     concurrency,
@@ -73,7 +77,7 @@ export function checked<D extends Delivery>(options: WorkerOptions<D>): Settings
     grace,
     abortWindow,
     settle,
-    maxAttempts: whole("maxAttempts", options.maxAttempts ?? 5, 1),
+    maxAttempts: maxAttempts === Infinity ? Infinity : whole("maxAttempts", maxAttempts, 1),
     backoff: options.backoff ?? retry.backoff,
     callTimeout: positive("callTimeout", options.callTimeout ?? 10_000),
     maxLease: positive("maxLease", options.maxLease ?? 3_600_000),

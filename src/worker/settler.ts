@@ -11,8 +11,9 @@
  * - The source is told of nacked messages of one key in the order of their pull: they are not parted, and those that come later join.
  */
 import { context, nil, retry, select, time } from "../index.ts";
+import { type Held, lostOf } from "./held.ts";
 import { type Delivery, LeaseLost, type Verdict } from "./source.ts";
-import type { Held, Run } from "./worker.ts";
+import type { Run } from "./worker.ts";
 
 /** What is told in one call, or in several if it is more than a batch. */
 interface Part<D extends Delivery> {
@@ -73,7 +74,7 @@ export class Settler<D extends Delivery> {
     const [ack, nack, dead] = this.lanes as [Lane<D>, Lane<D>, Lane<D>];
     if (held.verdict === "acked") ack.fresh.items.push(held);
     else if (held.verdict === "dead") dead.fresh.items.push(held);
-    else (failedOf(nack, held.delivery.key) ?? nack.fresh).items.push(held);
+    else (failedOf(nack, held.key) ?? nack.fresh).items.push(held);
   }
 
   /** Of each lane: what is fresh, and after that no more than one part that failed, or many of them would hold up what is fresh. */
@@ -107,8 +108,8 @@ export class Settler<D extends Delivery> {
     const [ctx, cancel] = context.withTimeout(run.calls, Math.min(run.settings.callTimeout, left));
     using _ = cancel;
     try {
-      const lost = (await context.wait(this.call(lane.call, ctx, batch), ctx)) ?? [];
-      this.conclude(batch, new Set(lost.map((delivery) => delivery.id)), time.now() - began);
+      const answer = await context.wait(this.call(lane.call, ctx, batch), ctx);
+      this.conclude(batch, lostOf(lane.call, batch, answer), time.now() - began);
       for (const other of lane.failed) other.othersTaken = true;
     } catch (error) {
       this.putOff(lane, part, batch, error);
@@ -155,10 +156,10 @@ export class Settler<D extends Delivery> {
   }
 
   /** The source has answered. */
-  private conclude(batch: readonly Held<D>[], lost: ReadonlySet<string>, ms: number): void {
+  private conclude(batch: readonly Held<D>[], lost: ReadonlySet<Held<D>>, ms: number): void {
     const counts = new Map<Verdict, number>();
     for (const held of batch) {
-      const verdict = lost.has(held.delivery.id) ? "expired" : held.verdict;
+      const verdict = lost.has(held) ? "expired" : held.verdict;
       counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
       this.run.finish(held, verdict, verdict === "expired" ? new LeaseLost() : undefined);
     }
@@ -191,14 +192,14 @@ function partsOf<D extends Delivery>(lane: Lane<D>): Part<D>[] {
 /** The part that failed with messages of this key in it. */
 function failedOf<D extends Delivery>(lane: Lane<D>, key: string | undefined): Part<D> | undefined {
   if (key === undefined) return undefined;
-  return lane.failed.find(({ items }) => items.some((held) => held.delivery.key === key));
+  return lane.failed.find(({ items }) => items.some((held) => held.key === key));
 }
 
 /** Cuts off the first `n`; of nacked ones all of a key go where its first one goes. */
 function cut<D extends Delivery>(lane: Lane<D>, items: Held<D>[], n: number): [first: Held<D>[], rest: Held<D>[]] {
   const [first, rest] = [items.slice(0, n), items.slice(n)];
   if (lane.call !== "nack") return [first, rest];
-  const keys = new Set(first.map((held) => held.delivery.key));
-  const belongs = ({ delivery: { key } }: Held<D>): boolean => key !== undefined && keys.has(key);
+  const keys = new Set(first.map((held) => held.key));
+  const belongs = ({ key }: Held<D>): boolean => key !== undefined && keys.has(key);
   return [[...first, ...rest.filter(belongs)], rest.filter((held) => !belongs(held))];
 }

@@ -17,8 +17,9 @@
  *   stop (I4). At most `concurrency` handlers run; at most `concurrency + prefetch` messages are held (I5).
  * - From the stop to the return pass no more than `grace` ms, whatever handlers and broker do (I6).
  */
-import { Chan, context, type Context, errgroup, nil, retry, select, sync, time } from "../index.ts";
+import { Chan, context, type Context, errgroup, retry, select, sync, time } from "../index.ts";
 import { Attempts } from "./attempts.ts";
+import { type Held, heldOf } from "./held.ts";
 import { checked, type Settings, type WorkerOptions } from "./options.ts";
 import type { Leftover, Phase, Progress, Report, WorkerEvent } from "./report.ts";
 import { type Delivery, type Handler, type Source, Stopping, type Verdict } from "./source.ts";
@@ -66,6 +67,10 @@ export async function worker<D extends Delivery>(
   for (const name of ["pull", "ack", "nack"] as const) {
     if (typeof source?.[name] !== "function") throw new TypeError(`worker: the source has no ${name}`);
   }
+  for (const name of ["deadLetter", "extend"] as const) {
+    if (source[name] === undefined || typeof source[name] === "function") continue;
+    throw new TypeError(`worker: the source's ${name} must be a function, or be left out; got ${typeof source[name]}`);
+  }
   const { lease } = source;
   if (lease !== undefined && !(typeof lease === "number" && lease > 0)) {
     throw new RangeError(`worker: the source's lease must be a positive number of ms; got ${String(lease)}`);
@@ -74,25 +79,11 @@ export async function worker<D extends Delivery>(
   return new Run(ctx, source, handle, checked(options)).run();
 }
 
-/** A message between its pull and its verdict. */
-export interface Held<D extends Delivery> {
-  readonly delivery: D;
-  /** When its handler started: epoch ms. */
-  since: number;
-  /** Ends the ctx of its handler, while that runs. */
-  cancel: context.CancelCauseFunc | null;
-  /** Who else may have it by now: it must not be acked any more. */
-  lost: boolean;
-  /** Held too long: its lease is not extended any more. */
-  overdue: boolean;
-  verdict: Verdict;
-  error: unknown;
-  /** ms until the next delivery, if it is retried, or released behind one that is. */
-  delay: number;
-}
-
 /** More than any worker holds: the channels between the stages never make anybody wait, for what is held is bounded elsewhere. */
 const AMPLE = 1_000_000_000;
+
+/** Pulls that bring nothing, and do not wait for it, begin this far apart, in ms. */
+const IDLE = 100;
 
 /** One run of a worker. */
 export class Run<D extends Delivery> {
@@ -118,6 +109,10 @@ export class Run<D extends Delivery> {
   readonly held: Set<Held<D>> = new Set();
   private readonly attempts: Attempts = new Attempts();
 
+  private readonly abort: Context;
+  private readonly releaseAbort: context.CancelFunc;
+  /** The lifetime of what the worker runs in, such as the handler of another: nobody waits any longer than that. */
+  private readonly outer: Context | undefined;
   private readonly detached: Context;
   private readonly stop: Context;
   private readonly stopNow: context.CancelCauseFunc;
@@ -137,7 +132,8 @@ export class Run<D extends Delivery> {
   private readonly took = { draining: 0, aborting: 0, settling: 0 };
   private readonly counts = { started: 0, redelivered: 0, abandoned: 0 };
   private readonly leftovers: Leftover<D>[] = [];
-  private aborted = false;
+  /** The context that has cut the stop short. */
+  private cutShort: Context | null = null;
   private failure: { readonly error: unknown } | null = null;
 
   constructor(ctx: Context, source: Source<D>, handle: Handler<D>, settings: Settings<D>) {
@@ -156,6 +152,9 @@ export class Run<D extends Delivery> {
       dead: 0,
       expired: 0,
     });
+    // A context of our own: the caller's may be that of another copy of the package, which no select knows.
+    [this.abort, this.releaseAbort] = context.withCancel(settings.abort ?? context.background());
+    this.outer = ctx.value(context.lifetime);
     this.detached = context.withoutCancel(ctx);
     [this.stop, this.stopNow] = context.withCancelCause(ctx);
     [this.pulling, this.abandonPull] = context.withCancel(this.detached);
@@ -195,8 +194,8 @@ export class Run<D extends Delivery> {
     for (const task of [closer, settler, leases, limit, watch]) void group.go(task);
     await group.wait();
     this.enter("done");
-    for (const cancel of [this.stopNow, this.abandonPull, this.cancelHandlers, this.endLifetime, this.endCalls])
-      cancel();
+    const { releaseAbort, stopNow, abandonPull, cancelHandlers, endLifetime, endCalls } = this;
+    for (const cancel of [releaseAbort, stopNow, abandonPull, cancelHandlers, endLifetime, endCalls]) cancel();
     return this.report();
   }
 
@@ -244,9 +243,11 @@ export class Run<D extends Delivery> {
     const [patience, lose] = context.withTimeout(this.pulling, callTimeout + slack);
     using _cancel = cancel;
     using _lose = lose;
+    const begun = time.now();
     const pulled = Promise.resolve(this.source.pull(ctx, room));
+    let brought: readonly D[];
     try {
-      this.take(await context.wait(pulled, patience));
+      brought = await context.wait(pulled, patience);
     } catch (error) {
       if (patience.err() === undefined || error !== patience.err()) throw error;
       void pulled.then(
@@ -254,34 +255,31 @@ export class Run<D extends Delivery> {
         () => {},
       );
       this.fail(new Error("worker: source.pull ignored the end of its ctx", { cause: error }));
+      return;
     }
+    this.take(brought);
+    if (brought.length > 0 || ctx.err() !== undefined || this.source.ended === true) return;
+    // It should have waited. Asked again at once, and again, it would keep everything else from its turn.
+    await time.sleep(begun + IDLE - time.now(), this.stop).catch(() => {});
   }
 
+  /** What is no delivery is the source's mistake, and is not to cost the others their turn. */
   private take(deliveries: readonly D[]): void {
-    if (!Array.isArray(deliveries) || deliveries.some((delivery) => typeof delivery?.id !== "string")) {
-      throw new TypeError("worker: source.pull must resolve to a list of deliveries, each with an id");
+    const all = Array.isArray(deliveries) ? heldOf<D>(deliveries) : [];
+    if (all.length > 0) {
+      this.progress.pulled += all.length;
+      this.progress.waiting += all.length;
+      this.emit({ type: "pulled", count: all.length });
     }
-    if (deliveries.length === 0) return;
-    this.progress.pulled += deliveries.length;
-    this.progress.waiting += deliveries.length;
-    this.emit({ type: "pulled", count: deliveries.length });
-    for (const delivery of deliveries as readonly D[]) {
-      const held: Held<D> = {
-        delivery,
-        since: NaN,
-        cancel: null,
-        lost: false,
-        overdue: false,
-        verdict: "released",
-        error: undefined,
-        delay: 0,
-      };
+    for (const held of all) {
       this.held.add(held);
-      if (this.attempts.of(delivery) > 1) this.counts.redelivered++;
+      if (this.attempts.of(held) > 1) this.counts.redelivered++;
       const to = this.isStopping ? "return" : this.keys.admit(held);
       if (to === "handle") this.messages.trySend(held);
       else if (to === "return") this.release(held);
     }
+    if (all.length === deliveries?.length) return;
+    throw new TypeError("worker: source.pull must resolve to a list of deliveries, each with an id");
   }
 
   private release(held: Held<D>): void {
@@ -290,10 +288,11 @@ export class Run<D extends Delivery> {
   }
 
   private async releaseLate(deliveries: readonly D[]): Promise<void> {
-    if (!Array.isArray(deliveries) || deliveries.length === 0) return;
+    const all = Array.isArray(deliveries) ? heldOf<D>(deliveries) : [];
+    if (all.length === 0) return;
     const [ctx, cancel] = context.withTimeout(this.detached, this.settings.callTimeout);
     using _ = cancel;
-    const items = (deliveries as readonly D[]).map((delivery) => ({ delivery, delay: 0, why: "released" as const }));
+    const items = all.map(({ delivery }) => ({ delivery, delay: 0, why: "released" as const }));
     try {
       await this.source.nack(ctx, items);
     } catch (error) {
@@ -350,13 +349,13 @@ export class Run<D extends Delivery> {
   }
 
   private decideFailure(held: Held<D>, begun: number, error: unknown): void {
-    const attempt = this.attempts.of(held.delivery);
-    if (error instanceof retry.Permanent || attempt >= this.settings.maxAttempts) {
-      this.attempts.forget(held.delivery);
+    const attempt = this.attempts.of(held);
+    if (isPermanent(error) || attempt >= this.settings.maxAttempts) {
+      this.attempts.forget(held);
       this.decide(held, "dead", begun, error);
       return;
     }
-    this.attempts.failed(held.delivery);
+    this.attempts.failed(held);
     held.delay = this.delay(attempt);
     this.decide(held, "retried", begun, error);
   }
@@ -385,7 +384,7 @@ export class Run<D extends Delivery> {
       this.emit({ type: "finished", delivery: held.delivery, ...ending });
     }
     this.results.trySend(held);
-    if (held.delivery.key !== undefined) this.goOn(held);
+    if (held.key !== undefined) this.goOn(held);
   }
 
   /** What the verdict on a message means for the others of its key. */
@@ -404,7 +403,7 @@ export class Run<D extends Delivery> {
     this.keys.told(held);
     this.progress.settling--;
     this.progress[verdict]++;
-    if (verdict === "acked") this.attempts.forget(held.delivery);
+    if (verdict === "acked") this.attempts.forget(held);
     if (verdict === "expired" || (verdict === "dead" && this.source.deadLetter === undefined)) {
       this.leftovers.push({ delivery: held.delivery, was: held.verdict, error: error ?? held.error });
     }
@@ -416,30 +415,39 @@ export class Run<D extends Delivery> {
   /** Goes through the phases of the stop as their time comes; leaves early when everything is done. */
   private async watch(): Promise<void> {
     const { grace, abortWindow, settle } = this.settings;
-    const over = this.alive.done();
-    const abort = this.settings.abort?.done() ?? nil;
-    const first = await select({ over, stop: this.stop.done(), abort });
-    if (first.case === "over") return;
+    const [outer, release] = context.withCancel(this.outer ?? context.background());
+    using _ = release;
+    const ends = { over: this.alive.done(), abort: this.abort.done(), outer: outer.done() };
+    let { case: why }: { case: keyof typeof ends | "stop" | "late" } = await select({
+      ...ends,
+      stop: this.stop.done(),
+    });
+    if (why === "over") return;
     this.deadline = time.now() + grace;
-    if (first.case === "stop") {
+    if (why === "stop") {
       this.enter("draining");
       this.releaseWaiting();
-      const next = await select({ over, abort, late: time.after(grace - abortWindow - settle) });
-      if (next.case === "over") return;
-      this.aborted = next.case === "abort";
-    } else {
-      this.aborted = true;
-      this.stopNow(context.cause(this.settings.abort!));
+      ({ case: why } = await select({ ...ends, late: time.after(grace - abortWindow - settle) }));
+      if (why === "over") return;
+    }
+    if (why !== "late") {
+      this.cutShort = why === "outer" ? this.outer! : this.settings.abort!;
+      this.stopNow(context.cause(this.cutShort));
       this.releaseWaiting();
     }
     this.deadline = Math.min(this.deadline, time.now() + abortWindow + settle);
     this.enter("aborting");
     this.cancelHandlers(new Stopping({ cause: context.cause(this.stop) }));
-    if ((await select({ over, late: time.after(abortWindow) })).case === "over") return;
+    if (why !== "outer") {
+      const { over } = ends;
+      ({ case: why } = await select({ over, outer: ends.outer, late: time.after(abortWindow) }));
+      if (why === "over") return;
+    }
+    this.deadline = Math.min(this.deadline, time.now() + settle);
     this.enter("settling");
     this.abandonPull();
     this.endLifetime(new Stopping({ cause: context.cause(this.stop) }));
-    if ((await select({ over, late: time.after(this.deadline - time.now()) })).case === "over") return;
+    if ((await select({ over: ends.over, late: time.after(this.deadline - time.now()) })).case === "over") return;
     this.endCalls();
     this.nudge.trySend(true);
   }
@@ -468,8 +476,12 @@ export class Run<D extends Delivery> {
   }
 
   emit(event: WorkerEvent<D>): void {
+    if (this.settings.observe === undefined) return;
     try {
-      this.settings.observe?.(event);
+      const told: unknown = this.settings.observe(event);
+      if (typeof (told as PromiseLike<unknown> | undefined)?.then === "function") {
+        void Promise.resolve(told).catch(() => {});
+      }
     } catch {
       // An observer looks on: it cannot change what happens to a message.
     }
@@ -480,11 +492,8 @@ export class Run<D extends Delivery> {
     const why =
       this.failure !== null
         ? { stopped: "failed" as const, cause: this.failure.error }
-        : this.aborted
-          ? {
-              stopped: "aborted" as const,
-              cause: context.cause(this.settings.abort ?? this.ctx) ?? context.cause(this.ctx),
-            }
+        : this.cutShort !== null
+          ? { stopped: "aborted" as const, cause: context.cause(this.cutShort) }
           : this.ctx.err() !== undefined
             ? { stopped: "cancelled" as const, cause: context.cause(this.ctx) }
             : { stopped: "source ended" as const };
@@ -500,5 +509,14 @@ export class Run<D extends Delivery> {
       took: this.took,
       ...why,
     };
+  }
+}
+
+/** It asks what was thrown, which may be anything, and may throw in its turn. */
+function isPermanent(error: unknown): boolean {
+  try {
+    return error instanceof retry.Permanent;
+  } catch {
+    return false;
   }
 }

@@ -58,6 +58,16 @@ describe("a worker rejects, and pulls nothing,", () => {
     expect(source.pulls).toBe(0);
   });
 
+  it.each(["deadLetter", "extend"])("when its source's %s is no function", async (name) => {
+    for (const value of [null, 5, {}]) {
+      const source = counting({ [name]: value });
+      expect(await refusal(background, source, () => undefined)).toEqual(
+        new TypeError(`worker: the source's ${name} must be a function, or be left out; got ${typeof value}`),
+      );
+      expect(source.pulls).toBe(0);
+    }
+  });
+
   it.each([0, -1, NaN, "30s"])("when its source has leases of %o ms", async (lease) => {
     const source = counting({ lease, extend: async () => {} });
     const error = await refusal(background, source, () => undefined);
@@ -74,7 +84,7 @@ describe("a worker rejects, and pulls nothing,", () => {
   });
 
   it.each<[option: string, values: readonly unknown[], rule: string]>([
-    ["concurrency", [0, -1, 1.5, NaN, Infinity, "2"], "must be a whole number from 1"],
+    ["concurrency", [0, -1, 1.5, NaN, Infinity, "2", true, [], {}, 2n], "must be a whole number from 1"],
     ["prefetch", [-1, 0.5, NaN, Infinity, "2"], "must be a whole number from 0"],
     ["batch", [0, -1, 1.5, NaN, "2"], "must be a whole number from 1"],
     ["maxAttempts", [0, -1, 1.5, NaN, "2"], "must be a whole number from 1"],
@@ -111,6 +121,13 @@ describe("a worker rejects, and pulls nothing,", () => {
     expect(source.pulls).toBe(0);
   });
 
+  it.each([null, 5, "fast", Object.freeze({ pulled: 0 })])("when its progress is %o", async (progress) => {
+    const source = counting();
+    const error = await refusal(background, source, () => undefined, { progress });
+    expect(error).toEqual(new TypeError("worker: progress must be an object that the worker can write to"));
+    expect(source.pulls).toBe(0);
+  });
+
   it.each([null, 5, "fast"])("when its options are %o", async (options) => {
     const source = counting();
     const error = await refusal(background, source, () => undefined, options);
@@ -138,7 +155,7 @@ describe("a worker accepts", () => {
     {},
     { concurrency: 1, prefetch: 0, batch: 1, maxAttempts: 1 },
     { grace: 100, abortWindow: 60, settle: 40 },
-    { grace: Infinity, callTimeout: Infinity, maxLease: Infinity },
+    { grace: Infinity, callTimeout: Infinity, maxLease: Infinity, maxAttempts: Infinity },
     { grace: 0 },
   ])("%o", async (options) => {
     const broker = memoryBroker<number>();
