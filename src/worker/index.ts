@@ -1,11 +1,11 @@
 /**
  * `headgate/worker`: names only. Read `source.ts` (the contract), then `worker.ts`.
  */
+export { LeaseExpired, LeaseLost, Stopping } from "./causes.ts";
 export { memoryBroker } from "./memory.ts";
 export type { DeadLetter, MemoryBroker, MemoryBrokerOptions, PublishOptions } from "./memory.ts";
 export type { WorkerOptions } from "./options.ts";
 export type { Leftover, Phase, Progress, Report, WorkerEvent } from "./report.ts";
-export { LeaseExpired, LeaseLost, Stopping } from "./source.ts";
 export type { Dead, Delivery, Handler, Nack, Source, Verdict } from "./source.ts";
 export { worker } from "./worker.ts";
 

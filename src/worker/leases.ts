@@ -7,8 +7,9 @@
  * - A handler is told when it has had its message for `maxLease`, whatever the source is like.
  */
 import { context, select, time } from "../index.ts";
+import { LeaseExpired, LeaseLost } from "./causes.ts";
 import { lostOf } from "./held.ts";
-import { type Delivery, LeaseExpired, LeaseLost } from "./source.ts";
+import type { Delivery } from "./source.ts";
 import type { Run } from "./worker.ts";
 
 /** Returns when the run is over; at once if the source knows no leases. */

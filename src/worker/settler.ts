@@ -11,8 +11,9 @@
  * - The source is told of nacked messages of one key in the order of their pull: they are not parted, and those that come later join.
  */
 import { context, nil, retry, select, time } from "../index.ts";
+import { LeaseLost } from "./causes.ts";
 import { type Held, lostOf } from "./held.ts";
-import { type Delivery, LeaseLost, type Verdict } from "./source.ts";
+import type { Delivery, Verdict } from "./source.ts";
 import type { Run } from "./worker.ts";
 
 /** What is told in one call, or in several if it is more than a batch. */

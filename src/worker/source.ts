@@ -66,48 +66,36 @@ export interface Source<D extends Delivery = Delivery> {
 }
 
 /**
- * What the worker does with one message. `ctx` ends when the handler should stop, and then its cause says why: {@link Stopping},
- * {@link LeaseLost} or {@link LeaseExpired}. It carries `context.lifetime`: the context that ends when the worker will wait no longer.
+ * What the worker does with one message. `ctx` ends when the handler should stop, and then its cause says why: `Stopping`, `LeaseLost`
+ * or `LeaseExpired`; it has no deadline. It carries the values of the worker's ctx, and `context.lifetime`: the context that ends when
+ * the worker will wait no longer, `abortWindow` ms after `Stopping`. A cleanup derives from `context.withoutCancel(ctx)`, and watches that
+ * one.
  *
- * - Returns: the message is acked.
- * - Throws `Permanent`: it is dead-lettered now.
+ * - Returns, whatever it returns and whether or not its ctx has ended: the message is acked.
+ * - Throws `Permanent`: it is dead-lettered now. One that is the `cause` of another error, or one of several, does not count.
  * - Throws anything else: it is delivered again after a pause; at the last attempt it is dead-lettered.
- * - Throws when its ctx was ended by the worker's own stop: it is released, which is no failure.
+ * - Throws, a `Permanent` too, when its ctx was ended by the worker's own stop: it is released, which is no failure.
+ * - Does not return within its lifetime: it is abandoned, and its message is released.
+ *
+ * @example
+ * ```ts
+ * import { context, retry } from "headgate";
+ * import { type Delivery, type Handler, memoryBroker, Permanent, worker } from "headgate/worker";
+ *
+ * const handle: Handler<Delivery<string>> = async (ctx, { body }) => {
+ *   const order = await Promise.resolve(body).then(JSON.parse).catch((error) => {
+ *     throw new Permanent("not an order", { cause: error });
+ *   });
+ *   await retry.retry(ctx, () => console.log("charged", order.total));
+ * };
+ * const broker = memoryBroker<string>();
+ * for (const body of ['{ "total": 5 }', "{"]) await broker.publish(body);
+ * broker.end();
+ * const report = await worker(context.background(), broker, handle); // => charged 5
+ * console.log(report.acked, report.dead); // => 1 1
+ * ```
  */
 export type Handler<D extends Delivery = Delivery> = (ctx: Context, delivery: D) => unknown;
 
 /** What can become of a message; each that was pulled gets exactly one. `expired`: the broker could not be told, or the lease was lost. */
 export type Verdict = "acked" | "retried" | "released" | "dead" | "expired";
-
-/** The cause of a handler's ctx when the worker is stopping. */
-export class Stopping extends Error {
-  override get name(): string {
-    return "Stopping";
-  }
-
-  constructor(options?: ErrorOptions) {
-    super("worker: stopping", options);
-  }
-}
-
-/** The cause of a handler's ctx when the broker says that somebody else may have the message by now. It will not be acked. */
-export class LeaseLost extends Error {
-  override get name(): string {
-    return "LeaseLost";
-  }
-
-  constructor(options?: ErrorOptions) {
-    super("worker: lease lost", options);
-  }
-}
-
-/** The cause of a handler's ctx when it has held its message longer than `maxLease`. */
-export class LeaseExpired extends Error {
-  override get name(): string {
-    return "LeaseExpired";
-  }
-
-  constructor(options?: ErrorOptions) {
-    super("worker: held longer than maxLease", options);
-  }
-}

@@ -19,10 +19,11 @@
  */
 import { Chan, context, type Context, errgroup, retry, select, sync, time } from "../index.ts";
 import { Attempts } from "./attempts.ts";
+import { Stopping } from "./causes.ts";
 import { type Held, heldOf } from "./held.ts";
 import { checked, type Settings, type WorkerOptions } from "./options.ts";
 import type { Leftover, Phase, Progress, Report, WorkerEvent } from "./report.ts";
-import { type Delivery, type Handler, type Source, Stopping, type Verdict } from "./source.ts";
+import type { Delivery, Handler, Source, Verdict } from "./source.ts";
 import { Keys } from "./keys.ts";
 import { keepLeases, limitLeases } from "./leases.ts";
 import { Settler } from "./settler.ts";
@@ -107,7 +108,7 @@ export class Run<D extends Delivery> {
   /** Gets a value when there is room for another message. */
   private readonly room: Chan<true> = new Chan(1);
   readonly held: Set<Held<D>> = new Set();
-  private readonly attempts: Attempts = new Attempts();
+  private readonly attempts: Attempts;
 
   private readonly abort: Context;
   private readonly releaseAbort: context.CancelFunc;
@@ -141,6 +142,7 @@ export class Run<D extends Delivery> {
     this.source = source;
     this.handle = handle;
     this.settings = settings;
+    this.attempts = new Attempts(settings);
     this.progress = Object.assign(settings.progress ?? ({} as Progress), {
       pulled: 0,
       waiting: 0,
@@ -349,25 +351,9 @@ export class Run<D extends Delivery> {
   }
 
   private decideFailure(held: Held<D>, begun: number, error: unknown): void {
-    const attempt = this.attempts.of(held);
-    if (isPermanent(error) || attempt >= this.settings.maxAttempts) {
-      this.attempts.forget(held);
-      this.decide(held, "dead", begun, error);
-      return;
-    }
-    this.attempts.failed(held);
-    held.delay = this.delay(attempt);
-    this.decide(held, "retried", begun, error);
-  }
-
-  private delay(attempt: number): number {
-    try {
-      const ms = this.settings.backoff(attempt);
-      if (Number.isFinite(ms) && ms >= 0) return ms;
-    } catch {
-      // As for a nonsensical number: the message must not be lost over it.
-    }
-    return retry.backoff(attempt);
+    const delay = this.attempts.failed(held, error);
+    held.delay = delay ?? 0;
+    this.decide(held, delay === undefined ? "dead" : "retried", begun, error);
   }
 
   /** The verdict on a message; what is left is to tell the source. */
@@ -509,14 +495,5 @@ export class Run<D extends Delivery> {
       took: this.took,
       ...why,
     };
-  }
-}
-
-/** It asks what was thrown, which may be anything, and may throw in its turn. */
-function isPermanent(error: unknown): boolean {
-  try {
-    return error instanceof retry.Permanent;
-  } catch {
-    return false;
   }
 }
