@@ -10,6 +10,8 @@ import type { Delivery, Verdict } from "./source.ts";
 /** A message between its pull and its verdict. */
 export interface Held<D extends Delivery> {
   readonly delivery: D;
+  /** Its place in the order of the pulls. */
+  order: number;
   readonly id: string;
   readonly key: string | undefined;
   /** As the broker counts, from 1. */
@@ -37,6 +39,7 @@ export function heldOf<D extends Delivery>(pulled: readonly D[]): Held<D>[] {
     const { id, key, attempt } = read;
     all.push({
       delivery,
+      order: 0,
       id,
       key,
       attempt,

@@ -80,10 +80,14 @@ export class Keys<D extends Delivery> {
     this.tidy(key, line);
   }
 
-  /** Takes all that wait, each line in its order. */
+  /**
+   * Takes those that wait behind one that runs, each line in its order. A line whose front has not been started stays: that one is about
+   * to go back, for a handler may have taken it in this very moment, and those behind it must not go before it.
+   */
   takeWaiting(): Held<D>[] {
-    const all = [...this.lines.values()].flatMap((line) => line.waiting.splice(0));
-    this.waiting = 0;
+    const running = [...this.lines.values()].filter(({ front }) => front !== null && !Number.isNaN(front.since));
+    const all = running.flatMap((line) => line.waiting.splice(0));
+    this.waiting -= all.length;
     return all;
   }
 

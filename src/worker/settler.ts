@@ -75,7 +75,7 @@ export class Settler<D extends Delivery> {
     const [ack, nack, dead] = this.lanes as [Lane<D>, Lane<D>, Lane<D>];
     if (held.verdict === "acked") ack.fresh.items.push(held);
     else if (held.verdict === "dead") dead.fresh.items.push(held);
-    else (failedOf(nack, held.key) ?? nack.fresh).items.push(held);
+    else insert((failedOf(nack, held.key) ?? nack.fresh).items, held);
   }
 
   /** Of each lane: what is fresh, and after that no more than one part that failed, or many of them would hold up what is fresh. */
@@ -194,6 +194,14 @@ function partsOf<D extends Delivery>(lane: Lane<D>): Part<D>[] {
 function failedOf<D extends Delivery>(lane: Lane<D>, key: string | undefined): Part<D> | undefined {
   if (key === undefined) return undefined;
   return lane.failed.find(({ items }) => items.some((held) => held.key === key));
+}
+
+/** Puts a nacked one among the others, and not behind a later one of its key. */
+function insert<D extends Delivery>(items: Held<D>[], held: Held<D>): void {
+  const { key, order } = held;
+  const at = key === undefined ? -1 : items.findIndex((other) => other.key === key && other.order > order);
+  if (at < 0) items.push(held);
+  else items.splice(at, 0, held);
 }
 
 /** Cuts off the first `n`; of nacked ones all of a key go where its first one goes. */

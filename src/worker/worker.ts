@@ -108,6 +108,7 @@ export class Run<D extends Delivery> {
   /** Gets a value when there is room for another message. */
   private readonly room: Chan<true> = new Chan(1);
   readonly held: Set<Held<D>> = new Set();
+  private pulled = 0;
   private readonly attempts: Attempts;
 
   private readonly abort: Context;
@@ -274,6 +275,7 @@ export class Run<D extends Delivery> {
       this.emit({ type: "pulled", count: all.length });
     }
     for (const held of all) {
+      held.order = ++this.pulled;
       this.held.add(held);
       if (this.attempts.of(held) > 1) this.counts.redelivered++;
       const to = this.isStopping ? "return" : this.keys.admit(held);
