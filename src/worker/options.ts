@@ -13,7 +13,7 @@ export interface WorkerOptions<D extends Delivery = Delivery> {
   readonly prefetch?: number;
   /** Messages per pull and per call that settles. 100 */
   readonly batch?: number;
-  /** ms from the stop to the return; nothing takes longer. 25 000, which fits the 30 s that Kubernetes gives */
+  /** ms from the stop to the return; nothing takes longer. Infinity: handlers are waited for until the abort. 25 000, which fits the 30 s that Kubernetes gives */
   readonly grace?: number;
   /** ms of the grace from cancelling the handlers to abandoning them. A fifth of the grace, 2 000 at the most */
   readonly abortWindow?: number;
@@ -21,20 +21,20 @@ export interface WorkerOptions<D extends Delivery = Delivery> {
   readonly settle?: number;
   /** When it ends, handlers are cancelled without waiting for the grace: the second signal of `shutdown`. */
   readonly abort?: Context;
-  /** Deliveries of a message before it counts as dead. 5 */
+  /** Deliveries of a message before it counts as dead; Infinity: it never does. 5 */
   readonly maxAttempts?: number;
-  /** ms before the next delivery, after failed attempt n (from 1). `retry.backoff` */
+  /** ms before the next delivery, after failed attempt n (from 1). If it throws, or returns no such number, the default is used. `retry.backoff` */
   readonly backoff?: (attempt: number) => number;
-  /** ms that a call of the source may take. 10 000. A pull that ignores it is given up, and the worker stops as failed */
+  /** ms that a call of the source may take. 10 000. A pull that ignores it is given up soon after, and the worker stops as failed */
   readonly callTimeout?: number;
   /**
    * ms that a handler may hold its message, from its start: then its ctx ends with the cause LeaseExpired, and the lease is no longer
    * extended, if the source has any. What it throws then is a failure like any other. 3 600 000
    */
   readonly maxLease?: number;
-  /** Is told what happens, as it happens. An error it throws is ignored. */
+  /** Is told what happens, as it happens, and not waited for. An error it throws, or rejects with, is ignored. */
   readonly observe?: (event: WorkerEvent<D>) => void;
-  /** Live counters; the object is the caller's, the worker keeps it current. */
+  /** Live counters; the object is the caller's, and one worker keeps it current. */
   readonly progress?: Progress;
 }
 

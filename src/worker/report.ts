@@ -3,7 +3,23 @@
  */
 import type { Delivery, Source, Verdict } from "./source.ts";
 
-/** Live counters, in messages. The caller makes the object and may read it at any time; the worker alone writes to it. */
+/**
+ * Live counters, in messages; at every moment pulled is the sum of the others. The caller makes the object, which may be empty, and may read
+ * it at any time. The worker sets all of it to 0 when it starts, and alone writes to it: give each worker its own.
+ *
+ * @example
+ * ```ts
+ * import { context } from "headgate";
+ * import { memoryBroker, type Progress, worker } from "headgate/worker";
+ *
+ * const broker = memoryBroker<string>();
+ * await broker.publish("hello");
+ * broker.end();
+ * const progress = {} as Progress;
+ * await worker(context.background(), broker, () => console.log(progress.running), { progress }); // => 1
+ * console.log(progress.running, progress.acked); // => 0 1
+ * ```
+ */
 export interface Progress {
   pulled: number;
   /** Pulled, and not started yet. */
@@ -54,7 +70,20 @@ export interface Report<D extends Delivery = Delivery> {
 /** How far the worker is in stopping. */
 export type Phase = "running" | "draining" | "aborting" | "settling" | "done";
 
-/** What happens in a worker, as it happens. */
+/**
+ * What happens in a worker, as it happens. Times are in ms.
+ *
+ * - `phase`: it goes on to the next phase of its stop; some may be left out.
+ * - `pulled`, `started`: so many messages have come; the handler of one begins.
+ * - `finished`: a handler has ended, or was abandoned: with which verdict, after how long, and what it threw. What was never started has none.
+ * - `settled`: the source has been told of `count` messages, in a call of `ms`; or cannot be told (`expired`, 0 ms). Every message is in one of them.
+ * - `extended`: of those held, `count` leases were restarted, and `lost` turned out to be lost.
+ * - `sourceError`: a call has failed, and is made again in `retryIn` ms; Infinity: not again.
+ * - `late`: a handler that was abandoned has ended after all, perhaps after the worker's return. It changes nothing.
+ *
+ * **Ordering**: `started`, `finished` and `settled` of a message come in this order; `done` is the last event but for `late`, and what
+ * becomes of a pull that was given up.
+ */
 export type WorkerEvent<D extends Delivery = Delivery> =
   | { readonly type: "phase"; readonly from: Phase; readonly to: Phase }
   | { readonly type: "pulled"; readonly count: number }

@@ -16,7 +16,10 @@ export interface Delivery<T = unknown> {
   /** Names this delivery (an ack id, a stream id, a delivery tag), not the message: the next delivery may have another. */
   readonly id: string;
   readonly body: T;
-  /** How often the message has been delivered, from 1; absent where the broker does not count. */
+  /**
+   * How often the message has been delivered, from 1. Absent, or no such number: the broker does not count, and the worker counts the failures
+   * that it has seen, by the id.
+   */
   readonly attempt?: number;
   /** The ordering key: those with the same are handled one at a time, in the order of their pull. Absent: in any order. */
   readonly key?: string;
@@ -42,26 +45,37 @@ export interface Dead<D extends Delivery> {
 }
 
 /**
- * A broker, as the worker sees it. Every ctx it gets carries a deadline. Each verdict (`ack`, `nack`, `deadLetter`) and `extend`
- * settles or extends all it was given, except those whose lease was lost, which it returns; it rejects only if it cannot say. Then
- * it is called again with the same.
+ * A broker, as the worker sees it. Each verdict (`ack`, `nack`, `deadLetter`) and `extend` settles or extends all it was given, except
+ * those whose lease was lost, which it returns: those very objects, or others with their ids. The worker makes one verdict at a time,
+ * while a pull and an `extend` may be under way.
+ *
+ * **Cancellation**: every ctx has the values of the worker's own, and a deadline. It ends as DeadlineExceeded when the call has taken
+ * `callTimeout` ms (an `extend`, a third of a lease) or the grace is over. That of a pull ends with the worker's ctx or its abort, too, as
+ * Canceled if that was cancelled: the stop has begun. A call that goes on after the end of its ctx is not waited for, but a pull is for a while.
+ *
+ * **Errors**: a call rejects only if it cannot say what became of all of it. A verdict is then told again, with the same messages or a
+ * part of them, which the source must bear; a pull is made again after a pause.
+ *
+ * **Ordering**: see {@link Nack} for those with a key. Anything else may be told in any order.
+ *
+ * @see docs/worker.md, "Writing a source", and the suite `headgate/worker/conformance`, which a source should pass
  */
 export interface Source<D extends Delivery = Delivery> {
   /**
    * Waits for at least one message, or for the end of ctx, and hands over at most `max`. MUST hand over everything that the broker
    * assigned to this call, even when ctx has ended; MUST NOT reject because of ctx, but return an empty list; MUST settle soon after
-   * ctx has ended.
+   * ctx has ended, or the worker gives it up and stops as failed. There is one pull at a time, and none while the worker has no room.
    */
   readonly pull: (ctx: Context, max: number) => Promise<readonly D[]>;
-  /** True when no further message will ever come. */
+  /** True when no further message will ever come. It is asked before each pull. */
   readonly ended?: boolean;
   readonly ack: (ctx: Context, deliveries: readonly D[]) => Promise<readonly D[] | void>;
   readonly nack: (ctx: Context, items: readonly Nack<D>[]) => Promise<readonly D[] | void>;
   /** Puts the messages where a person finds them. Absent: a dead message is acked, and named in the report. */
   readonly deadLetter?: (ctx: Context, items: readonly Dead<D>[]) => Promise<readonly D[] | void>;
-  /** Restarts the leases. Absent: a delivery is held until the connection ends. */
+  /** Restarts the leases: of all that is held, in one call, three times a lease. Absent: a delivery is held until the connection ends. */
   readonly extend?: (ctx: Context, deliveries: readonly D[]) => Promise<readonly D[] | void>;
-  /** How long a lease lasts, in ms. */
+  /** How long a lease lasts, in ms, from the pull or the last `extend`. Absent: nothing is extended. */
   readonly lease?: number;
 }
 

@@ -34,7 +34,8 @@ import { Settler } from "./settler.ts";
  * abandons them if they take too long. Resolves to the account of every message it was ever given.
  *
  * **Cancellation**: the end of `ctx` is the request to stop, and no error. The return follows within `grace` ms, whatever handlers
- * and source do; within `abortWindow + settle` ms when `options.abort` ends.
+ * and source do; within `abortWindow + settle` ms when `options.abort` ends, and within `settle` ms when the `context.lifetime` ends that
+ * `ctx` carries, if it does.
  *
  * **Errors**: rejects only for misuse: TypeError or RangeError, naming the rule, and then nothing was pulled. Errors of handlers
  * decide about their message; errors of the source are retried, and show in the events and the report.
