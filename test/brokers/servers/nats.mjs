@@ -7,8 +7,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { end, found, install, launch, listening } from "./process.mjs";
+import { end, found, freePort, install, launch, listening } from "./process.mjs";
 
+/** The first port to try: somebody else may have it. */
 const PORT = 14222;
 
 export async function start() {
@@ -16,11 +17,11 @@ export async function start() {
     const why = install("nats-server");
     if (why !== undefined) return { skipped: why };
   }
-  if (await listening(PORT)) return { skipped: `port ${PORT} is taken` };
+  const port = await freePort(PORT);
   const folder = await mkdtemp(join(tmpdir(), "headgate-nats-"));
   const run = async () => {
-    const server = launch("nats-server", ["-a", "127.0.0.1", "-p", String(PORT), "-js", "-sd", folder]);
-    await server.until(() => listening(PORT), 10_000);
+    const server = launch("nats-server", ["-a", "127.0.0.1", "-p", String(port), "-js", "-sd", folder]);
+    await server.until(() => listening(port), 10_000);
     return server;
   };
   let server;
@@ -31,7 +32,7 @@ export async function start() {
     return { skipped: String(error) };
   }
   return {
-    url: `nats://127.0.0.1:${PORT}`,
+    url: `nats://127.0.0.1:${port}`,
     /** Kills the server, as a crash would, and starts it again with the same files. */
     async restart() {
       await end(server, "SIGKILL");

@@ -11,8 +11,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { install, listening } from "./process.mjs";
+import { freePort, install } from "./process.mjs";
 
+/** The first port to try: somebody else may have it. */
 const PORT = 15432;
 
 export async function start() {
@@ -24,7 +25,7 @@ export async function start() {
   }
   const user = unprivileged();
   if (user === undefined) return { skipped: "postgresql refuses to run as root, and there is no user postgres" };
-  if (await listening(PORT)) return { skipped: `port ${PORT} is taken` };
+  const port = await freePort(PORT);
 
   const folder = mkdtempSync(join(tmpdir(), "headgate-postgres-"));
   if (user.uid !== undefined) chownSync(folder, user.uid, user.gid);
@@ -41,14 +42,14 @@ export async function start() {
   }
 
   const run = async () => {
-    const settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=60"];
-    const args = ["-D", data, "-p", String(PORT), ...settings.flatMap((setting) => ["-c", setting])];
+    const settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200"];
+    const args = ["-D", data, "-p", String(port), ...settings.flatMap((setting) => ["-c", setting])];
     const child = spawn(join(bin, "postgres"), args, { ...user, cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
     let said = "";
     child.stderr.on("data", (text) => {
       said = (said + text).slice(-2_000);
     });
-    for (const late = Date.now() + 30_000; !(await ready(bin)); await sleep(50)) {
+    for (const late = Date.now() + 30_000; !(await ready(bin, port)); await sleep(50)) {
       if (child.exitCode === null && child.signalCode === null && Date.now() < late) continue;
       child.kill("SIGQUIT");
       throw new Error(`postgres did not start: ${said.trim()}`);
@@ -80,7 +81,7 @@ export async function start() {
     }
   };
   return {
-    url: `postgres://headgate@127.0.0.1:${PORT}/postgres`,
+    url: `postgres://headgate@127.0.0.1:${port}/postgres`,
     /** Ends the server without any farewell, and starts it again with the same files: it recovers, as after a crash. */
     async restart() {
       await end("SIGQUIT");
@@ -118,8 +119,8 @@ function childrenOf(pid) {
 }
 
 /** Whether it takes connections, and not only answers that it is starting. */
-async function ready(bin) {
-  const child = spawn(join(bin, "pg_isready"), ["-q", "-h", "127.0.0.1", "-p", String(PORT)], { stdio: "ignore" });
+async function ready(bin, port) {
+  const child = spawn(join(bin, "pg_isready"), ["-q", "-h", "127.0.0.1", "-p", String(port)], { stdio: "ignore" });
   const [code] = await Promise.race([once(child, "exit"), once(child, "error").then(() => [1])]);
   return code === 0;
 }

@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
+import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 
 export function found(program) {
@@ -21,6 +22,16 @@ export function install(name) {
   }
   if (done.status === 0) return undefined;
   return `${name} could not be installed: ${done.error?.message ?? done.stderr.trim().split("\n").at(-1)}`;
+}
+
+/**
+ * A port of the loopback that nobody has, from `first` on; with HEADGATE_PORTS=<n> from `first + n` on, for those who run several of
+ * these at once. None that the kernel would give to an outgoing connection: a server that is restarted must get its own again.
+ */
+export async function freePort(first) {
+  let port = first + Number(process.env.HEADGATE_PORTS ?? 0);
+  while (await listening(port)) port++;
+  return port;
 }
 
 /** Whether anybody answers on this port of the loopback. */

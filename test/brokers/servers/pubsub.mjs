@@ -6,8 +6,9 @@
  * It keeps everything in memory: after `restart` it has neither topics nor subscriptions.
  */
 import { spawnSync } from "node:child_process";
-import { end, found, launch, listening } from "./process.mjs";
+import { end, found, freePort, launch, listening } from "./process.mjs";
 
+/** The first port to try: somebody else may have it. */
 const PORT = 18085;
 const PACKAGE = "google-cloud-cli-pubsub-emulator";
 
@@ -16,12 +17,12 @@ export async function start() {
   const jar = files.split("\n").find((file) => /\/cloud-pubsub-emulator-.*-all\.jar$/.test(file));
   if (jar === undefined) return { skipped: `the package ${PACKAGE} is not installed` };
   if (!found("java")) return { skipped: "java, which the emulator runs on, is not in the PATH" };
-  if (await listening(PORT)) return { skipped: `port ${PORT} is taken` };
+  const port = await freePort(PORT);
   // The client would look for a metadata server, off the loopback.
   process.env.METADATA_SERVER_DETECTION = "none";
   const run = async () => {
-    const server = launch("java", ["-jar", jar, "--host=127.0.0.1", `--port=${PORT}`]);
-    await server.until(() => listening(PORT), 60_000);
+    const server = launch("java", ["-jar", jar, "--host=127.0.0.1", `--port=${port}`]);
+    await server.until(() => listening(port), 60_000);
     return server;
   };
   let server;
@@ -31,7 +32,7 @@ export async function start() {
     return { skipped: String(error) };
   }
   return {
-    url: `127.0.0.1:${PORT}`,
+    url: `127.0.0.1:${port}`,
     /** Kills the server, as a crash would, and starts it again. */
     async restart() {
       await end(server, "SIGKILL");

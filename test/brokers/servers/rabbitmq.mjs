@@ -10,14 +10,15 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { end, found, install, launch, listening } from "./process.mjs";
+import { end, found, freePort, install, launch, listening } from "./process.mjs";
 
 /** Where Debian has the server itself; the one in the PATH changes the user. */
 const DEBIAN = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 
+/** The first ports to try, far enough from each other: somebody else may have them. */
 const PORT = 15672;
-const DIST = 15673;
-const EPMD = 15674;
+const DIST = 25672;
+const EPMD = 14369;
 
 export async function start() {
   if (!found("rabbitmq-server")) {
@@ -25,17 +26,17 @@ export async function start() {
     if (why !== undefined) return { skipped: why };
   }
   if (!found("epmd")) return { skipped: "epmd, a part of Erlang, is not in the PATH" };
-  for (const port of [PORT, DIST, EPMD]) if (await listening(port)) return { skipped: `port ${port} is taken` };
+  const [port, dist, epmdPort] = await Promise.all([PORT, DIST, EPMD].map(freePort));
   const folder = await mkdtemp(join(tmpdir(), "headgate-rabbitmq-"));
   const env = {
     HOME: folder,
     ERL_CRASH_DUMP_BYTES: "0",
     ERL_EPMD_ADDRESS: "127.0.0.1",
-    ERL_EPMD_PORT: String(EPMD),
+    ERL_EPMD_PORT: String(epmdPort),
     RABBITMQ_NODENAME: "headgate@localhost",
     RABBITMQ_NODE_IP_ADDRESS: "127.0.0.1",
-    RABBITMQ_NODE_PORT: String(PORT),
-    RABBITMQ_DIST_PORT: String(DIST),
+    RABBITMQ_NODE_PORT: String(port),
+    RABBITMQ_DIST_PORT: String(dist),
     RABBITMQ_MNESIA_BASE: join(folder, "mnesia"),
     RABBITMQ_LOG_BASE: join(folder, "log"),
     RABBITMQ_SCHEMA_DIR: join(folder, "schema"),
@@ -47,7 +48,7 @@ export async function start() {
   let epmd, server;
   const run = async () => {
     server = launch(existsSync(DEBIAN) ? DEBIAN : "rabbitmq-server", [], env);
-    await server.until(() => listening(PORT), 60_000);
+    await server.until(() => listening(port), 60_000);
   };
   const stop = async () => {
     for (const [process, name] of [
@@ -64,20 +65,20 @@ export async function start() {
   try {
     await mkdir(join(folder, "schema"));
     await writeFile(env.RABBITMQ_ENABLED_PLUGINS_FILE, "[].\n");
-    await writeFile(env.RABBITMQ_CONFIG_FILE, "listeners.tcp.default = 127.0.0.1:15672\n");
-    epmd = launch("epmd", ["-address", "127.0.0.1", "-port", String(EPMD), "-relaxed_command_check"], env);
-    await epmd.until(() => listening(EPMD), 5_000);
+    await writeFile(env.RABBITMQ_CONFIG_FILE, `listeners.tcp.default = 127.0.0.1:${port}\n`);
+    epmd = launch("epmd", ["-address", "127.0.0.1", "-port", String(epmdPort), "-relaxed_command_check"], env);
+    await epmd.until(() => listening(epmdPort), 5_000);
     await run();
   } catch (error) {
     await stop();
     return { skipped: String(error) };
   }
   return {
-    url: `amqp://guest:guest@127.0.0.1:${PORT}`,
+    url: `amqp://guest:guest@127.0.0.1:${port}`,
     /** Kills the server, as a crash would, and starts it again with the same files. */
     async restart() {
       await end(server, "SIGKILL");
-      while (await listening(PORT)) server.signal("SIGKILL");
+      while (await listening(port)) server.signal("SIGKILL");
       await run();
     },
     pause: () => server.signal("SIGSTOP"),

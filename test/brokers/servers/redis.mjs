@@ -8,7 +8,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { end, found, install, launch, listening } from "./process.mjs";
+import { end, found, freePort, install, launch, listening } from "./process.mjs";
 
 /** The first port to try: somebody else may have it. */
 const PORT = 16379;
@@ -18,8 +18,7 @@ export async function start() {
     const why = install("redis-server");
     if (why !== undefined) return { skipped: why };
   }
-  let port = PORT;
-  while (await listening(port)) port++;
+  const port = await freePort(PORT);
   const folder = await mkdtemp(join(tmpdir(), "headgate-redis-"));
   const args = ["--bind", "127.0.0.1", "--port", String(port), "--dir", folder, "--save", ""];
   const run = async () => {

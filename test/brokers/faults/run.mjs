@@ -1,0 +1,56 @@
+/**
+ * The fault runs by hand: `node test/brokers/faults/run.mjs [BROKER…] [--stops N] [--kills N] [--cuts N] [--restarts N] [--only FAULT]
+ * [--json]`, after `npm run build` and a first `npm run test:brokers`, which installs the clients. Starts the servers itself, makes one
+ * run after the other, and prints the figures as a table. Exits with 1 if something was so that should not be.
+ */
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { brokerOf, brokers } from "./brokers.mjs";
+import { runOnce, runs, USUAL } from "./runs.mjs";
+
+const number = { type: "string" };
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { stops: number, kills: number, cuts: number, restarts: number, only: number, json: { type: "boolean" } },
+});
+for (const name of positionals) if (!brokers.includes(name)) throw new Error(`no broker is called ${name}`);
+const amounts = { ...USUAL };
+for (const name of Object.keys(USUAL)) if (values[name] !== undefined) amounts[name] = Number(values[name]);
+// So that those who wait for our exit get to end the servers.
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+
+const rows = [];
+for (const name of positionals.length > 0 ? positionals : brokers) {
+  const broker = await brokerOf(name);
+  const server = await broker.start();
+  if (server.skipped !== undefined) {
+    console.error(`SKIPPED ${name}: ${server.skipped}`);
+    continue;
+  }
+  try {
+    for (const run of runs) {
+      if (values.only !== undefined && run.name !== values.only) continue;
+      const why = run.unless?.(broker.adapter);
+      if (why !== undefined) {
+        console.error(`SKIPPED ${name}, ${run.name}: ${why}`);
+        continue;
+      }
+      const row = { broker: name, ...(await runOnce(run, broker, server, amounts)) };
+      rows.push(row);
+      console.error(`${name}, ${run.name}: ${row.seconds.toFixed(1)} s`);
+      for (const problem of row.problems) console.error(`  WRONG: ${problem}`);
+      if (row.problems.length > 0) process.exitCode = 1;
+    }
+  } finally {
+    await server.stop();
+  }
+}
+console.log(values.json ? JSON.stringify(rows, undefined, 2) : table(rows));
+
+function table(rows) {
+  const lines = rows.map(({ broker, fault, messages, faults, twice, atMost, lost, expired }) =>
+    [broker, fault, faults, messages, lost, `${twice} (at most ${atMost})`, expired].join(" | "),
+  );
+  const head = "broker | fault | how often | messages | lost | handled twice | expired";
+  return [head, "---|---|---|--:|--:|--:|--:", ...lines].map((line) => `| ${line} |`).join("\n");
+}
