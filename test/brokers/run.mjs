@@ -1,8 +1,9 @@
 /**
  * Tests the sources with real brokers: `npm run test:brokers [-- NAME…]`, after a build.
  *
- * Each `<broker>.test.mjs` starts a server of its own on the loopback. What is not installed is skipped, and said to be; with
- * HEADGATE_INSTALL=1 it is installed by apt-get first. The clients are installed by `npm ci` when they are missing.
+ * Each `<broker>.test.mjs`, and each `<broker>-faults.test.mjs`, starts a server of its own on the loopback. What is not installed is
+ * skipped, and said to be; with HEADGATE_INSTALL=1 it is installed by apt-get first. The clients are installed by `npm ci` when they are
+ * missing.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";

@@ -9,7 +9,7 @@
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -31,6 +31,11 @@ export class Crew {
     this.folder = mkdtempSync(join(tmpdir(), "headgate-faults-"));
     this.journal = join(this.folder, "journal");
     writeFileSync(this.journal, "");
+    this.reader = openSync(this.journal, "r");
+    this.chunk = Buffer.alloc(65_536);
+    this.unread = "";
+    this.lines = [];
+    this.everFinished = new Set();
     this.orders = { ...orders, journal: this.journal };
     this.workers = [];
     this.published = [];
@@ -51,16 +56,22 @@ export class Crew {
 
   /** The lines of the journal so far. */
   read() {
-    const lines = readFileSync(this.journal, "utf8").split("\n");
-    lines.pop();
-    return lines.map((line) => {
-      const [what, worker, body] = line.split(" ");
-      return { what, worker, body };
-    });
+    for (let n; (n = readSync(this.reader, this.chunk)) > 0;) {
+      const lines = (this.unread + this.chunk.toString("utf8", 0, n)).split("\n");
+      this.unread = lines.pop();
+      for (const line of lines) {
+        const [what, worker, body] = line.split(" ");
+        this.lines.push({ what, worker, body });
+        if (what === "finish") this.everFinished.add(body);
+      }
+    }
+    return this.lines;
   }
 
+  /** What has been finished so far. */
   finished() {
-    return new Set(this.read().flatMap(({ what, body }) => (what === "finish" ? [body] : [])));
+    this.read();
+    return this.everFinished;
   }
 
   /** What has been started by this worker, or any, and not finished by it. */
@@ -165,6 +176,7 @@ export class Crew {
   async close() {
     for (const worker of this.workers) worker.kill();
     await Promise.all(this.workers.map((worker) => worker.ended));
+    closeSync(this.reader);
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -35,17 +35,26 @@ for (const name of positionals.length > 0 ? positionals : brokers) {
         console.error(`SKIPPED ${name}, ${run.name}: ${why}`);
         continue;
       }
-      const row = { broker: name, ...(await runOnce(run, broker, server, amounts)) };
-      rows.push(row);
-      console.error(`${name}, ${run.name}: ${row.seconds.toFixed(1)} s`);
-      for (const problem of row.problems) console.error(`  WRONG: ${problem}`);
-      if (row.problems.length > 0) process.exitCode = 1;
+      try {
+        const row = { broker: name, ...(await runOnce(run, broker, server, amounts)) };
+        rows.push(row);
+        console.error(`${name}, ${run.name}: ${row.seconds.toFixed(1)} s`);
+        for (const problem of row.problems) wrong(problem);
+      } catch (error) {
+        console.error(`${name}, ${run.name}`);
+        wrong(error.stack);
+      }
     }
   } finally {
     await server.stop();
   }
 }
 console.log(values.json ? JSON.stringify(rows, undefined, 2) : table(rows));
+
+function wrong(what) {
+  console.error(`  WRONG: ${what}`);
+  process.exitCode = 1;
+}
 
 function table(rows) {
   const lines = rows.map(({ broker, fault, messages, faults, twice, atMost, lost, expired }) =>

@@ -20,7 +20,6 @@ export const runs = [
   {
     name: "stopped",
     title: "workers that are stopped by SIGTERM at random moments, while others take over: none is handled twice",
-    alone: true,
     lease: "long",
     async run(lab, { stops }) {
       const publishing = lab.publishSteadily();
@@ -65,13 +64,10 @@ export const runs = [
       }
       const inMidRun = crew.finished().size < lab.crew.published.length;
       await lab.drained();
-      return {
-        faults: `${restarts} × ${lab.broker.restarts.slice(0, 7)} of the server`,
-        ...lab.boundedBy(crew.workers, restarts),
-        // What it confirmed and forgot in its crash is the broker's affair; but that is no more than it had to do then.
-        mayForget: true,
-        problems: inMidRun ? [] : ["everything was finished before the last restart"],
-      };
+      const { atMost, problems } = lab.boundedBy(crew.workers, restarts);
+      if (!inMidRun) problems.push("everything was finished before the last restart");
+      // What the server has confirmed and forgotten in its crash is no fault of the worker's. It cannot be more than was under way.
+      return { faults: `${restarts} × ${lab.broker.restarts} of the server`, atMost, problems, mayForget: true };
     },
   },
   {
@@ -283,7 +279,7 @@ let labs = 0;
 
 /** Makes one of the runs with a broker. Resolves to the figures; `problems` has what should not be so. */
 export async function runOnce({ name, lease, run }, broker, server, amounts = USUAL) {
-  const lab = await Lab.of(broker, server, broker.leases[lease]);
+  const lab = await Lab.of(broker, server, lease);
   const began = performance.now();
   try {
     const { faults, atMost, problems, mayForget = false } = await run(lab, amounts);
@@ -309,17 +305,19 @@ class Lab {
   static async of({ name, adapter }, server, lease) {
     const queue = `faults${++labs}`;
     const admin = await adapter.admin(server.url);
-    await admin.create(queue, lease);
+    await admin.create(queue, adapter.leases[lease]);
     return new Lab(name, adapter, server, queue, admin, lease);
   }
 
   constructor(name, broker, server, queue, admin, lease) {
+    /** Whether leases are to run out, and messages to come again. */
+    this.comeAgain = lease === "short";
     this.broker = broker;
     this.server = server;
     this.queue = queue;
     this.admin = admin;
-    this.lease = lease;
-    this.crew = new Crew({ broker: name, url: server.url, queue, lease });
+    this.lease = broker.leases[lease];
+    this.crew = new Crew({ broker: name, url: server.url, queue, lease: this.lease });
     this.closers = [];
   }
 
@@ -358,7 +356,7 @@ class Lab {
 
   async restart() {
     await this.admin.close();
-    await this.server.restart();
+    await this.server.restart(this.broker.restarts);
     this.admin = await this.broker.admin(this.server.url);
   }
 
@@ -367,7 +365,7 @@ class Lab {
     await this.crew.allFinished();
     // If something stays, the end of the run says so.
     const late = Date.now() + this.lease + 20_000;
-    if (!this.broker.tells) await sleep(this.lease + 2_000);
+    if (!this.broker.tells) await sleep(this.comeAgain ? this.lease + 2_000 : 0);
     else while ((await this.admin.left(this.queue)) > 0 && Date.now() < late) await sleep(50);
     await this.crew.stopAll();
   }
@@ -388,7 +386,10 @@ class Lab {
       const n = again.get(name);
       return n <= holds * times ? [] : [`${n} that ${name} has finished were handled again; it held ${holds} at most`];
     });
-    return { atMost: workers.reduce((sum, { holds }) => sum + holds * times, 0), problems };
+    // On a busy machine others may lose a lease, too. They say so.
+    const others = this.crew.workers.filter((worker) => !workers.includes(worker));
+    const excused = others.reduce((sum, { report }) => sum + (report?.expired ?? 0), 0);
+    return { atMost: workers.reduce((sum, { holds }) => sum + holds * times, excused), problems };
   }
 
   async close() {

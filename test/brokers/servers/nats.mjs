@@ -33,9 +33,9 @@ export async function start() {
   }
   return {
     url: `nats://127.0.0.1:${port}`,
-    /** Kills the server, as a crash would, and starts it again with the same files. */
-    async restart() {
-      await end(server, "SIGKILL");
+    /** Kills the server, as a crash would, or ends it by another signal, and starts it again with the same files. */
+    async restart(signal = "SIGKILL") {
+      await end(server, signal);
       server = await run();
     },
     pause: () => server.signal("SIGSTOP"),

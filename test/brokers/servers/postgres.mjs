@@ -45,6 +45,10 @@ export async function start() {
     const settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200"];
     const args = ["-D", data, "-p", String(port), ...settings.flatMap((setting) => ["-c", setting])];
     const child = spawn(join(bin, "postgres"), args, { ...user, cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
+    // Nothing is left running, however we end.
+    const kill = () => child.kill("SIGQUIT");
+    process.once("exit", kill);
+    child.once("exit", () => process.off("exit", kill));
     let said = "";
     child.stderr.on("data", (text) => {
       said = (said + text).slice(-2_000);

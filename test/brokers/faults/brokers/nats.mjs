@@ -4,9 +4,10 @@ import { connect, headers } from "@nats-io/transport-node";
 import { natsConsumer } from "headgate/worker/nats";
 
 /** ms of a lease that may run out in a run, and of one that should not. */
-export const leases = { short: 3_000, long: 30_000 };
+export const leases = { short: 4_000, long: 30_000 };
 export const tells = true;
-export const restarts = "SIGKILL";
+/** Killed, it forgets acks that it has confirmed: it writes them down a moment later. */
+export const restarts = "SIGTERM";
 
 const connected = (url) =>
   connect({ servers: url, maxReconnectAttempts: -1, reconnectTimeWait: 200, ignoreClusterUpdates: true });

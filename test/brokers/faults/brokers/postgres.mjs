@@ -3,9 +3,10 @@ import { createQueue, postgresQueue } from "headgate/worker/postgres";
 import pg from "pg";
 
 /** ms of a lease that may run out in a run, and of one that should not. */
-export const leases = { short: 3_000, long: 30_000 };
+export const leases = { short: 4_000, long: 30_000 };
 export const tells = true;
-export const restarts = "SIGQUIT: all its processes end at once, and it recovers from its log";
+/** All its processes end at once, without any farewell, and it recovers from its log. */
+export const restarts = "SIGQUIT";
 
 const table = "faults";
 

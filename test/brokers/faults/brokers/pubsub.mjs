@@ -26,15 +26,20 @@ function clientsOf(url) {
   const [apiEndpoint, port] = url.split(":");
   const options = { projectId: "lab", apiEndpoint, port: Number(port), sslCreds: credentials.createInsecure() };
   const client = new v1.SubscriberClient(options);
-  const publisher = new v1.PublisherClient(options);
-  return { client, publisher, close: () => Promise.all([client.close(), publisher.close()]) };
+  let publisher;
+  return {
+    client,
+    // To make one takes a while, and few workers need it.
+    publisher: () => (publisher ??= new v1.PublisherClient(options)),
+    close: () => Promise.all([client.close(), publisher?.close()]),
+  };
 }
 
 export async function open(url, queue) {
   const { client, publisher, close } = clientsOf(url);
   const { subscription, dead } = names(queue);
-  const source = pubsubSubscription(client, { subscription, deadLetters: { topic: dead, publisher } });
-  return { source, close };
+  const deadLetters = { topic: dead, publisher: { publish: (...args) => publisher().publish(...args) } };
+  return { source: pubsubSubscription(client, { subscription, deadLetters }), close };
 }
 
 export async function admin(url) {
@@ -42,7 +47,7 @@ export async function admin(url) {
   return {
     async create(queue) {
       const { topic, dead, subscription, letters } = names(queue);
-      for (const name of [topic, dead]) await publisher.createTopic({ name });
+      for (const name of [topic, dead]) await publisher().createTopic({ name });
       await client.createSubscription({
         name: subscription,
         topic,
@@ -54,7 +59,7 @@ export async function admin(url) {
     },
     async publish(queue, bodies) {
       const messages = bodies.map((body) => ({ data: Buffer.from(body) }));
-      await publisher.publish({ topic: names(queue).topic, messages });
+      await publisher().publish({ topic: names(queue).topic, messages });
     },
     async deadLetters(queue) {
       const request = { subscription: names(queue).letters, maxMessages: 100 };

@@ -3,7 +3,7 @@ import { redisStream } from "headgate/worker/redis";
 import { createClient } from "redis";
 
 /** ms of a lease that may run out in a run, and of one that should not. */
-export const leases = { short: 3_000, long: 30_000 };
+export const leases = { short: 4_000, long: 30_000 };
 /** It writes what it was told to its file before it answers; the file survives the process. */
 export const tells = true;
 export const restarts = "SIGKILL";
