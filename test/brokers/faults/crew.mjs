@@ -5,7 +5,8 @@
  * - A finish is *acked for certain* if its process reported at its end, and did not name the message among the leftovers. What a process
  *   that was killed had finished may have been acked or not.
  * - Handled twice: its handler finished once more after it had finished.
- * - Broken promise: its handler started after it had been acked for certain. No fault but the loss of the broker's memory excuses that.
+ * - Broken promise: its handler started after it had been acked for certain. Only a process that had it before, and was frozen or cut
+ *   off, may do so, and then names it among the leftovers: it was told that the message was no longer its own.
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
@@ -133,7 +134,7 @@ export class Crew {
       const counts = by.get(worker);
       if (what === "start") {
         counts.started++;
-        if (certain.has(body)) broken.push(`${body}, by ${worker}`);
+        if (certain.has(body) && !named.get(worker).has(body)) broken.push(`${body}, by ${worker}`);
         continue;
       }
       counts.finished++;

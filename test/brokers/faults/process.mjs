@@ -55,12 +55,12 @@ process.send(told, () => {
 });
 
 /**
- * The source, but a third of the calls with verdicts reject: before the broker is told ("before"), or after it was told, as if the answer
+ * The source, but a quarter of the calls with verdicts reject: before the broker is told ("before"), or after it was told, as if the answer
  * had been lost ("after").
  */
 function refusing(source) {
   const flaky = (call) => async (ctx, items) => {
-    if (Math.random() > 1 / 3) return call(ctx, items);
+    if (Math.random() > 1 / 4) return call(ctx, items);
     if (orders.refuses === "before") throw new Error("refused");
     const lost = await call(ctx, items);
     unheard += items.length - (lost?.length ?? 0);

@@ -56,10 +56,12 @@ function wrong(what) {
   process.exitCode = 1;
 }
 
+/** As Markdown: the brokers next to each other for each fault. */
 function table(rows) {
-  const lines = rows.map(({ broker, fault, messages, faults, twice, atMost, lost, expired }) =>
-    [broker, fault, faults, messages, lost, `${twice} (at most ${atMost})`, expired].join(" | "),
+  const sorted = runs.flatMap(({ name }) => rows.filter(({ fault }) => fault === name));
+  const lines = sorted.map(({ fault, broker, faults, messages, lost, twice, atMost, expired }) =>
+    [fault, broker, faults, messages, lost, `${twice} (${atMost})`, expired].join(" | "),
   );
-  const head = "broker | fault | how often | messages | lost | handled twice | expired";
+  const head = "fault | broker | how often | messages | lost | handled twice (at most) | expired";
   return [head, "---|---|---|--:|--:|--:|--:", ...lines].map((line) => `| ${line} |`).join("\n");
 }

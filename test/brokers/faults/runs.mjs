@@ -23,7 +23,7 @@ export const runs = [
     lease: "long",
     async run(lab, { stops }) {
       const publishing = lab.publishSteadily();
-      await inTurns(lab.crew, stops, { takes: [0, 40] }, (worker) => worker.stop());
+      await inTurns(lab.crew, stops, { takes: [0, 80] }, (worker) => worker.stop());
       await publishing.end();
       await lab.drained();
       const { expired } = lab.crew.account();
@@ -40,7 +40,7 @@ export const runs = [
     lease: "short",
     async run(lab, { kills }) {
       const publishing = lab.publishSteadily();
-      await inTurns(lab.crew, kills, { takes: [0, 40] }, (worker) => worker.kill());
+      await inTurns(lab.crew, kills, { takes: [0, 80] }, (worker) => worker.kill());
       await publishing.end();
       await lab.drained();
       return { faults: `${kills} × SIGKILL`, ...lab.boundedBy(lab.crew.workers.filter(({ killed }) => killed)) };
@@ -76,7 +76,7 @@ export const runs = [
     lease: "short",
     async run(lab, { cuts }) {
       const proxy = await lab.proxy();
-      const orders = { url: proxy.url, takes: [0, 40], options: { callTimeout: 3_000 } };
+      const orders = { url: proxy.url, takes: [0, 80], options: { callTimeout: 3_000 } };
       await Promise.all([lab.crew.start(orders), lab.crew.start(orders)]);
       const publishing = lab.publishSteadily();
       let connections = 0;
@@ -138,7 +138,7 @@ export const runs = [
     async run(lab) {
       const { crew } = lab;
       const proxy = await lab.proxy();
-      const hung = await crew.start({ url: proxy.url, takes: [0, 40] });
+      const hung = await crew.start({ url: proxy.url, takes: [0, 80] });
       const publishing = lab.publishSteadily();
       await crew.until("the first worker is at work", () => crew.finished().size > 100);
       proxy.freeze();
@@ -153,7 +153,7 @@ export const runs = [
   {
     name: "acks refused",
     title:
-      "a third of the calls with verdicts fail and are made again, while the lease lives: none is handled twice, none expires",
+      "a quarter of the calls with verdicts fail and are made again, while the lease lives: none is handled twice, none expires",
     lease: "long",
     async run(lab) {
       const { crew } = lab;
@@ -332,11 +332,11 @@ class Lab {
     }
   }
 
-  /** Publishes, 500 messages a second at most, until it is told to end. */
+  /** Publishes, 250 messages a second at most, until it is told to end. */
   publishSteadily() {
     let over = false;
     const publishing = (async () => {
-      for (; !over; await sleep(40)) await this.publish(20);
+      for (; !over; await sleep(40)) await this.publish(10);
     })();
     return {
       end: () => {
