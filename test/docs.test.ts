@@ -50,7 +50,9 @@ function snippetsOf(file: string): Snippet[] {
 }
 
 const files = ["README.md", "CONTRIBUTING.md", ...filesUnder("docs", ".md"), ...filesUnder("src", ".ts")];
-const snippets = files.flatMap(snippetsOf);
+const fences = files.flatMap(snippetsOf);
+const programs = fences.filter(({ mode }) => /^js \w+\.mjs\b/.test(mode));
+const snippets = fences.filter((fence) => !programs.includes(fence));
 const pathOf = (s: Snippet): string => join(out, `${s.file.replace(/\W+/g, "-")}-${s.line}.ts`);
 
 rmSync(out, { recursive: true, force: true });
@@ -59,6 +61,12 @@ for (const snippet of snippets) writeFileSync(pathOf(snippet), `${snippet.code}\
 afterAll(() => rmSync(out, { recursive: true, force: true }));
 
 describe("the snippets of the documentation", () => {
+  it("are files of programs only on the page whose programs are run with real brokers", () => {
+    const brokers = ["Redis", "PostgreSQL", "NATS", "RabbitMQ", "Pub/Sub"].map((name) => `broker.mjs, ${name}`);
+    const names = ["worker.mjs", "publish.mjs", ...brokers];
+    expect(programs.map(({ file, mode }) => `${file} ${mode}`)).toEqual(names.map((name) => `docs/worker.md js ${name}`));
+  });
+
   it("are all fenced as ts, ts more or ts no-run", () => {
     const others = snippets.filter(({ mode }) => !["ts", "ts more", "ts no-run"].includes(mode));
     expect(others.map(({ file, line, mode }) => `${file}:${line} ${mode}`)).toEqual([]);

@@ -2,10 +2,12 @@
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, headers } from "@nats-io/transport-node";
 import { natsConsumer } from "headgate/worker/nats";
+import { isFollowed } from "./page.mjs";
 import { start } from "./servers/nats.mjs";
 import { conforms, isStopped, serverOf } from "./suite.mjs";
 
 const server = await serverOf("nats", start);
+if (server !== undefined) isFollowed("NATS", { NATS_URL: server.url });
 if (server !== undefined) await run(server);
 
 async function run({ url, atEnd }) {

@@ -6,10 +6,12 @@ import { context } from "headgate";
 import { worker } from "headgate/worker";
 import { createQueue, postgresQueue, schema } from "headgate/worker/postgres";
 import pg from "pg";
+import { isFollowed } from "./page.mjs";
 import { start } from "./servers/postgres.mjs";
 import { conforms, serverOf } from "./suite.mjs";
 
 const server = await serverOf("postgres", start);
+if (server !== undefined) isFollowed("PostgreSQL", { POSTGRES_URL: server.url });
 if (server !== undefined) tests();
 
 function tests() {

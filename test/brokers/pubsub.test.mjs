@@ -6,10 +6,12 @@ import { credentials } from "@grpc/grpc-js";
 import { context, time } from "headgate";
 import { worker } from "headgate/worker";
 import { pubsubSubscription } from "headgate/worker/pubsub";
+import { isFollowed } from "./page.mjs";
 import { start } from "./servers/pubsub.mjs";
 import { conforms, serverOf } from "./suite.mjs";
 
 const server = await serverOf("pubsub", start);
+if (server !== undefined) isFollowed("Pub/Sub", { PUBSUB_EMULATOR_HOST: server.url, PUBSUB_PROJECT_ID: "page" });
 if (server !== undefined) {
   const [apiEndpoint, port] = server.url.split(":");
   const open = { projectId: "lab", apiEndpoint, port: Number(port), sslCreds: credentials.createInsecure() };

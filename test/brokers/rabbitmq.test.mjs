@@ -1,10 +1,12 @@
 /** headgate/worker/rabbitmq, with quorum queues, with a real server. */
 import amqp from "amqplib";
 import { rabbitQueue } from "headgate/worker/rabbitmq";
+import { isFollowed } from "./page.mjs";
 import { start } from "./servers/rabbitmq.mjs";
 import { conforms, isStopped, serverOf } from "./suite.mjs";
 
 const server = await serverOf("rabbitmq", start);
+if (server !== undefined) isFollowed("RabbitMQ", { RABBITMQ_URL: server.url });
 if (server !== undefined) await run(server);
 
 async function run({ url, atEnd }) {

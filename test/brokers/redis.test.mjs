@@ -9,10 +9,12 @@ import { Redis as Redis5 } from "ioredis-5";
 import { createClient } from "redis";
 import { createClient as createClient4 } from "redis-4";
 import { createClient as createClient5 } from "redis-5";
+import { isFollowed } from "./page.mjs";
 import { start } from "./servers/redis.mjs";
 import { conforms, isStopped, serverOf } from "./suite.mjs";
 
 const server = await serverOf("redis", start);
+if (server !== undefined) isFollowed("Redis", { REDIS_URL: server.url });
 if (server !== undefined) run(server);
 
 function run({ url, restart, pause, resume }) {

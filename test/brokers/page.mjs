@@ -1,0 +1,82 @@
+/**
+ * docs/worker.md, followed to the letter: the programs of "From nothing to a worker" with the `broker.mjs` of one broker, on a real
+ * server. Two workers share what is published; one is stopped in mid-run by SIGTERM, and the other one later.
+ */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const modules = fileURLToPath(new URL("node_modules", import.meta.url));
+const page = readFileSync(new URL("../../docs/worker.md", import.meta.url), "utf8");
+
+/** Registers the test; `broker` is its name on the page, `env` says where the server is. */
+export function isFollowed(broker, env) {
+  const title = `${broker}: by the programs of the page, two workers share the orders, one is stopped, and each order is handled once`;
+  void test(title, { timeout: 60_000 }, async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), "headgate-page-"));
+    t.after(() => rmSync(folder, { recursive: true, force: true }));
+    symlinkSync(modules, join(folder, "node_modules"), "dir");
+    writeFileSync(join(folder, "worker.mjs"), fileOf("worker.mjs"));
+    writeFileSync(join(folder, "publish.mjs"), fileOf("publish.mjs"));
+    writeFileSync(join(folder, "broker.mjs"), fileOf(`broker.mjs, ${broker}`));
+    const start = (file) => {
+      const program = startProgram(join(folder, file), env);
+      t.after(() => program.child.kill("SIGKILL"));
+      return program;
+    };
+
+    // The first makes the queue, if there is none.
+    const publisher = start("publish.mjs");
+    const [first, second] = [start("worker.mjs"), start("worker.mjs")];
+    const orders = () => [first, second].flatMap(({ said }) => said.match(/(?<=^handled )order \d+$/gm) ?? []);
+    await first.until(() => (first.said.match(/^handled /gm) ?? []).length > 20);
+    first.child.kill("SIGTERM");
+    await Promise.all([first.ends, publisher.ends]);
+    await second.until(() => new Set(orders()).size === 500);
+    second.child.kill("SIGTERM");
+    await second.ends;
+
+    assert.equal(publisher.told, "");
+    for (const { told } of [first, second]) assert.match(told, /expired: 0,[^]*stopped: 'cancelled'/);
+    const expected = Array.from({ length: 500 }, (_, i) => `order ${i + 1}`);
+    assert.deepEqual(orders().sort(), expected.sort());
+  });
+}
+
+/** The text of a file on the page, by what its fence says after the language. */
+function fileOf(name) {
+  const text = page.split(`\n\`\`\`js ${name}\n`)[1]?.split("\n```\n")[0];
+  if (text === undefined) throw new Error(`docs/worker.md has no ${name}`);
+  return `${text}\n`;
+}
+
+function startProgram(file, env) {
+  const child = spawn(process.execPath, [file], { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const program = {
+    child,
+    /** Its standard output, and its standard error. */
+    said: "",
+    told: "",
+    ends: once(child, "close").then(([code, signal]) => {
+      if (code !== 0) throw new Error(`${file} ended with ${code ?? signal}: ${program.told}`);
+    }),
+    async until(isSo) {
+      while (!isSo()) await Promise.race([once(child.stdout, "data"), program.ends.then(() => gone(file))]);
+    },
+  };
+  // Whoever waits for it is told.
+  program.ends.catch(() => {});
+  child.stdout.setEncoding("utf8").on("data", (text) => (program.said += text));
+  child.stderr.setEncoding("utf8").on("data", (text) => (program.told += text));
+  return program;
+}
+
+function gone(file) {
+  throw new Error(`${file} ended too early`);
+}
