@@ -71,6 +71,28 @@ export const runs = [
     },
   },
   {
+    name: "paused",
+    title: "the server hangs for longer than the lease, and goes on: at most what was held is handled twice",
+    alone: true,
+    lease: "short",
+    async run(lab) {
+      const { crew } = lab;
+      // While the server hangs nothing is published: who had to try that again could publish a message twice.
+      await lab.publish(1_200);
+      const orders = { takes: [5, 40], options: { callTimeout: 3_000 } };
+      await Promise.all([crew.start(orders), crew.start(orders)]);
+      await crew.until("a third is finished", () => crew.finished().size > 400);
+      lab.server.pause();
+      await sleep(lab.lease + 2_000);
+      lab.server.resume();
+      const inMidRun = crew.finished().size < lab.crew.published.length;
+      await lab.drained();
+      const { atMost, problems } = lab.boundedBy(crew.workers);
+      if (!inMidRun) problems.push("everything was finished before the server hung");
+      return { faults: "1 × SIGSTOP of the server", atMost, problems };
+    },
+  },
+  {
     name: "cut",
     title: "the connections of the workers are cut again and again: at most what each held is handled twice",
     lease: "short",
