@@ -64,7 +64,9 @@ describe("the snippets of the documentation", () => {
   it("are files of programs only on the page whose programs are run with real brokers", () => {
     const brokers = ["Redis", "PostgreSQL", "NATS", "RabbitMQ", "Pub/Sub"].map((name) => `broker.mjs, ${name}`);
     const names = ["worker.mjs", "publish.mjs", ...brokers];
-    expect(programs.map(({ file, mode }) => `${file} ${mode}`)).toEqual(names.map((name) => `docs/worker.md js ${name}`));
+    expect(programs.map(({ file, mode }) => `${file} ${mode}`)).toEqual(
+      names.map((name) => `docs/worker.md js ${name}`),
+    );
   });
 
   it("are all fenced as ts, ts more or ts no-run", () => {

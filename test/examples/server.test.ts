@@ -3,6 +3,7 @@
  * Afterwards the banks are asked.
  */
 import { request } from "node:http";
+import { connect } from "node:net";
 import { time } from "headgate";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { chance } from "../../docs/examples/transfer/chance.ts";
@@ -40,14 +41,28 @@ interface Scenario {
 
 const CLIENTS = 60;
 
-/** Clients come, two at a time; at the request to a bank that the seed says the server gets its signal. */
+/** Resolves when nobody takes connections at this url any more: the server has got its signal. */
+async function stopped(url: string): Promise<void> {
+  for (let isThere = true; isThere;) {
+    isThere = await new Promise((resolve) => {
+      const socket = connect(Number(new URL(url).port), "127.0.0.1");
+      socket.on("connect", () => (socket.destroy(), resolve(true))).on("error", () => resolve(false));
+    });
+  }
+}
+
+/**
+ * Clients come, two at a time; at the request to a bank that the seed says the server gets its signal. That request is not answered
+ * before the server knows, so there is always one that is under way.
+ */
 async function play({ seed, env = {}, twice = false, patience }: Scenario) {
   const stopAt = 10 + Math.floor(60 * chance(seed, "stop"));
   let requests = 0;
-  const heard = (): void => {
+  const heard = async (): Promise<void> => {
     if (++requests !== stopAt) return;
     server.kill("SIGTERM");
     if (twice) time.afterFunc(2, () => server.kill("SIGTERM"));
+    await stopped(url);
   };
   const banks = [await startService({ seed, heard }), await startService({ seed: seed + 1000, heard })];
   const server = new Program(

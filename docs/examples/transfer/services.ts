@@ -28,8 +28,8 @@ export interface ServiceOptions {
   readonly seed: number;
   /** false: a bank as too many are, which forgets what it has undone. true */
   readonly fence?: boolean;
-  /** Is told of every request as it arrives. */
-  readonly heard?: () => void;
+  /** Is told of every request as it arrives; the request waits for what it returns. */
+  readonly heard?: () => Promise<void> | void;
 }
 
 export async function startService({ seed, fence = true, heard }: ServiceOptions): Promise<Service> {
@@ -59,6 +59,7 @@ export async function startService({ seed, fence = true, heard }: ServiceOptions
   };
 
   const answer = async (path: string | undefined, key: string, response: ServerResponse): Promise<void> => {
+    await heard?.();
     response.writeHead(path === "/undo" ? undo(key) : await call(key)).end();
   };
 
@@ -67,7 +68,6 @@ export async function startService({ seed, fence = true, heard }: ServiceOptions
     const answering = answer(request.url, String(request.headers["idempotency-key"]), response);
     underway.add(answering);
     void answering.finally(() => underway.delete(answering));
-    heard?.();
   });
   await new Promise<void>((resolve, reject) => server.on("error", reject).listen(0, "127.0.0.1", resolve));
   return {
