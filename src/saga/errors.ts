@@ -1,10 +1,32 @@
 /**
  * The errors of a saga, and errors as plain JSON: a dead letter outlives the process, an Error does not.
  *
- * Invariant: what `serialized` returns survives `JSON.stringify`, whatever it was given: a cycle, a getter that throws, no error at all.
+ * Invariants:
+ * - What was thrown may be anything: a cycle, a getter that throws, a proxy that was revoked, no error at all. Nothing here throws over it,
+ *   and what `serialized` returns survives `JSON.stringify`.
+ * - As with all errors of headgate, `instanceof` knows these across two copies of the package, by the same symbol of the global registry;
+ *   and is ordinary for a subclass.
  */
 import { retry } from "../index.ts";
 import type { DeadLetter, Entry } from "./result.ts";
+
+const KIND = /* @__PURE__ */ Symbol.for("headgate.error");
+
+const Branded: new (message: string, options?: ErrorOptions) => Error = /* @__PURE__ */ (() =>
+  class extends Error {
+    static override [Symbol.hasInstance](value: unknown): boolean {
+      if (!Object.hasOwn(this, "kind")) return Function.prototype[Symbol.hasInstance].call(this, value);
+      return (value as { [KIND]?: string } | null | undefined)?.[KIND] === (this as unknown as { kind: string }).kind;
+    }
+
+    get [KIND](): string {
+      return (this.constructor as unknown as { kind: string }).kind;
+    }
+
+    override get name(): string {
+      return this[KIND];
+    }
+  })();
 
 /**
  * Thrown by a step that KNOWS that nothing has happened: the input was refused, the connection too. Such a step is not undone. If in
@@ -13,8 +35,8 @@ import type { DeadLetter, Entry } from "./result.ts";
  * It speaks for its own attempt alone: a step that is tried again counts as not applied only if every attempt says so. To say it and
  * to prevent further attempts, throw a `retry.Permanent` whose `cause` is a NotApplied.
  */
-export class NotApplied extends Error {
-  override readonly name: string = "NotApplied";
+export class NotApplied extends Branded {
+  /** @internal */ static readonly kind = "NotApplied";
 
   constructor(message: string = "saga: the step was not applied", options?: ErrorOptions) {
     super(message, options);
@@ -23,12 +45,16 @@ export class NotApplied extends Error {
 
 /** Whether an attempt that threw this has had no effect for sure. */
 export function saysNotApplied(error: unknown): boolean {
-  return error instanceof NotApplied || (error instanceof retry.Permanent && error.cause instanceof NotApplied);
+  try {
+    return error instanceof NotApplied || (error instanceof retry.Permanent && error.cause instanceof NotApplied);
+  } catch {
+    return false;
+  }
 }
 
 /** What {@link orThrow} throws for a saga that was not committed. Its `cause` says why, as that of the result does. */
-export class SagaError extends Error {
-  override readonly name: string = "SagaError";
+export class SagaError extends Branded {
+  /** @internal */ static readonly kind = "SagaError";
   readonly id: string;
   readonly status: "compensated" | "dead-lettered" | "lost";
   /** As in the result; none if it was compensated. */
@@ -47,7 +73,7 @@ export class SagaError extends Error {
   }) {
     const { id, status, cause, letters = [], errors = [], log } = result;
     const steps = letters.map(({ step, why }) => `${step} (${why})`).join(", ");
-    super(`saga ${id}: ${status}${steps === "" ? "" : `: ${steps}`}; ${cause.message}`, { cause });
+    super(`saga ${id}: ${status}${steps === "" ? "" : `: ${steps}`}; ${textOf(property(cause, "message"))}`, { cause });
     this.id = id;
     this.status = status;
     this.letters = letters;
@@ -99,7 +125,11 @@ export function errorOf(thrown: unknown): Error {
 
 /** Also for errors of another realm, such as a test runner's. */
 function isError(value: unknown): value is Error {
-  return value instanceof Error || Object.prototype.toString.call(value) === "[object Error]";
+  try {
+    return value instanceof Error || Object.prototype.toString.call(value) === "[object Error]";
+  } catch {
+    return false;
+  }
 }
 
 function property(of: object, key: string): unknown {
@@ -111,9 +141,12 @@ function property(of: object, key: string): unknown {
 }
 
 function textOf(value: unknown): string {
-  try {
-    return String(value);
-  } catch {
-    return Object.prototype.toString.call(value);
+  for (const text of [String, (value: unknown) => Object.prototype.toString.call(value)]) {
+    try {
+      return text(value);
+    } catch {
+      // Then not like this.
+    }
   }
+  return `[${typeof value}]`;
 }

@@ -36,7 +36,13 @@ export async function send(
 async function sendOne(ctx: Context, letter: DeadLetter, sink: Settings["deadLetter"]): Promise<Error | undefined> {
   const [sending, cancel] = context.withTimeout(ctx, PATIENCE);
   using _ = cancel;
-  const call = (trying: Context): Promise<unknown> => attempt(trying, sending, (ctx) => sink(ctx, letter));
+  const call = async (trying: Context): Promise<void> => {
+    try {
+      await attempt(trying, sending, (ctx) => sink(ctx, letter));
+    } catch (error) {
+      throw errorOf(error);
+    }
+  };
   try {
     await retry.retry(sending, call, POLICY);
     return undefined;

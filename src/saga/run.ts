@@ -261,8 +261,9 @@ export class Execution {
       using _ = cancel;
       try {
         return await attempt(limited, bound, (ctx) => run(ctx, n));
-      } catch (error) {
-        state.errors.push(errorOf(error));
+      } catch (thrown) {
+        const error = errorOf(thrown);
+        state.errors.push(error);
         if (state.errors.length > KEPT) state.errors.shift();
         if (!saysNotApplied(error)) state.isDoubtful = true;
         const { step, key } = state;

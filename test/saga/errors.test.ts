@@ -1,9 +1,9 @@
 /**
  * Errors as plain JSON: whatever a step throws, a dead letter can be written.
  */
-import { context } from "headgate";
-import { type DeadLetter, NotApplied, saga, type SerializedError } from "headgate/saga";
-import { describe, expect, it } from "vitest";
+import { context, retry } from "headgate";
+import { type DeadLetter, NotApplied, orThrow, saga, SagaError, type SerializedError } from "headgate/saga";
+import { describe, expect, it, vi } from "vitest";
 
 /** What a dead letter says of something that was thrown. */
 async function written(thrown: unknown): Promise<SerializedError> {
@@ -79,6 +79,119 @@ describe("a dead letter tells of what was thrown", () => {
     expect(await written(foreign)).toMatchObject({ name: "Foreign", message: "m" });
     expect(await written(Object.assign(new Error("m"), { code: NaN }))).not.toHaveProperty("code");
     expect(await written(Object.assign(new Error("m"), { code: 5 }))).toHaveProperty("code", 5);
+  });
+});
+
+/** What cannot be asked anything. */
+const revoked = (): object => {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
+};
+const trap = (): never => {
+  throw new Error("trap");
+};
+const trapped = (error: Error, name: string): Error => Object.defineProperty(error, name, { get: trap });
+
+const hostile: readonly (readonly [what: string, thrown: () => unknown])[] = [
+  ["a proxy that was revoked", revoked],
+  [
+    "an object whose tag throws",
+    () => ({
+      [Symbol.toStringTag]: "",
+      toString: trap,
+      get [Symbol.toPrimitive]() {
+        return trap();
+      },
+    }),
+  ],
+  [
+    "an object whose tag and text throw",
+    () => Object.defineProperty(Object.create(null), Symbol.toStringTag, { get: trap }),
+  ],
+  ["an error whose message throws", () => trapped(new Error("x"), "message")],
+  ["a Permanent whose cause throws", () => trapped(new retry.Permanent("x"), "cause")],
+  ["an error with a cause that was revoked", () => new Error("x", { cause: revoked() })],
+  ["an error that nothing can be asked", () => new Proxy(new Error("x"), { get: trap, getPrototypeOf: trap })],
+];
+
+/** What says nothing of whether to try again. */
+const mendable = hostile.filter(([what]) => !what.startsWith("a Permanent"));
+
+describe("what was thrown may be anything:", () => {
+  it.each(hostile)("a step that throws %s is undone, as its outcome is unknown", async (_, thrown) => {
+    const undone: string[] = [];
+    const letters: DeadLetter[] = [];
+    const result = await saga("s")
+      .step("a", () => {}, undefined)
+      .step(
+        "b",
+        () => Promise.reject(thrown()),
+        (_, { outcome }) => void undone.push(outcome),
+      )
+      .run(context.background(), undefined, { deadLetter: (_, letter) => void letters.push(letter) });
+    expect([result.status, undone]).toEqual(["dead-lettered", ["unknown"]]);
+    expect(JSON.parse(JSON.stringify(letters))).toEqual(letters);
+    expect(() => orThrow(result)).toThrow(SagaError);
+  });
+
+  it.each(mendable)("an undo that throws %s is tried again", async (_, thrown) => {
+    let n = 0;
+    const result = await saga("s")
+      .step(
+        "a",
+        () => Promise.reject(new Error("no")),
+        () => (++n < 3 ? Promise.reject(thrown()) : undefined),
+      )
+      .run(context.background(), undefined, { deadLetter: () => {}, compensation: { retry: { base: 0 } } });
+    expect([result.status, n]).toEqual(["compensated", 3]);
+  });
+
+  it.each(mendable)("a sink that throws %s is asked again", async (_, thrown) => {
+    let n = 0;
+    const deadLetter = async (): Promise<void> => {
+      if (++n < 2) throw thrown();
+    };
+    const result = await saga("s")
+      .step("a", () => Promise.reject(new Error("no")))
+      .run(context.background(), undefined, { deadLetter });
+    expect([result.status, n]).toEqual(["dead-lettered", 2]);
+  });
+});
+
+describe("the errors of a saga", () => {
+  const log: [] = [];
+  const make = { id: "1", status: "compensated", cause: new Error("no"), log } as const;
+
+  it("are known across two copies of the package, in both directions", async () => {
+    vi.resetModules();
+    const other = await import("headgate/saga");
+    expect(other.NotApplied).not.toBe(NotApplied);
+    expect(new other.NotApplied() instanceof NotApplied).toBe(true);
+    expect(new NotApplied() instanceof other.NotApplied).toBe(true);
+    expect(new other.SagaError(make) instanceof SagaError).toBe(true);
+    expect(new SagaError(make) instanceof other.SagaError).toBe(true);
+    expect(new NotApplied() instanceof SagaError).toBe(false);
+    const undone: string[] = [];
+    const result = await saga("s")
+      .step(
+        "a",
+        () => Promise.reject(new other.NotApplied()),
+        () => void undone.push("a"),
+      )
+      .run(context.background(), undefined, { deadLetter: () => {} });
+    expect([result.status, undone]).toEqual(["compensated", []]);
+  });
+
+  it("may be derived from: a subclass is one of them, but they are none of it", async () => {
+    class Refused extends NotApplied {}
+    expect([new Refused() instanceof Refused, new Refused() instanceof NotApplied]).toEqual([true, true]);
+    expect(new NotApplied() instanceof Refused).toBe(false);
+  });
+
+  it("say in their stack what they are", () => {
+    expect(new NotApplied("400").stack).toMatch(/^NotApplied: 400\n/);
+    expect(new SagaError(make).stack).toMatch(/^SagaError: saga 1: compensated; no\n/);
   });
 });
 
