@@ -40,7 +40,7 @@ export interface SagaOptions {
   readonly deadLetter: (ctx: Context, letter: DeadLetter) => Promise<unknown> | void;
   /** The second signal: when it ends, nothing more is called, and what is not undone is dead-lettered. */
   readonly abort?: Context;
-  /** Is told what happens, as it happens. An error it throws is ignored. */
+  /** Is told what happens, as it happens, and not waited for. An error it throws, or rejects with, is ignored. */
   readonly observe?: (event: SagaEvent) => void;
   /**
    * The journal of a run of this `id` that was killed: what its `observe` was told, in that order. What it says is done is not called again,

@@ -340,7 +340,15 @@ export class Execution {
 
   private emit(event: Happening): void {
     try {
-      this.settings.observe?.({ saga: this.name, id: this.settings.id, at: time.now(), ...event });
+      const told: unknown = this.settings.observe?.({
+        saga: this.name,
+        id: this.settings.id,
+        at: time.now(),
+        ...event,
+      });
+      if (typeof (told as PromiseLike<unknown> | undefined)?.then === "function") {
+        void Promise.resolve(told).catch(() => {});
+      }
     } catch {
       // An observer looks on: it cannot change what happens to a step.
     }

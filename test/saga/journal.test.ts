@@ -152,6 +152,23 @@ describe("the events of a saga", () => {
       expect((await world.run("fails", undefined, { observe })).status).toBe("compensated");
       expect(world.applied.size).toBe(0);
     }));
+
+  it("change nothing, even if the observer is async, and rejects: nobody is told of an unhandled rejection", async () => {
+    const rejections: unknown[] = [];
+    const listeners = process.listeners("unhandledRejection");
+    process.removeAllListeners("unhandledRejection");
+    process.on("unhandledRejection", (error) => rejections.push(error));
+    try {
+      const world = new World();
+      const observe = () => Promise.reject(boom) as unknown as undefined;
+      expect((await world.run("fails", undefined, { observe })).status).toBe("compensated");
+      await new Promise((resolve) => setImmediate(resolve));
+    } finally {
+      process.removeAllListeners("unhandledRejection");
+      for (const listener of listeners) process.on("unhandledRejection", listener);
+    }
+    expect(rejections).toEqual([]);
+  });
 });
 
 describe("a saga that was killed after any event, and is resumed,", () => {
