@@ -560,6 +560,7 @@ class ValueCtx extends Own {
 
 /**
  * A value: the context that ends when nobody will wait any longer, such as a worker's grace or a server's shutdown. A cancelled
- * piece of work that still has to clean up derives its context from `withoutCancel(ctx)`, and watches this one.
+ * piece of work that still has to clean up derives its context from `withoutCancel(ctx)`, and watches this one. The key is the same in
+ * every copy of the package: who sets the value and who heeds it need not share one.
  */
-export const lifetime: Key<Context> = /* @__PURE__ */ key("lifetime");
+export const lifetime: Key<Context> = /* @__PURE__ */ Symbol.for("headgate.lifetime") as unknown as Key<Context>;

@@ -396,6 +396,14 @@ describe("another copy's context", () => {
     expect(getEventListeners(theirs.signal, "abort").length).toBe(0);
   });
 
+  it("has the same key for a lifetime: who sets it and who heeds it need not share a copy", async () => {
+    const other = (await secondCopy()).context;
+    const [life] = withCancel(background());
+    expect(other.background).not.toBe(background);
+    expect(other.withValue(other.background(), other.lifetime, life).value(context.lifetime)).toBe(life);
+    expect(String(other.withValue(other.background(), other.lifetime, life))).toContain("lifetime");
+  });
+
   it("interrupts our operations, and ours theirs", async () => {
     const other = await secondCopy();
     const [theirs, cancelTheirs] = other.context.withCancel(other.context.background());
