@@ -19,10 +19,11 @@
 import { context, type Context, retry, time } from "../index.ts";
 import { attempt } from "./attempt.ts";
 import { errorOf, revived, saysNotApplied, serialized } from "./errors.ts";
+import { type Past, resumed } from "./journal.ts";
 import { send } from "./letters.ts";
 import type { Settings } from "./options.ts";
 import type { DeadLetter, Happening, Result } from "./result.ts";
-import { entryOf, loggedOf, outputsBefore, type Past, resumed, type State, stateOf, type Step } from "./state.ts";
+import { entryOf, loggedOf, outputsBefore, type State, stateOf, type Step } from "./state.ts";
 
 /** How many errors of a step are kept for its letter: there may be no end of attempts. */
 const KEPT = 16;

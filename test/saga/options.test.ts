@@ -85,6 +85,55 @@ describe("a run of a saga rejects, and calls nothing,", () => {
   });
 });
 
+describe("a run of a saga is not resumed, and calls nothing, when its journal", () => {
+  const at = { saga: "s", id: "1", at: 0 };
+  const step = { ...at, step: "a", key: "1:a" };
+  const cause = { name: "Error", message: "boom" };
+  const letter = { step: "a", key: "1:a", todo: "undo", cause };
+  const done = { ...step, type: "stepFinished", outcome: "done", attempts: 1, ms: 1 };
+
+  it.each<[what: string, event: object]>([
+    ["has an event of no type", at],
+    ["has an event of a type that there is none of", { ...step, type: "exploded" }],
+    ["does not say how a step has ended", { ...done, outcome: undefined }],
+    ["has an outcome that there is none of", { ...done, outcome: "compensated" }],
+    ["does not say how often a step was called", { ...done, attempts: undefined }],
+    ["does not say how long a step took", { ...done, ms: "1" }],
+    ["does not say why it was undone", { ...at, type: "compensating" }],
+    ["says why it was undone, and that is no error", { ...at, type: "compensating", cause: null }],
+    ["lacks a letter", { ...step, type: "deadLettered" }],
+    ["has a letter of another step", { ...step, type: "deadLettered", letter: { ...letter, step: "b" } }],
+    ["has a letter that does not say why", { ...step, type: "deadLettered", letter: { ...letter, cause: undefined } }],
+  ])("%s", async (_, event) => {
+    const resume = [{ ...at, type: "started", input: 0 }, event] as SagaEvent[];
+    const type = String(JSON.stringify((event as SagaEvent).type));
+    const message = `saga: resume: event 1, ${type}, is not as it was told to observe`;
+    expect(await refusal({ deadLetter, id: "1", resume })).toEqual(new TypeError(message));
+  });
+
+  it.each(["compensated", "deadLettered"])("has lost what comes before an event: %s", async (type) => {
+    const events: object[] = [
+      { ...at, type: "started", input: 0 },
+      done,
+      { ...at, type: "compensating", cause },
+      { ...step, type, letter },
+      { ...at, type: "finished" },
+    ];
+    const resume = events.filter((_, i) => i !== 2) as unknown as SagaEvent[];
+    const message = `saga: resume: event 2, "${type}", has no "compensating" before it; give all events, in their order`;
+    expect(await refusal({ deadLetter, id: "1", resume })).toEqual(new TypeError(message));
+    expect(await refusal({ deadLetter, id: "1", resume: events as SagaEvent[] })).toHaveProperty("status");
+  });
+
+  it("is of others, or of nobody, there is nothing to be resumed", async () => {
+    const resume = [null, 5, "x", {}, { ...done, id: "2" }, { ...done, saga: "t" }] as unknown as SagaEvent[];
+    const result = await saga("s")
+      .step("a", () => "called")
+      .run(background, undefined, { deadLetter, id: "1", resume });
+    expect(result).toMatchObject({ output: { a: "called" } });
+  });
+});
+
 describe("a saga is refused as soon as it is made", () => {
   it.each([undefined, null, 5, ""])("when its name is %o", (name) => {
     const message = `saga: the name must be a string that is not empty; got ${String(name)}`;
