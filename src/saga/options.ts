@@ -115,11 +115,11 @@ function ms(name: string, value: number): number {
 }
 
 function positive(name: string, value: number): number {
-  if (ms(name, value) > 0) return value;
+  if (typeof value === "number" && value > 0) return value;
   throw new RangeError(`saga: ${name} must be a positive number of ms; got ${String(value)}`);
 }
 
-/** `backoff` knows what makes sense in a policy. */
+/** `backoff` knows what makes sense in a policy; but not that an attempt must have some time. */
 function policy(name: string, value: retry.Policy): retry.Policy {
   try {
     retry.backoff(1, value);
@@ -127,6 +127,7 @@ function policy(name: string, value: retry.Policy): retry.Policy {
     const message = `saga: ${name}: ${(error as Error).message.replace(/^backoff: /, "")}`;
     throw error instanceof RangeError ? new RangeError(message) : new TypeError(message);
   }
+  if (value.timeout !== undefined) positive(`${name}: policy.timeout`, value.timeout);
   return { ...value };
 }
 

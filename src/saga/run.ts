@@ -72,8 +72,10 @@ export class Execution {
     this.settings = settings;
     this.states = steps.map((step) => stateOf(step, settings.id));
     this.past = resumed(this.states, name, settings.id, settings.resume);
-    this.detached = context.withoutCancel(ctx);
     this.lifetime = ctx.value(context.lifetime);
+    if (this.lifetime !== undefined && typeof this.lifetime?.done !== "function")
+      throw new TypeError("saga: context.lifetime must be a Context");
+    this.detached = context.withoutCancel(ctx);
     [this.life, this.endLife] = context.withCancelCause(this.detached);
     [this.forward, this.endForward] = context.withCancelCause(ctx);
     this.cleanups.push(this.endLife, this.endForward);

@@ -57,10 +57,10 @@ describe("a run of a saga rejects, and calls nothing,", () => {
 
   it.each<[option: string, values: readonly unknown[], rule: string]>([
     ["budget", [-1, NaN, "5", null], "must be a number of ms, 0 or more"],
-    ["timeout", [-1, NaN, "5", null], "must be a number of ms, 0 or more"],
-    ["timeout", [0], "must be a positive number of ms"],
+    ["timeout", [0, -1, NaN, "5", null], "must be a positive number of ms"],
     ["retry", [{ tries: 0 }, { tries: 1.5 }], "policy.tries must be a whole number from 1"],
     ["retry", [{ base: -1 }], "policy.base must not be negative"],
+    ["retry", [{ timeout: 0 }, { timeout: -1 }], "timeout must be a positive number of ms"],
   ])("when the %s of its compensation is one of %o", async (option, values, rule) => {
     for (const value of values) {
       const error = await refusal({ deadLetter, compensation: { [option]: value } });
@@ -73,6 +73,11 @@ describe("a run of a saga rejects, and calls nothing,", () => {
   it("when the retry of its compensation is no policy", async () => {
     const error = await refusal({ deadLetter, compensation: { retry: 5 } });
     expect(error).toEqual(new TypeError("saga: compensation.retry: expected a policy object, got 5"));
+  });
+
+  it("when the lifetime that its ctx carries is no context", async () => {
+    const ctx = context.withValue(background, context.lifetime, 5 as unknown as Context);
+    expect(await refusal({ deadLetter }, ctx)).toEqual(new TypeError("saga: context.lifetime must be a Context"));
   });
 
   it("when its journal names a step that it does not have", async () => {
@@ -164,8 +169,9 @@ describe("a saga is refused as soon as it is made", () => {
   it.each<[options: unknown, message: string]>([
     [null, "saga: step a: expected an options object, got null"],
     [{ timeout: 0 }, "saga: step a: timeout must be a positive number of ms; got 0"],
-    [{ timeout: "5" }, "saga: step a: timeout must be a number of ms, 0 or more; got 5"],
+    [{ timeout: "5" }, "saga: step a: timeout must be a positive number of ms; got 5"],
     [{ pivot: 1 }, "saga: step a: pivot must be true or false; got 1"],
+    [{ retry: { timeout: 0 } }, "saga: step a: retry: policy.timeout must be a positive number of ms; got 0"],
     [{ retry: { tries: 0 } }, "saga: step a: retry: policy.tries must be a whole number from 1, or Infinity; got 0"],
   ])("when the options of a step are %o", (options, message) => {
     expect(() => saga("s").step("a", () => {}, undefined, options as object)).toThrow(message);
