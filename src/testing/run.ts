@@ -358,7 +358,8 @@ export class Run extends Room {
     // Where nothing was begun that could bring news, they may still wait for something that was begun before the test.
     const isLikely = this.mayHearFromOutside || outside.some((task) => task.isExternal) || isConnected();
     const patience = isLikely ? external : external / 10;
-    if (now - this.outsideSince > patience) {
+    // Some looks at the world there must have been, however long they took: the process itself may have been held up in between.
+    if (this.polls >= POLLS && now - this.outsideSince > patience) {
       const what = [
         `blocked outside the bubble for more than ${patience}ms of real time${patience < external ? ", a tenth of `external`, for nothing was begun that could bring news" : ""}`,
         ...outside.map((task) => lineOf(this.infoOf(task))),

@@ -59,6 +59,25 @@ describe("while a task awaits a promise that is not headgate's", () => {
     });
   });
 
+  it("and goes on also if the process itself is held up meanwhile, for longer than the test would wait", async () => {
+    // Others have the processor, or its memory is tidied.
+    const holdUp = (times: number): void => {
+      for (const begun = performance.now(); performance.now() - begun < 20;);
+      if (times > 1) setImmediate(holdUp, times - 1);
+    };
+    setImmediate(holdUp, 10);
+    await bubble(async (t) => {
+      let open = (): void => {};
+      const gate = new Promise<void>((resolve) => (open = resolve));
+      go(async () => {
+        await time.sleep(1_000);
+        open();
+      });
+      await gate;
+      expect(t.now()).toBe(START + 1_000);
+    });
+  });
+
   it("t.wait waits for it, too (Y2)", async () => {
     await bubble(async (t) => {
       let read = 0;
