@@ -559,8 +559,9 @@ class ValueCtx extends Own {
 }
 
 /**
- * A value: the context that ends when nobody will wait any longer, such as a worker's grace or a server's shutdown. A cancelled
- * piece of work that still has to clean up derives its context from `withoutCancel(ctx)`, and watches this one. The key is the same in
- * every copy of the package: who sets the value and who heeds it need not share one.
+ * A value: the context that says when to give up, as in a worker's grace or a server's shutdown. A cancelled piece of work that still has
+ * to clean up derives its context from `withoutCancel(ctx)`, and watches this one. Whoever sets it should end it a moment before he waits
+ * no longer, for what is left undone must be written down. The key is the same in every copy of the package: who sets the value and who
+ * heeds it need not share one.
  */
 export const lifetime: Key<Context> = /* @__PURE__ */ Symbol.for("headgate.lifetime") as unknown as Key<Context>;

@@ -71,7 +71,8 @@ export interface Saga<In, Done> {
    * **Cancellation**: the end of `ctx` ends the step that runs, and begins the compensation, which it does not touch. That ends with its
    * budget, with `options.abort`, and with `context.lifetime`, if ctx carries one; what remains is dead-lettered. When the last step, or a
    * pivot, succeeds as ctx ends, that counts. From the failure to the return pass no more than the budget, and 5 s for the dead letters.
-   * A worker does not wait for those once it has abandoned the handler: give a budget that leaves them time within its `abortWindow`.
+   * A worker that stops ends the lifetime of its handlers early enough to wait for letters that are quickly taken: a quarter of its
+   * `abortWindow` is for them.
    *
    * **Errors**: resolves for every outcome of the world. Rejects only for misuse: TypeError or RangeError, naming the rule, and then nothing
    * was called.

@@ -15,7 +15,10 @@ export interface WorkerOptions<D extends Delivery = Delivery> {
   readonly batch?: number;
   /** ms from the stop to the return; nothing takes longer. Infinity: handlers are waited for until the abort. 25 000, which fits the 30 s that Kubernetes gives */
   readonly grace?: number;
-  /** ms of the grace from cancelling the handlers to abandoning them. A fifth of the grace, 2 000 at the most */
+  /**
+   * ms of the grace from cancelling the handlers to abandoning them. When three quarters of it are over, their `context.lifetime` ends. A
+   * fifth of the grace, 2 000 at the most
+   */
   readonly abortWindow?: number;
   /** ms of the grace that are kept for the last acks and nacks. A fifth of the grace, 2 000 at the most */
   readonly settle?: number;

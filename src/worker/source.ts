@@ -82,14 +82,14 @@ export interface Source<D extends Delivery = Delivery> {
 /**
  * What the worker does with one message. `ctx` ends when the handler should stop, and then its cause says why: `Stopping`, `LeaseLost`
  * or `LeaseExpired`; it has no deadline. It carries the values of the worker's ctx, and `context.lifetime`: the context that ends when
- * the worker will wait no longer, `abortWindow` ms after `Stopping`. A cleanup derives from `context.withoutCancel(ctx)`, and watches that
- * one.
+ * three quarters of the `abortWindow` after `Stopping` are over. A cleanup derives from `context.withoutCancel(ctx)`, watches that one, and
+ * has the last quarter to say what it leaves undone.
  *
  * - Returns, whatever it returns and whether or not its ctx has ended: the message is acked.
  * - Throws `Permanent`: it is dead-lettered now. One that is the `cause` of another error, or one of several, does not count.
  * - Throws anything else: it is delivered again after a pause; at the last attempt it is dead-lettered.
  * - Throws, a `Permanent` too, when its ctx was ended by the worker's own stop: it is released, which is no failure.
- * - Does not return within its lifetime: it is abandoned, and its message is released.
+ * - Has not returned when the `abortWindow` is over: it is abandoned, and its message is released.
  *
  * @example
  * ```ts

@@ -6,7 +6,8 @@
  *
  *     stop       the caller's; ends the pulling, and what waits is released      (draining)
  *     handling   what handlers get; ends with the cause Stopping                 (aborting)
- *     lifetime   how long handlers, and the last pull, are waited for            (settling)
+ *     lifetime   how long handlers may go on at all; then they have a moment to say what they leave undone
+ *     patience   how long handlers, and the last pull, are waited for            (settling)
  *     calls      what the broker's calls get; ends when the grace is over        (done)
  *
  * All but the first derive from `withoutCancel(ctx)`: the caller's values, a life of their own.
@@ -84,6 +85,12 @@ export async function worker<D extends Delivery>(
 /** More than any worker holds: the channels between the stages never make anybody wait, for what is held is bounded elsewhere. */
 const AMPLE = 1_000_000_000;
 
+/**
+ * The part of the abortWindow that is left when the lifetime of the handlers ends. Whoever is told of the end only when it is there cannot
+ * say any more what is left undone; and a saga must, in its dead letters.
+ */
+const LAST_WORDS = 1 / 4;
+
 /** Pulls that bring nothing, and do not wait for it, begin this far apart, in ms. */
 const IDLE = 100;
 
@@ -119,12 +126,12 @@ export class Run<D extends Delivery> {
   private readonly detached: Context;
   private readonly stop: Context;
   private readonly stopNow: context.CancelCauseFunc;
-  private readonly pulling: Context;
-  private readonly abandonPull: context.CancelFunc;
   private readonly handling: Context;
   private readonly cancelHandlers: context.CancelCauseFunc;
   private readonly lifetime: Context;
   private readonly endLifetime: context.CancelCauseFunc;
+  private readonly patience: Context;
+  private readonly endPatience: context.CancelFunc;
   private readonly endCalls: context.CancelFunc;
   /** Ends when there is nothing left to do, or nothing to be done about it. */
   readonly alive: Context;
@@ -161,8 +168,8 @@ export class Run<D extends Delivery> {
     this.outer = ctx.value(context.lifetime);
     this.detached = context.withoutCancel(ctx);
     [this.stop, this.stopNow] = context.withCancelCause(ctx);
-    [this.pulling, this.abandonPull] = context.withCancel(this.detached);
     [this.lifetime, this.endLifetime] = context.withCancelCause(this.detached);
+    [this.patience, this.endPatience] = context.withCancel(this.detached);
     [this.handling, this.cancelHandlers] = context.withCancelCause(
       context.withValue(this.detached, context.lifetime, this.lifetime),
     );
@@ -198,8 +205,8 @@ export class Run<D extends Delivery> {
     for (const task of [closer, settler, leases, limit, watch]) void group.go(task);
     await group.wait();
     this.enter("done");
-    const { releaseAbort, stopNow, abandonPull, cancelHandlers, endLifetime, endCalls } = this;
-    for (const cancel of [releaseAbort, stopNow, abandonPull, cancelHandlers, endLifetime, endCalls]) cancel();
+    const { releaseAbort, stopNow, cancelHandlers, endLifetime, endPatience, endCalls } = this;
+    for (const cancel of [releaseAbort, stopNow, cancelHandlers, endLifetime, endPatience, endCalls]) cancel();
     return this.report();
   }
 
@@ -244,7 +251,7 @@ export class Run<D extends Delivery> {
     const [ctx, cancel] = context.withTimeout(this.stop, callTimeout);
     // Even an obedient pull takes a while to come back, however short the grace.
     const slack = Math.max(settle, Math.min(callTimeout / 2, 1_000));
-    const [patience, lose] = context.withTimeout(this.pulling, callTimeout + slack);
+    const [patience, lose] = context.withTimeout(this.patience, callTimeout + slack);
     using _cancel = cancel;
     using _lose = lose;
     const begun = time.now();
@@ -339,7 +346,7 @@ export class Run<D extends Delivery> {
         };
         const returning = Promise.resolve(result);
         void returning.then(ended, ended);
-        await context.wait(returning, this.lifetime);
+        await context.wait(returning, this.patience);
       }
     } catch (error) {
       failure = { error };
@@ -427,15 +434,16 @@ export class Run<D extends Delivery> {
     this.deadline = Math.min(this.deadline, time.now() + abortWindow + settle);
     this.enter("aborting");
     this.cancelHandlers(new Stopping({ cause: context.cause(this.stop) }));
-    if (why !== "outer") {
-      const { over } = ends;
-      ({ case: why } = await select({ over, outer: ends.outer, late: time.after(abortWindow) }));
-      if (why === "over") return;
-    }
+    const patient = { over: ends.over, outer: ends.outer };
+    const words = abortWindow * LAST_WORDS;
+    if (why !== "outer") ({ case: why } = await select({ ...patient, late: time.after(abortWindow - words) }));
+    if (why === "over") return;
+    this.endLifetime(new Stopping({ cause: context.cause(this.stop) }));
+    if (why !== "outer") ({ case: why } = await select({ ...patient, late: time.after(words) }));
+    if (why === "over") return;
     this.deadline = Math.min(this.deadline, time.now() + settle);
     this.enter("settling");
-    this.abandonPull();
-    this.endLifetime(new Stopping({ cause: context.cause(this.stop) }));
+    this.endPatience();
     if ((await select({ over: ends.over, late: time.after(this.deadline - time.now()) })).case === "over") return;
     this.endCalls();
     this.nudge.trySend(true);

@@ -1,6 +1,6 @@
 /**
- * The invariants S1 to S7 of a saga at every point at which it can be cancelled, and at every point at which it can be aborted after that.
- * The scenario is in `explore.ts`.
+ * The invariants S1 to S7 of a saga at every point at which it can be cancelled, and at every point at which it can be aborted after that;
+ * by itself, and in the handler of a worker that is stopped and aborted. The scenario is in `explore.ts`.
  */
 import { context } from "headgate";
 import { explore, ScheduleError } from "headgate/testing";
@@ -8,9 +8,9 @@ import { describe, expect, it } from "vitest";
 import { type Cast, type Mode, MODES, scenario, UNDOABLE } from "./explore.ts";
 
 /** Explores a mode with both signals. Returns what happened in one schedule or another. */
-async function everywhere(mode: Mode): Promise<ReadonlySet<string>> {
+async function everywhere(mode: Mode, host: Cast["host"] = "alone"): Promise<ReadonlySet<string>> {
   const outcomes = new Set<string>();
-  const found = scenario(mode, { outcome: (what) => outcomes.add(what) });
+  const found = scenario(mode, { host, outcome: (what) => outcomes.add(what) });
   const report = await explore(found, { cancel: "everywhere", signals: 2, max: 100_000 });
   expect(report.complete).toBe(true);
   expect(report.points).toBeGreaterThan(10);
@@ -42,6 +42,16 @@ describe("cancelled at any point, and aborted at any later one, a saga keeps its
   it.each(MODES)("when the mode is: %s", { timeout: 60_000 }, async (mode) => {
     const outcomes = await everywhere(mode);
     expect([...outcomes]).toEqual(expect.arrayContaining(["compensated", "undo: aborted", ...OUTCOMES[mode]]));
+  });
+});
+
+describe("in a worker that is stopped at any point, and aborted at any later one, a saga keeps its invariants (S1–S7)", () => {
+  it.each(MODES)("when the mode is: %s", { timeout: 60_000 }, async (mode) => {
+    const outcomes = await everywhere(mode, "worker");
+    // What ends there before its time is out of time: the abort is the worker's.
+    const expected = OUTCOMES[mode].filter((what) => !what.endsWith(": aborted"));
+    expect([...outcomes]).toEqual(expect.arrayContaining(["compensated", ...expected]));
+    expect([...outcomes].filter((what) => what.endsWith(": aborted"))).toEqual([]);
   });
 });
 

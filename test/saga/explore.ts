@@ -1,7 +1,7 @@
 /**
- * One run of a saga in a bubble: three steps at a server, one of which, its undo, or the sink misbehaves. What is called is written down;
- * when the saga has returned, its result is held against that, and against what the server has applied, by the invariants S1 to S7. (S7
- * is the bubble's: it fails if anything is left.)
+ * One run of a saga in a bubble, by itself or in the handler of a worker: three steps at a server, one of which, its undo, or the sink
+ * misbehaves. What is called is written down; when the saga has returned, its result is held against that, and against what the server
+ * has applied, by the invariants S1 to S7. (S7 is the bubble's: it fails if anything is left.)
  */
 import { context, type Context, time } from "headgate";
 import type { Bubble } from "headgate/testing";
@@ -14,6 +14,7 @@ import {
   type SagaOptions,
   type StepOptions,
 } from "headgate/saga";
+import { memoryBroker, worker } from "headgate/worker";
 import { Server } from "./server.ts";
 
 export const MODES = [
@@ -45,6 +46,9 @@ const compensation = { budget: 60, timeout: 10, retry: { tries: 3, base: 2 } };
 const MOMENT = 100;
 const SINK = 5_000;
 
+/** Of the worker: handlers are cancelled 20 ms after the stop, their lifetime ends 80 ms after it, and at 100 ms they are abandoned. */
+const limits = { grace: 120, abortWindow: 80, settle: 20, concurrency: 1 };
+
 /** Longer than a moment and the budget. */
 const LONG = 400;
 
@@ -59,6 +63,8 @@ export type Undoing = (ctx: Context, call: { readonly key: string; readonly outc
 export interface Cast {
   /** "abort": nobody cancels the saga, and it is aborted at once. "stop" */
   readonly signal?: "stop" | "abort";
+  /** Where it runs. In a worker the signals are the worker's, and the saga has what its handler has: a ctx, and its lifetime. "alone" */
+  readonly host?: "alone" | "worker";
   /** What is put in the place of the library's run, to see that it is found out. */
   readonly run?: (run: Runner) => Runner;
   /** What is put in the place of what undoes a step. `stop` is the ctx of the saga. */
@@ -79,8 +85,9 @@ class Play {
   private readonly t: Bubble;
   private readonly mode: Mode;
   private readonly cast: Cast;
-  private readonly stop: Context;
-  private readonly abort: Context;
+  /** What ends the way forward, and what ends everything, as the saga sees it. */
+  private stop: Context;
+  private end: Context;
   private readonly server = new Server();
   private readonly wrong = new Set<string>();
   /** Keys, in the order in which they were called for the first time. */
@@ -99,21 +106,30 @@ class Play {
     this.t = t;
     this.mode = mode;
     this.cast = cast;
-    [this.stop, this.abort] = cast.signal === "abort" ? [context.background(), t.ctx] : [t.ctx, t.abort];
+    [this.stop, this.end] = cast.signal === "abort" ? [context.background(), t.ctx] : [t.ctx, t.abort];
   }
 
   async run(): Promise<void> {
+    const { t, cast } = this;
+    const result = await (cast.host === "worker" ? this.runInWorker() : this.runSaga({ abort: this.end }));
+    // What was abandoned comes to its end, and what has left arrives.
+    await t.sleep(2 * SINK);
+    if (result !== undefined) this.compare(result);
+    if (this.wrong.size > 0) throw new Error([...this.wrong].join("\n"));
+  }
+
+  private async runSaga(more: Partial<SagaOptions>): Promise<Result<unknown> | undefined> {
     const { t, cast, stop } = this;
     const options: SagaOptions = {
       id: "t",
       compensation,
-      abort: this.abort,
       deadLetter: (ctx, letter) => this.sink(ctx, letter),
       observe: (event) => this.observe(event),
+      ...more,
     };
     const transfer = this.saga();
     const run: Runner = (ctx, options) => transfer.run(ctx, { amount: 5 }, options);
-    if (stop === t.ctx) void this.noteTheStop();
+    if (cast.signal !== "abort") void this.noteTheStop();
     let result: Result<unknown> | undefined;
     try {
       result = await (cast.run?.(run) ?? run)(stop, options);
@@ -123,10 +139,26 @@ class Play {
     this.hasReturned = true;
     const took = t.now() - Math.min(this.failedAt ?? t.now(), this.stoppedAt ?? t.now());
     this.must(took <= MOMENT + compensation.budget + SINK, `it returned ${took} ms after the failure (S6)`);
-    // What was abandoned comes to its end, and what has left arrives.
-    await t.sleep(2 * SINK);
-    if (result !== undefined) this.compare(result);
-    if (this.wrong.size > 0) throw new Error([...this.wrong].join("\n"));
+    return result;
+  }
+
+  /** The saga is not run at all if the worker is stopped before. */
+  private async runInWorker(): Promise<Result<unknown> | undefined> {
+    const { t, mode } = this;
+    const broker = memoryBroker<string>();
+    await broker.publish("t");
+    broker.end();
+    let running: Promise<Result<unknown> | undefined> | undefined;
+    const handle = (ctx: Context): Promise<unknown> => {
+      this.stop = ctx;
+      this.end = ctx.value(context.lifetime)!;
+      return (running = this.runSaga({}));
+    };
+    const report = await worker(t.ctx, broker, handle, { ...limits, abort: t.abort });
+    this.must(report.pulled <= 1 && report.expired === 0, `${report.pulled} pulled, ${report.expired} expired`);
+    const hasItsWords = report.abandoned === 0 || mode.startsWith("the sink");
+    this.must(hasItsWords, "the worker has not waited for the dead letters");
+    return running;
   }
 
   private async noteTheStop(): Promise<void> {
@@ -147,7 +179,7 @@ class Play {
     const step = (name: Name) =>
       [
         (ctx: Context, { key }: { key: string }) => this.call(ctx, name, key),
-        mode === "no undo" && name === "b"
+        name === "b" && (mode === "no undo" || mode.startsWith("the sink"))
           ? undefined
           : (ctx: Context, undo: { key: string; outcome: string; output?: string }) => this.undo(ctx, name, undo),
         options(name),
@@ -173,7 +205,7 @@ class Play {
       this.must(this.stop.err() === undefined, `${name} was called after the cancellation (S3)`);
       this.must(this.failedAt === undefined, `${name} was called after a failure (S3)`);
     }
-    this.must(this.abort.err() === undefined, `${name} was called after the abort (S3)`);
+    this.must(this.end.err() === undefined, `${name} was called after the abort (S3)`);
     this.must(!this.hasReturned, `${name} was called after the return`);
     const n = this.count(`call ${name}`);
     if (n === 1) this.ran.push(key);
@@ -199,7 +231,7 @@ class Play {
       (outcome === "done") === (output === `output of ${name}`),
       `${name} was ${outcome}, with the output ${output}`,
     );
-    this.must(this.abort.err() === undefined, `${name} was undone after the abort`);
+    this.must(this.end.err() === undefined, `${name} was undone after the abort`);
     this.must(!this.hasReturned, `${name} was undone after the return`);
     const n = this.count(`undo ${name}`);
     if (n === 1) this.undos.push(key);
@@ -273,7 +305,7 @@ class Play {
       );
     } else {
       for (const key of left) this.must(lettered.includes(key), `${key} is left, and there is no letter (S5)`);
-      const mayBeLeft = this.abort.err() !== undefined || !UNDOABLE.includes(mode);
+      const mayBeLeft = this.end.err() !== undefined || !UNDOABLE.includes(mode);
       this.must(mayBeLeft || lettered.length === 0, `dead letters, and all could be undone: ${String(lettered)} (S5)`);
     }
     this.must(new Set(lettered).size === lettered.length, `several letters: ${String(lettered)} (S5)`);

@@ -1,14 +1,14 @@
 /**
  * A saga in the handler of a worker that stops: it is cancelled with the handler, and undoes what it has begun while the worker still waits;
- * what it cannot undo by then is dead-lettered, not cut off half-way.
+ * what it cannot undo by then is dead-lettered, not cut off half-way. At every point at which a worker can be stopped: see `explore.test.ts`.
  */
 import { context, time } from "headgate";
 import { type DeadLetter, orThrow, type Result, saga, SagaError, type SagaOptions } from "headgate/saga";
-import { bubble, explore, type Bubble } from "headgate/testing";
+import { bubble, type Bubble } from "headgate/testing";
 import { memoryBroker, worker } from "headgate/worker";
 import { describe, expect, it } from "vitest";
 
-/** Handlers are cancelled 20 ms after the stop, and abandoned 60 ms after it. */
+/** Handlers are cancelled 20 ms after the stop, their lifetime ends 50 ms after it, and at 60 ms they are abandoned. */
 const limits = { grace: 80, abortWindow: 40, settle: 20 };
 
 /** Runs a worker with one message, whose saga has two steps; an undo takes so many ms. */
@@ -84,44 +84,24 @@ describe("a saga in the handler of a worker that stops", () => {
       expect([report.released, report.abandoned]).toEqual([1, 0]);
     }));
 
-  it("is not cut off half-way when the worker abandons it: what remains is dead-lettered as out of time", () =>
+  it("is not cut off half-way when its lifetime ends: what remains is dead-lettered as out of time, and the worker waits for that", () =>
     bubble(async (t) => {
       stopAfter(t, 10);
-      const { result, report, applied, letters } = await play(t, 30);
+      const { result, report, applied, letters, isOver } = await play(t, 20);
+      expect(isOver).toBe(true);
       expect(result!.log.map(({ step, outcome }) => `${step}: ${outcome}`)).toEqual([
         "debit: dead-lettered",
         "credit: compensated",
       ]);
       expect(letters.map(({ step, why }) => `${step}: ${why}`)).toEqual(["debit: out of time"]);
       expect([...applied]).toEqual(["m1:debit"]);
-      expect([report.released, report.abandoned]).toEqual([1, 1]);
+      expect([report.released, report.abandoned]).toEqual([1, 0]);
     }));
 
-  it("has ended before that, if its budget and its sink fit into the abort window", () =>
+  it("has ended before that, if its budget is less", () =>
     bubble(async (t) => {
       stopAfter(t, 10);
       const { isOver, letters, report } = await play(t, 30, { compensation: { budget: 30 } });
       expect([isOver, letters.length, report.abandoned]).toEqual([true, 2, 0]);
     }));
-
-  it.each([5, 15, 30])("leaves nothing without a letter, wherever it is stopped: an undo takes %i ms", async (ms) => {
-    const seen = new Set<string>();
-    await explore(
-      async (t) => {
-        const { result, applied, letters, report } = await play(t, ms);
-        if (result === undefined) {
-          if (report.started > 0 || applied.size > 0) throw new Error("the saga was begun, and has not ended");
-          return;
-        }
-        seen.add(result.status);
-        const lettered = letters.map(({ key }) => key);
-        const left = result.status === "committed" ? [] : [...applied];
-        for (const key of left) if (!lettered.includes(key)) throw new Error(`${key} is left, and there is no letter`);
-        for (const { why } of letters) if (why !== "out of time") throw new Error(`a letter: ${why}`);
-      },
-      { cancel: "everywhere", max: 100_000 },
-    );
-    expect(seen).toContain("committed");
-    expect(seen).toContain(ms === 30 ? "dead-lettered" : "compensated");
-  });
 });

@@ -121,7 +121,7 @@ export class Books {
     this.must(held <= MOST, `${held} messages held (I5)`);
   }
 
-  /** Whether the worker has given up the pull that is under way. */
+  /** Whether the worker has given up the handlers, and the pull that is under way. */
   private get isGivenUp(): boolean {
     return this.phase === "settling" || this.phase === "done";
   }
@@ -140,8 +140,11 @@ export class Books {
 
   ended(ctx: Context, delivery: D, ended: "returned" | "threw", error?: unknown): void {
     this.running--;
-    const abandoned = ctx.value(context.lifetime)!.err() !== undefined;
+    const abandoned = this.isGivenUp;
     const stopping = context.cause(ctx) instanceof Stopping;
+    const isOver = ctx.value(context.lifetime)!.err() !== undefined;
+    this.must(!isOver || stopping, "the lifetime of a handler that was not told to stop is over (I6)");
+    this.must(isOver || !abandoned, "a handler was abandoned in its lifetime (I6)");
     const since = this.business.t.now() - this.due;
     this.must(
       stopping ? since >= 0 : !(since > 0),

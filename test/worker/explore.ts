@@ -127,8 +127,8 @@ class Play {
   private async work(ctx: Context, body: number, nth: number): Promise<void> {
     const [never, deaf] = [this.mode.includes("never"), this.mode.includes("deaf")];
     if (never && body === 1) return this.hang();
-    // The one may end after it was told to and before it is abandoned, the other does not.
-    if (deaf && body === 1) return time.sleep(70);
+    // The one may end after it was told to, and even after its lifetime, and before it is abandoned; the other does not.
+    if (deaf && body === 1) return time.sleep(78);
     if (deaf && body === 4) return time.sleep(LONG).then(() => Promise.reject(boom));
     if (body === 1) await time.sleep(5, ctx).catch(() => time.sleep(2));
     if (body === 2) await time.sleep(2, ctx);

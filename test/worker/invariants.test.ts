@@ -79,6 +79,8 @@ class Play {
   private running = 0;
   /** Timers that are not the worker's. */
   private timers = 0;
+  /** Handlers are not abandoned yet. */
+  private isPatient = true;
   private stoppedAt: number | undefined;
   private abortedAt: number | undefined;
   private returnedAt: number | undefined;
@@ -131,6 +133,7 @@ class Play {
     }
     const observe: WorkerOptions<D>["observe"] = (event) => {
       if (event.type !== "phase" || this.returnedAt !== undefined) return;
+      if (event.to === "settling") this.isPatient = false;
       // A pull that was given up is a stop, too.
       if (event.to === "draining" && !this.broker.ended) this.stoppedAt ??= this.now();
     };
@@ -192,7 +195,7 @@ class Play {
     this.countersAddUp();
     try {
       await this.work(ctx);
-      if (ctx.value(context.lifetime)!.err() === undefined) witness.returned = true;
+      if (this.isPatient) witness.returned = true;
     } finally {
       this.running--;
     }

@@ -208,7 +208,8 @@ describe("a handler that takes longer than the drain", () => {
     await elapse(50);
     running.stop(why);
     await elapse(1000);
-    expect(seen).toEqual([850, expect.any(Stopping), why, undefined, 950, expect.any(Stopping)]);
+    // The last quarter of the 100 ms is for what it has to say when its lifetime is over.
+    expect(seen).toEqual([850, expect.any(Stopping), why, undefined, 925, expect.any(Stopping)]);
     expect(running.phases).toEqual(["draining at 50", "aborting at 850", "settling at 950", "done at 950"]);
     expect(running.report!.took).toEqual({ draining: 800, aborting: 100, settling: 0 });
   });
@@ -242,6 +243,19 @@ describe("a handler that takes longer than the drain", () => {
     await elapse(2000);
     expect(account(running.report)).toBe("1 pulled: 1 acked");
     expect(running.phases).toEqual(["draining at 10", "aborting at 810", "done at 860"]);
+  });
+
+  it("and returns after its lifetime, but within the abortWindow, is waited for", async () => {
+    const broker = await brokerOf(1);
+    const running = start(broker, async (ctx) => {
+      await ctx.value(context.lifetime)!.done().recv();
+      await time.sleep(24); // writes down what it leaves undone
+    });
+    await elapse(50);
+    running.stop(why);
+    await elapse(1000);
+    expect(account(running.report)).toBe("1 pulled: 1 acked");
+    expect([running.report!.abandoned, running.returned, timersSet()]).toEqual([0, 949, 0]);
   });
 
   it("and is deaf is abandoned: its message is released, and what it says later counts for nothing", async () => {
