@@ -20,19 +20,15 @@ export function toDelivery(row: PulledRow): PostgresDelivery {
 /** Why a message was given up, for a person to read: an error with its stack and causes, without what PostgreSQL does not take. */
 export function reasonOf(error: unknown): string {
   const parts: string[] = [];
-  for (let at = error; parts.length < 10; at = (at as Error).cause) {
-    parts.push(describe(at));
-    if (!(at instanceof Error) || at.cause === undefined) break;
+  try {
+    for (let at = error; parts.length < 10; at = (at as Error).cause) {
+      parts.push(at instanceof Error ? (at.stack ?? String(at)) : String(at));
+      if (!(at instanceof Error) || at.cause === undefined) break;
+    }
+  } catch {
+    parts.push("an error that cannot be shown");
   }
   return parts.join("\ncaused by ").slice(0, 20_000).replaceAll("\0", "");
-}
-
-function describe(error: unknown): string {
-  try {
-    return error instanceof Error ? (error.stack ?? String(error)) : String(error);
-  } catch {
-    return "an error that cannot be shown";
-  }
 }
 
 /** The last key that was given out on a way through all keys, which goes on at the first after the last. */

@@ -147,7 +147,7 @@ export class Settler<D extends Delivery> {
     if (name === "deadLetter" && source.deadLetter !== undefined) {
       return source.deadLetter(
         ctx,
-        batch.map(({ delivery, error }) => ({ delivery, error })),
+        batch.map(({ delivery, error }) => ({ delivery, error: tellable(error) })),
       );
     }
     return source.ack(
@@ -182,6 +182,16 @@ export class Settler<D extends Delivery> {
   private expire(all: readonly Held<D>[], why: () => Error): void {
     for (const held of all) this.run.finish(held, "expired", why());
     if (all.length > 0) this.run.emit({ type: "settled", verdict: "expired", count: all.length, ms: 0 });
+  }
+}
+
+/** What a source is told that a message died of. Something that it cannot write down would be refused for ever, and be held as long. */
+function tellable(error: unknown): unknown {
+  try {
+    String(error);
+    return error;
+  } catch {
+    return new Error("worker: what the handler threw cannot be shown as a text");
   }
 }
 

@@ -41,6 +41,7 @@ export interface Nack<D extends Delivery> {
 /** A delivery that no further attempt will mend. */
 export interface Dead<D extends Delivery> {
   readonly delivery: D;
+  /** What the handler threw: anything, but `String(error)` works. */
   readonly error: unknown;
 }
 

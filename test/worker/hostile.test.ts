@@ -296,6 +296,22 @@ describe("a handler", () => {
     expect(errors).toEqual([undefined]);
   });
 
+  it.each<[what: string, thrown: unknown]>([
+    ["an object that nobody can ask anything", revoked()],
+    ["an object without a prototype", Object.create(null)],
+    ["an error whose message cannot be read", Object.defineProperty(new Error(), "message", { get: revoked })],
+  ])("that throws %s at its last attempt is dead, of something that a source can write down", async (_, thrown) => {
+    const reasons: string[] = [];
+    const deadLetter: Source<D>["deadLetter"] = async (_, items) =>
+      void reasons.push(...items.map(({ error }) => String(error)));
+    const { source } = sourceOf([{ id: "1", body: 1 }], { deadLetter });
+    const running = start(source, () => Promise.reject(thrown), { maxAttempts: 1 });
+    await elapse(2_000);
+    expect(running.faults).toEqual([]);
+    expect(account(running.report)).toBe("1 pulled: 1 dead");
+    expect(reasons).toEqual(["Error: worker: what the handler threw cannot be shown as a text"]);
+  });
+
   it.each<[what: string, result: () => unknown, expected: string]>([
     ["something whose then cannot be read", () => unreadable("then", {}), "1 pulled: 1 retried"],
     [

@@ -389,6 +389,15 @@ describe("a verdict", () => {
     const [reason] = pool.queries[0]!.values[3] as string[];
     expect(reason).toMatch(/^Error: poison[^]*caused by TypeError: rootcause/);
   });
+
+  it("of death says as much of the causes as can be shown", async () => {
+    const pool = new Pool();
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    await postgresQueue(pool).deadLetter(ctx, [{ delivery: held, error: new Error("poison", { cause: proxy }) }]);
+    const [reason] = pool.queries[0]!.values[3] as string[];
+    expect(reason).toMatch(/^Error: poison[^]*caused by an error that cannot be shown$/);
+  });
 });
 
 describe("the connection that listens", () => {
