@@ -2,6 +2,7 @@
  * What a worker can be told, with the defaults, and the check that it makes sense.
  */
 import { type Context, retry } from "../index.ts";
+import { onlyKnown } from "./known.ts";
 import type { Progress, WorkerEvent } from "./report.ts";
 import type { Delivery } from "./source.ts";
 
@@ -45,12 +46,27 @@ export interface WorkerOptions<D extends Delivery = Delivery> {
 export type Settings<D extends Delivery> = Required<Omit<WorkerOptions<D>, "abort" | "observe" | "progress">> &
   Pick<WorkerOptions<D>, "abort" | "observe" | "progress">;
 
+const KNOWN: Readonly<Record<keyof WorkerOptions, true>> = {
+  concurrency: true,
+  prefetch: true,
+  batch: true,
+  grace: true,
+  abortWindow: true,
+  settle: true,
+  abort: true,
+  maxAttempts: true,
+  backoff: true,
+  callTimeout: true,
+  maxLease: true,
+  observe: true,
+  progress: true,
+};
+
 /**
  * **Errors**: TypeError or RangeError, naming the option and the rule.
  */
 export function checked<D extends Delivery>(options: WorkerOptions<D>): Settings<D> {
-  if (typeof options !== "object" || options === null)
-    throw new TypeError(`worker: expected an options object, got ${String(options)}`);
+  onlyKnown("worker", options, KNOWN);
   const concurrency = whole("concurrency", options.concurrency ?? 16, 1);
   const grace = ms("grace", options.grace ?? 25_000);
   const abortWindow = ms("abortWindow", options.abortWindow ?? Math.min(grace / 5, 2_000));

@@ -135,6 +135,16 @@ describe("a worker rejects, and pulls nothing,", () => {
     expect(source.pulls).toBe(0);
   });
 
+  it("when an option is misspelt, naming those there are", async () => {
+    const source = counting();
+    const error = await refusal(background, source, () => undefined, { concurency: 5 });
+    expect(error).toBeInstanceOf(TypeError);
+    expect((error as Error).message).toMatch(
+      /^worker: there is no option concurency; there are concurrency, prefetch,/,
+    );
+    expect(source.pulls).toBe(0);
+  });
+
   it.each<WorkerOptions>([
     { grace: 100, abortWindow: 60, settle: 41 },
     { grace: 10, settle: 11 },
