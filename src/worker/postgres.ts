@@ -10,9 +10,17 @@
  * Invariants: see postgres-sql.ts, where the tables are; the connection that listens is in postgres-listen.ts.
  */
 import { Chan, context, type Context, select, time } from "../index.ts";
+import { onlyKnown } from "./known.ts";
 import { listenerOf, type PostgresPool, type PostgresQueryable, type Subscriber } from "./postgres-listen.ts";
 import { lastOf, reasonOf, toDelivery } from "./postgres-message.ts";
-import { namesOf, type PostgresTableOptions, type PulledRow, type Statements, statements } from "./postgres-sql.ts";
+import {
+  namesOf,
+  type PostgresTableOptions,
+  type PulledRow,
+  type Statements,
+  statements,
+  TABLE,
+} from "./postgres-sql.ts";
 import type { Dead, Delivery, Nack, Source } from "./source.ts";
 
 export type { PostgresClient, PostgresPool, PostgresQueryable } from "./postgres-listen.ts";
@@ -84,6 +92,8 @@ export interface PostgresQueue extends Source<PostgresDelivery> {
  * ```
  */
 export async function createQueue(pool: PostgresQueryable, options: PostgresTableOptions = {}): Promise<void> {
+  if (typeof pool?.query !== "function") throw new TypeError("createQueue: the first argument must be a pool of pg");
+  onlyKnown("createQueue", options, TABLE);
   const { create } = statements(namesOf("createQueue", options.table));
   await pool.query(create);
 }
@@ -126,12 +136,13 @@ export async function createQueue(pool: PostgresQueryable, options: PostgresTabl
  * ```
  */
 export function postgresQueue(pool: PostgresPool, options: PostgresQueueOptions = {}): PostgresQueue {
-  if (typeof pool?.query !== "function" || typeof pool.connect !== "function") {
-    throw new TypeError("postgresQueue: the first argument must be a pool of pg, with query and connect");
+  // A client has both methods, too. But when it is cut it stays so, and the listening has no connection of its own.
+  const isClient = typeof (pool as { escapeLiteral?: unknown } | undefined)?.escapeLiteral === "function";
+  if (typeof pool?.query !== "function" || typeof pool.connect !== "function" || isClient) {
+    const got = isClient ? "; got a client" : "";
+    throw new TypeError(`postgresQueue: the first argument must be a pool of pg, new pg.Pool()${got}`);
   }
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`postgresQueue: expected an options object, got ${String(options)}`);
-  }
+  onlyKnown("postgresQueue", options, QUEUE);
   const names = namesOf("postgresQueue", options.table);
   const { queue = "default", lease = 30_000, poll = 1_000, listen = true } = options;
   if (typeof queue !== "string" || queue === "" || queue.length > 200 || queue.includes("\0")) {
@@ -151,6 +162,20 @@ export function postgresQueue(pool: PostgresPool, options: PostgresQueueOptions 
   return new Queue(pool, statements(names), { channel: names.channel, queue, lease, poll, listen });
 }
 
+const QUEUE: Readonly<Record<keyof PostgresQueueOptions, true>> = {
+  table: true,
+  queue: true,
+  lease: true,
+  poll: true,
+  listen: true,
+};
+const PUBLISH: Readonly<Record<keyof PostgresPublishOptions, true>> = {
+  key: true,
+  attributes: true,
+  delay: true,
+  client: true,
+};
+
 /** A hundred years, in ms. The dates of PostgreSQL end somewhere. */
 const LONG = 3_155_760_000_000;
 /** How long a pull that was cancelled waits for the statement that is under way, in ms. */
@@ -159,6 +184,8 @@ const ANSWER = 500;
 const LINGER = 1_000;
 /** ms until another look, where another pull is about to take what is due. */
 const BUSY = 20;
+/** In a text: what the server refuses, and with it the transaction; or what would not come back as it was. */
+const UNSTORABLE = /\0|\p{Surrogate}/u;
 /** What a statement is told if another transaction has leased a message of the same key meanwhile, or both wait for each other. */
 const COLLIDED: readonly unknown[] = ["23505", "40P01", "40001"];
 
@@ -371,19 +398,26 @@ class Queue implements PostgresQueue {
   // -------------------------------------------------------------------------------------------------------------------- publish
 
   publish = async (bodies: readonly string[], options: PostgresPublishOptions = {}): Promise<void> => {
+    onlyKnown("publish", options, PUBLISH);
     const { key, attributes, delay = 0, client = this.pool } = options;
     if (!Array.isArray(bodies))
       throw new TypeError(`publish: the bodies must be a list of texts; got ${typeof bodies}`);
-    for (const text of [...bodies, ...(key === undefined ? [] : [key])]) {
-      if (typeof text !== "string") throw new TypeError(`publish: a body or key must be a text; got ${typeof text}`);
-      if (text === key && key === "") throw new TypeError("publish: a key must not be empty; leave it out");
-      if (text.includes("\0")) throw new TypeError("publish: PostgreSQL takes no text with the character NUL");
+    if (
+      attributes !== undefined &&
+      (typeof attributes !== "object" || attributes === null || Array.isArray(attributes))
+    )
+      throw new TypeError("publish: the attributes must be an object");
+    for (const text of [...bodies, ...(key === undefined ? [] : [key]), ...Object.entries(attributes ?? {}).flat()]) {
+      if (typeof text !== "string") {
+        throw new TypeError(`publish: bodies, keys and attributes must be texts; got ${typeof text}`);
+      }
+      if (UNSTORABLE.test(text)) {
+        throw new TypeError("publish: PostgreSQL takes no text with the character NUL, or with half a surrogate pair");
+      }
     }
+    if (key === "") throw new TypeError("publish: a key must not be empty; leave it out");
     if (typeof delay !== "number" || !(delay >= 0 && delay <= LONG)) {
       throw new RangeError(`publish: delay must be a number of ms, from 0 to ${LONG}; got ${String(delay)}`);
-    }
-    for (const value of Object.values(attributes ?? {})) {
-      if (typeof value !== "string") throw new TypeError(`publish: attributes must be texts; got ${typeof value}`);
     }
     if (typeof client?.query !== "function") throw new TypeError("publish: the client must be a client of pg");
     if (bodies.length === 0) return;

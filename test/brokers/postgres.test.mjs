@@ -33,9 +33,10 @@ function tests() {
   const lab = async (options = {}) => {
     const table = options.table ?? "public.jobs";
     await createQueue(pool, { table });
-    const all = { lease: 2_000, ...options, table, queue: `lab ${++labs}` };
+    const { pool: another = pool, ...own } = options;
+    const all = { lease: 2_000, ...own, table, queue: `lab ${++labs}` };
     const source = postgresQueue(pool, all);
-    const other = postgresQueue(options.pool ?? pool, all);
+    const other = postgresQueue(another, all);
     return {
       source,
       other,
@@ -102,16 +103,21 @@ function tests() {
         [["a"], { key: 7 }, /must be a text/],
         [["a"], { delay: -1 }, /delay/],
         [["a"], { attributes: { n: 1 } }, /attributes/],
+        [["a"], { attributes: "colour" }, /attributes/],
+        [["a"], { attributes: { n: "\0" } }, /NUL/],
+        [["a"], { attributes: { "\ud800": "" } }, /surrogate/],
+        [["\udfff🚀"], {}, /surrogate/],
+        [["a"], { keys: "k" }, /no option keys/],
         [["a"], { key: "" }, /key must not be empty/],
       ];
       for (const [list, options, rule] of refused) {
         await assert.rejects(source.publish(list, Object.assign({ client }, options)), rule);
       }
       // The transaction is as good as before.
-      await source.publish(["good"], { client });
+      await source.publish(["good 🚀"], { client, attributes: { "🚀": "🚀" } });
       await client.query("commit");
       client.release();
-      assert.deepEqual(bodies(await pull(source)), ["good"]);
+      assert.deepEqual(bodies(await pull(source)), ["good 🚀"]);
       await close();
     });
 

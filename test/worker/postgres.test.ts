@@ -98,6 +98,7 @@ const refusals: [string, unknown, RegExp][] = [
   ["an endless lease", { lease: Infinity }, /lease must be a positive number/],
   ["a poll that is no number", { poll: "1" }, /poll must be a positive number/],
   ["listen that is no boolean", { listen: "no" }, /listen must be true or false/],
+  ["an option that is misspelt", { leaseMs: 5 }, /no option leaseMs; there are table, queue, lease, poll, listen/],
 ];
 
 describe("postgresQueue", () => {
@@ -107,6 +108,8 @@ describe("postgresQueue", () => {
 
   it("refuses what is no pool", () => {
     expect(() => postgresQueue({ query: () => {} } as unknown as PostgresPool)).toThrow(/pool of pg/);
+    const client = { query: () => {}, connect: () => {}, escapeLiteral: () => {} };
+    expect(() => postgresQueue(client as unknown as PostgresPool)).toThrow(/must be a pool of pg.*got a client/);
   });
 
   it("sends nothing before its first call", () => {
@@ -127,6 +130,11 @@ describe("the tables", () => {
   it("are refused a name that is none, by both who make them", async () => {
     expect(() => schema({ table: "a b" })).toThrow(TypeError);
     await expect(createQueue(new Pool(), { table: "a b" })).rejects.toThrow(/createQueue: table/);
+    expect(() => schema({ tabel: "a" } as object)).toThrow(/schema: there is no option tabel; there are table/);
+    await expect(createQueue(new Pool(), { tabel: "a" } as object)).rejects.toThrow(
+      /createQueue: there is no option tabel/,
+    );
+    await expect(createQueue(undefined as never)).rejects.toThrow(/createQueue: the first argument must be a pool/);
   });
 });
 
