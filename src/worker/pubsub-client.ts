@@ -63,8 +63,9 @@ export interface Outcome {
   readonly refused: (id: string) => void;
 }
 
-/** Deliveries in one request, which may have 512 KiB. */
+/** Deliveries in one request, and bytes of their ids: a request may have 512 KiB. */
 const CHUNK = 1_000;
+const BYTES = 500_000;
 
 /**
  * Tells the server, in as many requests as that needs, all at the same time. Rejects when one of them has failed, after the others
@@ -77,11 +78,7 @@ export async function tell(
   options: PubsubCallOptions,
   outcome: Outcome,
 ): Promise<void> {
-  const requests = orders.flatMap(({ ids, seconds }) =>
-    Array.from({ length: Math.ceil(ids.length / CHUNK) }, (_, i) => {
-      return { seconds, ackIds: ids.slice(i * CHUNK, (i + 1) * CHUNK) };
-    }),
-  );
+  const requests = orders.flatMap(({ ids, seconds }) => chunksOf(ids).map((ackIds) => ({ seconds, ackIds })));
   const told = await Promise.allSettled(
     requests.map(async ({ seconds, ackIds }) => {
       try {
@@ -94,6 +91,20 @@ export async function tell(
     }),
   );
   for (const each of told) if (each.status === "rejected") throw each.reason;
+}
+
+function chunksOf(ids: readonly string[]): string[][] {
+  const chunks: string[][] = [];
+  let bytes = Infinity;
+  for (const id of ids) {
+    bytes += id.length;
+    if (bytes > BYTES || chunks.at(-1)!.length === CHUNK) {
+      chunks.push([]);
+      bytes = id.length;
+    }
+    chunks.at(-1)!.push(id);
+  }
+  return chunks;
 }
 
 /**

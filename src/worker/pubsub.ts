@@ -26,6 +26,7 @@ import {
   under,
   within,
 } from "./pubsub-client.ts";
+import { onlyKnown } from "./known.ts";
 import type { Dead, Delivery, Nack, Source } from "./source.ts";
 
 export type {
@@ -57,9 +58,9 @@ export interface PubsubSubscriptionOptions {
    */
   readonly lease?: number;
   /**
-   * The deadline of a request for messages, in ms: how long a stop may have to wait for it. 100 to 60,000, and not above the worker's
+   * The deadline of a request for messages, in ms: how long a stop may have to wait for it. 100 to 8,000, and not above the worker's
    * `callTimeout`. What the server hands out in the very moment in which it passes comes again when its ack deadline is over; the longer
-   * this is, the rarer are such moments, and beyond what the server itself waits there are none. 2,000
+   * this is, the rarer are such moments. 2,000
    */
   readonly wait?: number;
   /** What the body is: the data as text, or its bytes. "text" */
@@ -119,23 +120,27 @@ export function pubsubSubscription(
       throw new TypeError(`pubsubSubscription: the client has no ${name}; give it a v1.SubscriberClient`);
     }
   }
-  named("subscription", "subscriptions", options?.subscription);
+  onlyKnown("pubsubSubscription", options, OPTIONS);
+  named("subscription", "subscriptions", options.subscription);
   const { lease = SHORTEST, wait = 2_000, decode = "text", deadLetters } = options;
   if (typeof lease !== "number" || lease % 1_000 !== 0 || lease < SHORTEST || lease > LONGEST * 1_000) {
     throw new RangeError(`pubsubSubscription: lease must be whole seconds, 10 000 to 600 000 ms; got ${String(lease)}`);
   }
-  if (typeof wait !== "number" || !(wait >= 100 && wait <= 60_000)) {
-    throw new RangeError(`pubsubSubscription: wait must be 100 to 60 000 ms; got ${String(wait)}`);
+  if (typeof wait !== "number" || !(wait >= 100 && wait <= LONGEST_WAIT)) {
+    throw new RangeError(`pubsubSubscription: wait must be 100 to 8 000 ms; got ${String(wait)}`);
   }
   if (decode !== "text" && decode !== "bytes") {
     throw new TypeError(`pubsubSubscription: decode must be "text" or "bytes"; got ${String(decode)}`);
   }
   if (deadLetters !== undefined) {
-    named("deadLetters.topic", "topics", deadLetters?.topic);
-    if (typeof deadLetters.publisher?.publish !== "function") {
-      throw new TypeError(
-        "pubsubSubscription: deadLetters.publisher has no publish; give it a v1.PublisherClient beside the topic",
-      );
+    onlyKnown("pubsubSubscription: deadLetters", deadLetters, { topic: true, publisher: true });
+    named("deadLetters.topic", "topics", deadLetters.topic);
+    const { publish, publishMessage } = (deadLetters.publisher ?? {}) as {
+      publish?: unknown;
+      publishMessage?: unknown;
+    };
+    if (typeof publish !== "function" || publishMessage !== undefined) {
+      throw new TypeError("pubsubSubscription: deadLetters.publisher must be a v1.PublisherClient, beside the topic");
     }
   }
   return new Subscription(client, { ...options, lease, wait, decode });
@@ -148,14 +153,26 @@ function named(option: string, kind: string, name: unknown): void {
   );
 }
 
+const OPTIONS: Readonly<Record<keyof PubsubSubscriptionOptions, true>> = {
+  subscription: true,
+  lease: true,
+  wait: true,
+  decode: true,
+  deadLetters: true,
+};
+
 /** The shortest ack deadline that a subscription can have, in ms: how long a delivery is ours at first, whichever it has. */
 const SHORTEST = 10_000;
 /** The longest, in seconds. */
 const LONGEST = 600;
 /** Messages that a request may ask for. */
 const MOST = 1_000;
-/** How long a lease that is longer than the shortest may take to get, in ms. */
+/** How long it may take to get another lease for what has just come, in ms. */
 const RECEIPT = 1_000;
+/** What comes later than this in its request, in ms, has too little left of the shortest lease: it began with the request. */
+const LATE = SHORTEST / 4;
+/** Then there is time enough left for the receipt. */
+const LONGEST_WAIT = 8_000;
 /** Between a request that is answered at once, with nothing, and the next, in ms. */
 const PAUSE = 50;
 /** Attributes that a message may have, but for those that we add to a dead letter. */
@@ -228,7 +245,7 @@ class Subscription implements Source<D> {
 
   private async take(ctx: Context, received: readonly PubsubReceived[], sent: number): Promise<readonly D[]> {
     const got = received.map((each) => this.receive(each, sent));
-    if (this.lease === SHORTEST || ctx.err() !== undefined) return got;
+    if (ctx.err() !== undefined || (this.lease === SHORTEST && time.now() - sent < LATE)) return got;
     // If this fails, they are held for the shortest lease, and that is what our clock says.
     const limit = context.withTimeout(context.background(), RECEIPT);
     using _ = limit[1];

@@ -218,6 +218,18 @@ describe("a pull of Pub/Sub", () => {
     expect(await pulling).toEqual([]);
   });
 
+  it("restarts the shortest lease, which began with the request, before it hands over what came late in it", async () => {
+    const fake = new Fake();
+    const source = open(fake, { wait: 8_000 });
+    const pulling = source.pull(background, 5);
+    await elapse(7_900);
+    fake.offer(message("a", "a"));
+    const got = await pulling;
+    await elapse(9_900);
+    expect(await source.ack(background, got)).toEqual([]);
+    expect(fake.said).toEqual(["pull 5", "10 s a", "ack a"]);
+  });
+
   it("makes a lease longer than the shortest before it hands over, and leaves out what the server has lost by then", async () => {
     const fake = new Fake();
     const source = open(fake, { lease: 60_000 });
@@ -301,6 +313,15 @@ describe("a verdict of Pub/Sub", () => {
     fake.said.length = 0;
     expect(await source.ack(background, got)).toEqual([]);
     expect(fake.said).toEqual(["ack 1000 ids", "ack 1000 ids", "ack 500 ids"]);
+  });
+
+  it("is told in several requests where the ids are so long that one could not have them all", async () => {
+    const fake = new Fake();
+    const source = open(fake);
+    fake.offer(...Array.from({ length: 1_000 }, (_, i) => message(String(i).padEnd(1_000), String(i))));
+    const got = await source.pull(background, 1_000);
+    expect(await source.ack(background, got)).toEqual([]);
+    expect(fake.said).toEqual(["pull 1000", "ack 500 ids", "ack 500 ids"]);
   });
 
   it("is nothing to tell where there is none", async () => {
@@ -543,18 +564,25 @@ describe("the options of Pub/Sub", () => {
     expect(() => pubsubSubscription({} as PubsubSubscriber, { subscription })).toThrow(
       "the client has no pull; give it a v1.SubscriberClient",
     );
-    expect(() => pubsubSubscription(fake, undefined as never)).toThrow("subscription must be a full name");
+    expect(() => pubsubSubscription(fake, undefined as never)).toThrow("expected an options object, got undefined");
+    expect(make({ leases: 10_000 })).toThrow("there is no option leases; there are subscription, lease, wait");
     for (const name of ["s", "projects/p/topics/s", "projects/p/subscriptions/", 7])
       expect(make({ subscription: name })).toThrow(
         `must be a full name, projects/<project>/subscriptions/<name>; got ${name}`,
       );
     for (const lease of [9_000, 10_500, 601_000, NaN, "10000"])
       expect(make({ lease })).toThrow("lease must be whole seconds, 10 000 to 600 000 ms");
-    for (const wait of [0, 99, 60_001, NaN, "1000"]) expect(make({ wait })).toThrow("wait must be 100 to 60 000 ms");
+    for (const wait of [0, 99, 8_001, NaN, "1000"]) expect(make({ wait })).toThrow("wait must be 100 to 8 000 ms");
     expect(make({ decode: "json" })).toThrow('decode must be "text" or "bytes"; got json');
     expect(make({ deadLetters: { topic: "dead", publisher: fake } })).toThrow("deadLetters.topic must be a full name");
-    expect(make({ deadLetters: null })).toThrow("deadLetters.topic must be a full name");
-    expect(make({ deadLetters: { topic } })).toThrow("deadLetters.publisher has no publish");
+    expect(make({ deadLetters: null })).toThrow("deadLetters: expected an options object, got null");
+    expect(make({ deadLetters: { name: topic } })).toThrow("no option name; there are topic, publisher");
+    expect(make({ deadLetters: { topic } })).toThrow("deadLetters.publisher must be a v1.PublisherClient");
+    // That of the high-level client has a publish, too, with other arguments.
+    const high = { publish: () => {}, publishMessage: () => {} };
+    expect(make({ deadLetters: { topic, publisher: high } })).toThrow(
+      "deadLetters.publisher must be a v1.PublisherClient",
+    );
   });
 
   it("have the shortest lease there is, where nothing is said", () => {
