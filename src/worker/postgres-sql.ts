@@ -98,6 +98,11 @@ export interface Statements {
   readonly create: string;
   /** $1 queue, $2 count, $3 ms of lease, $4 the key to start after. {@link PulledRow}s in the order of their time; if there are none, one that says how long to wait. */
   readonly pull: string;
+  /**
+   * The same for those without a key alone, with $1 to $3; nothing if there are none. To plan and to begin the other takes a server longer
+   * than to lease a hundred messages: 5.8 ms together, and this one 1.6.
+   */
+  readonly pullFree: string;
   /** $1 ids, $2 deliveries, $3 queue. As all that follow, returns the ids it was true for. */
   readonly ack: string;
   /** $1 ids, $2 deliveries, $3 queue, $4 ms of delay, $5 1 for a release, else 0. */
@@ -124,6 +129,8 @@ export interface PulledRow {
   readonly wait: number | null;
   /** A message is due, but another pull is about to take it. */
   readonly busy: boolean;
+  /** There are messages with keys in the queue. */
+  readonly keyed: boolean;
 }
 
 export function statements({ table, dead, channel }: Names): Statements {
@@ -137,11 +144,20 @@ export function statements({ table, dead, channel }: Names): Statements {
         select m.id, m.key from ${table} m where m.queue = $1 and m.key > last.key${to} order by m.key, m.id limit 1) next
     )`;
   const isFree = "m.queue = $1 and m.key is null and m.visible_at <= now()";
+  const lock = "for update of m skip locked";
+  const free = `free as (
+      select m.id, m.visible_at from ${table} m where ${isFree} order by m.visible_at, m.id limit $2 ${lock}
+    )`;
+  /** Leases the rows of this name. */
+  const taken = (due: string): string => `taken as (
+      update ${table} t set deliveries = t.deliveries + 1, leased = true, visible_at = now() + ${ms("$3")}
+      from ${due} due where t.id = due.id returning t.*, due.visible_at as was_due
+    )`;
+  const columns = "id::text, deliveries, deliveries - releases as attempt, body, key, attributes::text as attributes";
   /** Keyed messages whose lease has run out. Of a key there is one at the most. */
   const hasRunOut = "m.queue = $1 and m.key is not null and m.leased and m.visible_at <= now()";
   const isNext = `not m.leased and m.visible_at <= now()
         and not exists (select from ${table} e where e.queue = $1 and e.key = m.key and e.leased)`;
-  const lock = "for update of m skip locked";
   /** The rows whose verdict counts, locked. */
   const held = (more: string = "", columns: string = ""): string => `given as (
     select * from unnest($1::bigint[], $2::integer[]${more}) as g(id, deliveries${columns})
@@ -155,9 +171,7 @@ export function statements({ table, dead, channel }: Names): Statements {
   return {
     create: `select pg_advisory_xact_lock(7521962058471463525);\n${schema({ table: table.replaceAll('"', "") })}`,
     pull: `with recursive ${firsts("ahead", "$4", "")}, ${firsts("behind", "''", " and m.key <= $4")},
-    free as (
-      select m.id, m.visible_at from ${table} m where ${isFree} order by m.visible_at, m.id limit $2 ${lock}
-    ), run_out as (
+    ${free}, run_out as (
       select m.id, m.visible_at from ${table} m where ${hasRunOut} limit $2 ${lock}
     ), next_ahead as (
       select m.id, m.visible_at from ahead join ${table} m on m.id = ahead.id where ${isNext} limit $2 ${lock}
@@ -167,12 +181,8 @@ export function statements({ table, dead, channel }: Names): Statements {
     ), due as (
       select * from (table free union all table run_out union all table next_ahead union all table next_behind) all_due
       order by visible_at, id limit $2
-    ), taken as (
-      update ${table} t set deliveries = t.deliveries + 1, leased = true, visible_at = now() + ${ms("$3")}
-      from due where t.id = due.id returning t.*, due.visible_at as was_due
-    )
-    select id::text, deliveries, deliveries - releases as attempt, body, key, attributes::text as attributes,
-      null::float8 as wait, false as busy, was_due, id as place from taken
+    ), ${taken("due")}, keys as (select exists (table ahead) or exists (table behind) as keyed)
+    select ${columns}, null::float8 as wait, false as busy, keyed, was_due, id as place from taken, keys
     union all
     select null, 0, 0, '', null, null,
       (extract(epoch from least(
@@ -184,8 +194,9 @@ export function statements({ table, dead, channel }: Names): Statements {
       exists (select from ${table} m where ${isFree}) or exists (select from ${table} m where ${hasRunOut})
         or exists (select from ahead join ${table} m on m.id = ahead.id where ${isNext})
         or exists (select from behind join ${table} m on m.id = behind.id where ${isNext}),
-      null, null where not exists (select from taken)
+      keyed, null, null from keys where not exists (select from taken)
     order by was_due, place`,
+    pullFree: `with ${free}, ${taken("free")} select ${columns} from taken order by was_due, taken.id`,
     ack: `with ${held()}, settled as (
       delete from ${table} m using held where m.id = held.id returning m.id, m.key
     )${settled("$3", "key is not null")}`,

@@ -182,6 +182,8 @@ const LONG = 3_155_760_000_000;
 const ANSWER = 500;
 /** ms without a pull, after which the connection that listens is let go. */
 const LINGER = 1_000;
+/** ms for which a queue that had no message with a key is taken to have none, while there are others. */
+const KEYLESS = 100;
 /** ms until another look, where another pull is about to take what is due. */
 const BUSY = 20;
 /** In a text: what the server refuses, and with it the transaction; or what would not come back as it was. */
@@ -213,6 +215,8 @@ class Queue implements PostgresQueue {
   private closed = false;
   /** Where the next pull begins among the keys: they take turns. */
   private lastKey = "";
+  /** Until then nobody looks for messages with keys, for there were none: epoch ms. */
+  private keylessUntil = 0;
   private subscribed = false;
   private idle: time.Timer | undefined;
   /** Closed and replaced when there is news for the pulls that wait. */
@@ -278,6 +282,10 @@ class Queue implements PostgresQueue {
 
   private async lookAndTake(max: number): Promise<Taken> {
     const { queue, lease } = this.settings;
+    if (time.now() < this.keylessUntil) {
+      const { rows } = await this.pool.query(this.sql.pullFree, [queue, max, lease]);
+      if (rows.length > 0) return { deliveries: rows.map(toDelivery), wait: 0 };
+    }
     for (let tries = 1; ; tries++) {
       try {
         const { rows } = (await this.pool.query(this.sql.pull, [queue, max, lease, this.lastKey])) as {
@@ -285,6 +293,7 @@ class Queue implements PostgresQueue {
         };
         const [first] = rows;
         this.lastKey = lastOf(rows, this.lastKey);
+        if (first?.keyed === false) this.keylessUntil = time.now() + KEYLESS;
         if (first === undefined || first.id !== null) return { deliveries: rows.map(toDelivery), wait: 0 };
         // A timer may be a little early for another machine's clock; a ms late is late enough.
         const wait = first.busy ? BUSY : first.wait === null ? Infinity : Math.max(1, Math.ceil(first.wait));

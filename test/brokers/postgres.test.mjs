@@ -98,9 +98,9 @@ function tests() {
       await client.query("begin");
       const refused = [
         ["text", {}, /list of texts/],
-        [[1], {}, /must be a text/],
+        [[1], {}, /must be texts/],
         [["a", "b\0"], {}, /NUL/],
-        [["a"], { key: 7 }, /must be a text/],
+        [["a"], { key: 7 }, /must be texts/],
         [["a"], { delay: -1 }, /delay/],
         [["a"], { attributes: { n: 1 } }, /attributes/],
         [["a"], { attributes: "colour" }, /attributes/],
@@ -217,6 +217,25 @@ function tests() {
       await sleep(100);
       await source.ack(forever, [third]);
       assert.deepEqual(bodies(await waiting), ["a2"]);
+      await close();
+    });
+
+    await t.test("one is not kept waiting by the others that have none, however many there are", async () => {
+      const { source, close } = await lab();
+      const publish = (count) => source.publish(Array.from({ length: count }, (_, i) => `${i}`));
+      await publish(200);
+      const got = [];
+      for (let keyed = false; !keyed && got.length < 5_000;) {
+        if (got.length === 100) {
+          await source.publish(["keyed"], { key: "k" });
+          await publish(5_000);
+        }
+        const some = await pull(source, 10);
+        await source.ack(forever, some);
+        got.push(...bodies(some));
+        keyed = some.some(({ key }) => key === "k");
+      }
+      assert.ok(got.includes("keyed") && got.length < 4_000, `it did not come among ${got.length}`);
       await close();
     });
 

@@ -192,6 +192,28 @@ describe("a pull", () => {
     expect(pool.queries.map(({ values }) => values[3])).toEqual(["", "c", "a"]);
   });
 
+  it("looks for messages without keys alone while there are some, for a tenth of a second after there were no others", async () => {
+    const pool = new Pool();
+    const source = postgresQueue(pool);
+    /** The ids that a pull brings, and how many of its statements looked for keys. */
+    const pull = async (...answers: Rows[]) => {
+      pool.pulls.push(...answers);
+      pool.queries.length = 0;
+      const got = await source.pull(ctx, 1);
+      return [got[0]!.id, pool.queries.length, pool.queries.filter(({ text }) => text.includes("recursive")).length];
+    };
+    expect(await pull([row("1", { keyed: true })])).toEqual(["1.1", 1, 1]);
+    expect(await pull([row("2", { keyed: false })])).toEqual(["2.1", 1, 1]);
+    expect(await pull([row("3")])).toEqual(["3.1", 1, 0]);
+    expect(await pull([], [row("4", { keyed: true })])).toEqual(["4.1", 2, 1]);
+    await elapse(100);
+    expect(await pull([row("5", { keyed: false })])).toEqual(["5.1", 1, 1]);
+    await elapse(99);
+    expect(await pull([row("6")])).toEqual(["6.1", 1, 0]);
+    await elapse(1);
+    expect(await pull([row("7", { keyed: true })])).toEqual(["7.1", 1, 1]);
+  });
+
   it("is made again if another transaction was quicker with the same key, and rejects if that does not end", async () => {
     const pool = new Pool();
     const source = postgresQueue(pool);
