@@ -5,24 +5,18 @@
  * skipped, and said to be; with HEADGATE_INSTALL=1 it is installed by apt-get first. The clients are installed by `npm ci` when they are
  * missing.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { install } from "./install.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const modules = join(here, "node_modules");
 
-/** When a file was written; 0 if there is none. */
-const written = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
-
-if (written(join(modules, ".package-lock.json")) < written(join(here, "package-lock.json"))) {
-  const args = ["ci", "--prefix", here, "--ignore-scripts", "--no-audit", "--no-fund"];
-  const { status } = spawnSync("npm", args, { stdio: "inherit" });
-  if (status !== 0) process.exit(status ?? 1);
-}
+if (!(await install((line) => console.error(line)))) process.exit(1);
 // The tests import headgate by its name. A folder with a package.json of its own cannot do that otherwise.
 mkdirSync(modules, { recursive: true });
 rmSync(join(modules, "headgate"), { force: true });
