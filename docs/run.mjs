@@ -12,6 +12,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 
 const docs = dirname(fileURLToPath(import.meta.url));
 const root = dirname(docs);
+const build = join(root, ".build", "docs");
 const [program, ...args] = process.argv.slice(2);
 if (program === undefined) {
   process.stderr.write("usage: node docs/run.mjs PROGRAM.ts [options of the program]\n");
@@ -27,11 +28,13 @@ function newest(folder) {
 }
 
 const isBuilt = newest(join(root, "dist")) > newest(join(root, "src"));
-for (const project of isBuilt ? [docs] : [root, docs]) {
+// Whoever starts the same in another terminal need not wait for it again.
+const isCompiled = isBuilt && newest(build) > Math.max(newest(docs), newest(join(root, "dist")));
+for (const project of [...(isBuilt ? [] : [root]), ...(isCompiled ? [] : [docs])]) {
   // What the compiler has to say goes to stderr: stdout belongs to the program.
   const { status } = spawnSync(process.execPath, [tsc, "-p", project], { stdio: ["ignore", 2, 2] });
   if (status !== 0) process.exit(status ?? 1);
 }
-const compiled = join(root, ".build", "docs", program.replace(/\.ts$/, ".js"));
+const compiled = join(build, program.replace(/\.ts$/, ".js"));
 process.argv = [process.argv[0], compiled, ...args];
 await import(pathToFileURL(compiled).href);

@@ -1,26 +1,32 @@
 /**
- * The demo: a publisher, a broker in memory, a worker that delivers each message over HTTP to a gateway that is slow, refuses and
- * hangs. Ctrl-C drains, a second Ctrl-C aborts, and at the end there is an account of every message.
+ * The demo: a publisher, a broker, in memory or a real one, and a worker that delivers each message over HTTP to a gateway that is slow,
+ * refuses and hangs. Ctrl-C drains, a second Ctrl-C aborts, and at the end there is an account of every message.
  *
  * `npm run demo -- --help` lists the options.
  */
 import process from "node:process";
 import { context, type Context, errgroup, time } from "headgate";
 import { shutdown } from "headgate/signal";
-import { type Delivery, memoryBroker, type Progress, type Report, worker } from "headgate/worker";
-import { account, beside, plain, showProgress } from "./display.ts";
+import { type Delivery, type Progress, worker } from "headgate/worker";
+import { BrokerError, connect } from "./brokers.ts";
+import { inMemory } from "./brokers/memory.ts";
+import { installClients } from "./clients.ts";
+import { account, beside, plain, progressLine, showProgress } from "./display.ts";
 import { startGateway } from "./gateway.ts";
 import { HELP, type Options, parse, UsageError } from "./options.ts";
 
 async function main(options: Options): Promise<void> {
+  if (options.broker !== undefined && !(await installClients()))
+    throw new UsageError("--broker needs the clients of the brokers, and npm ci --prefix test/brokers has failed");
   const [signalled, abort, release] = shutdown(context.background());
   const [stop, stopNow] = context.withCancelCause(signalled);
   using _release = release;
   using _stopNow = stopNow;
-  const alarm = time.afterFunc(options.stopAfter ?? Infinity, () => stopNow(new Error("--stop-after")));
 
+  const broker = options.broker === undefined ? inMemory() : await connect(stop, options.broker);
+  const alarm = time.afterFunc(options.stopAfter ?? Infinity, () => stopNow(new Error("--stop-after")));
   const gateway = await startGateway(options);
-  const broker = memoryBroker<unknown>({ capacity: 1000 });
+  const total = options.bodies.length;
   const progress: Progress = {
     pulled: 0,
     waiting: 0,
@@ -32,51 +38,50 @@ async function main(options: Options): Promise<void> {
     dead: 0,
     expired: 0,
   };
-  let published = 0;
 
-  const publish = async (ctx: Context): Promise<void> => {
-    for (const body of options.bodies) {
-      await broker.publish(body, {}, ctx);
-      published++;
-    }
-    broker.end();
-  };
-
-  const deliver = async (ctx: Context, { id, body }: Delivery<unknown>): Promise<void> => {
+  const deliver = async (ctx: Context, delivery: Delivery<unknown>): Promise<void> => {
+    const { id, body } = broker.messageOf(delivery);
     const [limited, cancel] = context.withTimeout(ctx, options.timeout);
     using _ = cancel;
     const request = {
       method: "POST",
       body: JSON.stringify(body),
-      headers: { "x-message": id.split(".")[0]! },
+      headers: { "x-message": id },
       signal: limited.signal,
     };
     const response = await fetch(gateway.url, request);
     if (!response.ok) throw new Error(`the gateway answered ${response.status}`);
   };
 
-  const total = options.bodies.length;
-  let report: Report<Delivery<unknown>> | undefined;
-  await beside(
-    (ctx) => showProgress(ctx, progress, total),
+  const { concurrency, grace, attempts } = options;
+  const { shared } = broker;
+  const pauses = shared === undefined ? {} : { backoff: shared.backoff };
+  const settings = { concurrency, grace, abort, maxAttempts: attempts, progress, ...pauses };
+  const report = await beside(
+    (ctx) => showProgress(ctx, () => progressLine(progress, total, broker)),
     () =>
-      errgroup.run(stop, async (group) => {
-        // The publisher ends early when we are stopped; that is no failure.
-        void group.go((ctx) =>
-          publish(ctx).catch((error) => {
-            if (error !== ctx.err()) throw error;
-          }),
-        );
-        const { concurrency, grace, attempts } = options;
-        report = await worker(stop, broker, deliver, { concurrency, grace, abort, maxAttempts: attempts, progress });
+      errgroup.run(stop, async (group, ctx) => {
+        // Whoever ends early because we are stopped has not failed.
+        const unlessStopped = (error: unknown): void => {
+          if (error !== ctx.err()) throw error;
+        };
+        void group.go((ctx) => broker.publish(ctx, options.bodies).catch(unlessStopped));
+        if (shared !== undefined && (total > 0 || options.broker?.idle !== undefined)) {
+          const end = (): void => stopNow(new Error("nothing more has come"));
+          void group.go((ctx) => shared.over(ctx, progress).then(end, unlessStopped));
+        }
+        const report = await worker(ctx, broker.source, deliver, settings);
+        stopNow();
+        return report;
       }),
   );
   alarm.stop();
   await gateway.close();
-  if (report === undefined) return;
-  if (options.json) process.stdout.write(`${JSON.stringify({ report: plain(report), gateway: gateway.count })}\n`);
-  else process.stdout.write(`${account(report, gateway.count, published, broker.size)}\n`);
-  process.exitCode = report.expired > 0 ? 1 : 0;
+  const left = await broker.left();
+  await broker.close();
+  if (options.json) process.stdout.write(`${JSON.stringify(plain(report, gateway.count, broker, left))}\n`);
+  else process.stdout.write(`${account(report, gateway.count, broker, left)}\n`);
+  process.exitCode = report.expired > 0 || report.stopped === "failed" ? 1 : 0;
 }
 
 try {
@@ -84,7 +89,15 @@ try {
   if (options === "help") process.stdout.write(HELP);
   else await main(options);
 } catch (error) {
-  if (!(error instanceof UsageError)) throw error;
-  process.stderr.write(`demo: ${error.message}\nTry npm run demo -- --help\n`);
-  process.exitCode = 2;
+  if (error instanceof BrokerError) {
+    process.stderr.write(`demo: ${error.message}\n`);
+    process.exitCode = 1;
+  } else if (error instanceof UsageError) {
+    process.stderr.write(`demo: ${error.message}\nTry npm run demo -- --help\n`);
+    process.exitCode = 2;
+  } else {
+    throw error;
+  }
 }
+// A client that is still trying to reach a server is not waited for.
+setTimeout(() => process.exit(), 1000).unref();

@@ -3,6 +3,8 @@
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { BROKERS, isBroker, type Place } from "./brokers.ts";
+import { withoutSecrets } from "./secrets.ts";
 
 export const HELP = `headgate demo: a worker delivers messages over HTTP, and accounts for every one of them.
 
@@ -21,6 +23,15 @@ export const HELP = `headgate demo: a worker delivers messages over HTTP, and ac
   --json            print one JSON object { report, gateway } on stdout, and nothing else there
                     (with npm run --silent demo -- --json, for npm prints a banner)
   --help            this text
+
+On a real broker, which several terminals may share:
+
+  --broker URL      ${BROKERS};
+                    the last with PUBSUB_EMULATOR_HOST=HOST:PORT for the emulator. Its client is installed at the first time.
+                    --messages is 20000 then; with --messages 0 it only works, until Ctrl-C. --json adds { broker }
+  --queue NAME      its queue there, which is made if it is missing    headgate-demo
+  --idle MS         end when all is published and nothing has come for so long, 2000 or more. By default that is 2 s,
+                    or 12 if there are still messages that somebody holds, or the broker does not tell
 `;
 
 export interface Options {
@@ -34,6 +45,8 @@ export interface Options {
   readonly grace: number;
   readonly stopAfter: number | undefined;
   readonly json: boolean;
+  /** Absent: in memory. */
+  readonly broker: Place | undefined;
 }
 
 /** A mistake of whoever called: shown as it is, without a stack, and the program ends with 2. */
@@ -57,21 +70,26 @@ export function parse(args: string[]): Options | "help" {
         attempts: text,
         grace: text,
         "stop-after": text,
+        broker: text,
+        queue: text,
+        idle: text,
         json: { type: "boolean" },
         help: { type: "boolean" },
       },
     }).values;
   } catch (error) {
-    throw new UsageError((error as Error).message);
+    throw new UsageError(misread(args, error as Error));
   }
   if (given.help === true) return "help";
   if (given.in !== undefined && given.messages !== undefined)
     throw new UsageError("--in and --messages exclude each other");
   const stopAfter = given["stop-after"];
+  const broker = placeOf(given);
+  const messages = broker === undefined ? 5000 : 20_000;
   return {
     bodies:
       given.in === undefined
-        ? numbered(number("messages", given.messages, 5000, { least: 0, whole: true }))
+        ? numbered(number("messages", given.messages, messages, { least: 0, whole: true }))
         : linesOf(given.in),
     concurrency: number("concurrency", given.concurrency, 50, { least: 1, whole: true }),
     slow: number("slow", given.slow, 40, { least: 0 }),
@@ -82,7 +100,37 @@ export function parse(args: string[]): Options | "help" {
     grace: number("grace", given.grace, 10_000, { least: 0 }),
     stopAfter: stopAfter === undefined ? undefined : number("stop-after", stopAfter, 0, { least: 0 }),
     json: given.json === true,
+    broker,
   };
+}
+
+function placeOf({ broker, queue, idle }: { broker?: string; queue?: string; idle?: string }): Place | undefined {
+  if (broker === undefined) {
+    for (const [name, value] of Object.entries({ queue, idle }))
+      if (value !== undefined) throw new UsageError(`--${name} needs a --broker`);
+    return undefined;
+  }
+  // What is wrong is not repeated: there may be a password in it.
+  if (!URL.canParse(broker)) throw new UsageError(`--broker takes ${BROKERS}, and this is no url`);
+  const url = new URL(broker);
+  if (!isBroker(url)) throw new UsageError(`--broker takes ${BROKERS}, not ${url.protocol}`);
+  if (url.protocol === "pubsub:" && !/^[\w.:-]+$/.test(url.host || url.pathname))
+    throw new UsageError("--broker pubsub:PROJECT needs the id of a project");
+  if (queue !== undefined && !/^[a-z][\w-]{2,49}$/i.test(queue))
+    throw new UsageError(`--queue takes 3 to 50 letters, digits, - and _, a letter first, not "${queue}"`);
+  return {
+    url,
+    queue: queue ?? "headgate-demo",
+    // More than the time for which a message waits to be delivered again, whatever the broker makes of that.
+    idle: idle === undefined ? undefined : number("idle", idle, 0, { least: 2000 }),
+  };
+}
+
+/** npm keeps options to itself that are not behind a --, but not their values. */
+function misread(args: readonly string[], { message }: Error): string {
+  const isUrl = args.some((arg) => !arg.startsWith("-") && URL.canParse(arg) && isBroker(new URL(arg)));
+  if (isUrl && !args.includes("--broker")) return "a url belongs to --broker: npm run demo -- --broker URL";
+  return withoutSecrets(message);
 }
 
 function number(

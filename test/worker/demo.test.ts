@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import type { Report } from "headgate/worker";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { GatewayCount } from "../../docs/demo/gateway.ts";
-import { parse, UsageError } from "../../docs/demo/options.ts";
+import { type Options, parse, UsageError } from "../../docs/demo/options.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -88,7 +88,8 @@ describe("the demo", () => {
   it("with --help lists its options, and does nothing else", () => {
     expect(help.code).toBe(0);
     const options = ["messages", "in", "concurrency", "slow", "refuse", "hang", "timeout", "attempts", "grace"];
-    for (const option of [...options, "stop-after", "json", "help"]) expect(help.out).toContain(`\n  --${option} `);
+    for (const option of [...options, "stop-after", "json", "help", "broker", "queue", "idle"])
+      expect(help.out).toContain(`\n  --${option} `);
     expect(help.errors).toBe("");
   });
 
@@ -186,17 +187,20 @@ describe("the demo", () => {
   it("ends with 2 and says what is wrong, without a stack, before anything is published", async () => {
     const file = join(folder, "bad.jsonl");
     writeFileSync(file, '{"n":1}\n{"n":2}\nnonsense\n{"n":4}\n');
-    const [badLine, badInput, noFile, badOption] = await Promise.all([
+    const [badLine, badInput, noFile, badOption, badBroker] = await Promise.all([
       demo(`--in ${file}`).ended,
       demo("--in -", "1\n2\n\n4\n").ended,
       demo(`--in ${join(folder, "none")}`).ended,
       demo("--concurrency many").ended,
+      demo("--broker mysql://root:secret@localhost").ended,
     ]);
     expect(badLine.errors).toContain(`demo: --in ${file}, line 3: not JSON`);
     expect(badInput.errors).toContain("demo: --in -, line 3: not JSON");
     expect(noFile.errors).toContain(`demo: --in: cannot read ${join(folder, "none")}: ENOENT`);
     expect(badOption.errors).toContain('demo: --concurrency takes a whole number of 1 or more, not "many"');
-    for (const { code, out, errors } of [badLine, badInput, noFile, badOption]) {
+    expect(badBroker.errors).toContain("demo: --broker takes redis://");
+    expect(badBroker.errors).not.toContain("secret");
+    for (const { code, out, errors } of [badLine, badInput, noFile, badOption, badBroker]) {
       expect([code, out]).toEqual([2, ""]);
       expect(errors).toContain("--help");
       expect(errors).not.toMatch(/^ +at /m);
@@ -244,6 +248,24 @@ describe("the options of the demo", () => {
     expect(parse(["--json", "--help"])).toBe("help");
   });
 
+  it("with --broker name a place, and there are more messages: a second terminal must have the time to come", () => {
+    const { bodies, broker } = parse(["--broker", "redis://user:secret@host:7/1"]) as Options;
+    expect(bodies).toHaveLength(20_000);
+    expect(broker).toEqual({
+      url: new URL("redis://user:secret@host:7/1"),
+      queue: "headgate-demo",
+      idle: undefined,
+    });
+    expect(parse("--broker pubsub:lab --queue my_queue-2 --idle 2000 --messages 0".split(" "))).toMatchObject({
+      bodies: [],
+      broker: { url: new URL("pubsub:lab"), queue: "my_queue-2", idle: 2000 },
+    });
+    const schemes = ["redis", "rediss", "postgres", "postgresql", "nats", "tls", "amqp", "amqps", "pubsub"];
+    for (const scheme of schemes) expect(parse([`--broker=${scheme}://there`])).toHaveProperty("broker.url");
+    for (const word of [" 20000 ", " headgate-demo", " 2000 "])
+      expect(help.out.replaceAll(/\s+/g, " ")).toContain(word);
+  });
+
   it.each<[args: string, message: RegExp]>([
     ["--messages=-1", /^--messages takes a whole number of 0 or more, not "-1"$/],
     ["--messages=1.5", /^--messages takes a whole number/],
@@ -261,6 +283,19 @@ describe("the options of the demo", () => {
     ["--fast", /--fast/],
     ["file.jsonl", /file\.jsonl/],
     ["--json=yes", /--json/],
+    ["--broker=", /^--broker takes redis:.* and this is no url$/],
+    ["--broker=redis", /^--broker takes redis:.* and this is no url$/],
+    ["--broker=redis://:secret@host:port", /^--broker takes redis:[^@]* and this is no url$/],
+    ["--broker=mysql://root:secret@host", /^--broker takes redis:[^@]*, not mysql:$/],
+    ["--broker=localhost:6379", /^--broker takes redis:.*, not localhost:$/],
+    ["--broker=pubsub:", /^--broker pubsub:PROJECT needs the id of a project$/],
+    ["--broker=redis://host --queue=q", /^--queue takes 3 to 50 letters, digits, - and _, a letter first, not "q"$/],
+    ["--broker=redis://host --queue=a.b.c", /^--queue takes/],
+    ["--broker=redis://host --idle=1999", /^--idle takes a number of 2000 or more, not "1999"$/],
+    ["--queue=other", /^--queue needs a --broker$/],
+    ["--idle=5000", /^--idle needs a --broker$/],
+    ["redis://:secret@host", /^a url belongs to --broker: npm run demo -- --broker URL$/],
+    ["--broker redis://host http://user:secret@host", /^Unexpected argument 'http:\/\/host'/],
   ])("refuse %s", (args, message) => {
     const refused = (): unknown => parse(args.split(" "));
     expect(refused).toThrow(UsageError);
