@@ -89,7 +89,7 @@ const AMPLE = 1_000_000_000;
  * The part of the abortWindow that is left when the lifetime of the handlers ends. Whoever is told of the end only when it is there cannot
  * say any more what is left undone; and a saga must, in its dead letters.
  */
-const LAST_WORDS = 1 / 4;
+const LAST_WORDS = 0.25;
 
 /** Pulls that bring nothing, and do not wait for it, begin this far apart, in ms. */
 const IDLE = 100;
