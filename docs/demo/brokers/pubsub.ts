@@ -38,7 +38,11 @@ export async function openPubsub(url: URL, queue: string): Promise<Adapter> {
   const [dead, letters] = [of("topics", `${queue}-dead`), of("subscriptions", `${queue}-dead`)];
   try {
     // The client asks for these in each of its calls, and where there are none one of them is nobody's to catch.
-    if (!("apiEndpoint" in options)) await publisher.auth.getClient();
+    if (!("apiEndpoint" in options)) {
+      await publisher.auth.getClient().catch((error) => {
+        throw new Error("without PUBSUB_EMULATOR_HOST this is Google's own", { cause: error });
+      });
+    }
     for (const name of [topic, dead]) await unlessThere(publisher.createTopic({ name }, once));
     // Without a policy, deliveries are not counted; the worker's attempts are over long before these.
     const deadLetterPolicy = { deadLetterTopic: dead, maxDeliveryAttempts: 100 };
