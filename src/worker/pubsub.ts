@@ -170,7 +170,7 @@ const MOST = 1_000;
 /** How long it may take to get another lease for what has just come, in ms. */
 const RECEIPT = 1_000;
 /** What comes later than this in its request, in ms, has too little left of the shortest lease: it began with the request. */
-const LATE = SHORTEST / 4;
+const LATE = 2_500;
 /** Then there is time enough left for the receipt. */
 const LONGEST_WAIT = 8_000;
 /** Between a request that is answered at once, with nothing, and the next, in ms. */
