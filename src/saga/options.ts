@@ -60,12 +60,24 @@ export interface Settings {
   readonly resume: readonly SagaEvent[];
 }
 
+const OPTIONS: Readonly<Record<keyof SagaOptions, true>> = {
+  id: true,
+  compensation: true,
+  deadLetter: true,
+  abort: true,
+  observe: true,
+  resume: true,
+};
+const COMPENSATION: Readonly<Record<keyof CompensationOptions, true>> = { budget: true, timeout: true, retry: true };
+const STEP: Readonly<Record<keyof StepOptions, true>> = { timeout: true, retry: true, pivot: true };
+
 /**
  * **Errors**: TypeError or RangeError, naming the option and the rule.
  */
 export function checked(options: SagaOptions): Settings {
   if (typeof options !== "object" || options === null)
     throw new TypeError(`saga: expected an options object, got ${String(options)}`);
+  onlyKnown("saga: ", "", options, OPTIONS);
   const { id = randomId(), compensation = {}, deadLetter, abort, observe, resume } = options;
   if (typeof id !== "string" || id === "")
     throw new TypeError(`saga: id must be a string that is not empty; got ${String(id)}`);
@@ -78,6 +90,7 @@ export function checked(options: SagaOptions): Settings {
   if (abort !== undefined && typeof abort?.done !== "function") throw new TypeError("saga: abort must be a Context");
   if (typeof compensation !== "object" || compensation === null)
     throw new TypeError(`saga: compensation must be an object, got ${String(compensation)}`);
+  onlyKnown("saga: ", "compensation.", compensation, COMPENSATION);
   if (resume !== undefined && !Array.isArray(resume)) throw new TypeError("saga: resume must be a list of events");
   if (resume !== undefined && options.id === undefined)
     throw new TypeError("saga: resume needs the id of the run that is to be resumed");
@@ -102,11 +115,21 @@ export function checked(options: SagaOptions): Settings {
 export function checkedStep(step: string, options: StepOptions): StepOptions {
   if (typeof options !== "object" || options === null)
     throw new TypeError(`saga: step ${step}: expected an options object, got ${String(options)}`);
+  onlyKnown(`saga: step ${step}: `, "", options, STEP);
   if (options.timeout !== undefined) positive(`step ${step}: timeout`, options.timeout);
   if (options.retry !== undefined) policy(`step ${step}: retry`, options.retry);
   if (options.pivot !== undefined && typeof options.pivot !== "boolean")
     throw new TypeError(`saga: step ${step}: pivot must be true or false; got ${String(options.pivot)}`);
   return { ...options };
+}
+
+/** Nobody would notice that one that is misspelt has its default. */
+function onlyKnown(where: string, prefix: string, options: object, known: Readonly<Record<string, true>>): void {
+  for (const name of Object.keys(options)) {
+    if (Object.hasOwn(known, name)) continue;
+    const names = Object.keys(known).join(", ");
+    throw new TypeError(`${where}there is no option ${prefix}${name}; there are ${names}`);
+  }
 }
 
 function ms(name: string, value: number): number {

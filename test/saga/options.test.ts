@@ -70,6 +70,16 @@ describe("a run of a saga rejects, and calls nothing,", () => {
     }
   });
 
+  it.each([
+    [
+      { compensate: {} },
+      "saga: there is no option compensate; there are id, compensation, deadLetter, abort, observe, resume",
+    ],
+    [{ compensation: { buget: 5 } }, "saga: there is no option compensation.buget; there are budget, timeout, retry"],
+  ])("when an option is misspelt: %o", async (options, message) => {
+    expect(await refusal({ deadLetter, ...options })).toEqual(new TypeError(message));
+  });
+
   it("when the retry of its compensation is no policy", async () => {
     const error = await refusal({ deadLetter, compensation: { retry: 5 } });
     expect(error).toEqual(new TypeError("saga: compensation.retry: expected a policy object, got 5"));
@@ -168,6 +178,7 @@ describe("a saga is refused as soon as it is made", () => {
 
   it.each<[options: unknown, message: string]>([
     [null, "saga: step a: expected an options object, got null"],
+    [{ timeouts: 5 }, "saga: step a: there is no option timeouts; there are timeout, retry, pivot"],
     [{ timeout: 0 }, "saga: step a: timeout must be a positive number of ms; got 0"],
     [{ timeout: "5" }, "saga: step a: timeout must be a positive number of ms; got 5"],
     [{ pivot: 1 }, "saga: step a: pivot must be true or false; got 1"],
