@@ -3,11 +3,20 @@
  *
  *     npm run example -- examples/server.ts [URL of the one bank] [URL of the other]      (without them it starts two)
  *
+ * It prints its URL. Then try it, and end it with Ctrl-C:
+ *
+ *     curl -i -X POST URL/transfers/1                      201, done
+ *     curl -i -X POST URL/transfers/2 --max-time 0.005     the client leaves, and what was begun is undone
+ *     curl -i -X POST URL/transfers/2                      503, compensated: it may ask again, with a new id
+ *
  * The ctx of a request ends
  * - when the client leaves, which a server sees by the `close` of a response that it has not finished;
  * - when its own deadline is over;
  * - when the server stops and the time to drain is over, or at the second signal.
  * Whichever it is, what the saga has begun is undone, on a ctx that none of them ends.
+ *
+ * A client that did not hear the answer asks again, with the same id. It gets the outcome of the first time, and no second saga: of two at
+ * a time the one could undo what the other has done, and one that comes after could undo what is called done already.
  *
  * The stages of the stop, each with a context:
  *
@@ -29,7 +38,7 @@ import { type Service, startService } from "./transfer/services.ts";
 import { POLICY } from "./transfer/transfer.ts";
 
 /** ms that a transfer may take. */
-const DEADLINE = 2_000;
+const DEADLINE = Number(process.env["DEADLINE"] ?? 2_000);
 /** ms that running requests get to end by themselves, once the server stops. */
 const DRAIN = Number(process.env["DRAIN"] ?? 1_000);
 /** ms that their sagas get to undo what they have begun. Dead letters take up to 5 s more: an orchestrator must wait for the sum. */
@@ -58,21 +67,32 @@ const transfer = saga<string>("transfer")
 const STATUS = { committed: 201, compensated: 503, "dead-lettered": 500, lost: 500 } as const;
 const account = { committed: 0, compensated: 0, "dead-lettered": 0, lost: 0 };
 
+/** By id. In earnest a table, whose rows live as long as those of the banks' fences, and outlive the process. */
+const begun = new Map<string, Promise<Result<unknown>>>();
+
 async function answer(serving: Context, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const id = /^\/transfers\/([\w-]+)$/.exec(request.url ?? "")?.[1];
   if (id === undefined || request.method !== "POST") return void response.writeHead(404).end();
-  const [present, leave] = context.withCancelCause(serving);
-  using _leave = leave;
-  response.on("close", () => leave(new Error("the client has left")));
-  const [ctx, cancel] = context.withTimeout(present, DEADLINE);
-  using _cancel = cancel;
-  const result = await transfer.run(ctx, id, { id, compensation: { retry: POLICY }, deadLetter });
-  account[result.status]++;
+  if (!begun.has(id)) begun.set(id, begin(serving, id, response));
+  const result = await begun.get(id)!;
   // Nobody may be there to read it; then this does nothing.
   response.writeHead(STATUS[result.status]).end(said(result));
 }
 
-/** The client learns that it may ask again (with a new id: the old one was undone), or that it is out of its hands. */
+async function begin(serving: Context, id: string, response: ServerResponse): Promise<Result<unknown>> {
+  // Where a server is a function of a Request, its `signal` is that of the client.
+  const client = new AbortController();
+  response.on("close", () => client.abort(new Error("the client has left")));
+  const [present, leave] = context.withSignal(serving, client.signal);
+  using _leave = leave;
+  const [ctx, cancel] = context.withTimeout(present, DEADLINE);
+  using _cancel = cancel;
+  const result = await transfer.run(ctx, id, { id, compensation: { retry: POLICY }, deadLetter });
+  account[result.status]++;
+  return result;
+}
+
+/** The client learns that it may try again (with a new id: the old one was undone), or that it is out of its hands. */
 function said(result: Result<unknown>): string {
   return result.status === "committed" ? "done\n" : `${result.status}: ${result.cause.message}\n`;
 }

@@ -37,6 +37,8 @@ interface Scenario {
   readonly twice?: boolean;
   /** ms that clients stay at most. */
   readonly patience: number;
+  /** Whether each transfer is asked for a second time, with the same id, soon after the first, by somebody who stays. */
+  readonly again?: boolean;
 }
 
 const CLIENTS = 60;
@@ -55,7 +57,7 @@ async function stopped(url: string): Promise<void> {
  * Clients come, two at a time; at the request to a bank that the seed says the server gets its signal. That request is not answered
  * before the server knows, so there is always one that is under way.
  */
-async function play({ seed, env = {}, twice = false, patience }: Scenario) {
+async function play({ seed, env = {}, twice = false, patience, again = false }: Scenario) {
   const stopAt = 10 + Math.floor(60 * chance(seed, "stop"));
   let requests = 0;
   const heard = async (): Promise<void> => {
@@ -75,7 +77,13 @@ async function play({ seed, env = {}, twice = false, patience }: Scenario) {
   const clients = Array.from({ length: 2 }, async (_, client) => {
     for (let i = client; i < CLIENTS; i += 2) {
       const id = `t${i}`;
-      statuses.set(id, await post(`${url}/transfers/${id}`, patience * chance(seed, "leave", i)));
+      const posting = post(`${url}/transfers/${id}`, patience * chance(seed, "leave", i));
+      if (again) {
+        await time.sleep(patience * chance(seed, "again", i));
+        statuses.set(id, await post(`${url}/transfers/${id}`, 10_000));
+      }
+      const status = await posting;
+      if (!again) statuses.set(id, status);
     }
   });
   await Promise.all(clients);
@@ -115,6 +123,33 @@ describe("the example of the server", () => {
       if (status === 503) expect(done).not.toContain(id);
     }
     expect([...statuses.values()]).toContain(201);
+  });
+
+  it.each([11, 12, 13])("asked again with the same id, tells what became of it: seed %i", async (seed) => {
+    const { statuses, done, halfDone, account } = await play({ seed, patience: 40, again: true });
+    expect(halfDone).toEqual([]);
+    for (const [id, status] of statuses) {
+      if (status === 201) expect(done).toContain(id);
+      if (status === 503) expect(done).not.toContain(id);
+    }
+    expect(done).toHaveLength(account.committed);
+    expect(account.committed + account.compensated).toBeLessThanOrEqual(CLIENTS);
+  });
+
+  it("undoes what is begun when the deadline of a request is over, and says so to its client", async () => {
+    const { end, statuses, account, done, halfDone, letters } = await play({
+      seed: 14,
+      patience: 10_000,
+      env: { DEADLINE: "8" },
+    });
+    expect({ halfDone, letters, code: end.code, done: done.length }).toEqual({
+      halfDone: [],
+      letters: [],
+      code: 0,
+      done: account.committed,
+    });
+    expect(account.compensated).toBeGreaterThan(0);
+    expect([...statuses.values()]).toContain(503);
   });
 
   it.each([5, 6])("without time to drain, ends the requests and undoes what they have begun: seed %i", async (seed) => {
