@@ -3,7 +3,8 @@
  *
  *     npm run example -- examples/journal.ts FILE COUNT [URL of the one bank] [URL of the other]      (without them it starts two)
  *
- * Kill it, and start it again with the same FILE: it resumes what it finds there, and then makes transfers until there are COUNT.
+ * Kill it, and start it again with the same FILE: it resumes what it finds there, and then makes transfers until there are COUNT. Its own
+ * banks die with it, and what they knew; `kill.ts` is the program that kills it, with banks that live on.
  *
  * What is easily got wrong, and is right here:
  * - A call is announced before it is made, and it is made only when that is on the disk: so `observe` writes synchronously.
@@ -88,7 +89,8 @@ const journal = new Journal(file);
 
 /** Some are cancelled on their way, so that a kill also meets sagas that are going back. */
 async function run(id: string, resume: readonly SagaEvent[]): Promise<void> {
-  const [ctx, cancel] = context.withTimeout(context.background(), 40 * chance(1, "cancel", id));
+  const ms = chance(1, "is cancelled", id) < 1 / 2 ? 40 * chance(1, "cancel", id) : 10_000;
+  const [ctx, cancel] = context.withTimeout(context.background(), ms);
   using _ = cancel;
   const result = await transfer.run(ctx, id, {
     id,

@@ -29,7 +29,11 @@ export interface CompensationOptions {
 
 /** How a saga runs. What is left out has the default given. */
 export interface SagaOptions {
-  /** Names this run; the key of a step is `${id}:${step}`. Give your own, the same each time, and a run that is repeated is idempotent. By chance */
+  /**
+   * Names this run; the key of a step is `${id}:${step}`, so let no other saga that calls the same services have it. With your own, the
+   * same each time, a run that is repeated after a crash makes the same calls. Never run one id twice at a time, nor again after it was
+   * committed: what one run has done the other may undo. By chance
+   */
   readonly id?: string;
   readonly compensation?: CompensationOptions;
   /**
@@ -43,9 +47,9 @@ export interface SagaOptions {
   /** Is told what happens, as it happens, and not waited for. An error it throws, or rejects with, is ignored. */
   readonly observe?: (event: SagaEvent) => void;
   /**
-   * The journal of a run of this `id` that was killed: what its `observe` was told, in that order. What it says is done is not called again,
-   * what it says was called and not what came of it is, with the same key, and a compensation that had begun goes on. Events of other
-   * sagas and ids are skipped.
+   * The journal of a run of this `id` that was killed: all that its `observe` was told, in that order. What it says is done is not called
+   * again, what it says was called and not what came of it is, with the same key, and a compensation that had begun goes on. Outputs are as
+   * the journal has them, so they must survive it; give the run the input that it had. Events of other sagas and ids are skipped.
    */
   readonly resume?: readonly SagaEvent[];
 }

@@ -76,6 +76,33 @@ describe("the example of the journal", () => {
     expect({ halfDone, unfinished }).toEqual({ halfDone: [], unfinished: [] });
   });
 
+  it("is killed by another, which finds no half-done pair in the end", async () => {
+    const killer = await bundled("kill.ts", path);
+    const { code, lines, errors } = await new Program(killer, ["--kills", "3"]).ended;
+    expect([code, errors]).toEqual([0, ""]);
+    const rows = lines.slice(4).map((line) => line.split("|").map((cell) => cell.trim()));
+    expect(rows.map(([, ends]) => ends)).toEqual(["SIGKILL", "SIGKILL", "SIGKILL", "by itself"]);
+    const finished = rows.reduce(
+      (sum, [, , committed, compensated]) => sum + Number(committed) + Number(compensated),
+      0,
+    );
+    expect(finished).toBeGreaterThan(0);
+    expect(finished).toBeLessThanOrEqual(COUNT);
+    expect(rows.at(-1)!.at(-1)).toBe("0");
+  });
+
+  it("is killed by nothing that is misspelt", async () => {
+    const killer = await bundled("kill.ts", path);
+    for (const [args, message] of [
+      [["--kill", "3"], "Unknown option '--kill'"],
+      [["--kills", "x"], '--kills takes a whole number, not "x"'],
+    ] as const) {
+      const { code, errors, lines } = await new Program(killer, args).ended;
+      expect([code, lines]).toEqual([2, []]);
+      expect(errors).toContain(`${message}\nusage: [--seed N] [--kills N]\n`);
+    }
+  });
+
   it("runs by itself, with banks of its own, and ends", async () => {
     const { code, lines } = await new Program(program, [join(path, "own.jsonl"), "3"]).ended;
     expect([code, lines.length]).toEqual([0, 3]);

@@ -6,9 +6,9 @@
  * Read the versions in the order of the table below, then `services.ts`, for no client can do it alone: see `--no-fence`.
  */
 import process from "node:process";
-import { parseArgs } from "node:util";
 import { detached } from "./detached.ts";
 import { halfFix } from "./half-fix.ts";
+import { optionsOf } from "./options.ts";
 import { play } from "./play.ts";
 import { sameCtx } from "./same-ctx.ts";
 import type { Transfer } from "./transfer.ts";
@@ -21,14 +21,8 @@ const VERSIONS: readonly (readonly [name: string, transfer: Transfer])[] = [
   ["headgate/saga", withSaga],
 ];
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: "string", default: "1" },
-    runs: { type: "string", default: "600" },
-    "no-fence": { type: "boolean", default: false },
-  },
-});
-const options = { seed: whole("seed", values.seed), runs: whole("runs", values.runs), fence: !values["no-fence"] };
+const { seed, runs, "no-fence": noFence } = optionsOf({ seed: 1, runs: 600, "no-fence": false });
+const options = { seed, runs, fence: !noFence };
 
 console.log(
   `${options.runs} transfers, each cancelled after 0 to 22 ms; one undo in five is answered with 503.\n` +
@@ -40,10 +34,4 @@ for (const [name, transfer] of VERSIONS) {
   const { deadLetters, halfDone } = await play(transfer, options);
   console.log(`${name.padEnd(43)} | ${String(deadLetters).padStart(12)} | ${String(halfDone).padStart(15)}`);
   if (transfer === withSaga && options.fence && deadLetters + halfDone > 0) process.exitCode = 1;
-}
-
-function whole(name: string, text: string): number {
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  process.stderr.write(`--${name} takes a whole number, not "${text}"\n`);
-  process.exit(2);
 }
