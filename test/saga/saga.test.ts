@@ -526,6 +526,19 @@ describe("the sink", () => {
     }),
   );
 
+  it("that takes a letter just as the time of its call is over has taken it, and is not asked again", () =>
+    bubble(async (t) => {
+      const taken: string[] = [];
+      const deadLetter = async (ctx: Context, { step }: DeadLetter): Promise<void> => {
+        await ctx.done().recv();
+        await time.sleep(50);
+        taken.push(step);
+      };
+      const begun = t.now();
+      const result = await new Subject(steps).run(background, { deadLetter });
+      expect([result.status, taken.sort(), t.now() - begun]).toEqual(["dead-lettered", ["a", "b"], 10 + 2_050]);
+    }));
+
   it("that takes one letter and not the other: the one it does not take is lost", () =>
     bubble(async () => {
       const deadLetter = (_: Context, { step }: DeadLetter): void => {
