@@ -384,6 +384,31 @@ describe("a compensation that fails", () => {
       expect(subject.letters[0]!.errors.map(({ message }) => message)).toEqual(last);
     }));
 
+  it("is tried again after pauses of up to 200, 400, 800 and 1 600 ms, by chance", () =>
+    bubble(async (t) => {
+      const longest = [0, 0, 0, 0];
+      for (let i = 0; i < 50; i++) {
+        const at: number[] = [];
+        const undo = { c: () => (at.push(t.now()), Promise.reject(boom)) };
+        await new Subject({ run: { c: () => Promise.reject(why) }, undo }).run(background);
+        for (const [n, moment] of at.slice(1).entries()) longest[n] = Math.max(longest[n]!, moment - at[n]!);
+      }
+      for (const [n, pause] of longest.entries()) {
+        expect(pause).toBeLessThanOrEqual(200 * 2 ** n);
+        expect(pause).toBeGreaterThan(150 * 2 ** n);
+      }
+    }));
+
+  it("without end is given up after 30 s in all", () =>
+    bubble(async (t) => {
+      const heeding: Undoing = (ctx) => time.sleep(60_000, ctx);
+      const subject = new Subject({ run: { c: () => Promise.reject(why) }, undo: { b: heeding, a: heeding } });
+      const result = await subject.run(background);
+      expect(t.now() - Date.UTC(2000, 0, 1)).toBe(20 + 30_000);
+      expect(outcomes(result)).toBe("a: dead-lettered, b: dead-lettered, c: compensated");
+      expect(subject.letters.at(-1)).toMatchObject({ step: "a", why: "out of time" });
+    }));
+
   it("once is no matter", () =>
     bubble(async () => {
       const keys: unknown[] = [];
