@@ -7,7 +7,9 @@
  * - A message that waits for its next delivery stays among the pending ones, and the time at which it is due is in a sorted set beside
  *   the stream. If that is ever lost, the message comes back when its lease has run out.
  *
- * All: KEYS are the stream and the sorted set; ARGV are the group and the consumer, then what is named there.
+ * - When there is no such group, or no such stream, the first thing that is asked about an entry fails, and says so: NOGROUP.
+ *
+ * All but CREATE: KEYS are the stream and the sorted set; ARGV are the group and the consumer, then what is named there.
  */
 
 const HELD = `
@@ -19,10 +21,16 @@ local function held(id, n)
 end
 `;
 
+/** Makes the group. The only KEY is the stream; ARGV[1] is the group. */
+export const CREATE = "return redis.call('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')";
+
 /** An entry that other groups may still want stays in the stream, unless 'delete' or 'keep' was asked for: ARGV[3]. */
 const SETTLE = `
-local remove = ARGV[3] == 'delete' or ARGV[3] == '' and #redis.call('XINFO', 'GROUPS', KEYS[1]) == 1
+local remove
 local function settle(id)
+  if remove == nil then
+    remove = ARGV[3] == 'delete' or ARGV[3] == '' and #redis.call('XINFO', 'GROUPS', KEYS[1]) == 1
+  end
   redis.call('XACK', KEYS[1], ARGV[1], id)
   if remove then redis.call('XDEL', KEYS[1], id) end
 end

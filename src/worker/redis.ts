@@ -7,17 +7,28 @@
  * - One read is under way at most. If the server does not answer in time, the pull returns without it; what the answer brings is for
  *   the next pull, or is given back.
  * - A verdict counts only from who holds the message: Redis compares the consumer and the number of deliveries, and we whether it was
- *   handed over again since, for a release takes its delivery off that number.
+ *   handed over again since, for a release takes its delivery off that number. Where the group is gone, nobody holds anything.
+ * - A verdict whose answer nobody waited for any longer has counted all the same. Told again, it counts.
  * - No consumer is ever deleted: XGROUP DELCONSUMER deletes the messages it holds, too.
  */
-import { Chan, context, type Context, select, semaphore, time } from "../index.ts";
-import { connect, type Connection, type RedisClient, type Send, senderOf } from "./redis-client.ts";
-import { ACK, BURY, EXTEND, NACK, SWEEP } from "./redis-scripts.ts";
+import { Chan, context, type Context, select, semaphore, sync, time } from "../index.ts";
+import { onlyKnown } from "./known.ts";
+import {
+  checkClient,
+  connect,
+  type Connection,
+  prefixOf,
+  type RedisClient,
+  type Send,
+  senderOf,
+} from "./redis-client.ts";
+import { entriesOf, isReply, toDelivery, toFields } from "./redis-message.ts";
+import { ACK, BURY, CREATE, EXTEND, NACK, SWEEP } from "./redis-scripts.ts";
 import type { Dead, Delivery, Nack, Source } from "./source.ts";
 
 export type { IoRedisClient, NodeRedisClient, RedisClient } from "./redis-client.ts";
 
-/** A message of a stream. */
+/** A message of a stream. Its texts are UTF-8: other bytes become U+FFFD here, and remain what they are in the stream and as a dead letter. */
 export interface RedisDelivery extends Delivery<string> {
   readonly attempt: number;
   /** Its id in the stream. */
@@ -48,7 +59,7 @@ export interface RedisStreamOptions {
   readonly settled?: "delete" | "keep";
   /** The field with the body. A message without it has the body "". "body" */
   readonly body?: string;
-  /** The field with the ordering key. "key" */
+  /** The field with the ordering key. Where it is empty there is none. "key" */
   readonly key?: string;
 }
 
@@ -68,10 +79,13 @@ export interface RedisStream extends Source<RedisDelivery> {
    *
    * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`; the message may be published all the same.
    *
-   * **Errors**: TypeError for an attribute that is called like the field of the body or of the key.
+   * **Errors**: TypeError for what is no text, and for an attribute that is called like the field of the body or of the key.
    */
   readonly publish: (body: string, options?: RedisPublishOptions, ctx?: Context) => Promise<string>;
-  /** Closes the connection of the pulls, when the read that is under way has ended. The client stays open: it is yours. */
+  /**
+   * Closes the connection of the pulls, when the read that is under way has ended, and what nobody waited for is given back: a server that
+   * does not answer is given 6 s for that. Pulls reject from now on. The client stays open: it is yours.
+   */
   readonly close: () => Promise<void>;
 }
 
@@ -79,10 +93,12 @@ export interface RedisStream extends Source<RedisDelivery> {
  * Makes a source of a stream. Nothing happens before the first pull. The client is used for the verdicts; the pulls have a connection
  * of their own, a duplicate of it, which is made again after a cut. Call `close` at the end, or that keeps the process alive.
  *
- * Needs Redis 6.2. Beside the stream there is a sorted set `<stream>:<group>:delayed`. In a cluster use one client for the node that has
- * the stream, and give all keys the same hash tag.
+ * Needs Redis 6.2. Beside the stream there is a sorted set `<stream>:<group>:delayed`. The keys are those of the client's database, and have
+ * the `keyPrefix` that it may have. In a cluster use one client for the node that has the stream, and give all keys the same hash tag.
+ * A user with few rights needs those to use these keys and for `client|id`, `client|info` and `client|unblock`.
  *
- * **Errors**: TypeError or RangeError for options that make no sense. When the server is away, pulls and verdicts reject.
+ * **Errors**: TypeError or RangeError for a client of a cluster, and for options that make no sense. When the server is away, pulls and
+ * verdicts reject. If the stream or the group is deleted, it is made again, and what was held is lost.
  *
  * @example
  * ```ts no-run
@@ -99,12 +115,10 @@ export interface RedisStream extends Source<RedisDelivery> {
  * ```
  */
 export function redisStream(client: RedisClient, options: RedisStreamOptions): RedisStream {
-  const { call, sendCommand, duplicate } = (client ?? {}) as unknown as Record<string, unknown>;
-  if (typeof duplicate !== "function" || (typeof call !== "function" && typeof sendCommand !== "function")) {
-    throw new TypeError("redisStream: the first argument must be a client of the package redis or ioredis");
-  }
+  checkClient(client);
+  onlyKnown("redisStream", options, OPTIONS);
   for (const name of ["stream", "group", "consumer", "deadLetters", "body", "key"] as const) {
-    const value: unknown = options?.[name];
+    const value: unknown = options[name];
     if (value === undefined && name !== "stream" && name !== "group") continue;
     if (typeof value !== "string" || value === "") {
       throw new TypeError(`redisStream: ${name} must be a text that is not empty; got ${String(value)}`);
@@ -120,6 +134,17 @@ export function redisStream(client: RedisClient, options: RedisStreamOptions): R
   if (body === key) throw new TypeError(`redisStream: the body and the key cannot both be in the field ${body}`);
   return new Stream(client, options, lease);
 }
+
+const OPTIONS: Readonly<Record<keyof RedisStreamOptions, true>> = {
+  stream: true,
+  group: true,
+  consumer: true,
+  lease: true,
+  deadLetters: true,
+  settled: true,
+  body: true,
+  key: true,
+};
 
 /** How often to look for leases that have run out, in ms: no read lasts longer. With a short lease more often. */
 const SWEEPING = 1_000;
@@ -145,6 +170,7 @@ class Stream implements RedisStream {
   private readonly send: Send;
   private readonly options: RedisStreamOptions;
   private readonly consumer: string;
+  private readonly stream: string;
   private readonly delayed: string;
   private readonly turn: semaphore.Weighted = new semaphore.Weighted(1);
   private connecting: Promise<Connection> | undefined;
@@ -152,9 +178,14 @@ class Stream implements RedisStream {
   private asked: Asked | undefined;
   /** How many wait for what was asked. */
   private waiting = 0;
-  private closed = false;
+  /** Ends with close. */
+  private readonly life: Context;
+  private readonly end: context.CancelFunc;
+  private readonly givingBack: sync.WaitGroup = new sync.WaitGroup();
   /** By the id in the stream: the last delivery of what has no verdict. */
   private readonly held: Map<string, RedisDelivery> = new Map();
+  /** What has a verdict, though nobody waited for the answer: told again, the server would call it lost. */
+  private readonly counted: WeakSet<RedisDelivery> = new WeakSet();
   private delivered = 0;
   /** When to look for what has to be delivered again: epoch ms. */
   private sweepAt = 0;
@@ -168,9 +199,12 @@ class Stream implements RedisStream {
     this.options = options;
     this.lease = lease;
     this.consumer = options.consumer ?? `headgate-${crypto.randomUUID()}`;
-    this.delayed = `${options.stream}:${options.group}:delayed`;
+    const prefix = prefixOf(client);
+    this.stream = prefix + options.stream;
+    this.delayed = `${this.stream}:${options.group}:delayed`;
     const { deadLetters } = options;
-    if (deadLetters !== undefined) this.deadLetter = (ctx, items) => this.bury(ctx, items, deadLetters);
+    if (deadLetters !== undefined) this.deadLetter = (ctx, items) => this.bury(ctx, items, prefix + deadLetters);
+    [this.life, this.end] = context.withCancel(context.background());
   }
 
   // -------------------------------------------------------------------------------------------------------------------- pull
@@ -183,7 +217,7 @@ class Stream implements RedisStream {
     }
     try {
       for (;;) {
-        if (this.closed) throw new Error("redisStream: pull after close()");
+        if (this.life.err() !== undefined) throw new Error("redisStream: pull after close()");
         if (this.asked === undefined) {
           if (ctx.err() !== undefined) return [];
           const connection = await this.connected(ctx);
@@ -212,10 +246,12 @@ class Stream implements RedisStream {
   }
 
   private async open(): Promise<Connection> {
+    const [ctx, cancel] = context.withTimeout(this.life, SILENCE);
+    using _ = cancel;
     let connection: Connection | undefined;
     try {
-      connection = await connect(this.client);
-      await this.createGroup(connection);
+      connection = await connect(ctx, this.client);
+      await context.wait(this.createGroup(connection), ctx);
       this.current = connection;
       return connection;
     } catch (error) {
@@ -227,7 +263,7 @@ class Stream implements RedisStream {
 
   private async createGroup({ send }: Connection): Promise<void> {
     try {
-      await send("XGROUP", "CREATE", this.options.stream, this.options.group, "0", "MKSTREAM");
+      await send("EVAL", CREATE, "1", this.stream, this.options.group);
     } catch (error) {
       if (!isReply(error, "BUSYGROUP")) throw error;
     }
@@ -262,37 +298,32 @@ class Stream implements RedisStream {
   }
 
   private async read({ send }: Connection, max: number, block: number): Promise<readonly RedisDelivery[]> {
-    const { stream, group } = this.options;
-    const how = ["COUNT", String(max), "BLOCK", String(block), "STREAMS", stream, ">"];
-    const reply = await send("XREADGROUP", "GROUP", group, this.consumer, ...how);
+    const how = ["COUNT", String(max), "BLOCK", String(block), "STREAMS", this.stream, ">"];
+    const reply = await send("XREADGROUP", "GROUP", this.options.group, this.consumer, ...how);
     return entriesOf(reply).map(([entry, fields]) => this.receive(entry, fields, 1));
   }
 
   private async sweep({ send }: Connection, max: number): Promise<readonly RedisDelivery[]> {
     this.nacked = Infinity;
     const reply = await send(...this.script(SWEEP, [], [String(this.lease), String(max), this.cursor]));
-    const [cursor, due, entries] = reply as readonly [string, number, readonly (readonly [string, string[], number])[]];
+    const [cursor, soonest, entries] = reply as readonly [
+      string,
+      unknown,
+      readonly (readonly [string, string[], unknown])[],
+    ];
     this.cursor = cursor;
     const now = time.now();
+    // Some clients are told to make numbers texts.
+    const due = Number(soonest);
     // If there was something, or not all was seen, there may be more.
     const next = entries.length > 0 ? 0 : cursor === "0-0" ? Math.min(SWEEPING, this.lease / 4) : 20;
     this.sweepAt = Math.min(now + next, due < 0 ? Infinity : now + due, this.nacked);
-    return entries.map(([entry, fields, count]) => this.receive(entry, fields, count));
+    return entries.map(([entry, fields, count]) => this.receive(entry, fields, Number(count)));
   }
 
   private receive(entry: string, fields: readonly string[], attempt: number): RedisDelivery {
-    const { body: bodyField = "body", key: keyField = "key" } = this.options;
-    const attributes: Record<string, string> = {};
-    for (let i = 0; i < fields.length; i += 2) attributes[fields[i]!] = fields[i + 1]!;
-    const { [bodyField]: body = "", [keyField]: key, ...others } = attributes;
-    const delivery: RedisDelivery = {
-      id: `${entry}.${++this.delivered}`,
-      body,
-      attempt,
-      entry,
-      attributes: others,
-      ...(key === undefined ? {} : { key }),
-    };
+    const { body, key } = this.options;
+    const delivery = toDelivery(`${entry}.${++this.delivered}`, entry, fields, attempt, body, key);
     this.held.set(entry, delivery);
     return delivery;
   }
@@ -345,11 +376,15 @@ class Stream implements RedisStream {
   /** Releases what came when nobody waited for it any more. If that fails, it comes back when its lease has run out. */
   private giveBack(got: readonly RedisDelivery[]): void {
     if (got.length === 0) return;
-    const [ctx, cancel] = context.withTimeout(context.background(), this.lease);
+    const [ctx, cancel] = context.withTimeout(context.background(), SILENCE);
     const items = got.map((delivery): Nack<RedisDelivery> => ({ delivery, delay: 0, why: "released" }));
+    this.givingBack.add(1);
     this.nack(ctx, items)
       .catch(() => {})
-      .finally(cancel);
+      .finally(() => {
+        cancel();
+        this.givingBack.done();
+      });
   }
 
   // ---------------------------------------------------------------------------------------------------------------- verdicts
@@ -418,62 +453,59 @@ class Stream implements RedisStream {
     const err = ctx.err();
     if (err !== undefined) throw err;
     const isHeld = ({ id, entry }: RedisDelivery): boolean => this.held.get(entry)?.id === id;
-    const held = new Map(deliveries.filter(isHeld).map((delivery) => [delivery.id, delivery]));
-    if (held.size > 0) {
-      const lost = new Set((await context.wait(this.send(...command([...held.values()])), ctx)) as readonly string[]);
+    const told = new Map(deliveries.filter(isHeld).map((delivery) => [delivery.id, delivery]));
+    if (told.size > 0) {
+      const answer = this.lostOf([...told.values()], command);
+      let lost: ReadonlySet<string>;
+      try {
+        lost = await context.wait(answer, ctx);
+      } catch (error) {
+        const count = (lost: ReadonlySet<string>): void => {
+          for (const delivery of told.values()) if (!lost.has(delivery.entry)) this.counted.add(delivery);
+        };
+        if (then !== "held") answer.then(count, () => {});
+        throw error;
+      }
       // Only now is it forgotten: had the call failed, the next would be told of all the same ones. It may have come again meanwhile.
-      for (const delivery of deliveries) {
-        if (!held.has(delivery.id)) continue;
+      for (const delivery of told.values()) {
         const isLost = lost.has(delivery.entry);
-        if (isLost) held.delete(delivery.id);
+        if (isLost) told.delete(delivery.id);
         if ((isLost || then !== "held") && isHeld(delivery)) this.held.delete(delivery.entry);
       }
     }
-    return deliveries.filter(({ id }) => !held.has(id));
+    return deliveries.filter((delivery) => !told.has(delivery.id) && !this.counted.has(delivery));
+  }
+
+  /** Sends a command about these, which returns the ids of those that were lost: all, if the group is gone. */
+  private async lostOf(
+    told: readonly RedisDelivery[],
+    command: (told: readonly RedisDelivery[]) => readonly string[],
+  ): Promise<ReadonlySet<string>> {
+    try {
+      return new Set((await this.send(...command(told))) as readonly string[]);
+    } catch (error) {
+      if (!isReply(error, "NOGROUP")) throw error;
+      return new Set(told.map(({ entry }) => entry));
+    }
   }
 
   private script(text: string, keys: readonly string[], args: readonly string[]): readonly string[] {
-    const { stream, group } = this.options;
-    const all = [stream, this.delayed, ...keys];
-    return ["EVAL", text, String(all.length), ...all, group, this.consumer, ...args];
+    const all = [this.stream, this.delayed, ...keys];
+    return ["EVAL", text, String(all.length), ...all, this.options.group, this.consumer, ...args];
   }
 
   // ------------------------------------------------------------------------------------------------------------------- other
 
   publish = async (body: string, options: RedisPublishOptions = {}, ctx?: Context): Promise<string> => {
-    const { stream, body: bodyField = "body", key: keyField = "key" } = this.options;
-    const { key, attributes = {} } = options;
-    for (const name of [bodyField, keyField]) {
-      if (Object.hasOwn(attributes, name)) throw new TypeError(`redisStream: an attribute cannot be called ${name}`);
-    }
-    const fields = [
-      bodyField,
-      body,
-      ...(key === undefined ? [] : [keyField, key]),
-      ...Object.entries(attributes).flat(),
-    ];
-    return (await context.wait(this.send("XADD", stream, "*", ...fields), ctx)) as string;
+    const fields = toFields(body, options, this.options.body, this.options.key);
+    return (await context.wait(this.send("XADD", this.stream, "*", ...fields), ctx)) as string;
   };
 
   close = async (): Promise<void> => {
-    this.closed = true;
+    this.end();
     if (this.asked !== undefined) await this.endRead(this.asked);
     const connection = await this.connecting?.catch(() => undefined);
     if (connection !== undefined) this.drop(connection);
+    await this.givingBack.wait();
   };
-}
-
-type Entry = readonly [id: string, fields: readonly string[]];
-
-/** The entries of the one stream: in RESP2 in a list of pairs, in RESP3 in a map, which each client shows in its own way. */
-function entriesOf(reply: unknown): readonly Entry[] {
-  if (reply === null || reply === undefined) return [];
-  const pairs: unknown = reply instanceof Map ? [...reply] : Array.isArray(reply) ? reply : Object.entries(reply);
-  const [first, second] = pairs as readonly unknown[];
-  return (Array.isArray(first) ? first[1] : second) as readonly Entry[];
-}
-
-/** Whether this is an answer of the server that begins so. */
-function isReply(error: unknown, code: string): boolean {
-  return error instanceof Error && error.message.startsWith(code);
 }

@@ -18,18 +18,24 @@ if (server !== undefined) isFollowed("Redis", { REDIS_URL: server.url });
 if (server !== undefined) run(server);
 
 function run({ url, restart, pause, resume }) {
-  const node = (create, options) => async () => {
-    const client = create({ url, ...options });
-    client.on("error", () => {});
-    await client.connect();
-    const end = () => (client.destroy === undefined ? client.disconnect() : client.destroy());
-    return { client, send: (...args) => client.sendCommand(args), end };
-  };
-  const io = (Client) => async () => {
-    const client = new Client(url, { maxRetriesPerRequest: null });
-    client.on("error", () => {});
-    return { client, send: (...args) => client.call(...args), end: () => client.disconnect() };
-  };
+  const node =
+    (create, options, database = 0) =>
+    async () => {
+      const client = create({ url, ...options });
+      client.on("error", () => {});
+      await client.connect();
+      if (database > 0) await client.sendCommand(["SELECT", String(database)]);
+      const end = () => (client.destroy === undefined ? client.disconnect() : client.destroy());
+      return { client, send: (...args) => client.sendCommand(args), end };
+    };
+  const io =
+    (Client, options, database = 0) =>
+    async () => {
+      const client = new Client(url, { maxRetriesPerRequest: null, ...options });
+      client.on("error", () => {});
+      if (database > 0) await client.select(database);
+      return { client, send: (...args) => client.call(...args), end: () => client.disconnect() };
+    };
   const clients = {
     "redis 6": node(createClient),
     "redis 6, RESP 2": node(createClient, { RESP: 2 }),
@@ -105,6 +111,105 @@ function run({ url, restart, pause, resume }) {
     return got;
   }
 
+  /** What a user may have told his client, each in a database of its own, or with a prefix. `key`: what a stream is called on the server. */
+  const limits = { commandTimeout: 300, socketTimeout: 300, blockingTimeout: 100 };
+  const told = {
+    "redis 6, bytes": node(createClient, { database: 1, commandOptions: { typeMapping: { 36: Buffer, 58: String } } }),
+    "redis 6, a prefix": node(createClient, { keyPrefix: "app:" }),
+    "redis 6, a database that was selected": node(createClient, {}, 2),
+    "redis 6, a time limit": node(createClient, { database: 3, commandOptions: { timeout: 200 } }),
+    "redis 5, bytes": node(createClient5, { database: 4, commandOptions: { typeMapping: { 36: Buffer } } }),
+    "redis 4, a database that was selected": node(createClient4, {}, 5),
+    "ioredis 6, RESP 3": io(Redis, { db: 6, protocol: 3, replyMapping: "resp3" }),
+    "ioredis 6, numbers as texts": io(Redis, { db: 7, stringNumbers: true, enableAutoPipelining: true }),
+    "ioredis 6, a prefix": io(Redis, { keyPrefix: "app:" }),
+    "ioredis 6, a database that was selected": io(Redis, {}, 8),
+    "ioredis 6, time limits": io(Redis, { db: 9, ...limits }),
+    "ioredis 5, a prefix": io(Redis5, { keyPrefix: "app:" }),
+    "ioredis 5, numbers as texts": io(Redis5, { db: 10, stringNumbers: true }),
+  };
+  for (const [name, connect] of Object.entries(told)) {
+    void test(`${name}: a worker gets texts, counts, and buries what fails always`, { timeout: 60_000 }, async () => {
+      const lab = await makeLab(connect);
+      try {
+        const seen = [];
+        const errors = [];
+        const [ctx, cancel] = context.withTimeout(context.background(), 20_000);
+        const observe = ({ type, error }) => type === "sourceError" && errors.push(error);
+        const handle = (_, { body, attempt }) => {
+          seen.push(`${body} ${attempt}`);
+          if (body === "bad") throw new Error("poison");
+        };
+        const running = worker(ctx, lab.source, handle, { maxAttempts: 2, backoff: () => 10, observe });
+        // Longer than any of the limits.
+        await time.sleep(700);
+        await lab.publish(["good", "bad"]);
+        while (seen.length < 3 && ctx.err() === undefined) await time.sleep(20);
+        await time.sleep(100);
+        cancel();
+        const { acked, retried, dead, expired } = await running;
+        assert.deepEqual(seen.sort(), ["bad 1", "bad 2", "good 1"]);
+        assert.deepEqual(
+          { acked, retried, dead, expired, errors },
+          { acked: 1, retried: 1, dead: 1, expired: 0, errors: [] },
+        );
+      } finally {
+        await lab.close();
+      }
+    });
+  }
+
+  for (const [name, connect] of Object.entries({
+    "redis 6": told["redis 6, a prefix"],
+    "ioredis 6": told["ioredis 6, a prefix"],
+  })) {
+    void test(`${name}: all keys have the prefix of the client`, { timeout: 60_000 }, async () => {
+      const lab = await makeLab(connect);
+      const plain = await clients["redis 6"]();
+      try {
+        await lab.publish(["a", "b"]);
+        const [a, b] = await take(lab.source, 2);
+        await lab.source.deadLetter(under(), [{ delivery: a, error: "no" }]);
+        await lab.source.nack(under(), [{ delivery: b, delay: 60_000, why: "failed" }]);
+        const keys = await plain.send("KEYS", `*${lab.stream}*`);
+        const { stream } = lab;
+        assert.deepEqual(keys.sort(), [`app:${stream}`, `app:${stream}:dead`, `app:${stream}:g:delayed`]);
+      } finally {
+        await lab.close();
+        plain.end();
+      }
+    });
+  }
+
+  void test("a user with few rights, and a password", { timeout: 60_000 }, async () => {
+    const admin = await clients["redis 6"]();
+    const rights = "+@stream +@sortedset +@scripting +time +client|id +client|info +client|unblock +select +ping +info";
+    await admin.send("ACL", "SETUSER", "few", "on", ">a password", "~few*", "-@all", ...rights.split(" "));
+    admin.end();
+    const { host } = new URL(url);
+    const each = [
+      node(createClient, { url: `redis://few:a%20password@${host}/11` }),
+      io(Redis, { username: "few", password: "a password", db: 11 }),
+    ];
+    for (const [i, connect] of each.entries()) {
+      const { client, end } = await connect();
+      const source = redisStream(client, { stream: `few${i}`, group: "g", deadLetters: `few${i}:dead` });
+      try {
+        await source.publish("a");
+        const [delivery] = await take(source, 1);
+        assert.deepEqual(await source.deadLetter(under(), [{ delivery, error: "no" }]), []);
+        const [ctx, cancel] = context.withCancel(context.background());
+        const pulled = source.pull(ctx, 1);
+        await time.sleep(100);
+        cancel();
+        assert.deepEqual(await pulled, []);
+      } finally {
+        await source.close();
+        end();
+      }
+    }
+  });
+
   for (const name of ["redis 6", "redis 4", "ioredis 6", "ioredis 5"]) {
     const withLab = (title, body, options) =>
       test(`${name}: ${title}`, { timeout: 60_000 }, async () => {
@@ -139,6 +244,38 @@ function run({ url, restart, pause, resume }) {
         assert.deepEqual(bodies(await pulled), ["new"]);
       },
     );
+
+    for (const [what, command] of [
+      ["the stream is deleted", (stream) => ["DEL", stream]],
+      ["the group is destroyed", (stream) => ["XGROUP", "DESTROY", stream, "g"]],
+    ]) {
+      void withLab(`${what} while a worker holds all it can: it calls that lost, and goes on`, async (lab) => {
+        await lab.publish(["1", "2"]);
+        const [ctx, cancel] = context.withTimeout(context.background(), 20_000);
+        const seen = [];
+        const handle = async (_, { body }) => {
+          seen.push(body);
+          if (seen.length === 2) await lab.a.send(...command(lab.stream));
+          if (body === "last") cancel();
+        };
+        const running = worker(ctx, lab.source, handle, { concurrency: 2, prefetch: 0 });
+        await time.sleep(500);
+        await lab.publish(["last"]);
+        const { acked, expired, stopped } = await running;
+        assert.ok(seen.includes("last"), seen.join());
+        assert.ok(
+          acked >= 1 && expired >= 1 && stopped === "cancelled",
+          `${acked} acked, ${expired} expired, ${stopped}`,
+        );
+      });
+    }
+
+    void withLab("scripts that the server has forgotten are no loss", async ({ a, source, publish }) => {
+      await publish(["a"]);
+      const held = await take(source, 1);
+      await a.send("SCRIPT", "FLUSH");
+      assert.deepEqual(await source.ack(under(), held), []);
+    });
 
     void withLab(
       "a wrong type of key makes the pull reject, with what the server says",
@@ -212,6 +349,36 @@ function run({ url, restart, pause, resume }) {
         assert.deepEqual(await lab.source.nack(under(), [{ delivery: held[0], delay: 0, why: "failed" }]), []);
         const [again] = await take(lab.other, 1);
         assert.equal(again.attempt, 2);
+      },
+    );
+
+    void withLab(
+      "the server does not answer: an ack that rejects at its deadline has counted when it is told again",
+      async (lab) => {
+        await lab.publish(["a"]);
+        const held = await take(lab.source, 1);
+        pause();
+        await assert.rejects(lab.source.ack(under(100), held));
+        await assert.rejects(lab.source.ack(under(100), held));
+        resume();
+        assert.deepEqual(await lab.source.ack(under(), held), []);
+        assert.equal(await lab.size(), 0);
+      },
+    );
+
+    void withLab(
+      "the server does not answer while the connection is made again: close() does not wait for it",
+      async (lab) => {
+        const { a, source } = lab;
+        const pulled = source.pull(under(2_000), 1).catch((error) => error);
+        await time.sleep(100);
+        await a.send("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+        pause();
+        await pulled;
+        assert.deepEqual(await source.pull(under(200), 1), []);
+        const begun = performance.now();
+        await source.close();
+        assert.ok(performance.now() - begun < 2_000);
       },
     );
 

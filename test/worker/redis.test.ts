@@ -2,39 +2,49 @@
  * The source of Redis, without a server: what it makes of its options, and of what the clients answer. All else is tested with a server,
  * in test/brokers.
  */
-import { context } from "headgate";
+import { context, time } from "headgate";
 import { type RedisClient, redisStream, type RedisStreamOptions } from "headgate/worker/redis";
 import { afterEach, describe, expect, it } from "vitest";
+import { elapse, isPending, settle, timersSet, virtualTime } from "../clock.ts";
 
 type Answer = (args: readonly string[]) => unknown;
 
 /** Nothing is there to be delivered again, and nothing new. */
 const answers: Record<string, Answer> = {
-  CLIENT: () => 7,
-  XGROUP: () => "OK",
+  CLIENT: () => "id=7 addr=127.0.0.1:5 db=0 sub=0",
   EVAL: () => ["0-0", -1, []],
   XREADGROUP: () => null,
 };
+const never = (): Promise<never> => new Promise(() => {});
 
 const close: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const end of close.splice(0)) await end();
 });
 
-/** A client that answers so, and a source over it. `node`: in the form of the package redis; else in that of ioredis. */
+/**
+ * A client that answers so, and a source over it. `node`: in the form of the package redis; else in that of ioredis. What the client of
+ * a test has beyond that is in `more`.
+ */
 function sourceOf(
   given: Record<string, Answer> = {},
   options: Partial<RedisStreamOptions> = {},
   form: "node" | "io" = "node",
+  more: object = {},
 ) {
   const sent: (readonly string[])[] = [];
+  const mappings = new Set<unknown>();
   const duplicates: object[] = [];
   const send = async (...args: string[]): Promise<unknown> => {
     sent.push(args);
     return { ...answers, ...given }[args[0]!]!(args);
   };
+  const sendCommand = (args: string[], mapping: unknown): Promise<unknown> => {
+    mappings.add(mapping);
+    return send(...args);
+  };
   const client = {
-    ...(form === "node" ? { sendCommand: (args: string[]) => send(...args) } : { call: send }),
+    ...(form === "node" ? { sendCommand } : { call: send }),
     options: { socket: { host: "h", reconnectStrategy: 5 } },
     duplicate: (options: object) => {
       duplicates.push(options);
@@ -43,10 +53,11 @@ function sourceOf(
     on: () => {},
     connect: async () => {},
     disconnect: () => {},
+    ...more,
   };
   const source = redisStream(client as unknown as RedisClient, { stream: "s", group: "g", consumer: "me", ...options });
   close.push(source.close);
-  return { source, sent, duplicates };
+  return { source, sent, duplicates, mappings };
 }
 
 const soon = (ms = 1_000) => context.withTimeout(context.background(), ms)[0];
@@ -67,9 +78,22 @@ describe("redisStream", () => {
       [{ lease: Infinity }, /lease must be/],
       [{ settled: "drop" }, /settled must be/],
       [{ body: "key" }, /cannot both be in the field key/],
+      [{ dead: "x" }, /there is no option dead; there are stream, group, consumer, lease, deadLetters/],
     ] as const) {
       expect(() => sourceOf({}, options as never), String(message)).toThrow(message);
     }
+    expect(() => redisStream({ call: () => {}, duplicate: () => {} } as never, undefined as never)).toThrow(
+      /options object/,
+    );
+  });
+
+  it.each<[what: string, more: object]>([
+    ["a cluster of ioredis", { isCluster: true }],
+    ["a cluster of redis", { slots: [] }],
+    ["sentinels of redis", { getSentinelNode: () => {} }],
+  ])("refuses the client of %s", (_, more) => {
+    expect(() => sourceOf({}, {}, "node", more)).toThrow(/must be that of one server/);
+    expect(() => sourceOf({}, {}, "io", { isCluster: false })).not.toThrow();
   });
 
   it("does nothing before the first pull", () => {
@@ -89,6 +113,71 @@ describe("redisStream", () => {
     await expect(source.publish("b", { attributes: { body: "x" } })).rejects.toThrow(/cannot be called body/);
     await expect(source.publish("b", { attributes: { key: "x" } })).rejects.toThrow(/cannot be called key/);
   });
+
+  it("publishes texts only, and nothing under an option that is misspelt", async () => {
+    const { source, sent } = sourceOf();
+    for (const [body, options] of [
+      [{ order: 7 }, {}],
+      [undefined, {}],
+      ["b", { key: 7 }],
+      ["b", { attributes: { size: 7 } }],
+    ] as const) {
+      await expect(source.publish(body as never, options as never)).rejects.toThrow(/must be texts; got/);
+    }
+    await expect(source.publish("b", { attribute: {} } as never)).rejects.toThrow(/no option attribute; there are key/);
+    expect(sent).toEqual([]);
+  });
+});
+
+describe("a client", () => {
+  it("that makes bytes or texts of what it is sent is told not to, and its numbers are numbers again", async () => {
+    const { source, mappings } = sourceOf({
+      EVAL: (args) => (args.at(-1) === "0-0" ? ["0-0", "-1", [["1-0", ["body", "b"], "3"]]] : "OK"),
+    });
+    expect(await source.pull(soon(), 1)).toMatchObject([{ body: "b", attempt: 3 }]);
+    expect([...mappings]).toEqual([{ typeMapping: {} }]);
+  });
+
+  it("with a prefix for its keys that it does not put before them itself: all have it", async () => {
+    const { source, sent } = sourceOf({ XADD: () => "1-0" }, { deadLetters: "dead" }, "node", { _keyPrefix: "app:" });
+    await source.publish("b");
+    await source.pull(soon(10), 1);
+    expect(
+      sent
+        .flat()
+        .filter((word) => /^(app:)?(s|s:g:delayed)$/.test(word))
+        .every((word) => word.startsWith("app:")),
+    ).toBe(true);
+    expect(sent.find(([command]) => command === "XREADGROUP")).toContain("app:s");
+  });
+
+  it("in legacy mode is used without it", async () => {
+    const { source, duplicates, sent } = sourceOf({}, {}, "node", {
+      options: { legacyMode: true },
+      v4: { sendCommand: async ([command]: string[]) => answers[command!]!([]) },
+    });
+    await source.pull(soon(10), 1);
+    expect(duplicates).toMatchObject([{ legacyMode: false }]);
+    expect(sent).toEqual([]);
+  });
+
+  it.each(["node", "io"] as const)(
+    "that has selected a database since it was made: the pulls read from that (%s)",
+    async (form) => {
+      let connections = 0;
+      const { source, sent } = sourceOf(
+        { CLIENT: () => `id=9 db=${++connections === 1 ? 3 : 0}`, SELECT: () => "OK" },
+        {},
+        form,
+      );
+      await source.pull(soon(10), 1);
+      expect(sent.slice(0, 3)).toEqual([
+        ["CLIENT", "INFO"],
+        ["CLIENT", "INFO"],
+        ["SELECT", "3"],
+      ]);
+    },
+  );
 });
 
 describe("the connection of the pulls", () => {
@@ -103,6 +192,18 @@ describe("the connection of the pulls", () => {
     expect(io.duplicates).toMatchObject([
       { enableOfflineQueue: false, retryStrategy: null, autoResendUnfulfilledCommands: false },
     ]);
+  });
+
+  it("has no time limits that were meant for other commands: a read takes as long as it waits", async () => {
+    const node = sourceOf({}, {}, "node", { options: { socket: { socketTimeout: 5 } } });
+    await node.source.pull(soon(10), 1);
+    expect(node.duplicates).toEqual([
+      expect.objectContaining({ commandOptions: {}, socket: { socketTimeout: undefined, reconnectStrategy: false } }),
+    ]);
+    const io = sourceOf({}, {}, "io");
+    await io.source.pull(soon(10), 1);
+    const limits = { commandTimeout: undefined, socketTimeout: undefined, blockingTimeout: undefined };
+    expect(io.duplicates).toEqual([expect.objectContaining(limits)]);
   });
 
   it("is made anew after an error, which the pull rejects with", async () => {
@@ -129,9 +230,65 @@ describe("the connection of the pulls", () => {
       },
     });
     expect(await source.pull(soon(), 1)).toMatchObject([{ body: "b" }]);
-    expect(sent.filter(([command]) => command === "XGROUP")).toEqual(
-      Array(2).fill(["XGROUP", "CREATE", "s", "g", "0", "MKSTREAM"]),
+    expect(sent.filter(([, text]) => text?.includes("MKSTREAM"))).toMatchObject(
+      Array(2).fill(["EVAL", expect.anything(), "1", "s", "g"]),
     );
+  });
+});
+
+describe("a connection of the pulls that is not answered", () => {
+  virtualTime();
+
+  it("is given up after 5 s, and the pull rejects", async () => {
+    const { source, duplicates } = sourceOf({}, {}, "node", { connect: never });
+    const pulled = source.pull(context.background(), 1);
+    pulled.catch(() => {});
+    await elapse(4_999);
+    expect(await isPending(pulled)).toBe(true);
+    await elapse(1);
+    await expect(pulled).rejects.toThrow("there is no connection");
+    void source.pull(context.background(), 1).catch(() => {});
+    await settle();
+    expect(duplicates.length).toBe(2);
+  });
+
+  it("is not waited for by close()", async () => {
+    const { source } = sourceOf({}, {}, "node", { connect: never });
+    const [ctx, cancel] = context.withCancel(context.background());
+    const pulled = source.pull(ctx, 1);
+    await settle();
+    cancel();
+    expect(await pulled).toEqual([]);
+    await source.close();
+    await source.close();
+    expect(timersSet()).toBe(0);
+  });
+});
+
+describe("close()", () => {
+  virtualTime();
+
+  it("waits until what the last read brings, when nobody waits for it, is given back", async () => {
+    let answer!: (reply: unknown) => void;
+    let told!: (lost: readonly string[]) => void;
+    const { source, sent } = sourceOf({
+      XREADGROUP: () => new Promise((resolve) => (answer = resolve)),
+      EVAL: (args) =>
+        args.at(-1) === "0-0" ? ["0-0", -1, []] : args[2] === "1" ? "OK" : new Promise((resolve) => (told = resolve)),
+    });
+    const [ctx, cancel] = context.withTimeout(context.background(), 100);
+    const pulled = source.pull(ctx, 5);
+    await elapse(1_000);
+    expect(await pulled).toEqual([]);
+    cancel();
+    const closed = source.close();
+    await elapse(100);
+    answer([["s", [["1-0", ["body", "b"]]]]]);
+    await settle();
+    expect(sent.at(-1)!.slice(-4)).toEqual(["1-0", "1", "0", "0"]);
+    expect(await isPending(closed)).toBe(true);
+    told([]);
+    await closed;
   });
 });
 
@@ -174,6 +331,7 @@ describe("a pull", () => {
 });
 
 describe("a verdict", () => {
+  /** A source that holds two, and answers verdicts so. */
   const lab = async (evals: Answer) => {
     const made = sourceOf({
       XREADGROUP: () => [
@@ -185,7 +343,7 @@ describe("a verdict", () => {
           ],
         ],
       ],
-      EVAL: (args) => (args.at(-1) === "0-0" ? ["0-0", -1, []] : evals(args)),
+      EVAL: (args) => (args.at(-1) === "0-0" ? ["0-0", -1, []] : args[2] === "1" ? "OK" : evals(args)),
     });
     return { ...made, got: await made.source.pull(soon(), 2) };
   };
@@ -212,6 +370,53 @@ describe("a verdict", () => {
     await expect(source.ack(soon(), got)).rejects.toThrow("closed");
     fails = false;
     expect(await source.ack(soon(), got)).toEqual([]);
+  });
+
+  it.each([
+    "NOGROUP No such key 's' or consumer group 'g' script: 8ba5f, on @user_script:4.",
+    "ERR Error running script (call to f_8ba5f): @user_script:4: NOGROUP No such key 's' or consumer group 'g'",
+  ])("on a group that is gone is lost: %s", async (message) => {
+    const { source, got, sent } = await lab(() => {
+      throw new Error(message);
+    });
+    expect(await source.extend(soon(), [got[0]!])).toEqual([got[0]]);
+    expect(await source.ack(soon(), got)).toEqual(got);
+    expect(await source.nack(soon(), [{ delivery: got[1]!, delay: 0, why: "failed" }])).toEqual([got[1]]);
+    expect(sent.filter(([command]) => command === "EVAL").length).toBe(4);
+  });
+
+  it("whose answer came when nobody waited for it has counted, and counts when it is told again", async () => {
+    let answer!: (lost: readonly string[]) => void;
+    let calls = 0;
+    const { source, got } = await lab(() =>
+      ++calls === 1 ? new Promise((resolve) => (answer = resolve)) : ["1-0", "2-0"],
+    );
+    const [ctx, cancel] = context.withCancel(context.background());
+    const acked = source.ack(ctx, got);
+    acked.catch(() => {});
+    cancel();
+    await expect(acked).rejects.toThrow("context canceled");
+    answer(["2-0"]);
+    await time.sleep(0);
+    // The server knows neither any more.
+    expect(await source.extend(soon(), got)).toEqual([got[1]]);
+    expect(await source.ack(soon(), got)).toEqual([got[1]]);
+  });
+
+  it("that is told again before the first was answered counts if the first does", async () => {
+    const answers: ((lost: readonly string[]) => void)[] = [];
+    const { source, got } = await lab(() => new Promise((resolve) => answers.push(resolve)));
+    const [ctx, cancel] = context.withCancel(context.background());
+    const acked = source.ack(ctx, got);
+    acked.catch(() => {});
+    cancel();
+    await expect(acked).rejects.toThrow("context canceled");
+    const again = source.ack(soon(), got);
+    await time.sleep(0);
+    // A client hands on the answers in the order of the commands, at once.
+    answers[0]!([]);
+    answers[1]!(["1-0", "2-0"]);
+    expect(await again).toEqual([]);
   });
 
   it("on a message that was handed over again since is lost, also if the consumer and the count are the same", async () => {

@@ -1,0 +1,61 @@
+/**
+ * Messages of Redis: what the source of redis.ts makes of the entries it has read, and of what is published; and how errors are told apart.
+ */
+import { onlyKnown } from "./known.ts";
+import type { RedisDelivery, RedisPublishOptions } from "./redis.ts";
+
+type Entry = readonly [id: string, fields: readonly string[]];
+
+/** The entries of the one stream: in RESP2 in a list of pairs, in RESP3 in a map, which each client shows in its own way. */
+export function entriesOf(reply: unknown): readonly Entry[] {
+  if (reply === null || reply === undefined) return [];
+  const pairs: unknown = reply instanceof Map ? [...reply] : Array.isArray(reply) ? reply : Object.entries(reply);
+  const [first, second] = pairs as readonly unknown[];
+  return (Array.isArray(first) ? first[1] : second) as readonly Entry[];
+}
+
+/** The delivery of an entry. */
+export function toDelivery(
+  id: string,
+  entry: string,
+  fields: readonly string[],
+  attempt: number,
+  bodyField: string = "body",
+  keyField: string = "key",
+): RedisDelivery {
+  const attributes: Record<string, string> = {};
+  for (let i = 0; i < fields.length; i += 2) attributes[fields[i]!] = fields[i + 1]!;
+  const { [bodyField]: body = "", [keyField]: key, ...others } = attributes;
+  return { id, body, attempt, entry, attributes: others, ...(key ? { key } : {}) };
+}
+
+const PUBLISH: Readonly<Record<keyof RedisPublishOptions, true>> = { key: true, attributes: true };
+
+/**
+ * The fields of an entry to be.
+ *
+ * **Errors**: TypeError for what is no text, and for an attribute that is called like the field of the body or of the key.
+ */
+export function toFields(
+  body: string,
+  options: RedisPublishOptions,
+  bodyField: string = "body",
+  keyField: string = "key",
+): readonly string[] {
+  onlyKnown("publish", options, PUBLISH);
+  const { key, attributes = {} } = options;
+  for (const name of [bodyField, keyField]) {
+    if (Object.hasOwn(attributes, name)) throw new TypeError(`publish: an attribute cannot be called ${name}`);
+  }
+  const fields = [bodyField, body, ...(key === undefined ? [] : [keyField, key]), ...Object.entries(attributes).flat()];
+  for (const text of fields) {
+    if (typeof text === "string") continue;
+    throw new TypeError(`publish: body, key and attributes must be texts; got ${typeof text}`);
+  }
+  return fields;
+}
+
+/** Whether this is an error of the server with this code. What a script has failed with is amid other words, in some versions. */
+export function isReply(error: unknown, code: string): boolean {
+  return error instanceof Error && error.message.includes(code);
+}
