@@ -1,7 +1,11 @@
 /**
- * What the source of nats.ts says to the server: requests for messages, and requests that are answered.
+ * What the source of nats.ts says to the server: requests for messages, and letters that are answered.
  *
- * Invariant: an inbox has one request under way, which is over when it is full, when the server says so, or when that is overdue.
+ * Invariants:
+ * - An inbox has one request under way, which is over when it is full, or when the server says so. One of which nothing is heard is lost,
+ *   and its inbox with it: what comes there later is given back.
+ * - The client forgets what is said while there is no connection, or says all of it when there is one again. So after a cut, or when an
+ *   answer is overdue, nothing is said before the server has answered a ping.
  */
 import { Chan, context, type Context, select, time } from "../index.ts";
 import type { NatsDelivery } from "./nats.ts";
@@ -23,56 +27,132 @@ export interface NatsMessage {
   readonly headers?: NatsHeaders;
 }
 
-/** What is needed of a connection: that of `@nats-io/transport-node`, `@nats-io/nats-core` (WebSockets), or `nats` from 2.0. */
+/** What is needed of a connection: that of `@nats-io/transport-node`, `@nats-io/nats-core` (WebSockets), or `nats` from 2.7. */
 export interface NatsConnection {
-  publish(subject: string, payload?: Uint8Array | string, options?: { reply?: string; headers?: NatsHeaders }): void;
-  subscribe(subject: string, options: { callback: (error: Error | null, message: NatsMessage) => void }): unknown;
+  publish(subject: string, payload: Uint8Array, options?: { reply?: string; headers?: NatsHeaders }): void;
+  subscribe(
+    subject: string,
+    options: { callback: (error: Error | null, message: NatsMessage) => void },
+  ): { unsubscribe(): void };
   flush(): Promise<void>;
+  status(): AsyncIterable<{ readonly type: string }>;
 }
 
-/** How long the server keeps a request that finds no message, in ms: how long a stop may have to wait for it. */
-const EXPIRES = 500;
-/** How much longer we wait for the server to say so, in ms. */
+const encoder: TextEncoder = /* @__PURE__ */ new TextEncoder();
+
+/** Older clients take nothing else. */
+export function bytesOf(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+/** How long an answer may be overdue, in ms. */
 const MARGIN = 400;
+/** How long a server may take to answer a ping, in ms. */
+const PONG = 900;
 
-/** Where the messages of one pull after the other come. */
-export class Inbox {
-  private readonly connection: NatsConnection;
-  private readonly subject: string;
-  private readonly next: string;
-  private readonly receive: (message: NatsMessage, asked: number) => NatsDelivery;
-  private readonly got: NatsDelivery[] = [];
-  private request = 0;
-  private asked = 0;
-  private wanted = 0;
-  private status: NatsHeaders | undefined;
-  /** Closed when the request is over. */
-  private over: Chan<never> = new Chan();
-  /** The server has not answered: is it there? */
-  private doubtful = false;
+/** A connection, and whether somebody is at its other end. */
+export class Line {
+  readonly connection: NatsConnection;
+  /** Closed and replaced when the connection is cut: what was said may not have been heard, and no answer to it comes. */
+  cut: Chan<never> = new Chan();
+  private doubts = 0;
 
-  constructor(connection: NatsConnection, subject: string, next: string, receive: Inbox["receive"]) {
+  constructor(connection: NatsConnection) {
     this.connection = connection;
+    void this.watch();
+  }
+
+  private async watch(): Promise<void> {
+    for await (const { type } of this.connection.status()) {
+      if (type !== "disconnect") continue;
+      this.doubt();
+      const { cut } = this;
+      this.cut = new Chan();
+      cut.close();
+    }
+  }
+
+  /** Somebody waited in vain for an answer. */
+  doubt(): void {
+    this.doubts++;
+  }
+
+  /** Returns when the server is there, as far as we know. Rejects if it is not, and when ctx ends. */
+  async reach(ctx: Context): Promise<void> {
+    const err = ctx.err();
+    if (err !== undefined) throw err;
+    while (this.doubts > 0) {
+      const { doubts } = this;
+      const [limit, cancel] = context.withTimeout(ctx, PONG);
+      using _ = cancel;
+      try {
+        await context.wait(this.connection.flush(), limit);
+      } catch (error) {
+        const err = ctx.err();
+        if (err !== undefined) throw err;
+        throw new Error("natsConsumer: the server does not answer; is the connection down?", { cause: error });
+      }
+      if (this.doubts === doubts) this.doubts = 0;
+    }
+  }
+}
+
+/** What an inbox is for. */
+export interface Purpose {
+  /** Where requests for messages go, and how long the server keeps one that finds none, in ms. */
+  readonly next: { readonly subject: string; readonly expires: number };
+  /** What to make of a message, and of the time of the request for it, in epoch ms. */
+  readonly receive: (message: NatsMessage, asked: number) => NatsDelivery;
+  /** What to do with a message for which nobody waits. */
+  readonly giveBack: (late: NatsDelivery) => void;
+}
+
+/** Where the messages of one request after the other come. */
+export class Inbox {
+  private readonly line: Line;
+  private readonly subject: string;
+  private readonly purpose: Purpose;
+  readonly close: () => void;
+  private got: NatsDelivery[] = [];
+  private request = 0;
+  /** When the last request was made: epoch ms. */
+  asked = 0;
+  private wanted = 0;
+  /** What the server has said of the last request. */
+  private status: NatsHeaders | undefined;
+  private error: Error | null = null;
+  /** Closed and replaced when a request is over. */
+  private over: Chan<never> = new Chan();
+  /** A request may still be under way that nobody waits for. */
+  isLost = false;
+
+  constructor(line: Line, subject: string, purpose: Purpose) {
+    this.line = line;
     this.subject = subject;
-    this.next = next;
-    this.receive = receive;
-    connection.subscribe(`${subject}.*`, {
-      callback: (_, message) => {
-        if (message?.reply) this.arrived(message);
-        else if (message?.subject === `${subject}.${this.request}` && message.headers?.code !== 100) {
+    this.purpose = purpose;
+    const subscription = line.connection.subscribe(`${subject}.*`, {
+      callback: (error, message) => {
+        if (error !== null) this.fail(error);
+        else if (message.reply) this.arrived(message);
+        else if (message.subject === `${subject}.${this.request}` && message.headers?.code !== 100) {
           this.end(message.headers);
         }
       },
     });
+    this.close = () => subscription.unsubscribe();
   }
 
-  /** What has come, `max` at most. The rest is that of a server that was slow or cut off, and the next pull's. */
-  take(max: number): NatsDelivery[] {
-    return this.got.splice(0, max);
+  /** What has come. */
+  take(): NatsDelivery[] {
+    const { got } = this;
+    this.got = [];
+    return got;
   }
 
   private arrived(message: NatsMessage): void {
-    this.got.push(this.receive(message, this.asked));
+    const delivery = this.purpose.receive(message, this.asked);
+    if (this.isLost) return this.purpose.giveBack(delivery);
+    this.got.push(delivery);
     if (--this.wanted === 0) this.end(undefined);
   }
 
@@ -83,121 +163,135 @@ export class Inbox {
     this.request++;
   }
 
-  /** Asks for messages; returns when the server has nothing more to send. */
+  /** We may not listen here: the client has ended the subscription. */
+  private fail(error: Error): void {
+    this.error = error;
+    this.isLost = true;
+    this.end(undefined);
+  }
+
+  /** Asks for messages. Returns when the server has nothing more to send; or when something has come, and the rest is lost. */
   async ask(ctx: Context, max: number): Promise<void> {
-    if (this.doubtful) {
-      // What is published while there is no connection may all be sent at once when there is one again: do not ask twice.
-      const [limit, cancel] = context.withTimeout(ctx, EXPIRES + MARGIN);
-      using _ = cancel;
-      try {
-        await context.wait(this.connection.flush(), limit);
-      } catch (error) {
-        if (ctx.err() !== undefined) return;
-        throw new Error("natsConsumer: the server does not answer; is the connection down?", { cause: error });
-      }
-      this.doubtful = false;
+    try {
+      await this.line.reach(ctx);
+    } catch (error) {
+      if (ctx.err() !== undefined) return;
+      throw error;
     }
+    const { subject, expires } = this.purpose.next;
     const { over } = this;
     this.asked = time.now();
     this.wanted = max;
-    const request = JSON.stringify({ batch: max, expires: EXPIRES * 1e6, no_wait: true });
-    this.connection.publish(this.next, request, { reply: `${this.subject}.${this.request}` });
-    const limit = new time.Timer(EXPIRES + MARGIN);
-    const got = await select({ over, limit: limit.c });
-    limit.stop();
-    if (got.case === "limit") {
-      this.doubtful = true;
-      this.request++;
-      if (this.got.length > 0) return;
-      throw new Error(`natsConsumer: the server did not answer within ${EXPIRES + MARGIN} ms; is the connection down?`);
+    const request = bytesOf(JSON.stringify({ batch: max, expires: expires * 1e6, no_wait: true }));
+    this.line.connection.publish(subject, request, { reply: `${this.subject}.${this.request}` });
+    const lost = await this.ends(ctx, over);
+    if (this.got.length > 0) return;
+    if (this.error !== null) throw new Error("natsConsumer: the inbox is not ours to listen to", { cause: this.error });
+    if (lost !== undefined) {
+      if (ctx.err() !== undefined) return;
+      throw lost;
     }
-    if (this.status === undefined || this.got.length > 0) return;
-    const { code, description } = this.status;
+    const { code, description } = this.status!;
     if (code !== 404 && code !== 408) throw new Error(`natsConsumer: ${code} ${description}`);
-    // Other requests wait for more than there is: the server has refused this one, and would the next as quickly.
-    if (time.now() - this.asked < EXPIRES / 2) await time.sleep(20, ctx).catch(() => {});
+    // The server has refused it, because other requests wait for more than there is, and would refuse the next as quickly.
+    if (time.now() - this.asked < expires / 2) await time.sleep(20, ctx).catch(() => {});
+  }
+
+  /** Waits until the request is over. Resolves to an error if it is lost. */
+  private async ends(ctx: Context, over: Chan<never>): Promise<unknown> {
+    const { cut } = this.line;
+    let first: "over" | "cut" | "silence";
+    let heard: number;
+    do {
+      heard = this.got.length;
+      ({ case: first } = await select({ over, cut, silence: time.after(this.purpose.next.expires + MARGIN) }));
+    } while (first === "silence" && this.got.length > heard);
+    let error: unknown = new Error("natsConsumer: the connection was cut");
+    if (first === "silence") {
+      // A process that was busy hears late, but what was sent before the answer to its ping it hears before that.
+      this.line.doubt();
+      try {
+        await this.line.reach(ctx);
+        error = new Error("natsConsumer: the server does not answer a request; is there still such a consumer?");
+      } catch (unreachable) {
+        error = unreachable;
+      }
+    }
+    if (this.over !== over) return undefined;
+    this.isLost = true;
+    return error;
   }
 }
 
-interface Letter {
+/** What is said to the server. */
+export interface Letter {
   readonly subject: string;
-  readonly payload?: Uint8Array | string;
+  readonly payload: Uint8Array;
   readonly headers?: NatsHeaders;
 }
 
-/** Messages to the server that are answered. */
-export class Requests {
+/** Letters to the server that it answers. */
+export class Letters {
   readonly inbox: string;
-  private readonly connection: NatsConnection;
-  private readonly waiting: Map<string, (answer: NatsMessage) => void> = new Map();
+  private readonly line: Line;
+  private readonly waiting: Map<string, (answer: NatsMessage | Error) => void> = new Map();
   private sent = 0;
 
-  constructor(connection: NatsConnection, inbox: string) {
-    this.connection = connection;
+  constructor(line: Line, inbox: string) {
+    this.line = line;
     this.inbox = inbox;
-    connection.subscribe(`${inbox}.re.*`, {
-      callback: (_, message) => this.waiting.get(message?.subject)?.(message),
+    line.connection.subscribe(`${inbox}.re.*`, {
+      callback: (error, message) => {
+        if (error === null) this.waiting.get(message.subject)?.(message);
+        else for (const hear of this.waiting.values()) hear(error);
+      },
     });
   }
 
-  /** Sends all at once; resolves to their answers, in order. Rejects when ctx ends first, or when nobody is there to answer one. */
-  async send(
-    ctx: Context,
-    letters: readonly Letter[],
-    answered?: (i: number) => void,
-  ): Promise<readonly NatsMessage[]> {
-    const err = ctx.err();
-    if (err !== undefined) throw err;
+  /**
+   * Sends letters, all at once, and resolves to the answers: to each of them, or to the first and the last. Rejects when ctx ends first,
+   * when the connection is cut, or when nobody is there to answer one.
+   */
+  async send(ctx: Context, letters: readonly Letter[], answered: "each" | "ends"): Promise<readonly NatsMessage[]> {
     if (letters.length === 0) return [];
-    const answers: NatsMessage[] = [];
+    const { cut, connection } = this.line;
     const replies: string[] = [];
-    const all = new Chan<Error | undefined>(letters.length + 1);
-    let left = letters.length;
+    const answers: NatsMessage[] = [];
+    const all = new Chan<Error | undefined>(letters.length);
+    let left = answered === "each" ? letters.length : Math.min(letters.length, 2);
     try {
       for (const [i, { subject, payload, headers }] of letters.entries()) {
+        if (answered === "ends" && i > 0 && i < letters.length - 1) {
+          connection.publish(subject, payload);
+          continue;
+        }
         const reply = `${this.inbox}.re.${++this.sent}`;
         replies.push(reply);
         this.waiting.set(reply, (answer) => {
           this.waiting.delete(reply);
-          if (answer.headers?.code === 503) {
-            all.trySend(
-              new Error(`natsConsumer: nobody answers ${subject}; is there such a stream, and is JetStream up?`),
-            );
-            return;
+          if (answer instanceof Error) all.trySend(answer);
+          else if (answer.headers?.code === 503) all.trySend(unanswered(subject));
+          else {
+            answers[i] = answer;
+            if (--left === 0) all.trySend(undefined);
           }
-          answers[i] = answer;
-          answered?.(i);
-          if (--left === 0) all.trySend(undefined);
         });
-        this.connection.publish(subject, payload, { reply, ...(headers === undefined ? {} : { headers }) });
+        connection.publish(subject, payload, { reply, ...(headers === undefined ? {} : { headers }) });
       }
-      const got = await select({ all }, ctx);
+      const got = await select({ all, cut }, ctx);
+      if (got.case === "cut") throw new Error("natsConsumer: the connection was cut before the server has answered");
       if (got.value !== undefined) throw got.value;
       return answers;
+    } catch (error) {
+      // Before anything is said again, let us see whether anybody is there.
+      if (error === ctx.err()) this.line.doubt();
+      throw error;
     } finally {
       for (const reply of replies) this.waiting.delete(reply);
     }
   }
 }
 
-/** Of the subject for the ack: how often it was delivered, and its sequence in the stream. The older form has no domain and account. */
-export function infoOf(reply: string): readonly string[] {
-  const tokens = reply.split(".");
-  return tokens.slice(tokens.length === 9 ? 4 : 6);
-}
-
-export function sequenceOf(message: NatsMessage): string {
-  return infoOf(message.reply!)[1]!;
-}
-
-const decoder: TextDecoder = /* @__PURE__ */ new TextDecoder();
-
-export function textOf(message: NatsMessage): string {
-  return decoder.decode(message.data);
-}
-
-/** A header has one line. */
-export function oneLine(error: unknown): string {
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return text.replaceAll(/\s+/g, " ").slice(0, 1_000);
+function unanswered(subject: string): Error {
+  return new Error(`natsConsumer: nobody answers ${subject}; is there such a stream, and is JetStream up?`);
 }

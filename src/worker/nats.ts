@@ -7,22 +7,25 @@
  *
  * Invariants:
  * - A request is never taken back: it is full, or the server says that it has run out, half a second after the end of ctx at the latest.
- * - A verdict counts when the server has confirmed it. The server does not fence: it confirms the ack of an old delivery and settles
- *   the new one with it. So the clock does: a lease begins when its request was sent, which is before the server's own begins, and a
- *   verdict on a lease that has run out by that count is not sent, but reported as lost.
+ *   What comes of one that was given up, because the connection was cut or the server silent, is given back at once.
+ * - A verdict counts when the server has confirmed the first and the last of its batch. It takes those of a consumer in their order, and a
+ *   batch is said at once, on one connection: then somebody was there to hear all that is between them. Otherwise all are told anew.
+ * - The server does not fence: it confirms the ack of an old delivery and settles the new one with it. So the clock does: a lease begins
+ *   when its request was sent, which is before the server's own begins. A verdict on a lease that has run out by that count is not sent,
+ *   and one that was confirmed only after that does not count; both are reported as lost.
  * - The server counts deliveries, so a release costs an attempt: leave `max_deliver` alone, or set it well above `maxAttempts`.
  */
 import { context, type Context, time } from "../index.ts";
+import { headersOf, textOf, toDelivery } from "./nats-message.ts";
 import {
+  bytesOf,
   Inbox,
-  infoOf,
+  type Letter,
+  Letters,
+  Line,
   type NatsConnection,
   type NatsHeaders,
   type NatsMessage,
-  oneLine,
-  Requests,
-  sequenceOf,
-  textOf,
 } from "./nats-wire.ts";
 import type { Dead, Delivery, Nack, Source } from "./source.ts";
 
@@ -47,7 +50,7 @@ export interface NatsConsumerOptions {
    * is published again, with the same `Nats-Msg-Id`, which JetStream drops for as long as the stream's `duplicate_window` says.
    */
   readonly deadLetters?: { readonly subject: string; readonly headers: () => NatsHeaders };
-  /** The ordering key of a message; `undefined` for none. */
+  /** The ordering key of a message; `undefined` for none, as if it throws. */
   readonly key?: (message: NatsMessage) => string | undefined;
   /** Where the API of JetStream is. "$JS.API"; with a domain, "$JS.<domain>.API" */
   readonly apiPrefix?: string;
@@ -83,7 +86,7 @@ export async function natsConsumer(
   options: NatsConsumerOptions,
   ctx: Context = context.background(),
 ): Promise<Source<NatsDelivery>> {
-  for (const name of ["publish", "subscribe", "flush"] as const) {
+  for (const name of ["publish", "subscribe", "flush", "status"] as const) {
     if (typeof connection?.[name] !== "function") throw new TypeError(`natsConsumer: the connection has no ${name}`);
   }
   for (const name of ["stream", "consumer"] as const) {
@@ -97,195 +100,238 @@ export async function natsConsumer(
   const { deadLetters } = options;
   if (
     deadLetters !== undefined &&
-    (typeof deadLetters.subject !== "string" || typeof deadLetters.headers !== "function")
+    (typeof deadLetters?.headers !== "function" || !/^[^\s*>]+$/.test(String(deadLetters.subject)))
   ) {
-    throw new TypeError("natsConsumer: deadLetters needs a subject and the client's headers function");
+    throw new TypeError(
+      "natsConsumer: deadLetters needs a subject without wildcards, and the client's headers function",
+    );
   }
-  const requests = new Requests(connection, `${options.inboxPrefix ?? "_INBOX"}.${crypto.randomUUID()}`);
-  return new Consumer(connection, options, requests, await leaseOf(requests, options, ctx));
+  const line = new Line(connection);
+  const letters = new Letters(line, `${options.inboxPrefix ?? "_INBOX"}.${crypto.randomUUID()}`);
+  return new Consumer(line, letters, options, await settingsOf(letters, options, ctx));
 }
 
-/** Asks the server for the consumer, and what its lease is, in ms. */
-async function leaseOf(requests: Requests, options: NatsConsumerOptions, ctx: Context): Promise<number> {
+/** What the server says of the consumer. */
+interface Settings {
+  /** ms */
+  readonly lease: number;
+  /** How many messages a request may ask for, and how long it may wait, in ms. */
+  readonly batch: number;
+  readonly expires: number;
+}
+
+/**
+ * How long the server keeps a request that finds no message, in ms: how long a stop may have to wait for it. Since a lease counts from the
+ * request, it is a part of the lease at the most.
+ */
+const EXPIRES = 500;
+/** ms after which nothing more comes of a request. */
+const FORGOTTEN = 60_000;
+
+async function settingsOf(letters: Letters, options: NatsConsumerOptions, ctx: Context): Promise<Settings> {
   const { stream, consumer, apiPrefix = "$JS.API" } = options;
   const what = `natsConsumer: the consumer ${consumer} of the stream ${stream}`;
   const [limit, cancel] = context.withTimeout(ctx, 5_000);
   using _ = cancel;
-  const [answer] = await requests.send(limit, [{ subject: `${apiPrefix}.CONSUMER.INFO.${stream}.${consumer}` }]);
+  const question = { subject: `${apiPrefix}.CONSUMER.INFO.${stream}.${consumer}`, payload: bytesOf("") };
+  const [answer] = await letters.send(limit, [question], "ends");
   const info = JSON.parse(textOf(answer!)) as {
     readonly error?: { readonly description: string };
-    readonly config: { ack_policy: string; ack_wait: number; deliver_subject?: string; backoff?: readonly number[] };
+    readonly config: {
+      readonly ack_policy: string;
+      readonly ack_wait: number;
+      readonly backoff?: readonly number[];
+      readonly deliver_subject?: string;
+      readonly max_batch?: number;
+      readonly max_expires?: number;
+    };
   };
   if (info.error !== undefined) throw new Error(`${what}: ${info.error.description}`);
-  const { ack_policy, ack_wait, deliver_subject, backoff = [] } = info.config;
+  const { ack_policy, ack_wait, deliver_subject, backoff = [], max_batch, max_expires } = info.config;
   if (deliver_subject !== undefined) throw new Error(`${what} is a push consumer; a worker needs one that is pulled`);
   if (ack_policy !== "explicit") throw new Error(`${what} must have the ack_policy explicit, not ${ack_policy}`);
-  return Math.min(ack_wait, ...backoff) / 1e6;
+  const lease = Math.min(ack_wait, ...backoff) / 1e6;
+  const expires = Math.min(EXPIRES, lease / 4, (max_expires || Infinity) / 1e6);
+  return { lease, batch: max_batch || Infinity, expires };
 }
 
-/** A delivery that we hold. */
-interface Lease {
-  readonly reply: string;
-  /** When it is over at the earliest: epoch ms. */
-  until: number;
-  /** The server has confirmed the verdict. */
-  settled: boolean;
+/** What is said of a delivery, such as a verdict. */
+interface Word {
+  readonly delivery: NatsDelivery;
+  readonly payload: Uint8Array;
 }
 
 class Consumer implements Source<NatsDelivery> {
   readonly lease: number;
   readonly deadLetter?: Source<NatsDelivery>["deadLetter"] & {};
-  private readonly connection: NatsConnection;
+  private readonly line: Line;
+  private readonly letters: Letters;
   private readonly options: NatsConsumerOptions;
-  private readonly requests: Requests;
-  /** By the id of the delivery, in the order in which they end. */
-  private readonly leases: Map<string, Lease> = new Map();
+  private readonly settings: Settings;
+  /** When the leases that we hold are over at the earliest, in epoch ms, by the id of the delivery; the oldest first, more or less. */
+  private readonly leases: Map<string, number> = new Map();
   /** The inboxes that no pull uses now. */
   private readonly idle: Inbox[] = [];
+  /** The inboxes that no pull will use any more, but where something may come. */
+  private lost: Inbox[] = [];
   private inboxes = 0;
+  private readonly words = {
+    ack: bytesOf("+ACK"),
+    nak: bytesOf("-NAK"),
+    term: bytesOf("+TERM"),
+    inProgress: bytesOf("+WPI"),
+  };
 
-  constructor(connection: NatsConnection, options: NatsConsumerOptions, requests: Requests, lease: number) {
-    this.connection = connection;
+  constructor(line: Line, letters: Letters, options: NatsConsumerOptions, settings: Settings) {
+    this.line = line;
+    this.letters = letters;
     this.options = options;
-    this.requests = requests;
-    this.lease = lease;
+    this.settings = settings;
+    this.lease = settings.lease;
     const { deadLetters } = options;
     if (deadLetters !== undefined) this.deadLetter = (ctx, items) => this.bury(ctx, items, deadLetters);
   }
 
+  // -------------------------------------------------------------------------------------------------------------------- pull
+
   pull = async (ctx: Context, max: number): Promise<readonly NatsDelivery[]> => {
-    const { stream, consumer, apiPrefix = "$JS.API" } = this.options;
-    const next = `${apiPrefix}.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
-    const inbox =
-      this.idle.pop() ??
-      new Inbox(this.connection, `${this.requests.inbox}.${++this.inboxes}`, next, (message, asked) =>
-        this.receive(message, asked),
-      );
+    const inbox = this.idle.pop() ?? this.open();
     try {
       for (;;) {
-        const got = inbox.take(max).filter(({ id }) => this.isHeld(id));
+        const now = time.now();
+        const got = inbox.take().filter(({ id }) => (this.leases.get(id) ?? 0) > now);
         if (got.length > 0 || ctx.err() !== undefined) return got;
-        await inbox.ask(ctx, max);
+        await inbox.ask(ctx, Math.min(max, this.settings.batch));
       }
     } finally {
-      this.idle.push(inbox);
+      (inbox.isLost ? this.lost : this.idle).push(inbox);
     }
   };
+
+  private open(): Inbox {
+    const { stream, consumer, apiPrefix = "$JS.API" } = this.options;
+    const subject = `${apiPrefix}.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
+    const old = time.now() - FORGOTTEN;
+    for (const { asked, close } of this.lost) if (asked < old) close();
+    this.lost = this.lost.filter(({ asked }) => asked >= old);
+    return new Inbox(this.line, `${this.letters.inbox}.${++this.inboxes}`, {
+      next: { subject, expires: this.settings.expires },
+      receive: (message, asked) => {
+        const delivery = toDelivery(message, this.options.key);
+        this.leases.set(delivery.id, asked + this.lease);
+        return delivery;
+      },
+      giveBack: ({ id, message }) => {
+        this.leases.delete(id);
+        try {
+          this.line.connection.publish(message.reply!, this.words.nak);
+        } catch {
+          // The connection is closed: it comes again when its lease is over.
+        }
+      },
+    });
+  }
+
+  // ---------------------------------------------------------------------------------------------------------------- verdicts
 
   ack = (ctx: Context, deliveries: readonly NatsDelivery[]): Promise<readonly NatsDelivery[]> =>
-    this.settle(ctx, deliveries, () => "+ACK");
-
-  nack = (ctx: Context, items: readonly Nack<NatsDelivery>[]): Promise<readonly NatsDelivery[]> => {
-    const delays = new Map(items.map(({ delivery, delay }) => [delivery.id, delay]));
-    return this.settle(
+    this.settle(
       ctx,
-      items.map(({ delivery }) => delivery),
-      ({ id }) => {
-        const delay = delays.get(id)!;
-        return delay > 0 ? `-NAK ${JSON.stringify({ delay: Math.round(delay * 1e6) })}` : "-NAK";
-      },
+      deliveries.map((delivery) => ({ delivery, payload: this.words.ack })),
     );
-  };
 
-  extend = async (ctx: Context, deliveries: readonly NatsDelivery[]): Promise<readonly NatsDelivery[]> => {
-    const sent = time.now();
-    const [held, lost] = this.sort(deliveries);
-    await this.tell(ctx, held, () => "+WPI");
-    for (const { id } of held) {
-      const lease = this.leases.get(id);
-      if (lease === undefined) continue;
-      lease.until = sent + this.lease;
-      this.leases.delete(id);
-      this.leases.set(id, lease);
-    }
-    return lost;
-  };
+  nack = (ctx: Context, items: readonly Nack<NatsDelivery>[]): Promise<readonly NatsDelivery[]> =>
+    this.settle(
+      ctx,
+      items.map(({ delivery, delay }) => {
+        const text = `-NAK ${JSON.stringify({ delay: Math.round(delay * 1e6) })}`;
+        return { delivery, payload: delay > 0 ? bytesOf(text) : this.words.nak };
+      }),
+    );
 
   private async bury(
     ctx: Context,
     items: readonly Dead<NatsDelivery>[],
     { subject, headers }: NonNullable<NatsConsumerOptions["deadLetters"]>,
   ): Promise<readonly NatsDelivery[]> {
-    const live = items.filter(({ delivery: { id } }) => this.isHeld(id) && this.leases.get(id)?.settled === false);
-    const letters = live.map(({ delivery, error }) => {
-      const { message, attempt, attributes } = delivery;
-      const all = headers();
-      for (const [name, value] of Object.entries(attributes)) if (!/^nats-/i.test(name)) all.set(name, value);
-      all.set("Nats-Msg-Id", `dead.${this.options.stream}.${this.options.consumer}.${sequenceOf(message)}`);
-      all.set("Headgate-Reason", oneLine(error));
-      all.set("Headgate-Attempts", String(attempt));
-      all.set("Headgate-Subject", message.subject);
-      return { subject, payload: message.data, headers: all };
+    await this.line.reach(ctx);
+    const { stream, consumer } = this.options;
+    const now = time.now();
+    const held = items.filter(({ delivery }) => (this.leases.get(delivery.id) ?? 0) > now);
+    const letters = held.map(({ delivery, error }) => {
+      const all = headersOf(delivery, error, `${stream}.${consumer}`, headers());
+      return { subject, payload: delivery.message.data, headers: all };
     });
-    for (const answer of await this.requests.send(ctx, letters)) {
+    for (const answer of await this.letters.send(ctx, letters, "each")) {
       const { error } = JSON.parse(textOf(answer)) as { error?: { description: string } };
       if (error !== undefined) throw new Error(`natsConsumer: no dead letter to ${subject}: ${error.description}`);
     }
     return this.settle(
       ctx,
-      items.map(({ delivery }) => delivery),
-      () => "+TERM",
+      items.map(({ delivery }) => ({ delivery, payload: this.words.term })),
     );
   }
 
-  /** Tells the server the verdicts on what we hold. Returns what we do not hold, or may not have held any more when it got there. */
-  private async settle(
-    ctx: Context,
-    deliveries: readonly NatsDelivery[],
-    verdict: (delivery: NatsDelivery) => string,
-  ): Promise<readonly NatsDelivery[]> {
-    const [held, lost] = this.sort(deliveries);
-    await this.tell(
-      ctx,
-      held.filter(({ id }) => this.leases.get(id)?.settled === false),
-      verdict,
-      (lease) => {
-        lease.settled = time.now() <= lease.until;
-      },
-    );
-    // Only now is it forgotten: had this call failed, the next would be told of all the same ones.
-    for (const delivery of held) {
-      if (this.leases.get(delivery.id)?.settled !== true) lost.push(delivery);
-      this.leases.delete(delivery.id);
-    }
+  /** Tells the server verdicts, and lets go of what they are about. Returns what we may not have held any more. */
+  private async settle(ctx: Context, words: readonly Word[]): Promise<readonly NatsDelivery[]> {
+    const { held, lost } = await this.tell(ctx, words);
+    for (const { id } of held) this.leases.delete(id);
     return lost;
   }
 
+  extend = async (ctx: Context, deliveries: readonly NatsDelivery[]): Promise<readonly NatsDelivery[]> => {
+    const { held, lost, told } = await this.tell(
+      ctx,
+      deliveries.map((delivery) => ({ delivery, payload: this.words.inProgress })),
+    );
+    // What has a verdict by now is gone.
+    for (const { id } of held) if (this.leases.delete(id)) this.leases.set(id, told + this.lease);
+    return lost;
+  };
+
+  /**
+   * Tells the server something of each delivery that is held. Resolves when it has heard all, to those that were held until then, and to
+   * the others.
+   */
   private async tell(
     ctx: Context,
-    held: readonly NatsDelivery[],
-    verdict: (delivery: NatsDelivery) => string,
-    confirmed?: (lease: Lease) => void,
-  ): Promise<void> {
-    const leases = held.map(({ id }) => this.leases.get(id)!);
-    const letters = held.map((delivery, i) => ({ subject: leases[i]!.reply, payload: verdict(delivery) }));
-    await this.requests.send(ctx, letters, (i) => confirmed?.(leases[i]!));
-  }
-
-  private sort(deliveries: readonly NatsDelivery[]): [held: NatsDelivery[], lost: NatsDelivery[]] {
-    const held: NatsDelivery[] = [];
+    words: readonly Word[],
+  ): Promise<{
+    readonly held: readonly NatsDelivery[];
+    readonly lost: readonly NatsDelivery[];
+    readonly told: number;
+  }> {
+    await this.line.reach(ctx);
+    const told = time.now();
     const lost: NatsDelivery[] = [];
-    for (const delivery of deliveries) (this.isHeld(delivery.id) ? held : lost).push(delivery);
-    return [held, lost];
-  }
-
-  private isHeld(id: string): boolean {
-    const now = time.now();
-    for (const [first, { until }] of this.leases) {
-      if (until > now) break;
-      this.leases.delete(first);
+    const letters: Letter[] = [];
+    const sent: { readonly delivery: NatsDelivery; readonly until: number }[] = [];
+    for (const { delivery, payload } of words) {
+      const until = this.leases.get(delivery.id) ?? 0;
+      if (until <= told) {
+        lost.push(delivery);
+        continue;
+      }
+      letters.push({ subject: delivery.message.reply!, payload });
+      sent.push({ delivery, until });
     }
-    return (this.leases.get(id)?.until ?? 0) > now;
+    // An answer to each took 14 µs of our time a message, not 9, and 20 of the server's, not 15 (in batches of 100).
+    await this.letters.send(ctx, letters, "ends");
+    const heard = time.now();
+    const held: NatsDelivery[] = [];
+    for (const { delivery, until } of sent) {
+      // It may have been extended meanwhile.
+      (heard <= Math.max(until, this.leases.get(delivery.id) ?? 0) ? held : lost).push(delivery);
+    }
+    this.forget(heard);
+    return { held, lost, told };
   }
 
-  private receive(message: NatsMessage, asked: number): NatsDelivery {
-    const reply = message.reply!;
-    const attempt = Number(infoOf(reply)[0]);
-    const id = `${sequenceOf(message)}.${attempt}`;
-    this.leases.set(id, { reply, until: asked + this.lease, settled: false });
-    const attributes: Record<string, string> = {};
-    for (const name of message.headers?.keys() ?? []) attributes[name] = message.headers!.get(name);
-    const key = this.options.key?.(message);
-    return { id, body: textOf(message), attempt, attributes, message, ...(key === undefined ? {} : { key }) };
+  /** Forgets the leases that are over, while they are the oldest. */
+  private forget(now: number): void {
+    for (const [id, until] of this.leases) {
+      if (until > now) return;
+      this.leases.delete(id);
+    }
   }
 }

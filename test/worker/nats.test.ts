@@ -1,8 +1,15 @@
 /**
  * What the source of NATS makes of JetStream's protocol, on a connection in memory and in virtual time.
  */
-import { context } from "headgate";
-import { type NatsConnection, type NatsMessage, natsConsumer, type NatsConsumerOptions } from "headgate/worker/nats";
+import { Chan, context } from "headgate";
+import {
+  type NatsConnection,
+  natsConsumer,
+  type NatsConsumerOptions,
+  type NatsDelivery,
+  type NatsHeaders,
+  type NatsMessage,
+} from "headgate/worker/nats";
 import { describe, expect, it } from "vitest";
 import { elapse, virtualTime } from "../clock.ts";
 
@@ -15,24 +22,60 @@ class Fake implements NatsConnection {
   config: object = { ack_policy: "explicit", ack_wait: 30e9 };
   /** Whether verdicts are confirmed. */
   confirms = true;
+  /** The headers of the dead letters. */
+  readonly letters: Record<string, string>[] = [];
   /** Where the last request for messages wants them. */
   inbox = "";
+  /** Whether pings are answered. */
+  pongs = true;
+  /** What it still says before it answers a ping. */
+  beforePong = (): void => {};
+  private readonly events: Chan<{ type: string }> = new Chan(9);
   private readonly listeners: { subject: string; callback: (error: null, message: NatsMessage) => void }[] = [];
 
-  subscribe(subject: string, { callback }: { callback: (error: null, message: NatsMessage) => void }): void {
+  subscribe(
+    subject: string,
+    { callback }: { callback: (error: null, message: NatsMessage) => void },
+  ): { unsubscribe(): void } {
     this.listeners.push({ subject: subject.replace("*", ""), callback });
+    return { unsubscribe: () => this.said.push(`unsubscribe ${subject}`) };
   }
 
-  publish(subject: string, payload?: Uint8Array | string, options: { reply?: string } = {}): void {
+  publish(subject: string, payload: Uint8Array, options: { reply?: string; headers?: NatsHeaders } = {}): void {
     if (subject.startsWith("$JS.API.CONSUMER.INFO")) this.send(options.reply!, JSON.stringify({ config: this.config }));
     else if (subject === NEXT) this.inbox = options.reply!;
-    if (subject === NEXT) this.said.push(`next ${String(payload)}`);
+    if (subject === NEXT) this.said.push(`next ${new TextDecoder().decode(payload)}`);
+    if (subject.startsWith("dead")) {
+      this.letters.push(
+        Object.fromEntries([...options.headers!.keys()].map((name) => [name, options.headers!.get(name)])),
+      );
+      this.send(options.reply!, "{}");
+    }
     if (!subject.startsWith("$JS.ACK")) return;
-    this.said.push(`${String(payload)} ${subject.split(".").slice(4, 6).join(" ")}`);
-    if (this.confirms) this.send(options.reply!, "");
+    const asks = options.reply === undefined ? "" : "?";
+    if (asks === "?") this.replies.push(options.reply!);
+    this.said.push(`${new TextDecoder().decode(payload)}${asks} ${subject.split(".").slice(4, 6).join(" ")}`);
+    if (this.confirms && asks === "?") this.send(options.reply!, "");
   }
 
-  async flush(): Promise<void> {}
+  async flush(): Promise<void> {
+    this.said.push("ping");
+    this.beforePong();
+    await Promise.resolve();
+    if (!this.pongs) await new Promise(() => {});
+  }
+
+  async *status(): AsyncGenerator<{ type: string }> {
+    for await (const event of this.events) yield event;
+  }
+
+  /** The connection breaks: what was said is forgotten. */
+  cut(): void {
+    this.events.trySend({ type: "disconnect" });
+  }
+
+  /** Where answers to verdicts were wanted. */
+  readonly replies: string[] = [];
 
   /** Sends to an inbox: a message of the stream, if it has a delivery count and a sequence; else an answer or a status. */
   send(inbox: string, body: string, more: Partial<NatsMessage> = {}): void {
@@ -41,18 +84,42 @@ class Fake implements NatsConnection {
     queueMicrotask(() => listener.callback(null, { subject: inbox, data, ...more }));
   }
 
-  deliver(body: string, count: number, sequence: number): void {
-    this.send(this.inbox, body, { subject: "s.m", reply: `$JS.ACK.s.w.${count}.${sequence}.9.9.0` });
+  deliver(body: string, count: number, sequence: number, inbox: string = this.inbox): void {
+    this.send(inbox, body, { subject: "s.m", reply: `$JS.ACK.s.w.${count}.${sequence}.9.1700.0` });
   }
 
-  status(code: number, description: string): void {
-    const headers = { code, description, keys: () => [], get: () => "", set: () => {} };
-    this.send(this.inbox, "", { headers });
+  refuse(code: number, description: string): void {
+    this.send(this.inbox, "", { headers: headersOf(code, description) });
   }
+}
+
+function headersOf(code: number = 0, description: string = ""): NatsHeaders {
+  const all = new Map<string, string>();
+  return {
+    code,
+    description,
+    keys: () => all.keys(),
+    get: (key) => all.get(key) ?? "",
+    set: (key, value) => void all.set(key, value),
+  };
 }
 
 function open(fake: Fake, options: Partial<NatsConsumerOptions> = {}): ReturnType<typeof natsConsumer> {
   return natsConsumer(fake, { stream: "s", consumer: "w", ...options });
+}
+
+/** Pulls `count` messages, with the sequences 1, 2, …; asks for `max`. */
+async function held(
+  fake: Fake,
+  source: Awaited<ReturnType<typeof open>>,
+  count: number,
+  max: number = count,
+): Promise<readonly NatsDelivery[]> {
+  const pulling = source.pull(background, max);
+  await elapse(1);
+  for (let n = 1; n <= count; n++) fake.deliver(`m${n}`, 1, n);
+  fake.refuse(408, "Request Timeout");
+  return pulling;
 }
 
 describe("a consumer of NATS", () => {
@@ -69,7 +136,7 @@ describe("a consumer of NATS", () => {
     await elapse(100);
     fake.deliver("a", 1, 7);
     fake.deliver("b", 3, 8);
-    fake.status(408, "Request Timeout");
+    fake.refuse(408, "Request Timeout");
     const got = await pulling;
     expect(got.map(({ id, body, attempt }) => [id, body, attempt])).toEqual([
       ["7.1", "a", 1],
@@ -87,7 +154,7 @@ describe("a consumer of NATS", () => {
     cancel();
     await elapse(100);
     fake.deliver("a", 1, 7);
-    fake.status(408, "Request Timeout");
+    fake.refuse(408, "Request Timeout");
     expect((await pulling).length).toBe(1);
   });
 
@@ -115,7 +182,7 @@ describe("a consumer of NATS", () => {
     expect(await source.extend!(background, got)).toEqual([]);
     await elapse(20_000);
     expect(await source.nack(background, [{ delivery: got[0]!, delay: 5, why: "failed" }])).toEqual([]);
-    expect(fake.said.slice(1)).toEqual(["+WPI 1 7", '-NAK {"delay":5000000} 1 7']);
+    expect(fake.said.slice(1)).toEqual(["+WPI? 1 7", '-NAK {"delay":5000000}? 1 7']);
   });
 
   it("rejects a verdict that the server does not confirm in time, and sends it again", async () => {
@@ -132,25 +199,183 @@ describe("a consumer of NATS", () => {
     await rejected;
     fake.confirms = true;
     expect(await source.ack(background, got)).toEqual([]);
-    expect(fake.said.slice(1)).toEqual(["+ACK 1 7", "+ACK 1 7"]);
+    // Before it says it again, it makes sure that somebody is there.
+    expect(fake.said.slice(1)).toEqual(["+ACK? 1 7", "ping", "+ACK? 1 7"]);
+  });
+
+  it("asks the server to confirm the first and the last verdict of a batch, for it takes them in their order", async () => {
+    const fake = new Fake();
+    const source = await open(fake);
+    const got = await held(fake, source, 3);
+    expect(await source.ack(background, got)).toEqual([]);
+    expect(fake.said.slice(1)).toEqual(["+ACK? 1 1", "+ACK 1 2", "+ACK? 1 3"]);
+  });
+
+  it("rejects a verdict when the connection is cut, and tells it anew when the server answers again", async () => {
+    const fake = new Fake();
+    const source = await open(fake);
+    const got = await held(fake, source, 2);
+    fake.confirms = false;
+    const rejected = expect(source.ack(background, got)).rejects.toThrow("cut before the server has answered");
+    await elapse(10);
+    fake.cut();
+    await rejected;
+    fake.confirms = true;
+    fake.pongs = false;
+    const unreachable = expect(source.ack(background, got)).rejects.toThrow("the server does not answer");
+    await elapse(900);
+    await unreachable;
+    fake.pongs = true;
+    expect(await source.ack(background, got)).toEqual([]);
+    expect(fake.said.slice(1)).toEqual(["+ACK? 1 1", "+ACK? 1 2", "ping", "ping", "+ACK? 1 1", "+ACK? 1 2"]);
+  });
+
+  it("reports what was told in time and heard too late as lost, for somebody else may have it", async () => {
+    for (const verb of ["ack", "extend"] as const) {
+      const fake = new Fake();
+      const source = await open(fake);
+      const [delivery] = await held(fake, source, 1);
+      await elapse(29_000);
+      fake.confirms = false;
+      const telling = source[verb]!(background, [delivery!]);
+      await elapse(2_000);
+      fake.send(fake.replies.at(-1)!, "");
+      expect(await telling).toEqual([delivery]);
+    }
+  });
+
+  it("does not report as lost what has got a verdict while it was being extended", async () => {
+    const fake = new Fake();
+    const source = await open(fake);
+    const got = await held(fake, source, 2);
+    fake.confirms = false;
+    const extending = source.extend!(background, got);
+    await elapse(1);
+    const extended = [...fake.replies];
+    fake.confirms = true;
+    expect(await source.ack(background, got.slice(1))).toEqual([]);
+    for (const reply of extended) fake.send(reply, "");
+    expect(await extending).toEqual([]);
   });
 
   it("rejects a pull that the server does not answer, or answers with an error", async () => {
     const fake = new Fake();
     const source = await open(fake);
-    const silent = expect(source.pull(background, 1)).rejects.toThrow("did not answer within 900 ms");
-    await elapse(900);
+    fake.pongs = false;
+    const silent = expect(source.pull(background, 1)).rejects.toThrow("the server does not answer");
+    await elapse(1_800);
     await silent;
+    fake.pongs = true;
     const refused = expect(source.pull(background, 1)).rejects.toThrow("409 Consumer Deleted");
     await elapse(1);
-    fake.status(409, "Consumer Deleted");
+    fake.refuse(409, "Consumer Deleted");
     await refused;
+    const gone = expect(source.pull(background, 1)).rejects.toThrow("is there still such a consumer?");
+    await elapse(900);
+    await gone;
+  });
+
+  it("gives back what comes of a request that nobody waits for any more, and asks for no more at the same inbox", async () => {
+    const fake = new Fake();
+    const source = await open(fake);
+    const pulling = source.pull(background, 5);
+    await elapse(1);
+    const { inbox } = fake;
+    fake.deliver("a", 1, 7);
+    await elapse(1);
+    fake.cut();
+    expect((await pulling).map(({ body }) => body)).toEqual(["a"]);
+    fake.deliver("b", 1, 8, inbox);
+    await elapse(1);
+    const next = source.pull(background, 5);
+    await elapse(1);
+    fake.deliver("b", 2, 8);
+    fake.deliver("c", 1, 9, inbox);
+    fake.refuse(408, "Request Timeout");
+    expect((await next).map(({ id }) => id)).toEqual(["8.2"]);
+    const request = 'next {"batch":5,"expires":500000000,"no_wait":true}';
+    expect(fake.said).toEqual([request, "-NAK 1 8", "ping", request, "-NAK 1 9"]);
+  });
+
+  it("waits on while messages come, and for what the server has sent before it answered a ping", async () => {
+    const fake = new Fake();
+    const source = await open(fake);
+    const pulling = source.pull(background, 3);
+    await elapse(800);
+    fake.deliver("a", 1, 7);
+    await elapse(800);
+    fake.deliver("b", 1, 8);
+    // The process was busy: what has come long ago it hears only now.
+    fake.beforePong = () => fake.deliver("c", 1, 9);
+    await elapse(1_100);
+    expect((await pulling).map(({ body }) => body)).toEqual(["a", "b", "c"]);
+  });
+
+  it("hands over what has come when the pull is cancelled and the server is silent", async () => {
+    const fake = new Fake();
+    const source = await open(fake);
+    const [ctx, cancel] = context.withCancel(background);
+    const pulling = source.pull(ctx, 5);
+    await elapse(1);
+    cancel();
+    fake.deliver("a", 1, 7);
+    fake.pongs = false;
+    await elapse(1_800);
+    expect((await pulling).length).toBe(1);
+    const [cancelled, stop] = context.withCancel(background);
+    stop();
+    expect(await source.pull(cancelled, 5)).toEqual([]);
+  });
+
+  it("asks for no more, and waits for no longer, than the consumer allows and its lease makes sense", async () => {
+    const asked = async (config: object): Promise<string | undefined> => {
+      const fake = new Fake();
+      fake.config = { ack_policy: "explicit", ack_wait: 30e9, ...config };
+      const source = await open(fake);
+      await held(fake, source, 1, 100);
+      return fake.said[0];
+    };
+    expect(await asked({ ack_wait: 1e9 })).toBe('next {"batch":100,"expires":250000000,"no_wait":true}');
+    expect(await asked({ backoff: [400e6, 9e9] })).toBe('next {"batch":100,"expires":100000000,"no_wait":true}');
+    expect(await asked({ max_batch: 7, max_expires: 50e6 })).toBe('next {"batch":7,"expires":50000000,"no_wait":true}');
+  });
+
+  it("publishes a dead letter under an id that no other message has, whatever its error is", async () => {
+    const fake = new Fake();
+    const source = await open(fake, { deadLetters: { subject: "dead", headers: headersOf } });
+    const [delivery] = await held(fake, source, 1);
+    const error: unknown = Object.create(null);
+    expect(await source.deadLetter!(background, [{ delivery: delivery!, error }])).toEqual([]);
+    expect(fake.letters).toEqual([
+      {
+        "Nats-Msg-Id": "dead.s.w.1.1700",
+        "Headgate-Reason": "an error that cannot be shown",
+        "Headgate-Attempts": "1",
+        "Headgate-Subject": "s.m",
+      },
+    ]);
+    expect(fake.said.at(-1)).toBe("+TERM? 1 1");
+  });
+
+  it("delivers a message whose key cannot be told without one, and every body as it is", async () => {
+    const fake = new Fake();
+    const key = ({ data }: NatsMessage): string => (JSON.parse(new TextDecoder().decode(data)) as { key: string }).key;
+    const source = await open(fake, { key });
+    const pulling = source.pull(background, 2);
+    await elapse(1);
+    fake.deliver('{"key":"k"}', 1, 1);
+    fake.deliver("\uFEFF{", 1, 2);
+    expect((await pulling).map((delivery) => [delivery.body, delivery.key])).toEqual([
+      ['{"key":"k"}', "k"],
+      ["\uFEFF{", undefined],
+    ]);
   });
 
   it("refuses options that make no sense, and consumers that it cannot use", async () => {
     const fake = new Fake();
     await expect(open(fake, { consumer: "a.b" })).rejects.toThrow("consumer must be a name without spaces, dots");
     await expect(natsConsumer({} as NatsConnection, { stream: "s", consumer: "w" })).rejects.toThrow("no publish");
+    await expect(open(fake, { deadLetters: { subject: "dead.>", headers: headersOf } })).rejects.toThrow("wildcards");
     fake.config = { ack_policy: "none", ack_wait: 1 };
     await expect(open(fake)).rejects.toThrow("must have the ack_policy explicit, not none");
     fake.config = { ack_policy: "explicit", ack_wait: 1, deliver_subject: "x" };

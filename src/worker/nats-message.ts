@@ -1,0 +1,69 @@
+/**
+ * Messages of JetStream: what the source of nats.ts makes of them, and of those that are dead.
+ *
+ * Where the ack of a message goes says which delivery of which message it is: `$JS.ACK.<stream>.<consumer>.<deliveries>.<sequence in the
+ * stream>.<sequence of the consumer>.<time it was published, ns>.<messages to come>`. Newer servers put two tokens before the stream.
+ */
+import type { NatsHeaders, NatsMessage } from "./nats-wire.ts";
+import type { NatsDelivery } from "./nats.ts";
+import { reasonOf } from "./reason.ts";
+
+/** As it is: a byte order mark is a part of the text. */
+const decoder: TextDecoder = /* @__PURE__ */ new TextDecoder("utf-8", { ignoreBOM: true });
+
+export function textOf(message: NatsMessage): string {
+  return decoder.decode(message.data);
+}
+
+/** The part of the subject for the ack behind stream and consumer. */
+function infoOf(message: NatsMessage): readonly string[] {
+  const tokens = message.reply!.split(".");
+  return tokens.slice(tokens.length === 9 ? 4 : 6);
+}
+
+export function toDelivery(
+  message: NatsMessage,
+  key: ((message: NatsMessage) => string | undefined) | undefined,
+): NatsDelivery {
+  const [deliveries, sequence] = infoOf(message);
+  const attributes: Record<string, string> = {};
+  const { headers } = message;
+  if (headers !== undefined) for (const name of headers.keys()) attributes[name] = headers.get(name);
+  const delivery = {
+    id: `${sequence}.${deliveries}`,
+    body: textOf(message),
+    attempt: Number(deliveries),
+    attributes,
+    message,
+  };
+  return key === undefined ? delivery : withKey(delivery, key);
+}
+
+/** What has no key can have no key that makes sense, either: the handler is to see the message. */
+function withKey(delivery: NatsDelivery, keyOf: (message: NatsMessage) => string | undefined): NatsDelivery {
+  try {
+    const key = keyOf(delivery.message);
+    return key === undefined ? delivery : { ...delivery, key };
+  } catch {
+    return delivery;
+  }
+}
+
+/**
+ * The headers of a dead letter. Its id is that of the message, so that JetStream drops the second of two; with the time, for the sequences
+ * begin anew when a stream is made anew.
+ */
+export function headersOf(
+  { message, attempt, attributes }: NatsDelivery,
+  error: unknown,
+  consumer: string,
+  headers: NatsHeaders,
+): NatsHeaders {
+  for (const [name, value] of Object.entries(attributes)) if (!/^nats-/i.test(name)) headers.set(name, value);
+  const [, sequence, , published] = infoOf(message);
+  headers.set("Nats-Msg-Id", `dead.${consumer}.${sequence}.${published}`);
+  headers.set("Headgate-Reason", reasonOf(error));
+  headers.set("Headgate-Attempts", String(attempt));
+  headers.set("Headgate-Subject", message.subject);
+  return headers;
+}
