@@ -39,7 +39,7 @@ export function toDelivery(
   return key === undefined ? delivery : withKey(delivery, key);
 }
 
-/** What has no key can have no key that makes sense, either: the handler is to see the message. */
+/** What has no key that can be told is for the handler to see. */
 function withKey(delivery: NatsDelivery, keyOf: (message: NatsMessage) => string | undefined): NatsDelivery {
   try {
     const key = keyOf(delivery.message);

@@ -12,7 +12,8 @@ export interface RabbitMessage {
   readonly properties: { readonly headers?: Readonly<Record<string, unknown>> | undefined };
 }
 
-const decoder: TextDecoder = /* @__PURE__ */ new TextDecoder();
+/** As it is: a byte order mark is a part of the text. */
+const decoder: TextDecoder = /* @__PURE__ */ new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The delivery of a message. The number of its channel is part of its id, for every channel counts from 1. */
 export function toDelivery(
@@ -27,23 +28,35 @@ export function toDelivery(
   for (const [name, value] of Object.entries(headers)) {
     if (["string", "number", "boolean"].includes(typeof value)) attributes[name] = String(value);
   }
-  const key = keyOf?.(message);
-  return {
+  const delivery = {
     id: `${channel}.${deliveryTag}`,
     body: decoder.decode(message.content),
     attempt: 1 + numberOf(before) + numberOf(headers["headgate-attempts"]),
     attributes,
     message,
-    ...(key === undefined ? {} : { key }),
   };
+  return keyOf === undefined ? delivery : withKey(delivery, keyOf);
+}
+
+/** What has no key that can be told is for the handler to see. */
+function withKey(delivery: RabbitDelivery, keyOf: (message: RabbitMessage) => string | undefined): RabbitDelivery {
+  try {
+    const key = keyOf(delivery.message);
+    return key === undefined ? delivery : { ...delivery, key };
+  } catch {
+    return delivery;
+  }
 }
 
 function numberOf(header: unknown): number {
   return typeof header === "number" && header > 0 ? header : 0;
 }
 
-/** Not copied: what the broker says of this copy. Above all `x-death`: it drops what it takes for a message that goes round in circles. */
-const OF_THE_BROKER = /^x-(death|delivery-count|acquired-count|(first|last)-death-.*)$/;
+/**
+ * Not copied: what the broker says of this copy, above all `x-death`, for it drops what it takes for a message that goes round in circles;
+ * and where else it is to be routed to, for there it has been.
+ */
+const OF_THIS_COPY = /^(x-(death|delivery-count|acquired-count|(first|last)-death-.*)|CC|BCC)$/;
 
 /** The properties that say how the message is to be treated, but for `expiration`, and `userId`, which must be ours. */
 const PROPERTIES: readonly string[] = [
@@ -67,7 +80,7 @@ export function copied(
   const options: Record<string, unknown> = { persistent: true, mandatory: true };
   const properties = message.properties as Readonly<Record<string, unknown>>;
   for (const name of PROPERTIES) if (properties[name] !== undefined) options[name] = properties[name];
-  const headers = Object.entries(message.properties.headers ?? {}).filter(([name]) => !OF_THE_BROKER.test(name));
+  const headers = Object.entries(message.properties.headers ?? {}).filter(([name]) => !OF_THIS_COPY.test(name));
   options["headers"] = { ...Object.fromEntries(headers), ...more };
   if (expiration !== undefined) options["expiration"] = String(expiration);
   return options;
@@ -76,10 +89,4 @@ export function copied(
 /** The longest delay in the queue where one of `delay` ms waits: a message only expires when it is the first. */
 export function bucketOf(delay: number): number {
   return 125 * 2 ** Math.max(0, Math.ceil(Math.log2(delay / 125)));
-}
-
-/** An error in a line, as a header. */
-export function reasonOf(error: unknown): string {
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return text.slice(0, 1_000);
 }

@@ -2,14 +2,15 @@
  * `headgate/worker/rabbitmq`: a quorum queue of RabbitMQ as a source, over amqplib.
  *
  * RabbitMQ pushes: what it has assigned to us and no pull has asked for waits in a buffer. What that takes:
- * - The prefetch count bounds what is buffered and handed over together. It is what the worker has room for, so that its buffer is
- *   empty when the worker is full.
+ * - The prefetch count of the consumer is what the worker has room for, so that nothing is buffered when that is full. If another
+ *   worker takes it up, it is another consumer's turn, for a prefetch count never changes.
  * - Stop, then drain: deliveries still arrive after a consumer was cancelled, until the broker says so. When a pull is cancelled, the
  *   consumer is, too, and what arrives until then is handed over. When nobody pulls, it is given back.
  *
  * Invariants:
  * - A delivery belongs to its channel. When that is closed, the broker delivers all of them again, and whoever has a verdict on one
- *   is told that it was lost. There is no other lease; but see `consumer_timeout` (30 min), and keep `maxLease` below it.
+ *   is told that it was lost, and so is the worker when it asks for more time. There is no other lease; but see `consumer_timeout`
+ *   (30 min), and keep `maxLease` below it.
  * - An ack has no answer in this protocol. So after each batch of verdicts comes a request that has one, and a channel does things
  *   in their order. No tag is told twice: the broker would close the channel.
  * - A message that moves to another queue is published, confirmed, and only then acked. If the two are cut apart there are two of it,
@@ -17,8 +18,9 @@
  */
 import { Chan, context, type Context, select, time } from "../index.ts";
 import type { Dead, Delivery, Nack, Source } from "./source.ts";
-import { type RabbitConnection, Session } from "./rabbitmq-channel.ts";
-import { type RabbitMessage, reasonOf, toDelivery } from "./rabbitmq-message.ts";
+import { type RabbitChannel, type RabbitConnection, Session } from "./rabbitmq-channel.ts";
+import { type RabbitMessage, toDelivery } from "./rabbitmq-message.ts";
+import { reasonOf } from "./reason.ts";
 
 export type { RabbitChannel, RabbitConnection } from "./rabbitmq-channel.ts";
 export type { RabbitMessage } from "./rabbitmq-message.ts";
@@ -35,7 +37,7 @@ export interface RabbitDelivery extends Delivery<string> {
 export interface RabbitQueueOptions {
   /** A quorum queue that exists. A classic one works, but tells no more of attempts than whether there was one. */
   readonly queue: string;
-  /** How many messages this source may hold, buffered and handed over together. What the first pull asks for: `concurrency + prefetch` of the worker, up to `batch` */
+  /** How many messages this source may hold at most, buffered and handed over together. As many as its workers have room for: `concurrency + prefetch` */
   readonly prefetch?: number;
   /**
    * Where dead messages go. The name of a queue that exists: the message is published there with the headers `headgate-reason`,
@@ -49,13 +51,13 @@ export interface RabbitQueueOptions {
    * delay, or up to twice as long if a longer one is before it. false: it is delivered again at once. true
    */
   readonly delays?: boolean;
-  /** The ordering key of a message; `undefined` for none. */
+  /** The ordering key of a message; `undefined` for none, as if it throws. */
   readonly key?: (message: RabbitMessage) => string | undefined;
 }
 
 /** A queue as a source. */
 export interface RabbitQueue extends Source<RabbitDelivery> {
-  /** Gives back everything that has no verdict, and closes the channel, and the connection if a function made it. */
+  /** Gives back everything that has no verdict, and closes the channel, and the connection if a function made it. Resolves within 5 s. */
   readonly close: () => Promise<void>;
 }
 
@@ -103,10 +105,15 @@ export function rabbitQueue(
 const IDLE = 1_000;
 /** How long a pull that was cancelled waits for the broker's answer, in ms. */
 const ANSWER = 500;
+/** How long a close waits for the broker's answers, in ms. */
+const GOODBYE = 5_000;
+/** There is no lease; but three times in this many ms the worker asks what has been lost, and tells the handlers. */
+const LEASE = 6_000;
 
 /** A delivery that has no verdict, or one that the broker may not know of yet. */
 interface Held {
   readonly session: Session;
+  readonly consumer: number;
   readonly message: RabbitMessage;
   /** The broker was told: it must not be told again. */
   told: boolean;
@@ -115,6 +122,7 @@ interface Held {
 }
 
 class Queue implements RabbitQueue {
+  readonly lease: number = LEASE;
   readonly deadLetter?: Source<RabbitDelivery>["deadLetter"] & {};
   private readonly connection: RabbitConnection | (() => Promise<RabbitConnection>);
   private readonly options: RabbitQueueOptions;
@@ -123,7 +131,7 @@ class Queue implements RabbitQueue {
   private sessions = 0;
   private closed = false;
   private readonly buffer: RabbitDelivery[] = [];
-  /** What was handed over or is buffered, by the id of the delivery. */
+  /** What was handed over or is buffered, by the id of the delivery, in the order of its arrival on the channel that is open. */
   private readonly held: Map<string, Held> = new Map();
   /** Closed and replaced when there is news for the pulls that wait. */
   private news: Chan<never> = new Chan();
@@ -134,11 +142,12 @@ class Queue implements RabbitQueue {
     this.connection = connection;
     this.options = options;
     if (options.deadLetters !== undefined) this.deadLetter = (ctx, items) => this.bury(ctx, items);
+    if (typeof connection !== "function") hush(connection);
   }
 
   // -------------------------------------------------------------------------------------------------------------------- pull
 
-  pull = async (ctx: Context, max: number): Promise<readonly RabbitDelivery[]> => {
+  pull = async (ctx: Context, max: number, room: number = max): Promise<readonly RabbitDelivery[]> => {
     this.pulls++;
     this.watch();
     try {
@@ -148,12 +157,15 @@ class Queue implements RabbitQueue {
         if (err instanceof context.Canceled && this.pulls === 1) await this.quiesce(max);
         if (err !== undefined || this.buffer.length > 0) return this.buffer.splice(0, max);
         const { session, news } = this;
-        if (session?.consuming !== true) {
-          await this.start(ctx, max);
+        const window = Math.min(room, (this.options.prefetch ?? 65_535) - this.held.size);
+        // There is room for more than the broker may deliver: another worker has that.
+        if (session?.consuming === true && session.isFull && window > 0) await session.cancel();
+        if (session?.consuming !== true && window > 0) {
+          await this.start(ctx, window);
           continue;
         }
         await select({ news, done: ctx.done() });
-        if (session.over && this.buffer.length === 0) throw new Error(`rabbitQueue: ${session.why}`);
+        if (session?.over === true && this.buffer.length === 0) throw new Error(`rabbitQueue: ${session.why}`);
       }
     } finally {
       this.pulls--;
@@ -162,8 +174,8 @@ class Queue implements RabbitQueue {
   };
 
   /** Starts consuming, on a new channel if need be. Several pulls may wait for it; those whose ctx ends do not. */
-  private async start(ctx: Context, max: number): Promise<void> {
-    this.starting ??= this.consume(max).finally(() => {
+  private async start(ctx: Context, window: number): Promise<void> {
+    this.starting ??= this.consume(window).finally(() => {
       this.starting = undefined;
     });
     try {
@@ -173,27 +185,32 @@ class Queue implements RabbitQueue {
     }
   }
 
-  private async consume(max: number): Promise<void> {
-    if (this.session === undefined || this.session.over) {
-      const owned = typeof this.connection === "function";
-      const connection = typeof this.connection === "function" ? await this.connection() : this.connection;
-      // Whoever does not listen to errors of an emitter is ended by them; the close that follows says enough.
-      connection.on("error", () => {});
-      const channel = await connection.createConfirmChannel();
-      const session = new Session(connection, channel, owned, ++this.sessions, (cut) => this.forget(cut));
-      this.session = session;
-      if (this.closed) return session.close();
-    }
-    const window = this.options.prefetch ?? Math.min(this.held.size + max, 65_535);
-    const { session } = this;
+  private async consume(window: number): Promise<void> {
+    const session = this.session === undefined || this.session.over ? await this.open() : this.session;
+    this.session = session;
+    if (this.closed) return session.close();
     await session.consume(this.options.queue, window, (message) => {
       if (message === null) return this.tell();
       const delivery = toDelivery(message, session.n, this.options.key);
-      this.held.set(delivery.id, { session, message, told: false, copy: undefined });
+      const { consumer } = session;
+      this.held.set(delivery.id, { session, consumer, message, told: false, copy: undefined });
       this.buffer.push(delivery);
       this.tell();
       this.watch();
     });
+  }
+
+  private async open(): Promise<Session> {
+    const owned = typeof this.connection === "function";
+    const connection = typeof this.connection === "function" ? await this.connection() : this.connection;
+    if (owned) hush(connection);
+    try {
+      const channel = await connection.createConfirmChannel();
+      return new Session(connection, channel, owned, ++this.sessions, (cut) => this.forget(cut));
+    } catch (error) {
+      if (owned) connection.close().catch(() => {});
+      throw error;
+    }
   }
 
   /** The channel is closed: all that it had delivered is the broker's again. */
@@ -214,8 +231,12 @@ class Queue implements RabbitQueue {
   private async quiesce(keep: number): Promise<void> {
     const [limit, cancel] = context.withTimeout(context.background(), ANSWER);
     using _ = cancel;
+    const stopped = async (): Promise<void> => {
+      await this.starting;
+      await this.session?.cancel();
+    };
     // What still comes after that is buffered, and given back.
-    if (this.session !== undefined) await context.wait(this.session.cancel(), limit).catch(() => {});
+    await context.wait(stopped(), limit).catch(() => {});
     for (const { id } of this.buffer.splice(keep)) {
       const { session, message } = this.held.get(id)!;
       this.held.delete(id);
@@ -241,104 +262,123 @@ class Queue implements RabbitQueue {
     this.buffer.length = 0;
     this.watch();
     this.tell();
-    await this.starting?.catch(() => {});
-    await this.session?.close();
+    const [limit, cancel] = context.withTimeout(context.background(), GOODBYE);
+    using _ = cancel;
+    const all = async (): Promise<void> => {
+      await this.starting?.catch(() => {});
+      await this.session?.close();
+    };
+    await context.wait(all(), limit).catch(() => {});
   };
 
   // ---------------------------------------------------------------------------------------------------------------- verdicts
 
   ack = (ctx: Context, deliveries: readonly RabbitDelivery[]): Promise<readonly RabbitDelivery[]> => {
-    if (ctx.err() === undefined) this.ackFirst(new Set(deliveries.map(({ id }) => id)));
-    return this.settle(ctx, deliveries, ack);
+    if (ctx.err() === undefined) this.ackFirst(deliveries);
+    return this.settle(ctx, deliveries, async (held) => ack(held));
   };
 
   /** Acks those that are the oldest on their channel in one word: a quorum queue takes each ack as a command of its own. */
-  private ackFirst(ids: ReadonlySet<string>): void {
-    const { session } = this;
+  private ackFirst(deliveries: readonly RabbitDelivery[]): void {
+    const ids = new Set(deliveries.map(({ id }) => id));
     const first: Held[] = [];
     for (const [id, held] of this.held) {
-      if (held.session !== session) continue;
-      if (!held.told && !ids.has(id)) break;
-      if (!held.told) first.push(held);
+      if (held.told) continue;
+      if (!ids.has(id)) break;
+      first.push(held);
     }
     const last = first.at(-1);
     if (last === undefined) return;
-    session!.do((channel) => channel.ack(last.message, true));
-    for (const held of first) held.told = true;
+    last.session.do((channel) => channel.ack(last.message, true));
+    for (const held of first) wasTold(held);
   }
 
   nack = (ctx: Context, items: readonly Nack<RabbitDelivery>[]): Promise<readonly RabbitDelivery[]> => {
     const { queue, delays = true } = this.options;
-    const byId = new Map(items.map((item) => [item.delivery.id, item]));
-    const verdict: Verdict = async (held, { id, attempt }) => {
-      const delay = Math.ceil(byId.get(id)!.delay);
-      if (delay <= 0 || !delays) return held.session.do((channel) => channel.nack(held.message, false, true));
-      held.copy ??= held.session.delayed(queue, delay, held.message, attempt);
-      await this.move(held);
-    };
     const deliveries = items.map(({ delivery }) => delivery);
-    return this.settle(ctx, deliveries, verdict);
+    return this.settle(ctx, deliveries, async (held, i) => {
+      const { delivery, delay } = items[i]!;
+      if (delay <= 0 || !delays) return tellOnce(held, (channel) => channel.nack(held.message, false, true));
+      held.copy ??= held.session.delayed(queue, Math.ceil(delay), held.message, delivery.attempt);
+      await move(held);
+    });
   };
 
   private bury(ctx: Context, items: readonly Dead<RabbitDelivery>[]): Promise<readonly RabbitDelivery[]> {
     const { queue, deadLetters } = this.options;
-    const byId = new Map(items.map((item) => [item.delivery.id, item]));
-    const verdict: Verdict = async (held, { id, attempt }) => {
+    const deliveries = items.map(({ delivery }) => delivery);
+    return this.settle(ctx, deliveries, async (held, i) => {
       if (deadLetters === undefined || deadLetters === "broker") {
-        return held.session.do((channel) => channel.nack(held.message, false, false));
+        return tellOnce(held, (channel) => channel.nack(held.message, false, false));
       }
+      const { delivery, error } = items[i]!;
       held.copy ??= held.session.publish(deadLetters.queue, held.message, {
-        "headgate-reason": reasonOf(byId.get(id)!.error),
-        "headgate-attempts": attempt,
+        "headgate-reason": reasonOf(error),
+        "headgate-attempts": delivery.attempt,
         "headgate-queue": queue,
       });
-      await this.move(held);
-    };
-    const deliveries = items.map(({ delivery }) => delivery);
-    return this.settle(ctx, deliveries, verdict);
+      await move(held);
+    });
   }
 
-  /** Acks a message when its copy is safe. */
-  private async move(held: Held): Promise<void> {
-    try {
-      await held.copy;
-    } catch (error) {
-      held.copy = undefined;
-      throw error;
-    }
-    if (!held.told) ack(held);
-  }
-
-  /** Tells the broker the verdicts, and waits until it has them. Returns those whose channel is closed. */
+  /** Tells the broker the verdicts, and waits until it has heard them. Returns those whose channel is closed. */
   private async settle(
     ctx: Context,
     deliveries: readonly RabbitDelivery[],
-    verdict: Verdict,
+    verdict: (held: Held, i: number) => Promise<void>,
   ): Promise<readonly RabbitDelivery[]> {
     const err = ctx.err();
     if (err !== undefined) throw err;
-    const sessions = new Set<Session>();
-    const telling = deliveries.map(async (delivery) => {
-      const held = this.held.get(delivery.id);
-      if (held === undefined) return;
-      sessions.add(held.session);
-      if (held.told) return;
-      await verdict(held, delivery);
-      held.told = true;
-    });
+    const { session } = this;
+    const telling: Promise<void>[] = [];
+    for (const [i, { id }] of deliveries.entries()) {
+      const held = this.held.get(id);
+      if (held?.told === false) telling.push(verdict(held, i));
+    }
     try {
       await context.wait(Promise.all(telling), ctx);
-      await context.wait(Promise.all([...sessions].map((session) => session.barrier())), ctx);
+      await context.wait(Promise.resolve(session?.barrier()), ctx);
     } catch (error) {
       // What a closed channel leaves undone is no riddle: it is all lost.
-      if (![...sessions].some((session) => session.over)) throw error;
-      const open = deliveries.filter(({ id }) => this.held.has(id));
-      if (open.length > 0) throw error;
+      if (deliveries.some(({ id }) => this.held.has(id))) throw error;
     }
-    return deliveries.filter(({ id }) => !this.held.delete(id));
+    const lost = deliveries.filter(({ id }) => !this.held.delete(id));
+    this.tell();
+    return lost;
   }
+
+  extend = async (_: Context, deliveries: readonly RabbitDelivery[]): Promise<readonly RabbitDelivery[]> =>
+    deliveries.filter(({ id }) => !this.held.has(id));
 }
 
-type Verdict = (held: Held, delivery: RabbitDelivery) => void | Promise<void>;
+/** Tells the broker a verdict. It would close the channel if it was told of a message twice. */
+function tellOnce(held: Held, verdict: (channel: RabbitChannel) => void): void {
+  if (held.told) return;
+  held.session.do(verdict);
+  wasTold(held);
+}
 
-const ack = (held: Held): void => held.session.do((channel) => channel.ack(held.message));
+function wasTold(held: Held): void {
+  held.told = true;
+  held.session.told(held.consumer);
+}
+
+function ack(held: Held): void {
+  tellOnce(held, (channel) => channel.ack(held.message));
+}
+
+/** Acks a message when its copy is safe. */
+async function move(held: Held): Promise<void> {
+  try {
+    await held.copy;
+  } catch (error) {
+    held.copy = undefined;
+    throw error;
+  }
+  ack(held);
+}
+
+/** Whoever does not listen to the errors of an emitter is ended by them; the close that follows says enough. */
+function hush(connection: RabbitConnection): void {
+  connection.on("error", () => {});
+}

@@ -66,8 +66,9 @@ export interface Source<D extends Delivery = Delivery> {
    * Waits for at least one message, or for the end of ctx, and hands over at most `max`. MUST hand over everything that the broker
    * assigned to this call, even when ctx has ended; MUST NOT reject because of ctx, but return an empty list; MUST settle soon after
    * ctx has ended, or the worker gives it up and stops as failed. There is one pull at a time, and none while the worker has no room.
+   * `room` is how many it has room for in all, of which this call may bring `max`: what a client that pushes may be let to buffer.
    */
-  readonly pull: (ctx: Context, max: number) => Promise<readonly D[]>;
+  readonly pull: (ctx: Context, max: number, room?: number) => Promise<readonly D[]>;
   /** True when no further message will ever come. It is asked before each pull. */
   readonly ended?: boolean;
   readonly ack: (ctx: Context, deliveries: readonly D[]) => Promise<readonly D[] | void>;

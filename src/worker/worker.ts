@@ -218,12 +218,12 @@ export class Run<D extends Delivery> {
   }
 
   private async pull(): Promise<void> {
-    const { batch, concurrency, prefetch } = this.settings;
+    const { concurrency, prefetch } = this.settings;
     let failures = 0;
     while (!this.isStopping) {
       try {
         if (this.source.ended === true) break;
-        const room = Math.min(batch, concurrency + prefetch - this.held.size);
+        const room = concurrency + prefetch - this.held.size;
         if (room <= 0) await select({ room: this.room, stop: this.stop.done() });
         else await this.pullOnce(room);
         failures = 0;
@@ -247,7 +247,7 @@ export class Run<D extends Delivery> {
 
   /** A pull that ignores the end of its ctx is given up, and the worker stops: what it brings later is released. */
   private async pullOnce(room: number): Promise<void> {
-    const { callTimeout, settle } = this.settings;
+    const { batch, callTimeout, settle } = this.settings;
     const [ctx, cancel] = context.withTimeout(this.stop, callTimeout);
     // Even an obedient pull takes a while to come back, however short the grace.
     const slack = Math.max(settle, Math.min(callTimeout / 2, 1_000));
@@ -255,7 +255,7 @@ export class Run<D extends Delivery> {
     using _cancel = cancel;
     using _lose = lose;
     const begun = time.now();
-    const pulled = Promise.resolve(this.source.pull(ctx, room));
+    const pulled = Promise.resolve(this.source.pull(ctx, Math.min(batch, room), room));
     let brought: readonly D[];
     try {
       brought = await context.wait(pulled, patience);

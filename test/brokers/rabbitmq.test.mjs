@@ -23,7 +23,7 @@ async function run({ url, atEnd }) {
     await channel.assertQueue(queue, quorum);
     await channel.assertQueue(dead, quorum);
     const key = ({ properties }) => properties.headers?.key;
-    const options = { queue, prefetch: 300, deadLetters: { queue: dead }, key };
+    const options = { queue, deadLetters: { queue: dead }, key };
     const [source, other] = [rabbitQueue(open, options), rabbitQueue(open, options)];
     const publish = (body, headers) =>
       new Promise((resolve, reject) => {

@@ -14,63 +14,100 @@ import { elapse, virtualTime } from "../clock.ts";
 
 const background = context.background();
 
-/** A broker with one channel at a time: it delivers what it is told to, and notes what is said to it. */
-class Fake extends EventEmitter {
+/** A channel, and whoever listens to it. */
+interface Open {
+  readonly events: EventEmitter;
+  receive: (message: RabbitMessage | null) => void;
+  tag: number;
+}
+
+/** A broker: it delivers on the channel that consumes what it is told to, and notes what is said to it. */
+class Fake {
   readonly said: string[] = [];
   channels = 0;
   window = 0;
+  noDelay = false;
   /** Whether requests are answered. */
   mute = false;
+  /** Whether publishes are confirmed; what waits for that. */
+  confirms = true;
+  readonly unconfirmed: (() => void)[] = [];
+  /** What happens instead when a queue is declared, or a channel opened. */
+  refusal: Error | undefined;
   /** What is delivered between a cancel and its answer. */
   late: string[] = [];
-  private tag = 0;
-  private receive: (message: RabbitMessage | null) => void = () => {};
+  /** The headers of the messages. */
+  headers: Record<string, unknown> = { "x-delivery-count": 2, "headgate-attempts": 3 };
+  readonly published: Record<string, unknown>[] = [];
+  /** Runs when a consumer begins, before its answer is heard. */
+  begins = (): void => {};
+  readonly events: EventEmitter = new EventEmitter();
+  private consumer: Open | undefined;
 
   readonly connection: RabbitConnection = {
-    on: () => {},
-    close: async () => {},
+    on: (event, listener) => this.events.on(event, listener as () => void),
+    close: async () => void this.said.push("close the connection"),
     createConfirmChannel: async () => {
+      if (this.refusal !== undefined) throw this.refusal;
       this.channels++;
-      this.tag = 0;
-      this.removeAllListeners();
+      const channel: Open = { events: new EventEmitter(), receive: () => {}, tag: 0 };
       return {
-        on: (event, listener) => this.on(event, listener as () => void),
+        connection: { stream: { setNoDelay: (noDelay: boolean) => (this.noDelay = noDelay) } },
+        on: (event, listener) => channel.events.on(event, listener as () => void),
         prefetch: async (count) => {
           this.window = count;
           if (this.mute) await new Promise(() => {});
         },
         consume: async (_, receive) => {
-          this.receive = receive;
+          this.consumer = channel;
+          channel.receive = receive;
+          this.begins();
           return { consumerTag: "t" };
         },
         cancel: async () => {
+          if (this.mute) await new Promise(() => {});
           this.deliver(...this.late);
           this.said.push("cancel");
         },
-        assertQueue: async (queue) => this.said.push(`declare ${queue}`),
+        assertQueue: async (queue) => {
+          if (this.refusal !== undefined) {
+            channel.events.emit("error", this.refusal);
+            channel.events.emit("close");
+            throw this.refusal;
+          }
+          this.said.push(`declare ${queue}`);
+        },
         sendToQueue: (queue, content, options, confirmed) => {
           this.said.push(`publish ${queue} ${String(options["expiration"])} ${new TextDecoder().decode(content)}`);
-          confirmed(null);
+          this.published.push(options["headers"] as Record<string, unknown>);
+          if (this.confirms) confirmed(null);
+          else this.unconfirmed.push(() => confirmed(null));
         },
         ack: ({ fields }, upTo) => this.said.push(`ack ${fields.deliveryTag}${upTo === true ? " and before" : ""}`),
         nack: ({ fields }, _, requeue) => this.said.push(`${requeue ? "requeue" : "reject"} ${fields.deliveryTag}`),
-        close: async () => this.cut(),
+        close: async () => void channel.events.emit("close"),
       };
     },
   };
 
   deliver(...bodies: string[]): void {
+    const channel = this.consumer!;
     for (const body of bodies) {
-      this.receive({
+      channel.receive({
         content: new TextEncoder().encode(body),
-        fields: { deliveryTag: ++this.tag, redelivered: false },
-        properties: { headers: { "x-delivery-count": 2, "headgate-attempts": 3 } },
+        fields: { deliveryTag: ++channel.tag, redelivered: false },
+        properties: { headers: this.headers },
       });
     }
   }
 
+  /** The broker cancels the consumer. */
+  cancels(): void {
+    this.consumer!.receive(null);
+  }
+
   cut(): void {
-    this.emit("close");
+    this.consumer!.events.emit("close");
   }
 }
 
@@ -82,13 +119,58 @@ function open(options: Partial<RabbitQueueOptions> = {}): [Fake, ReturnType<type
 describe("a queue of RabbitMQ", () => {
   virtualTime();
 
-  it("lets the broker assign as many messages as the first pull asks for", async () => {
+  it("lets the broker assign as many messages as there is room for", async () => {
     const [fake, source] = open();
-    const pulling = source.pull(background, 7);
+    const pulling = source.pull(background, 7, 20);
     await elapse(1);
     fake.deliver("a");
     expect((await pulling).map(({ body }) => body)).toEqual(["a"]);
-    expect(fake.window).toBe(7);
+    expect(fake.window).toBe(20);
+  });
+
+  it("lets the broker assign more when all that it may assign is held, and there is room for more", async () => {
+    const [fake, source] = open();
+    const first = source.pull(background, 2);
+    await elapse(1);
+    fake.deliver("a", "b");
+    const held = await first;
+    const second = source.pull(background, 3);
+    await elapse(1);
+    expect([fake.said, fake.window]).toEqual([["cancel"], 3]);
+    fake.deliver("c");
+    expect((await second).map(({ body }) => body)).toEqual(["c"]);
+    // The broker may assign two more, so it is left alone.
+    const third = source.pull(background, 2);
+    await source.ack(background, held);
+    expect(fake.said).toEqual(["cancel", "ack 2 and before"]);
+    fake.deliver("d");
+    expect((await third).length).toBe(1);
+  });
+
+  it("holds no more than prefetch", async () => {
+    const [fake, source] = open({ prefetch: 2 });
+    const first = source.pull(background, 5);
+    await elapse(1);
+    expect(fake.window).toBe(2);
+    fake.deliver("a", "b");
+    const held = await first;
+    const second = source.pull(background, 5);
+    await elapse(1_000);
+    expect(fake.said).toEqual([]);
+    await source.ack(background, held);
+    fake.deliver("c");
+    expect((await second).length).toBe(1);
+    expect(fake.said).toEqual(["ack 2 and before"]);
+  });
+
+  it("does not let an ack wait for the next packet", async () => {
+    const [fake, source] = open();
+    const [ctx, cancel] = context.withCancel(background);
+    const pulling = source.pull(ctx, 1);
+    await elapse(1);
+    cancel();
+    await pulling;
+    expect(fake.noDelay).toBe(true);
   });
 
   it("counts the attempts of all copies of a message", async () => {
@@ -123,8 +205,8 @@ describe("a queue of RabbitMQ", () => {
   });
 
   it("keeps its buffer as long as somebody pulls", async () => {
-    const [fake, source] = open({ prefetch: 9 });
-    const pulling = source.pull(background, 1);
+    const [fake, source] = open();
+    const pulling = source.pull(background, 1, 9);
     await elapse(1);
     fake.deliver("a", "b", "c", "d");
     await pulling;
@@ -133,6 +215,29 @@ describe("a queue of RabbitMQ", () => {
       expect((await source.pull(background, 1)).map((delivery) => delivery.body)).toEqual([body]);
     }
     expect(fake.said).toEqual([]);
+  });
+
+  it("stops a consumer that had not begun yet when the pull was cancelled", async () => {
+    const [fake, source] = open();
+    const [ctx, cancel] = context.withCancel(background);
+    const pulling = source.pull(ctx, 5);
+    cancel();
+    fake.begins = () => fake.deliver("a");
+    expect((await pulling).map(({ body }) => body)).toEqual(["a"]);
+    expect(fake.said).toEqual(["cancel"]);
+  });
+
+  it("begins anew when the broker has cancelled the consumer, even before it was heard to begin", async () => {
+    const [fake, source] = open();
+    fake.begins = () => {
+      fake.begins = () => {};
+      fake.cancels();
+    };
+    const pulling = source.pull(background, 5);
+    await elapse(1);
+    fake.deliver("a");
+    expect((await pulling).length).toBe(1);
+    expect(fake.channels).toBe(1);
   });
 
   it("reports every delivery of a closed channel as lost, rejects the pull, and opens another channel", async () => {
@@ -146,6 +251,7 @@ describe("a queue of RabbitMQ", () => {
     await elapse(1);
     fake.cut();
     await rejected;
+    expect(await source.extend!(background, held)).toEqual(held);
     expect(await source.ack(background, held)).toEqual(held);
     expect(await source.nack(background, [{ delivery: held[0]!, delay: 0, why: "failed" }])).toEqual(held);
     expect(fake.said).toEqual([]);
@@ -154,6 +260,7 @@ describe("a queue of RabbitMQ", () => {
     fake.deliver("a");
     const again = await third;
     expect(fake.channels).toBe(2);
+    expect(await source.extend!(background, again)).toEqual([]);
     expect(await source.ack(background, again)).toEqual([]);
   });
 
@@ -193,7 +300,112 @@ describe("a queue of RabbitMQ", () => {
       { delivery: held[0]!, delay: 300, why: "failed" },
       { delivery: held[1]!, delay: 0, why: "released" },
     ]);
-    expect(fake.said).toEqual(["declare q.delay.500", "requeue 2", "publish q.delay.500 300 a", "ack 1"]);
+    expect(fake.said).toEqual(["requeue 2", "declare q.delay.500", "publish q.delay.500 300 a", "ack 1"]);
+  });
+
+  it("acks a moved message once, though the verdict was told twice before the copy was safe", async () => {
+    const [fake, source] = open();
+    const pulling = source.pull(background, 5);
+    await elapse(1);
+    fake.deliver("a");
+    const [delivery] = await pulling;
+    const item = { delivery: delivery!, delay: 300, why: "failed" } as const;
+    fake.confirms = false;
+    const [ctx] = context.withTimeout(background, 100);
+    const rejected = expect(source.nack(ctx, [item])).rejects.toThrow("deadline");
+    await elapse(200);
+    await rejected;
+    const again = source.nack(background, [item]);
+    await elapse(1);
+    for (const confirm of fake.unconfirmed) confirm();
+    expect(await again).toEqual([]);
+    expect(fake.said).toEqual(["declare q.delay.500", "publish q.delay.500 300 a", "ack 1"]);
+  });
+
+  it("loses no delivery over a queue that cannot be declared, and tries that again", async () => {
+    const [fake, source] = open();
+    const pulling = source.pull(background, 5);
+    await elapse(1);
+    fake.deliver("a");
+    const [delivery] = await pulling;
+    const item = { delivery: delivery!, delay: 300, why: "failed" } as const;
+    fake.refusal = new Error("inequivalent arg");
+    await expect(source.nack(background, [item])).rejects.toThrow("inequivalent arg");
+    fake.refusal = undefined;
+    expect(await source.nack(background, [item])).toEqual([]);
+    expect(fake.said).toEqual(["declare q.delay.500", "publish q.delay.500 300 a", "ack 1"]);
+  });
+
+  it("copies what a message says of itself, not what the broker says of the copy, nor where else that was sent", async () => {
+    const [fake, source] = open({ deadLetters: { queue: "dead" } });
+    fake.headers = {
+      colour: "red",
+      CC: ["x"],
+      BCC: ["y"],
+      "x-death": [],
+      "x-delivery-count": 1,
+      "x-first-death-queue": "z",
+    };
+    const pulling = source.pull(background, 5);
+    await elapse(1);
+    fake.deliver("a");
+    const [delivery] = await pulling;
+    const error: unknown = Object.create(null);
+    expect(await source.deadLetter!(background, [{ delivery: delivery!, error }])).toEqual([]);
+    expect(fake.published).toEqual([
+      {
+        colour: "red",
+        "headgate-reason": "an error that cannot be shown",
+        "headgate-attempts": 2,
+        "headgate-queue": "q",
+        "headgate-copy": 1,
+      },
+    ]);
+  });
+
+  it("delivers a message whose key cannot be told without one, and every body as it is", async () => {
+    const key = ({ content }: RabbitMessage): string =>
+      (JSON.parse(new TextDecoder().decode(content)) as { key: string }).key;
+    const [fake, source] = open({ key });
+    const pulling = source.pull(background, 2);
+    await elapse(1);
+    fake.deliver('{"key":"k"}', "\uFEFF{");
+    expect((await pulling).map((delivery) => [delivery.body, delivery.key])).toEqual([
+      ['{"key":"k"}', "k"],
+      ["\uFEFF{", undefined],
+    ]);
+  });
+
+  it("closes a connection that it has made and that gives it no channel", async () => {
+    const fake = new Fake();
+    const source = rabbitQueue(async () => fake.connection, { queue: "q" });
+    fake.refusal = new Error("no more channels");
+    await expect(source.pull(background, 1)).rejects.toThrow("no more channels");
+    expect(fake.said).toEqual(["close the connection"]);
+  });
+
+  it("listens once to a connection that it was given, however many channels it opens", async () => {
+    const [fake, source] = open();
+    for (let i = 0; i < 3; i++) {
+      const pulling = expect(source.pull(background, 1)).rejects.toThrow("closed");
+      await elapse(1);
+      fake.cut();
+      await pulling;
+    }
+    expect([fake.channels, fake.events.listenerCount("error")]).toEqual([3, 1]);
+  });
+
+  it("is closed within five seconds, though the broker does not answer", async () => {
+    const [fake, source] = open();
+    const pulling = source.pull(background, 1);
+    await elapse(1);
+    fake.deliver("a");
+    await pulling;
+    fake.mute = true;
+    const closing = source.close();
+    await elapse(5_000);
+    await closing;
+    await expect(source.pull(background, 1)).rejects.toThrow("pull after close()");
   });
 
   it("refuses options that make no sense", () => {
