@@ -15,17 +15,21 @@ export function textOf(message: NatsMessage): string {
   return decoder.decode(message.data);
 }
 
-/** The part of the subject for the ack behind stream and consumer. */
-function infoOf(message: NatsMessage): readonly string[] {
-  const tokens = message.reply!.split(".");
-  return tokens.slice(tokens.length === 9 ? 4 : 6);
+/** What of that is of interest, all in digits. Cut out one by one: to split it took a tenth of the worker's time. */
+function infoOf(message: NatsMessage): { deliveries: string; sequence: string; published: string } {
+  const reply = message.reply!;
+  const dots: number[] = [];
+  for (let at = reply.indexOf("."); at >= 0; at = reply.indexOf(".", at + 1)) dots.push(at);
+  const token = (n: number): string => reply.slice(dots[n - 1]! + 1, dots[n]);
+  const first = dots.length === 8 ? 4 : 6;
+  return { deliveries: token(first), sequence: token(first + 1), published: token(first + 3) };
 }
 
 export function toDelivery(
   message: NatsMessage,
   key: ((message: NatsMessage) => string | undefined) | undefined,
 ): NatsDelivery {
-  const [deliveries, sequence] = infoOf(message);
+  const { deliveries, sequence } = infoOf(message);
   const attributes: Record<string, string> = {};
   const { headers } = message;
   if (headers !== undefined) for (const name of headers.keys()) attributes[name] = headers.get(name);
@@ -60,7 +64,7 @@ export function headersOf(
   headers: NatsHeaders,
 ): NatsHeaders {
   for (const [name, value] of Object.entries(attributes)) if (!/^nats-/i.test(name)) headers.set(name, value);
-  const [, sequence, , published] = infoOf(message);
+  const { sequence, published } = infoOf(message);
   headers.set("Nats-Msg-Id", `dead.${consumer}.${sequence}.${published}`);
   headers.set("Headgate-Reason", reasonOf(error));
   headers.set("Headgate-Attempts", String(attempt));
