@@ -148,7 +148,10 @@ function run({ url, restart, pause, resume }) {
         await time.sleep(100);
         cancel();
         const { acked, retried, dead, expired } = await running;
-        assert.deepEqual(seen.sort((a, b) => a.localeCompare(b)), ["bad 1", "bad 2", "good 1"]);
+        assert.deepEqual(
+          seen.sort((a, b) => a.localeCompare(b)),
+          ["bad 1", "bad 2", "good 1"],
+        );
         assert.deepEqual(
           { acked, retried, dead, expired, errors },
           { acked: 1, retried: 1, dead: 1, expired: 0, errors: [] },
