@@ -88,7 +88,9 @@ export class Bench<D extends Delivery<string>> {
         throw new Fault(cause === undefined ? came : `${came}; a pull rejected with ${String(cause)}`, { cause });
       }
       try {
-        got.push(...(await this.pull(source, count - got.length, ctx)));
+        const some = await this.pull(source, count - got.length, ctx);
+        got.push(...some);
+        if (some.length === 0) await this.pause(ctx);
       } catch (error) {
         if (error instanceof Fault) throw error;
         cause = error;
@@ -113,7 +115,13 @@ export class Bench<D extends Delivery<string>> {
       if (got.length > 0) {
         throw new Fault(`nothing may come, but after ${Math.round(time.now() - begun)} ms this came: ${texts(got)}`);
       }
+      await this.pause(ctx);
     }
+  }
+
+  /** After a pull that has brought nothing: if it has not waited, the next would come before anything else had its turn, for ever. */
+  async pause(ctx: Context): Promise<void> {
+    await time.sleep(20, ctx).catch(() => {});
   }
 
   /** Tells a verdict, or extends; returns what the source calls lost. */

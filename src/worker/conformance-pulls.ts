@@ -75,7 +75,9 @@ export function pulls<D extends Delivery<string>>(): readonly Rule<D>[] {
         using _ = cancel;
         const got: D[] = [];
         while (got.length < bodies.length && ctx.err() === undefined) {
-          got.push(...(await bench.pull(bench.source, 1 + (got.length % 3), ctx)));
+          const some = await bench.pull(bench.source, 1 + (got.length % 3), ctx);
+          got.push(...some);
+          if (some.length === 0) await bench.pause(ctx);
         }
         bench.areExactly(got, bodies);
         await bench.counts(bench.source, "ack", got);
@@ -163,6 +165,7 @@ export function pulls<D extends Delivery<string>>(): readonly Rule<D>[] {
             const got = await bench.pull(source, 7, turn);
             seen.push(...got);
             if (got.length > 0) await bench.counts(source, "ack", got);
+            else await bench.pause(ctx);
           }
         };
         await Promise.all([consume(bench.source), consume(bench.other)]);

@@ -10,6 +10,7 @@
 import { Bench, Fault } from "./conformance-bench.ts";
 import { pulls } from "./conformance-pulls.ts";
 import { verdicts } from "./conformance-verdicts.ts";
+import { onlyKnown } from "./known.ts";
 import type { Delivery, Source } from "./source.ts";
 
 /** One fresh, empty queue, for one case. */
@@ -76,7 +77,7 @@ export interface Case {
  * The lab is made anew for each case. A case takes a few ms, or a little more than the lease where it has to outlast one.
  *
  * **Errors**: TypeError or RangeError for traits that make no sense. `run` rejects when the rule is broken, and when the lab cannot be
- * made.
+ * made or closed.
  *
  * @example
  * ```ts
@@ -107,6 +108,14 @@ export function conformance<D extends Delivery<string>>(
 ): readonly Case[] {
   if (typeof makeLab !== "function")
     throw new TypeError("conformance: the first argument must be a function that makes a lab");
+  onlyKnown("conformance", traits, TRAITS);
+  for (const name of Object.keys(TRAITS) as (keyof Traits)[]) {
+    const value: unknown = traits[name];
+    if (TRAITS[name] !== "yes or no" || typeof value === "boolean") continue;
+    throw new TypeError(
+      `conformance: ${name} must be true or false, for it is what the broker can do; got ${String(value)}`,
+    );
+  }
   for (const name of ["lease", "patience", "soon"] as const) {
     const value: unknown = traits[name];
     if (value === undefined && name !== "lease") continue;
@@ -124,6 +133,20 @@ export function conformance<D extends Delivery<string>>(
   });
 }
 
+const TRAITS = {
+  lease: "ms",
+  fenced: "yes or no",
+  delayed: "yes or no",
+  attempts: "yes or no",
+  releaseIsFree: "yes or no",
+  deadLetters: "yes or no",
+  keys: "yes or no",
+  attributes: "yes or no",
+  ordered: "yes or no",
+  patience: "ms",
+  soon: "ms",
+} as const satisfies Record<keyof Traits, string>;
+
 async function run<D extends Delivery<string>>(
   name: string,
   makeLab: () => Promise<Lab<D>>,
@@ -131,12 +154,18 @@ async function run<D extends Delivery<string>>(
   check: (bench: Bench<D>) => Promise<void>,
 ): Promise<void> {
   const lab = await makeLab();
+  let broken: Error | undefined;
   try {
     await check(new Bench(lab, traits));
   } catch (error) {
     const what = error instanceof Fault ? error.message : `failed with ${String(error)}`;
-    throw new Error(`the source breaks a rule: ${name}: ${what}`, { cause: error });
-  } finally {
-    await lab.close();
+    broken = new Error(`the source breaks a rule: ${name}: ${what}`, { cause: error });
   }
+  try {
+    await lab.close();
+  } catch (error) {
+    // Who breaks a rule may well break the lab, too. It is the rule that matters.
+    broken ??= new Error(`the lab could not be closed: ${name}: ${String(error)}`, { cause: error });
+  }
+  if (broken !== undefined) throw broken;
 }

@@ -3,7 +3,11 @@
  */
 
 /** **Errors**: TypeError, naming those there are, for an option that is not among them. */
-export function onlyKnown<O extends object>(caller: string, options: O, known: Readonly<Record<keyof O, true>>): void {
+export function onlyKnown<O extends object>(
+  caller: string,
+  options: O,
+  known: Readonly<Record<keyof O, unknown>>,
+): void {
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`${caller}: expected an options object, got ${String(options)}`);
   }

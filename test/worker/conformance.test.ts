@@ -139,6 +139,12 @@ describe("the suite", () => {
     expect(() => conformance(lab(), { ...traits, lease: 0 })).toThrow(/lease must be a positive number of ms; got 0/);
     expect(() => conformance(lab(), { ...traits, patience: -1 })).toThrow(/patience must be/);
     expect(() => conformance(undefined as never, traits)).toThrow(/a function that makes a lab/);
+    expect(() => conformance(lab(), { ...traits, ordered: undefined as never })).toThrow(
+      /ordered must be true or false/,
+    );
+    expect(() => conformance(lab(), { ...traits, order: true } as Traits)).toThrow(
+      /no option order; there are lease, fenced/,
+    );
   });
 
   it("closes the lab of a case, whether it passes or fails", async () => {
@@ -153,6 +159,28 @@ describe("the suite", () => {
       const [first] = conformance(counted(makeLab), traits);
       await bubble(() => first!.run().catch(() => {}));
       expect(open).toBe(0);
+    }
+  });
+
+  it("does not hang where a pull brings nothing and does not wait for it either", async () => {
+    const [first] = conformance(
+      lab(() => ({ pull: async () => [] })),
+      traits,
+    );
+    await bubble(() => expect(first!.run()).rejects.toThrow("0 of the 10 expected came within 5000 ms"));
+  });
+
+  it("fails a case whose lab cannot be closed, and says which rule was broken, if one was", async () => {
+    const unclosed = (makeLab: () => Promise<Lab<D>>) => async (): Promise<Lab<D>> => {
+      return { ...(await makeLab()), close: () => Promise.reject(new Error("still open")) };
+    };
+    const broken = lab(() => ({ ack: async () => Promise.reject(new Error("down")) }));
+    for (const [makeLab, message] of [
+      [lab(), /the lab could not be closed: a pull hands over.*still open/],
+      [broken, /the source breaks a rule: a pull hands over.*down/],
+    ] as const) {
+      const [first] = conformance(unclosed(makeLab), traits);
+      await bubble(() => expect(first!.run()).rejects.toThrow(message));
     }
   });
 });
