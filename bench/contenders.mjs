@@ -6,7 +6,7 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -20,10 +20,10 @@ export const idsOfContenders = () =>
     .map((file) => file.slice(0, -4));
 
 /** What keeps the rivals is installed at need; without them headgate is measured all the same. */
-export function install() {
-  if (existsSync(join(here, "node_modules"))) return;
-  console.error("npm ci, in bench/");
-  spawnSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: here, stdio: ["ignore", 2, 2] });
+export function install(folder = here) {
+  if (existsSync(join(folder, "node_modules"))) return;
+  console.error(`npm ci, in ${relative(resolve(here, ".."), folder)}`);
+  spawnSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: folder, stdio: ["ignore", 2, 2] });
 }
 
 /** headgate, the builds of `also`, given by name and path, and of the others those that are wanted; and who is not there, and why. */
@@ -104,7 +104,7 @@ function distOf(path) {
 }
 
 /** The last line that a process prints, which is JSON. */
-function saidBy(file, args, env, limit) {
+export function saidBy(file, args, env, limit) {
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { env, stdio: ["ignore", "pipe", "pipe"], timeout: limit, killSignal: "SIGKILL" });
     const [out, err] = [[], []];

@@ -7,8 +7,6 @@
 import { grouped } from "./measure.mjs";
 import { rows, scaling } from "./rows.mjs";
 
-const rowOf = new Map([...rows, ...scaling].map((row) => [row.id, row]));
-
 /** Below this nothing is told apart: a ms of lateness, or the bytes by which two heaps differ that hold the same. */
 export const floorOf = ({ kind, total }) => (total ? 100_000 : kind === "lateness" ? 1 : 0);
 /** Nearer than this is level. */
@@ -24,7 +22,7 @@ export const quantile = (all, q) => {
 };
 const median = (all) => quantile(all, 0.5);
 /** Half of the rounds lie between `low` and `high`. */
-const spread = (all) => ({
+export const spread = (all) => ({
   median: median(all),
   low: quantile(all, 0.25),
   high: quantile(all, 0.75),
@@ -32,17 +30,17 @@ const spread = (all) => ({
 });
 
 /** One figure for each row, or row and size, in the order of the rows: `{ row, size, of, best, target }`. */
-export function figuresOf({ samples, contenders }) {
+export function figuresOf({ samples, contenders }, all = [...rows, ...scaling]) {
+  const rowOf = new Map(all.map((row) => [row.id, row]));
   const kinds = new Map(contenders.map(({ id, kind }) => [id, kind]));
   const cells = grouped(samples, ({ row, size }) => `${row} ${size}`);
   const order = [...rowOf.keys()];
   return [...cells.values()]
-    .map((cell) => figureOf(cell, kinds))
+    .map((cell) => figureOf(rowOf.get(cell[0].row), cell, kinds))
     .sort((a, b) => order.indexOf(a.row.id) - order.indexOf(b.row.id) || (a.size ?? 0) - (b.size ?? 0));
 }
 
-function figureOf(cell, kinds) {
-  const row = rowOf.get(cell[0].row);
+function figureOf(row, cell, kinds) {
   const ours = cell.filter((sample) => sample.who === "headgate" && sample.failed === undefined);
   const of = new Map();
   for (const [who, kind] of kinds) {

@@ -5,7 +5,7 @@ import process from "node:process";
 
 const read = (path) => (existsSync(path) ? readFileSync(path, "utf8") : "");
 
-export function machine(contenders) {
+export function machine(contenders, folder = new URL(".", import.meta.url)) {
   const all = cpus();
   return {
     cores: all.length,
@@ -18,16 +18,16 @@ export function machine(contenders) {
     node: process.versions.node,
     v8: process.versions.v8,
     go: contenders.find(({ kind }) => kind === "go")?.version,
-    rivals: rivals(),
+    rivals: rivals(folder),
   };
 }
 
 /** The packages of the rivals, as they are installed. */
-function rivals() {
-  const { dependencies } = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8"));
+function rivals(folder) {
+  const { dependencies } = JSON.parse(readFileSync(new URL("package.json", folder), "utf8"));
   const versions = {};
   for (const name of Object.keys(dependencies)) {
-    const text = read(new URL(`node_modules/${name}/package.json`, import.meta.url));
+    const text = read(new URL(`node_modules/${name}/package.json`, folder));
     if (text !== "") versions[name] = JSON.parse(text).version;
   }
   return versions;

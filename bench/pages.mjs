@@ -5,13 +5,22 @@ import { reasons } from "./reasons.mjs";
 import { rows, scaling } from "./rows.mjs";
 import { isBehind, medianOf, number, spreadText, targetText, times, unitOf, verdict } from "./table.mjs";
 
-const tableOf = ([head, ...lines], left = [0]) =>
+/** Puts a part between the markers of its name. */
+export function placed(text, name, part) {
+  const [begin, end] = [`<!-- generated: ${name} -->`, "<!-- /generated -->"];
+  const from = text.indexOf(begin);
+  const to = text.indexOf(end, from);
+  if (from < 0 || to < 0) throw new Error(`the page has no place for ${name}: ${begin} … ${end}`);
+  return `${text.slice(0, from)}${begin}\n\n${part}\n\n${text.slice(to)}`;
+}
+
+export const tableOf = ([head, ...lines], left = [0]) =>
   [head, head.map((_, i) => (left.includes(i) ? "---" : "--:")), ...lines]
     .map((cells) => `| ${cells.join(" | ")} |`)
     .join("\n");
 
 /** A verdict that is bad is bold, as the text has no capitals. */
-const shown = (row, factor) => {
+export const shown = (row, factor) => {
   const said = verdict(row, factor).toLowerCase();
   return isBehind(factor) ? `**${said}**` : said;
 };

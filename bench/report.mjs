@@ -17,6 +17,7 @@ import {
   machinePart,
   missedPart,
   notesPart,
+  placed,
   runtimesPart,
   scalingPart,
 } from "./pages.mjs";
@@ -104,13 +105,8 @@ function report(results) {
   }
 }
 
-/** Between the markers of its name. */
 function put(name, part) {
-  const [begin, end] = [`<!-- generated: ${name} -->`, "<!-- /generated -->"];
-  const from = text.indexOf(begin);
-  const to = text.indexOf(end, from);
-  if (from < 0 || to < 0) throw new Error(`docs/benchmarks.md has no place for ${name}: ${begin} … ${end}`);
-  text = `${text.slice(0, from)}${begin}\n\n${part}\n\n${text.slice(to)}`;
+  text = placed(text, name, part);
 }
 
 function draw(name, picture) {
