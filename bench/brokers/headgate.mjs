@@ -1,0 +1,34 @@
+/** headgate, as a consumer of any source. HEADGATE names another build of it to be measured, by the path of its `dist`. */
+import process from "node:process";
+import { pathToFileURL } from "node:url";
+import { until } from "./job.mjs";
+
+const dist =
+  process.env.HEADGATE === undefined
+    ? new URL("../../dist/", import.meta.url)
+    : pathToFileURL(`${process.env.HEADGATE}/`);
+
+export const headgate = (path) => import(new URL(path, dist));
+const [{ context }, { worker }] = await Promise.all([headgate("index.js"), headgate("worker/index.js")]);
+
+/** A worker on a source whose bodies are JSON; `close` is what its user does when it has returned. */
+export function workerOn(source, { concurrency, handle, prefetch = concurrency }, close) {
+  const [stop, stopNow] = context.withCancel(context.background());
+  const progress = {};
+  let running;
+  return {
+    start() {
+      running = worker(stop, source, (_ctx, { body }) => handle(JSON.parse(body)), {
+        concurrency,
+        prefetch,
+        progress,
+      });
+    },
+    settled: (count) => until(() => progress.acked >= count),
+    async stop() {
+      stopNow();
+      await running;
+      await close();
+    },
+  };
+}

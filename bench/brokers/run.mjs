@@ -1,0 +1,54 @@
+/**
+ * The worker beside BullMQ, graphile-worker, pg-boss, and the clients of the brokers, at the same job: `npm run bench:brokers`;
+ * `npm run bench:brokers -- --help` tells the rest.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { install } from "../contenders.mjs";
+import { progress, say } from "../progress.mjs";
+import { failuresOf, figuresOf, memoryOf } from "./figures.mjs";
+import { HELP, optionsOf } from "./options.mjs";
+import { pageOf } from "./page.mjs";
+import { run } from "./plan.mjs";
+import { handledOf, tableOf } from "./table.mjs";
+
+const page = new URL("../../docs/benchmarks-brokers.md", import.meta.url);
+
+const options = asked(process.argv.slice(2));
+if (options.help) console.log(HELP);
+else if (!existsSync(new URL("../../dist/index.js", import.meta.url))) fail("headgate is not built: npm run build");
+else await bench();
+
+async function bench() {
+  install(fileURLToPath(new URL(".", import.meta.url)));
+  const results = await run(options, { say, progress });
+  const [figures, memory] = [figuresOf(results), memoryOf(results)];
+  console.log(options.json ? JSON.stringify(results) : options.quick ? handledOf(figures) : tableOf(figures, memory));
+  const tell = options.json ? console.error : console.log;
+  const { rounds, seconds, machine, skipped } = results;
+  tell(`\n${rounds} rounds in ${seconds} s; Node ${machine.node}, ${machine.cpu}`);
+  for (const { id, why } of skipped) tell(`SKIPPED ${id}: ${why}`);
+  const failures = failuresOf(results);
+  for (const line of failures) tell(`FAILED ${line}`);
+  if (failures.length > 0) process.exitCode = 1;
+  if (!options.save) return;
+  // What took its time is kept.
+  const raw = new URL("../../.build/bench/", import.meta.url);
+  mkdirSync(raw, { recursive: true });
+  writeFileSync(new URL("brokers.json", raw), JSON.stringify(results));
+  writeFileSync(page, pageOf(readFileSync(page, "utf8"), results, figures, memory));
+}
+
+function asked(args) {
+  try {
+    return optionsOf(args);
+  } catch (error) {
+    return fail(`${error.message}\n--help tells what there is`);
+  }
+}
+
+function fail(reason) {
+  console.error(reason);
+  process.exit(2);
+}
