@@ -32,6 +32,7 @@ const on = (more, consumer) => ({
           await Promise.all(lot.map((message) => js.publish(`${name}.job`, JSON.stringify(message))));
       },
       left,
+      lease,
       consumer: async (order) => consumer(await connect({ servers: url }), name, order, left),
       async close() {
         await manager.streams.delete(name);
@@ -50,7 +51,7 @@ const ours = (more, settings) =>
 const usual = ours({
   id: "headgate",
   name: "headgate",
-  note: "each ack is confirmed by the server, and counts only if the lease is still ours; nothing is under way between two pulls",
+  note: "each batch of acks is confirmed by the server, and an ack counts only if the lease is still ours; nothing is under way between two pulls",
 });
 const ample = ours(
   {

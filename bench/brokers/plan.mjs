@@ -27,7 +27,7 @@ const sampler =
   (kind, broker, id, url, share) =>
   (_row, _size, { messages, patience, limit }) => {
     const name = `bench${process.pid}x${++names}`;
-    const given = { url, name, messages: Math.round(messages * share), patience };
+    const given = { url, name, messages: Math.max(1, Math.round(messages * share)), patience };
     const args = ["--expose-gc", script, kind, broker, id, JSON.stringify(given)];
     return saidBy(process.execPath, args, process.env, limit);
   };
@@ -71,7 +71,7 @@ export async function run(options, { say, progress }) {
         contenders.set(`${broker.title} ${id}`, { broker: broker.title, id, name, note, share, kind: kindOf(id) });
       const cells = cellsOf("speed", name, broker, server.url);
       // The server is warm after that, and the modules are in memory.
-      if (!options.quick) await take(cells, 1, Math.ceil(messages / 4));
+      if (!options.quick) await take(cells, 1, Math.ceil(messages / 10));
       samples.push(...(await take(cells, options.rounds, messages)));
       // A contender that is measured is stopped there, too: for a quick run that is enough.
       const isOwn = ({ contender: { id } }) => id === "headgate" || cells.every(({ contender }) => contender.id !== id);

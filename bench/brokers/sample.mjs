@@ -76,8 +76,8 @@ async function stop(contender, { url, name, messages }) {
   };
   const stranded = await settled(IDLE);
   const done = log.last - begun;
-  // What comes again will be handled again. It is waited for, where its lease is not too long for that.
-  if (stranded > 0) await settled(2 * LEASE);
+  // What comes again will be handled again. It is waited for, where the lease is not too long for that.
+  if (stranded > 0 && queue.lease === LEASE) await settled(2 * LEASE);
   const { twice } = log;
   await other.stop().catch(() => {});
   await queue.close();
