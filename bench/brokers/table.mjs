@@ -28,7 +28,7 @@ export function tableOf(figures, memory) {
     stops.push([broker.title]);
     for (const { contender, stop } of all) stops.push([`  ${contender.name}`, ...stopCells(stop)]);
   }
-  const parts = [speeds, columns(stops, [1, 2, 3, 4, 5])];
+  const parts = figures.length === 0 ? [] : [speeds, columns(stops, [1, 2, 3, 4, 5])];
   if (memory !== undefined) parts.push(memoryText(memory));
   return parts.join("\n\n");
 }
