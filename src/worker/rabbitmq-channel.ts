@@ -33,7 +33,7 @@ export interface RabbitConnection {
 }
 
 /** The longest time that a message can wait in a queue, in ms. */
-const EVER = 2 ** 32 - 1;
+const EVER = 4_294_967_295;
 
 /** A channel, from its opening to its end. */
 export class Session {
