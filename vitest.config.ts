@@ -15,7 +15,8 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     exclude: ["**/node_modules/**", "test/brokers/**"],
-    testTimeout: 20_000,
+    // Some start compilers and servers, on machines that may be busy.
+    testTimeout: 60_000,
     // Some tests count bytes.
     pool: "forks",
     execArgv: ["--expose-gc"],
