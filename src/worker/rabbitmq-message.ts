@@ -26,7 +26,8 @@ export function toDelivery(
   const before = headers["x-delivery-count"] ?? (redelivered ? 1 : 0);
   const attributes: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers)) {
-    if (["string", "number", "boolean"].includes(typeof value)) attributes[name] = String(value);
+    if (typeof value === "string") attributes[name] = value;
+    else if (typeof value === "number" || typeof value === "boolean") attributes[name] = String(value);
   }
   const delivery = {
     id: `${channel}.${deliveryTag}`,

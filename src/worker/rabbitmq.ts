@@ -133,8 +133,8 @@ class Queue implements RabbitQueue {
   private readonly buffer: RabbitDelivery[] = [];
   /** What was handed over or is buffered, by the id of the delivery, in the order of its arrival on the channel that is open. */
   private readonly held: Map<string, Held> = new Map();
-  /** Closed and replaced when there is news for the pulls that wait. */
-  private news: Chan<never> = new Chan();
+  /** Closed when there is news for the pulls that wait; there is none while nobody does. */
+  private news: Chan<never> | undefined;
   private pulls = 0;
   private idle: time.Timer | undefined;
 
@@ -156,7 +156,7 @@ class Queue implements RabbitQueue {
         const err = ctx.err();
         if (err instanceof context.Canceled && this.pulls === 1) await this.quiesce(max);
         if (err !== undefined || this.buffer.length > 0) return this.buffer.splice(0, max);
-        const { session, news } = this;
+        const { session } = this;
         const window = Math.min(room, (this.options.prefetch ?? 65_535) - this.held.size);
         // There is room for more than the broker may deliver: another worker has that.
         if (session?.consuming === true && session.isFull && window > 0) await session.cancel();
@@ -164,7 +164,8 @@ class Queue implements RabbitQueue {
           await this.start(ctx, window);
           continue;
         }
-        await select({ news, done: ctx.done() });
+        this.news ??= new Chan();
+        await select({ news: this.news, done: ctx.done() });
         if (session?.over === true && this.buffer.length === 0) throw new Error(`rabbitQueue: ${session.why}`);
       }
     } finally {
@@ -222,9 +223,8 @@ class Queue implements RabbitQueue {
   }
 
   private tell(): void {
-    const { news } = this;
-    this.news = new Chan();
-    news.close();
+    this.news?.close();
+    this.news = undefined;
   }
 
   /** Stops the consumer, and gives back what has been buffered until then beyond the first `keep`. */
