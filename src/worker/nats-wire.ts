@@ -47,6 +47,8 @@ export function bytesOf(text: string): Uint8Array {
 
 /** How long an answer may be overdue, in ms. */
 const MARGIN = 400;
+/** How long the server keeps a request of which it has fulfilled a part and may deliver no more for now, in ms. */
+const PART = 50;
 /** How long a server may take to answer a ping, in ms. */
 const PONG = 900;
 
@@ -99,7 +101,7 @@ export class Line {
 
 /** What an inbox is for. */
 export interface Purpose {
-  /** Where requests for messages go, and how long the server keeps one that finds none, in ms. */
+  /** Where requests for messages go, and how long the server keeps one that finds none, in ms, at most. */
   readonly next: { readonly subject: string; readonly expires: number };
   /** What to make of a message, and of the time of the request for it, in epoch ms. */
   readonly receive: (message: NatsMessage, asked: number) => NatsDelivery;
@@ -115,8 +117,11 @@ export class Inbox {
   readonly close: () => void;
   private got: NatsDelivery[] = [];
   private request = 0;
-  /** When the last request was made: epoch ms. */
+  /** How long the server keeps the next request, in ms. */
+  private expires: number;
+  /** When the last request was made, and when something came: epoch ms. */
   asked = 0;
+  private came = 0;
   private wanted = 0;
   /** What the server has said of the last request. */
   private status: NatsHeaders | undefined;
@@ -130,6 +135,7 @@ export class Inbox {
     this.line = line;
     this.subject = subject;
     this.purpose = purpose;
+    this.expires = purpose.next.expires;
     const subscription = line.connection.subscribe(`${subject}.*`, {
       callback: (error, message) => {
         if (error !== null) this.fail(error);
@@ -152,6 +158,7 @@ export class Inbox {
   private arrived(message: NatsMessage): void {
     const delivery = this.purpose.receive(message, this.asked);
     if (this.isLost) return this.purpose.giveBack(delivery);
+    if (this.got.length === 0) this.came = time.now();
     this.got.push(delivery);
     if (--this.wanted === 0) this.end(undefined);
   }
@@ -178,13 +185,14 @@ export class Inbox {
       if (ctx.err() !== undefined) return;
       throw error;
     }
-    const { subject, expires } = this.purpose.next;
-    const { over } = this;
+    const { subject } = this.purpose.next;
+    const { over, expires } = this;
     this.asked = time.now();
     this.wanted = max;
     const request = bytesOf(JSON.stringify({ batch: max, expires: expires * 1e6, no_wait: true }));
     this.line.connection.publish(subject, request, { reply: `${this.subject}.${this.request}` });
     const lost = await this.ends(ctx, over);
+    this.adapt();
     if (this.got.length > 0) return;
     if (this.error !== null) throw new Error("natsConsumer: the inbox is not ours to listen to", { cause: this.error });
     if (lost !== undefined) {
@@ -197,6 +205,17 @@ export class Inbox {
     if (time.now() - this.asked < expires / 2) await time.sleep(20, ctx).catch(() => {});
   }
 
+  /**
+   * A server that has delivered what `max_ack_pending` allows keeps the request for more, and what has come would wait here until that
+   * is over: so it is over sooner, until one is fulfilled, or as far as there is anything. One that finds nothing may wait longer again.
+   */
+  private adapt(): void {
+    const most = this.purpose.next.expires;
+    if (this.got.length === 0) this.expires = Math.min(2 * this.expires, most);
+    else if (this.wanted <= 0 || time.now() - this.came < PART / 2) this.expires = most;
+    else this.expires = Math.min(PART, most);
+  }
+
   /** Waits until the request is over. Resolves to an error if it is lost. */
   private async ends(ctx: Context, over: Chan<never>): Promise<unknown> {
     const { cut } = this.line;
@@ -204,7 +223,7 @@ export class Inbox {
     let heard: number;
     do {
       heard = this.got.length;
-      ({ case: first } = await select({ over, cut, silence: time.after(this.purpose.next.expires + MARGIN) }));
+      ({ case: first } = await select({ over, cut, silence: time.after(this.expires + MARGIN) }));
     } while (first === "silence" && this.got.length > heard);
     let error: unknown = new Error("natsConsumer: the connection was cut");
     if (first === "silence") {

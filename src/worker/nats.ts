@@ -142,17 +142,20 @@ async function settingsOf(letters: Letters, options: NatsConsumerOptions, ctx: C
       readonly ack_wait: number;
       readonly backoff?: readonly number[];
       readonly deliver_subject?: string;
+      readonly max_ack_pending?: number;
       readonly max_batch?: number;
       readonly max_expires?: number;
     };
   };
   if (info.error !== undefined) throw new Error(`${what}: ${info.error.description}`);
-  const { ack_policy, ack_wait, deliver_subject, backoff = [], max_batch, max_expires } = info.config;
+  const { ack_policy, ack_wait, deliver_subject, backoff = [], max_batch, max_expires, max_ack_pending } = info.config;
   if (deliver_subject !== undefined) throw new Error(`${what} is a push consumer; a worker needs one that is pulled`);
   if (ack_policy !== "explicit") throw new Error(`${what} must have the ack_policy explicit, not ${ack_policy}`);
   const lease = Math.min(ack_wait, ...backoff) / 1e6;
   const expires = Math.min(EXPIRES, lease / 4, (max_expires || Infinity) / 1e6);
-  return { lease, batch: max_batch || Infinity, expires };
+  // −1 and 0 stand for no limit.
+  const batch = Math.min(...[max_batch, max_ack_pending].map((limit = 0) => (limit > 0 ? limit : Infinity)));
+  return { lease, batch, expires };
 }
 
 /** What became of what was told, and when that was: epoch ms. */

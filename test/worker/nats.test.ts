@@ -338,6 +338,36 @@ describe("a consumer of NATS", () => {
     expect(await asked({ ack_wait: 1e9 })).toBe('next {"batch":100,"expires":250000000,"no_wait":true}');
     expect(await asked({ backoff: [400e6, 9e9] })).toBe('next {"batch":100,"expires":100000000,"no_wait":true}');
     expect(await asked({ max_batch: 7, max_expires: 50e6 })).toBe('next {"batch":7,"expires":50000000,"no_wait":true}');
+    expect(await asked({ max_ack_pending: 5 })).toBe('next {"batch":5,"expires":500000000,"no_wait":true}');
+  });
+
+  it("does not keep what has come for long where the server may not deliver all that was asked for", async () => {
+    const fake = new Fake();
+    const source = await open(fake);
+    const pull = async (count: number, after: number): Promise<void> => {
+      const pulling = source.pull(background, 3);
+      await elapse(1);
+      for (let n = 0; n < count; n++) fake.deliver("m", 1, n);
+      await elapse(after);
+      if (count < 3) fake.refuse(408, "Request Timeout");
+      expect((await pulling).length).toBe(count);
+    };
+    await pull(2, 500);
+    await pull(2, 50);
+    await pull(3, 50);
+    await pull(1, 0);
+    await pull(1, 500);
+    const idle = source.pull(background, 3);
+    for (const ms of [50, 100]) {
+      await elapse(ms);
+      fake.refuse(408, "Request Timeout");
+      await elapse(1);
+    }
+    fake.deliver("m", 1, 9);
+    fake.refuse(408, "Request Timeout");
+    await idle;
+    const waits = fake.said.map((said) => (JSON.parse(said.slice(5)) as { expires: number }).expires / 1e6);
+    expect(waits).toEqual([500, 50, 50, 500, 500, 50, 100, 200]);
   });
 
   it("publishes a dead letter under an id that no other message has, whatever its error is", async () => {
