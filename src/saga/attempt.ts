@@ -10,9 +10,7 @@ const MOMENT = 100;
 
 /** Calls `call(ctx)`. Abandons it a moment after the end of `ctx`, at once if `bound` ends; then rejects with `ctx.err()`. */
 export async function attempt<T>(ctx: Context, bound: Context, call: (ctx: Context) => PromiseLike<T> | T): Promise<T> {
-  const result = call(ctx);
-  if (typeof (result as PromiseLike<T> | undefined)?.then !== "function") return result;
-  const running = Promise.resolve(result);
+  const running = Promise.resolve(call(ctx));
   let hasEnded = false;
   const ended = (): void => {
     hasEnded = true;

@@ -121,10 +121,10 @@ export function checkedStep(step: string, options: StepOptions): StepOptions {
     throw new TypeError(`saga: step ${step}: expected an options object, got ${String(options)}`);
   onlyKnown(`saga: step ${step}: `, "", options, STEP);
   if (options.timeout !== undefined) positive(`step ${step}: timeout`, options.timeout);
-  if (options.retry !== undefined) policy(`step ${step}: retry`, options.retry);
   if (options.pivot !== undefined && typeof options.pivot !== "boolean")
     throw new TypeError(`saga: step ${step}: pivot must be true or false; got ${String(options.pivot)}`);
-  return { ...options };
+  if (options.retry === undefined) return options;
+  return { ...options, retry: policy(`step ${step}: retry`, options.retry) };
 }
 
 /** Nobody would notice that one that is misspelt has its default. */

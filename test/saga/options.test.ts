@@ -189,6 +189,31 @@ describe("a saga is refused as soon as it is made", () => {
   });
 });
 
+it("a saga keeps the options that it was given, whatever becomes of the object", async () => {
+  let calls = 0;
+  const fails = (): never => {
+    calls++;
+    throw new Error("no");
+  };
+  const options = { pivot: false, retry: { tries: 2, base: 0 } };
+  const compensation = { retry: { tries: 3, base: 0 } };
+  const made = saga("s").step("a", fails, fails, options);
+  const running = made.run(background, undefined, { deadLetter, compensation });
+  Object.assign(options, { retry: { tries: 7 } });
+  Object.assign(compensation.retry, { tries: 7 });
+  expect((await running).log).toMatchObject([{ attempts: 2, undos: 3 }]);
+  const [policy, compensating] = [
+    { tries: 2, base: 0 },
+    { tries: 3, base: 0 },
+  ];
+  const other = saga("s").step("a", fails, fails, { retry: policy });
+  policy.tries = 7;
+  const again = other.run(background, undefined, { deadLetter, compensation: { retry: compensating } });
+  compensating.tries = 7;
+  expect((await again).log).toMatchObject([{ attempts: 2, undos: 3 }]);
+  expect(calls).toBe(10);
+});
+
 describe("a saga accepts", () => {
   it.each(["__proto__", "constructor", "toString", "ein Schritt"])("a step that is called %s", async (name) => {
     const result = await saga("s")

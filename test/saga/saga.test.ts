@@ -507,6 +507,56 @@ describe("when the compensation must end, what remains is dead-lettered, each st
       expect(subject.letters.map(({ why }) => why)).toEqual(["out of time", "out of time", "out of time"]);
       expect(t.now() - Date.UTC(2000, 0, 1)).toBe(25);
     }));
+
+  it.each(["abort", "lifetime"] as const)("at once, if a step or an undo ends it, and returns: %s", (which) =>
+    bubble(async () => {
+      for (const [steps, calls] of [
+        [(end: () => void): Steps => ({ run: { a: end } }), ["a"]],
+        [(end: () => void): Steps => ({ run: fails, undo: { c: end } }), ["a", "b", "c", "-c"]],
+      ] as const) {
+        const [ending, end] = context.withCancelCause(background);
+        const subject = new Subject(steps(() => end(why)));
+        const ctx = which === "lifetime" ? context.withValue(background, context.lifetime, ending) : background;
+        const result = await subject.run(ctx, which === "abort" ? { abort: ending } : {});
+        expect([subject.calls, causeOf(result), result.status]).toEqual([calls, why, "dead-lettered"]);
+      }
+    }),
+  );
+
+  it.each(["abort", "lifetime"] as const)("at once, also if the observer ends it: %s", (which) =>
+    bubble(async () => {
+      for (const [type, calls] of [
+        ["stepStarted", []],
+        ["compensating", ["a", "b", "c"]],
+        ["compensated", ["a", "b", "c", "-c"]],
+      ] as const) {
+        const [ending, end] = context.withCancelCause(background);
+        const subject = new Subject({ run: fails });
+        const ctx = which === "lifetime" ? context.withValue(background, context.lifetime, ending) : background;
+        await subject.run(ctx, {
+          observe: (event) => event.type === type && end(why),
+          ...(which === "abort" ? { abort: ending } : {}),
+        });
+        expect(subject.calls).toEqual(calls);
+      }
+    }),
+  );
+
+  it.each(["abort", "lifetime"] as const)("and its steps and undos are told why: %s", (which) =>
+    bubble(async (t) => {
+      const causes: unknown[] = [];
+      const tell = async (ctx: Context): Promise<void> => {
+        await ctx.done().recv();
+        causes.push(context.cause(ctx));
+      };
+      for (const steps of [{ run: { b: tell } }, { run: fails, undo: { c: tell } }]) {
+        const ending = cancelledAfter(t, 25);
+        const ctx = which === "lifetime" ? context.withValue(background, context.lifetime, ending) : background;
+        await new Subject(steps).run(ctx, which === "abort" ? { abort: ending } : {});
+      }
+      expect(causes).toEqual([why, why]);
+    }),
+  );
 });
 
 describe("the sink", () => {
@@ -657,6 +707,21 @@ describe("after a pivot", () => {
         { step: "c", todo: "finish", outcome: "not started", why: "failed", errors: [] },
       ]);
       expect(subject.calls).toEqual(["a", "b", "b"]);
+    }));
+
+  it("what is not begun is in the log, too, also if its letter is lost", () =>
+    bubble(async () => {
+      const subject = new Subject({ run: { b: () => Promise.reject(boom) }, options: { a: { pivot: true } } });
+      const compensation = { retry: { tries: 1 } };
+      const deadLetter = (_: Context, letter: DeadLetter): void => {
+        subject.letters.push(letter);
+        throw boom;
+      };
+      const result = await subject.run(background, { compensation, deadLetter });
+      expect([result.status, outcomes(result)]).toEqual(["lost", "a: done, b: unknown, c: not started"]);
+      expect(subject.letters[0]!.log.map(({ step, outcome }) => `${step}: ${outcome}`).join(", ")).toBe(
+        outcomes(result),
+      );
     }));
 
   it("an abort is heeded", () =>
