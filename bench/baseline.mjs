@@ -63,7 +63,8 @@ export function worse(figures, { rows: saved }) {
     const more = row.kind === "rate" ? then.cost / now : floored(now) / floored(then.cost);
     complain("it takes", `${number(now)}${unit}`, `${number(then.cost)}${unit}`, more);
     const factor = of.get(then.best)?.factor?.median;
-    if (factor !== undefined)
+    // Where the best was not measured when it was saved, there is nothing to compare with.
+    if (factor !== undefined && typeof then.factor === "number")
       complain(`against ${then.best}`, `${times(factor)}×`, `${times(then.factor)}×`, factor / then.factor);
     return complaints.length === 0 ? [] : [{ figure, text: `${nameOf(figure)}: ${complaints.join("; ")}` }];
   });
