@@ -148,10 +148,15 @@ export function statements({ table, dead, channel }: Names): Statements {
   const free = `free as (
       select m.id, m.visible_at from ${table} m where ${isFree} order by m.visible_at, m.id limit $2 ${lock}
     )`;
+  /**
+   * Rows by their ids. PostgreSQL takes every look into an index for one at the disk, and from some hundred on would rather read the whole
+   * table; of a subquery in place of the list it does not know how many there are, and takes them for ten.
+   */
+  const among = (ids: string): string => `= any (array(select ${ids}))`;
   /** Leases the rows of this name. */
   const taken = (due: string): string => `taken as (
       update ${table} t set deliveries = t.deliveries + 1, leased = true, visible_at = now() + ${ms("$3")}
-      from ${due} due where t.id = due.id returning t.*, due.visible_at as was_due
+      where t.id ${among(`id from ${due}`)} returning t.*
     )`;
   const columns = "id::text, deliveries, deliveries - releases as attempt, body, key, attributes::text as attributes";
   /** Keyed messages whose lease has run out. Of a key there is one at the most. */
@@ -186,7 +191,8 @@ export function statements({ table, dead, channel }: Names): Statements {
       select * from (table free union all table run_out union all table next_ahead union all table next_behind) all_due
       order by visible_at, id limit $2
     ), ${taken("due")}, keys as (select exists (table ahead) or exists (table behind) as keyed)
-    select ${columns}, null::float8 as wait, false as busy, keyed, was_due, id as place from taken, keys
+    select ${columns}, null::float8 as wait, false as busy, keyed, due.visible_at as was_due, taken.id as place
+      from taken join due using (id), keys
     union all
     select null, 0, 0, '', null, null,
       (extract(epoch from least(
@@ -200,7 +206,8 @@ export function statements({ table, dead, channel }: Names): Statements {
         or exists (select from behind join ${table} m on m.id = behind.id where ${isNext}),
       keyed, null, null from keys where not exists (select from taken)
     order by was_due, place`,
-    pullFree: `with ${free}, ${taken("free")} select ${columns} from taken order by was_due, taken.id`,
+    pullFree: `with ${free}, ${taken("free")} select ${columns} from taken join free using (id)
+      order by free.visible_at, taken.id`,
     ack: `with ${held()}, settled as (
       delete from ${table} m using held where m.id = held.id returning m.id, m.key
     )${settled("$3", "key is not null")}`,
