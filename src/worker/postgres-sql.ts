@@ -4,7 +4,8 @@
  * Invariants:
  * - `deliveries` only grows, and every delivery has its own: it is the fence. A verdict counts if the row has still that number and is
  *   still leased; so a lease that has run out is good until somebody else has the message.
- * - attempt = deliveries − releases.
+ * - attempt = deliveries − releases. Both begin at random: when the table is made anew, or emptied with its numbering, the rows have the ids of
+ *   those that were there, and nobody who still holds one of these may settle them.
  * - Of the messages of a key at most one is leased. A unique index says so, whatever transactions meet.
  * - All time is the server's. Rows that a statement may have to wait for are locked in the order of their ids, so that no two
  *   statements of ours wait for each other.
@@ -227,9 +228,12 @@ export function statements({ table, dead, channel }: Names): Statements {
     extend: `with ${held()} update ${table} m set visible_at = now() + ${ms("$3")} from held where m.id = held.id
       returning m.id::text as id`,
     publish: `with told as (select pg_notify('${channel}', $1))
-      insert into ${table} (queue, body, key, attributes, visible_at)
-      select $1, b.body, b.key, b.attributes::jsonb, now() + ${ms("$5::float8")}
-      from told, unnest($2::text[], $3::text[], $4::text[]) with ordinality as b(body, key, attributes, n) order by b.n`,
+      insert into ${table} (queue, body, key, attributes, deliveries, releases, visible_at)
+      select $1, b.body, b.key, b.attributes::jsonb, b.start, b.start, now() + ${ms("$5::float8")}
+      from told, (
+        select u.*, (random() * 1e9)::integer as start
+        from unnest($2::text[], $3::text[], $4::text[]) with ordinality as u(body, key, attributes, n)) b
+      order by b.n`,
     size: `select count(*)::integer as size from ${table} where queue = $1`,
   };
 }

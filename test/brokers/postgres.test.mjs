@@ -351,6 +351,53 @@ function tests() {
       source.close();
     });
 
+    for (const [what, statements] of [
+      ["dropped and made", (table) => `drop table ${table}; ${schema({ table })}`],
+      ["emptied, with its numbering,", (table) => `truncate ${table} restart identity`],
+    ]) {
+      await t.test(
+        `a table that is ${what} anew: who holds a message of the old one settles none of the new`,
+        async () => {
+          const table = `made_anew_${what.length}`;
+          await createQueue(pool, { table });
+          const [source, other] = [postgresQueue(pool, { table }), postgresQueue(pool, { table })];
+          await source.publish(["old"]);
+          const held = await pull(source);
+          await pool.query(statements(table));
+          await other.publish(["new"]);
+          const got = await pull(other);
+          assert.equal(got[0].id.split(".")[0], held[0].id.split(".")[0]);
+          assert.equal(got[0].attempt, 1);
+          assert.deepEqual(await source.ack(forever, held), held);
+          assert.deepEqual(await source.extend(forever, held), held);
+          assert.deepEqual(await other.ack(forever, got), []);
+          for (const each of [source, other]) each.close();
+        },
+      );
+    }
+
+    await t.test("a worker whose table is dropped goes on when there is another", async () => {
+      const table = "dropped";
+      await createQueue(pool, { table });
+      const source = postgresQueue(pool, { table });
+      await source.publish(["1", "2"]);
+      const [ctx, stop] = context.withTimeout(forever, 20_000);
+      const seen = [];
+      const handle = async (_ctx, { body }) => {
+        seen.push(body);
+        if (seen.length === 2) await pool.query(`drop table ${table}`);
+        if (body === "last") stop();
+      };
+      const running = worker(ctx, source, handle, { concurrency: 2, prefetch: 0 });
+      while (seen.length < 2) await sleep(20);
+      await sleep(300);
+      await createQueue(pool, { table });
+      await source.publish(["last"]);
+      const { expired, stopped } = await running;
+      assert.ok(seen.includes("last") && expired >= 1 && stopped === "cancelled", `${seen}, ${expired}, ${stopped}`);
+      source.close();
+    });
+
     await t.test("a table that is missing makes a pull reject, and says which", async () => {
       const source = postgresQueue(pool, { table: "nowhere" });
       await assert.rejects(pull(source), /relation "nowhere" does not exist/);
