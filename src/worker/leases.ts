@@ -41,6 +41,7 @@ async function extend<D extends Delivery>(run: Run<D>, interval: number): Promis
     }
     run.emit({ type: "extended", count: still.length - lost.size, lost: lost.size });
   } catch (error) {
+    if (run.alive.err() !== undefined) return;
     run.emit({ type: "sourceError", call: "extend", error, retryIn: interval });
   }
 }

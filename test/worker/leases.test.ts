@@ -146,6 +146,15 @@ describe("the leases of a worker", () => {
     expect(running.events.find((event) => event.type === "sourceError")).toMatchObject(fault);
   });
 
+  it("may be on their way to be extended when all is over: that is no fault of the source", async () => {
+    const { source } = watched(await brokerOf(1), { extend: () => new Promise<never>(() => {}) });
+    const running = start(source, (ctx) => time.sleep(120, ctx));
+    await elapse(120);
+    expect(account(running.report)).toBe("1 pulled: 1 acked");
+    expect(running.events.filter((event) => event.type === "sourceError")).toEqual([]);
+    expect(timersSet()).toBe(0);
+  });
+
   it("are told of in events", async () => {
     const broker = await brokerOf(3);
     const { source } = watched(broker, {
