@@ -166,13 +166,13 @@ export function statements({ table, dead, channel }: Names): Statements {
         and not exists (select from ${table} e where e.queue = $1 and e.key = m.key and e.leased)`;
   /**
    * The rows whose verdict counts, locked. `coalesce`, for the planner mostly knows statistics of a time when nothing was leased, and would
-   * compare each leased row with each id: an ack of 500 took 77 ms, and takes 11.
+   * compare each leased row with each id: an ack of 500 took 77 ms, and takes 11; found by the index, 8.
    */
   const held = (more: string = "", columns: string = ""): string => `given as (
     select * from unnest($1::bigint[], $2::integer[]${more}) as g(id, deliveries${columns})
   ), held as (
-    select m.id from ${table} m join given using (id, deliveries) where coalesce(m.leased, false)
-    order by m.id for update of m
+    select m.id from ${table} m join given using (id, deliveries)
+    where m.id ${among("unnest($1::bigint[])")} and coalesce(m.leased, false) order by m.id for update of m
   )`;
   /** The ids of `settled`. Wakes those who wait, if there may be something for them. */
   const settled = (queue: string, when: string): string => `, told as (
