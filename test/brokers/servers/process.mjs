@@ -2,6 +2,8 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -13,7 +15,9 @@ export function found(program) {
 export function install(name) {
   if (process.env.HEADGATE_INSTALL !== "1") return `${name} is not installed (HEADGATE_INSTALL=1 installs it)`;
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  const apt = (...args) => spawnSync("apt-get", args, { env, encoding: "utf8" });
+  // One at a time: apt-get refuses to run beside another.
+  const turn = [join(tmpdir(), "headgate-apt.lock"), "apt-get"];
+  const apt = (...args) => spawnSync("flock", [...turn, ...args], { env, encoding: "utf8" });
   const args = ["install", "-y", "--no-install-recommends", name];
   let done = apt(...args);
   if (done.status !== 0) {
