@@ -190,6 +190,7 @@ class Worker {
     this.holds = holds;
     this.report = undefined;
     this.killed = false;
+    this.stopping = false;
     /** Why it ended, if it should not have ended so. */
     this.broken = undefined;
     // What it has sent may arrive after its end.
@@ -208,9 +209,11 @@ class Worker {
     this.ready = Promise.race([isReady, this.ended]);
   }
 
-  /** Asks it to stop, as a supervisor does. */
+  /** Asks it to stop, as a supervisor does: once, for when it has let go of the signal another one would end it. */
   stop() {
-    if (!this.killed) this.child.kill("SIGTERM");
+    if (this.killed || this.stopping) return;
+    this.stopping = true;
+    this.child.kill("SIGTERM");
   }
 
   kill() {
