@@ -39,8 +39,8 @@ for (const file of files) {
 }
 const queue = [...brokers.values()].filter((turns) => turns.length > 0);
 const isAlone = queue.length === 1;
-// Two brokers at a time: their tests mostly wait for leases to end. With more, the machine is so busy that leases end by themselves.
-const lanes = Array.from({ length: Math.min(2, queue.length) }, async () => {
+// A few brokers at a time: their tests mostly wait for leases to end. With more, the machine is so busy that leases end by themselves.
+const lanes = Array.from({ length: Math.min(3, queue.length) }, async () => {
   for (let turns; (turns = queue.shift()) !== undefined;) {
     for (const file of turns) await run(file);
   }
