@@ -1,16 +1,21 @@
 /** From samples to figures: for each broker the rates, with how headgate compares, and the stops. */
 import { figuresOf as ratesOf, spread } from "../figures.mjs";
 
-/** Of each broker `{ broker, rates, stops }`; each of these is a list of contenders with their figures, in their order. */
+/**
+ * Of each broker `{ broker, rates, stops }`; each of these is a list of contenders with their figures, in their order. `ample` is how it
+ * compares with headgate where that holds more.
+ */
 export function figuresOf({ samples, contenders, brokers }) {
   return brokers.map((broker) => {
     const own = contenders.filter((contender) => contender.broker === broker.title);
     const row = { id: `speed ${broker.id}`, kind: "rate" };
     const speeds = samples.filter((sample) => sample.row === row.id);
     const [figure] = ratesOf({ samples: speeds, contenders: own }, [row]);
+    const [ample] = ratesOf({ samples: besideAmple(speeds), contenders: own }, [row]);
     const rates = own.flatMap((contender) => {
       const rate = figure?.of.get(contender.id);
-      return rate === undefined ? [] : [{ contender, rate }];
+      const { factor } = ample?.of.get(contender.id) ?? {};
+      return rate === undefined ? [] : [{ contender, rate, ample: factor }];
     });
     const stops = own.flatMap((contender) => {
       const all = samples.filter(({ row, who }) => row === `stop ${broker.id}` && who === contender.id);
@@ -19,6 +24,12 @@ export function figuresOf({ samples, contenders, brokers }) {
     return { broker, rates, stops };
   });
 }
+
+/** The samples with headgate as it is where it holds more. */
+const besideAmple = (samples) =>
+  samples
+    .filter(({ who }) => who !== "headgate")
+    .map((sample) => (sample.who === "headgate-500" ? { ...sample, who: "headgate" } : sample));
 
 function stopOf(all) {
   const good = all.filter(({ failed }) => failed === undefined);

@@ -1,7 +1,7 @@
 /** NATS JetStream, with a stream in files: headgate, and the consume() of its own client. */
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
-import { headgate, workerOn } from "./headgate.mjs";
+import { both, headgate, workerOn } from "./headgate.mjs";
 import { Gate, lots, until } from "./job.mjs";
 
 export const title = "NATS JetStream";
@@ -48,19 +48,9 @@ const ours = (more, settings) =>
     return workerOn(source, { ...order, ...settings }, () => connection.drain());
   });
 
-const usual = ours({
-  id: "headgate",
-  name: "headgate",
-  note: "each batch of acks is confirmed by the server, and an ack counts only if the lease is still ours; nothing is under way between two pulls",
-});
-const ample = ours(
-  {
-    id: "headgate-400",
-    name: "headgate, prefetch 400",
-    note: "the same; up to 500 messages are held",
-    kinds: ["speed"],
-  },
-  { prefetch: 400 },
+const own = both(
+  ours,
+  "each batch of acks is confirmed by the server, and an ack counts only if the lease is still ours; nothing is under way between two pulls",
 );
 
 /**
@@ -142,4 +132,4 @@ const waiting = consume(
   },
 );
 
-export const contenders = [usual, ample, looped, called, confirmed, waiting];
+export const contenders = [...own, looped, called, confirmed, waiting];

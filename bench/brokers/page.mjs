@@ -21,11 +21,16 @@ function machineAndServers(results) {
 /** How many a second, and below what each keeps or gives up. */
 function ratesPart({ messages }, rates) {
   const head = [`${number(messages)} messages`, "a second", "headgate is"];
-  const lines = rates.map(({ contender, rate: { kind, failed, value, factor } }) => {
-    if (failed !== undefined) return [contender.name, `failed: ${failed}`, ""];
+  const hasAmple = rates.some(({ ample }) => ample !== undefined);
+  if (hasAmple) head.push("and if it holds more");
+  const lines = rates.map(({ contender, rate: { kind, failed, value, factor }, ample }) => {
+    const compared = [factor, ...(hasAmple ? [ample] : [])].map((factor) =>
+      kind === "rival" && factor !== undefined ? shown(RATE, factor.median) : "",
+    );
+    if (failed !== undefined) return [contender.name, `failed: ${failed}`, ...compared];
     const spread = spreadText(value);
     const figure = `**${number(value.median)}**${spread === "" ? "" : `<br><sub>${spread}</sub>`}`;
-    return [contender.name, figure, kind === "rival" && factor !== undefined ? shown(RATE, factor.median) : ""];
+    return [contender.name, figure, ...compared];
   });
   const notes = rates.map(({ contender: { name, note, share = 1 } }) => {
     const fewer = share === 1 ? "" : `; ${number(messages * share)} messages only, as it takes long`;

@@ -64,7 +64,7 @@ export async function run(options, { say, progress }) {
     try {
       const broker = await import(`./${name}.mjs`);
       const { title, versionOf } = broker;
-      const messages = options.messages ?? broker.messages ?? 20_000;
+      const messages = options.messages ?? broker.messages ?? 60_000;
       say(`${title}, ${messages} messages`);
       brokers.push({ id: name, title, version: await versionOf(server.url), messages });
       for (const { id, name, note, share } of broker.contenders)

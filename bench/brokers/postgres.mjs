@@ -3,7 +3,7 @@ import { Logger, makeWorkerUtils, run, runTaskList } from "graphile-worker";
 import pg from "pg";
 import PgBoss from "pg-boss";
 import { setTimeout as sleep } from "node:timers/promises";
-import { headgate, workerOn } from "./headgate.mjs";
+import { both, headgate, workerOn } from "./headgate.mjs";
 import { lots, until } from "./job.mjs";
 
 export const title = "PostgreSQL";
@@ -33,10 +33,8 @@ const countOf = async (pool, what) => Number((await pool.query(`select count(*) 
 
 const { createQueue, postgresQueue } = await headgate("worker/postgres.js");
 
-const ours = {
-  id: "headgate",
-  name: "headgate",
-  note: "a row that is deleted when it is settled; acks are confirmed, up to 100 in a statement, each only if the lease is still ours",
+const ours = (more, settings) => ({
+  ...more,
   async open(url, name) {
     const pool = await opened(poolOf(url));
     await createQueue(pool, { table: name });
@@ -50,7 +48,7 @@ const ours = {
       async consumer(order) {
         const own = await opened(poolOf(url));
         const source = postgresQueue(own, { table: name });
-        return workerOn(source, order, async () => {
+        return workerOn(source, { ...order, ...settings }, async () => {
           source.close();
           await own.end();
         });
@@ -62,7 +60,12 @@ const ours = {
       },
     };
   },
-};
+});
+
+const own = both(
+  ours,
+  "a row that is deleted when it is settled; acks are confirmed, up to 100 in a statement, each only if the lease is still ours",
+);
 
 const graphile = (more, settings) => ({
   ...more,
@@ -116,7 +119,7 @@ const graphilePlain = graphile(
     id: "graphile",
     name: "graphile-worker",
     note: "as it comes: a statement to fetch each job, and one to complete it, which is not waited for",
-    share: 0.1,
+    share: 1 / 30,
   },
   {},
 );
@@ -160,6 +163,7 @@ const bossFetch = boss(
   {
     id: "pg-boss",
     name: "pg-boss, fetch and complete",
+    share: 1 / 3,
     note: "4 loops that fetch 100 and complete them together; a completion is confirmed; a job that is done is kept as a row, with its state and times",
     kinds: ["speed"],
   },
@@ -197,6 +201,7 @@ const bossWork = boss(
   {
     id: "pg-boss-work",
     name: "pg-boss, work()",
+    share: 1 / 3,
     note: "4 workers with a batchSize of 100, woken by notifyWorker(), without which they wait for half a second or more between two batches; their completions are not waited for; a job that is done is kept",
   },
   (boss, { concurrency, handle, isStopped }) => ({
@@ -214,4 +219,4 @@ const bossWork = boss(
   }),
 );
 
-export const contenders = [ours, graphilePlain, graphileBatched, bossFetch, bossWork];
+export const contenders = [...own, graphilePlain, graphileBatched, bossFetch, bossWork];

@@ -6,7 +6,7 @@ import { lots } from "./job.mjs";
 
 export const title = "Google Cloud Pub/Sub";
 /** Fewer than of the others: the emulator is the slowest. */
-export const messages = 5_000;
+export const messages = 10_000;
 
 export const versionOf = () => "the emulator";
 

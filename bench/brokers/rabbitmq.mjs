@@ -1,6 +1,6 @@
 /** RabbitMQ, with a quorum queue: headgate, and its client amqplib. */
 import amqp from "amqplib";
-import { headgate, workerOn } from "./headgate.mjs";
+import { both, headgate, workerOn } from "./headgate.mjs";
 import { lots } from "./job.mjs";
 
 export const title = "RabbitMQ";
@@ -43,28 +43,15 @@ const ours = (more, settings) =>
     const connection = await amqp.connect(url);
     const { prefetch = order.concurrency } = settings;
     const source = rabbitQueue(connection, { queue: name, prefetch: order.concurrency + prefetch });
-    return workerOn(source, { ...order, prefetch }, async () => {
+    return workerOn(source, { ...order, ...settings }, async () => {
       await source.close();
       await connection.close();
     });
   });
 
-const usual = ours(
-  {
-    id: "headgate",
-    name: "headgate",
-    note: "after each batch of acks the broker confirms that it has them; the oldest are acked with one word",
-  },
-  {},
-);
-const ample = ours(
-  {
-    id: "headgate-400",
-    name: "headgate, prefetch 400",
-    note: "the same; up to 500 messages are held",
-    kinds: ["speed"],
-  },
-  { prefetch: 400 },
+const own = both(
+  ours,
+  "after each batch of acks the broker confirms that it has them; the oldest are acked with one word",
 );
 
 /** consume() with a prefetch count, which is what bounds the handlers that run; `acker` makes what becomes of a message that is handled. */
@@ -73,7 +60,7 @@ const consume = (more, acker, end = async () => {}) =>
     const connection = await amqp.connect(url);
     const channel = await connection.createChannel();
     channel.on("error", (error) => console.error(error));
-    const prefetch = concurrency * (more.times ?? 1);
+    const { prefetch = concurrency } = more;
     await channel.prefetch(prefetch);
     const ack = acker(channel);
     const running = new Set();
@@ -125,20 +112,21 @@ const single = consume(
   },
   each,
 );
-const multiple = consume(
-  {
-    id: "amqplib-many",
-    name: "amqplib, one ack for many, prefetch 200",
-    note: "one ack for all until this one: right only where handlers end in the order in which they began, as here; not confirmed; as many messages held as by headgate, and up to as many handlers at once",
-    times: 2,
-    kinds: ["speed"],
-  },
-  many,
-);
+const multiple = (prefetch) =>
+  consume(
+    {
+      id: `amqplib-${prefetch}`,
+      name: `amqplib, one ack for many, prefetch ${prefetch}`,
+      note: `one ack for all until this one: right only where handlers end in the order in which they began, as here; not confirmed; up to ${prefetch} messages held, and handlers at once`,
+      prefetch,
+      kinds: ["speed"],
+    },
+    many,
+  );
 const waiting = consume(
   { id: "amqplib-wait", name: "amqplib, and a wait for the handlers by hand", kinds: ["stop"] },
   each,
   (running) => Promise.all(running),
 );
 
-export const contenders = [usual, ample, single, multiple, waiting];
+export const contenders = [...own, single, multiple(200), multiple(500), waiting];

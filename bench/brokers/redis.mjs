@@ -2,7 +2,7 @@
 import { Queue, Worker } from "bullmq";
 import { Redis } from "ioredis";
 import { createClient } from "redis";
-import { headgate, workerOn } from "./headgate.mjs";
+import { both, headgate, workerOn } from "./headgate.mjs";
 import { lots } from "./job.mjs";
 
 export const title = "Redis";
@@ -16,10 +16,8 @@ export async function versionOf(url) {
 
 const { redisStream } = await headgate("worker/redis.js");
 
-const ours = {
-  id: "headgate",
-  name: "headgate",
-  note: "a stream; acks are confirmed, up to 100 in a call, each only if the lease is still ours; a settled message is deleted",
+const ours = (more, settings) => ({
+  ...more,
   async open(url, name) {
     const client = await createClient({ url }).connect();
     return {
@@ -34,7 +32,7 @@ const ours = {
       async consumer(order) {
         const own = await createClient({ url }).connect();
         const source = redisStream(own, { stream: name, group: "workers" });
-        return workerOn(source, order, async () => {
+        return workerOn(source, { ...order, ...settings }, async () => {
           await source.close();
           await own.close();
         });
@@ -45,12 +43,18 @@ const ours = {
       },
     };
   },
-};
+});
+
+const own = both(
+  ours,
+  "a stream; acks are confirmed, up to 100 in a call, each only if the lease is still ours; a settled message is deleted",
+);
 
 const bullmq = {
   id: "bullmq",
   name: "BullMQ",
   note: "a job with a state, a result, progress and events; each completion is confirmed, and fetches the next job in the same call; removeOnComplete, which is faster than to keep it",
+  share: 1 / 3,
   async open(url, name) {
     const connect = () => new Redis(url, { maxRetriesPerRequest: null });
     const connection = connect();
@@ -99,4 +103,4 @@ const bullmq = {
   },
 };
 
-export const contenders = [ours, bullmq];
+export const contenders = [...own, bullmq];

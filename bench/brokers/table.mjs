@@ -8,10 +8,10 @@ export function tableOf(figures, memory) {
   const lines = [];
   for (const { broker, rates } of figures) {
     lines.push([""], [`${broker.title} ${broker.version}, messages a second`]);
-    for (const { contender, rate } of rates) {
+    for (const { contender, rate, ample } of rates) {
       const { failed, value } = rate;
       if (failed !== undefined) lines.push([`  ${contender.name}`, "failed", "", ""]);
-      else lines.push([`  ${contender.name}`, number(value.median), spreadText(value), comparedText(rate)]);
+      else lines.push([`  ${contender.name}`, number(value.median), spreadText(value), comparedText(rate, ample)]);
     }
   }
   const speeds = columns(lines, [1, 2]);
@@ -43,8 +43,15 @@ export const handledOf = (figures) =>
     .join("\n");
 
 /** headgate with other settings is not compared with itself. */
-const comparedText = ({ kind, factor }) =>
-  kind === "rival" && factor !== undefined ? `headgate is ${verdict(RATE, factor.median)}` : "";
+const comparedText = ({ kind, factor }, ample) =>
+  kind === "rival"
+    ? [
+        factor && `headgate is ${verdict(RATE, factor.median)}`,
+        ample && `if it holds more, ${verdict(RATE, ample.median)}`,
+      ]
+        .filter(Boolean)
+        .join("; ")
+    : "";
 
 export const stopCells = ({ failed, twice, stranded, running, stopping, done }) =>
   failed === undefined
