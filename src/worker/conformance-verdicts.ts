@@ -62,7 +62,7 @@ export function verdicts<D extends Delivery<string>>(): readonly Rule<D>[] {
       name: "a message that is nacked with a delay comes back after it, and not before",
       unless: ({ delayed }) => (delayed ? undefined : "the broker cannot delay a delivery"),
       // Before the end of the lease, which would bring it back anyway.
-      check: (bench) => isDelayed(bench, Math.min(500, bench.traits.lease / 4), bench.beforeLease),
+      check: (bench) => isDelayed(bench, Math.min(400, bench.traits.lease / 5), bench.beforeLease),
     },
     {
       name: "a delay may be longer than the lease",

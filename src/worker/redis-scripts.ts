@@ -6,7 +6,6 @@
  *   For all others it stays as it is, and the script returns their ids.
  * - A message that waits for its next delivery stays among the pending ones, and the time at which it is due is in a sorted set beside
  *   the stream. If that is ever lost, the message comes back when its lease has run out.
- *
  * - When there is no such group, or no such stream, the first thing that is asked about an entry fails, and says so: NOGROUP.
  *
  * All but CREATE: KEYS are the stream and the sorted set; ARGV are the group and the consumer, then what is named there.

@@ -74,6 +74,7 @@ class Fake implements NatsConnection {
     this.events.trySend({ type: "disconnect" });
   }
 
+  private delivered = 0;
   /** Where answers to verdicts were wanted. */
   readonly replies: string[] = [];
 
@@ -85,7 +86,7 @@ class Fake implements NatsConnection {
   }
 
   deliver(body: string, count: number, sequence: number, inbox: string = this.inbox): void {
-    this.send(inbox, body, { subject: "s.m", reply: `$JS.ACK.s.w.${count}.${sequence}.9.1700.0` });
+    this.send(inbox, body, { subject: "s.m", reply: `$JS.ACK.s.w.${count}.${sequence}.${++this.delivered}.1700.0` });
   }
 
   refuse(code: number, description: string): void {
@@ -140,7 +141,7 @@ describe("a consumer of NATS", () => {
     const got = await pulling;
     expect(got.map(({ id, body, attempt }) => [id, body, attempt])).toEqual([
       ["7.1", "a", 1],
-      ["8.3", "b", 3],
+      ["8.2", "b", 3],
     ]);
     expect(fake.said).toEqual(['next {"batch":5,"expires":500000000,"no_wait":true}']);
   });
@@ -169,6 +170,22 @@ describe("a consumer of NATS", () => {
     expect(await source.ack(background, got)).toEqual(got);
     expect(await source.extend!(background, got)).toEqual(got);
     expect(fake.said.length).toBe(1);
+  });
+
+  it("tells two deliveries of a message apart, also where the server counts both as the first", async () => {
+    const fake = new Fake();
+    const source = await open(fake);
+    const deliver = async (): Promise<readonly NatsDelivery[]> => {
+      const pulling = source.pull(background, 1);
+      await elapse(1);
+      fake.deliver("a", 1, 7);
+      return pulling;
+    };
+    const first = await deliver();
+    await elapse(30_000);
+    const second = await deliver();
+    expect(await source.ack(background, first)).toEqual(first);
+    expect(await source.ack(background, second)).toEqual([]);
   });
 
   it("restarts a lease that is extended", async () => {
@@ -292,7 +309,7 @@ describe("a consumer of NATS", () => {
     fake.deliver("b", 2, 8);
     fake.deliver("c", 1, 9, inbox);
     fake.refuse(408, "Request Timeout");
-    expect((await next).map(({ id }) => id)).toEqual(["8.2"]);
+    expect((await next).map(({ id }) => id)).toEqual(["8.3"]);
     const request = 'next {"batch":5,"expires":500000000,"no_wait":true}';
     expect(fake.said).toEqual([request, "-NAK 1 8", "ping", request, "-NAK 1 9"]);
   });
