@@ -7,7 +7,7 @@
  *
  *     curl -i -X POST URL/transfers/1                      201, done
  *     curl -i -X POST URL/transfers/2 --max-time 0.005     the client leaves, and what was begun is undone
- *     curl -i -X POST URL/transfers/2                      503, compensated: it may ask again, with a new id
+ *     curl -i -X POST URL/transfers/2                      409, compensated: it may ask again, with a new id
  *
  * The ctx of a request ends
  * - when the client leaves, which a server sees by the `close` of a response that it has not finished;
@@ -16,7 +16,8 @@
  * Whichever it is, what the saga has begun is undone, on a ctx that none of them ends.
  *
  * A client that did not hear the answer asks again, with the same id. It gets the outcome of the first time, and no second saga: of two at
- * a time the one could undo what the other has done, and one that comes after could undo what is called done already.
+ * a time the one could undo what the other has done, and one that comes after could undo what is called done already. A server that stops answers
+ * 503, which says nothing of the transfer, and must be no word for compensated: one with that id may run on, and be done.
  *
  * The stages of the stop, each with a context:
  *
@@ -64,7 +65,7 @@ const transfer = saga<string>("transfer")
 
 // ------------------------------------------------------------------------------------------------------------------- a request
 
-const STATUS = { committed: 201, compensated: 503, "dead-lettered": 500, lost: 500 } as const;
+const STATUS = { committed: 201, compensated: 409, "dead-lettered": 500, lost: 500 } as const;
 const account = { committed: 0, compensated: 0, "dead-lettered": 0, lost: 0 };
 
 /** By id. In earnest a table, whose rows live as long as those of the banks' fences, and outlive the process. */
@@ -111,7 +112,7 @@ const requests = new sync.WaitGroup();
 
 const server = createServer((request, response) => {
   request.resume();
-  if (stop.err() !== undefined) response.writeHead(503, { connection: "close" }).end();
+  if (stop.err() !== undefined) response.writeHead(503, { connection: "close" }).end("ask again, with the same id\n");
   else requests.go(() => answer(serving, request, response));
 });
 await new Promise<void>((resolve, reject) => server.on("error", reject).listen(0, "127.0.0.1", resolve));
