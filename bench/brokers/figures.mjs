@@ -11,7 +11,7 @@ export function figuresOf({ samples, contenders, brokers }) {
     const row = { id: `speed ${broker.id}`, kind: "rate" };
     const speeds = samples.filter((sample) => sample.row === row.id);
     const [figure] = ratesOf({ samples: speeds, contenders: own }, [row]);
-    const [ample] = ratesOf({ samples: besideAmple(speeds), contenders: own }, [row]);
+    const [ample] = ratesOf({ samples: besideAmple(speeds, own), contenders: own }, [row]);
     const rates = own.flatMap((contender) => {
       const rate = figure?.of.get(contender.id);
       const { factor } = ample?.of.get(contender.id) ?? {};
@@ -25,11 +25,13 @@ export function figuresOf({ samples, contenders, brokers }) {
   });
 }
 
-/** The samples with headgate as it is where it holds more. */
-const besideAmple = (samples) =>
-  samples
+/** The samples with headgate as it is where it holds more, which is the other one of ours; without headgate where there is none. */
+function besideAmple(samples, contenders) {
+  const ample = contenders.find(({ kind }) => kind === "build")?.id;
+  return samples
     .filter(({ who }) => who !== "headgate")
-    .map((sample) => (sample.who === "headgate-500" ? { ...sample, who: "headgate" } : sample));
+    .map((sample) => (sample.who === ample ? { ...sample, who: "headgate" } : sample));
+}
 
 function stopOf(all) {
   const good = all.filter(({ failed }) => failed === undefined);

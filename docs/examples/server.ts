@@ -16,8 +16,8 @@
  * Whichever it is, what the saga has begun is undone, on a ctx that none of them ends.
  *
  * A client that did not hear the answer asks again, with the same id. It gets the outcome of the first time, and no second saga: of two at
- * a time the one could undo what the other has done, and one that comes after could undo what is called done already. A server that stops answers
- * 503, which says nothing of the transfer, and must be no word for compensated: one with that id may run on, and be done.
+ * a time the one could undo what the other has done, and one that comes after could undo what is called done already. A server that
+ * stops answers 503, which says nothing of the transfer, and must be no word for compensated: one with that id may run on, and be done.
  *
  * The stages of the stop, each with a context:
  *

@@ -61,7 +61,8 @@ export function verdicts<D extends Delivery<string>>(): readonly Rule<D>[] {
     {
       name: "a message that is nacked with a delay comes back after it, and not before",
       unless: ({ delayed }) => (delayed ? undefined : "the broker cannot delay a delivery"),
-      // Before the end of the lease, which would bring it back anyway.
+      // Before the end of the lease, which would bring it back anyway; and at no time at which a source is likely to ask anew, such as half a
+      // second or a quarter of the lease: there is a broker that forgets the attempts of what is due in that moment.
       check: (bench) => isDelayed(bench, Math.min(400, bench.traits.lease / 5), bench.beforeLease),
     },
     {
