@@ -1,6 +1,7 @@
 /**
  * Where in the user's code something happens: the first line of a stack that is not headgate's own.
  */
+import { tried } from "./plain.ts";
 import { platform } from "./platform.ts";
 
 /** The folders of headgate's own files, built and as written (which is what source maps say); none where all code is in one file. */
@@ -54,9 +55,9 @@ const errors = Error as { stackTraceLimit?: number; prepareStackTrace?: unknown 
 function allow(frames: number | undefined): number | undefined {
   const before = errors.stackTraceLimit;
   if (frames === before) return before;
-  // Neither throws, unlike an assignment, and `delete`.
+  // Unlike an assignment, and `delete`, neither throws, unless somebody has put a setter there that does.
   if (frames === undefined) Reflect.deleteProperty(errors, "stackTraceLimit");
-  else Reflect.set(errors, "stackTraceLimit", frames);
+  else tried(() => Reflect.set(errors, "stackTraceLimit", frames), false);
   return before;
 }
 
