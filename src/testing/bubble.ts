@@ -109,6 +109,7 @@ export async function bubble(fn: (t: Bubble) => PromiseLike<void> | void, option
     ...mannerOf(options, 100_000, "bubble"),
     timers: "idle",
     record: true,
+    choices: false,
     storage: true,
     checked: true,
   };

@@ -290,7 +290,18 @@ class Exploration {
     callers: boolean = false,
   ): Promise<Run> {
     const { start, external, steps, timers, fail } = this.settings;
-    const manner: Manner = { start, external, steps, timers, fail, record, callers, checked, storage: this.storage };
+    const manner: Manner = {
+      start,
+      external,
+      steps,
+      timers,
+      fail,
+      record,
+      callers,
+      checked,
+      choices: true,
+      storage: this.storage,
+    };
     const run = new Run(plan, manner);
     if (!record) this.schedules++;
     await run.start(() => this.scenario(apiOf(run)));
@@ -385,6 +396,10 @@ class Exploration {
         }
       }
       if (!exhaustive && deviations >= bound) continue;
+      // There is no room for what would come after those that wait: nobody needs to remember it.
+      const isFull = !exhaustive && left <= now.length;
+      if (isFull && run.counts.slice(prefix.length).some((n) => n > 1)) this.complete = false;
+      if (isFull) continue;
       for (let i = prefix.length; i < run.picks.length; i++) {
         for (let other = 1; other < run.counts[i]!; other++) {
           const found = { picks: run.picks, counts: run.counts, at: i, pick: other, deviations: deviations + 1 };

@@ -31,6 +31,8 @@ export interface Manner {
   readonly timers: "idle" | "any";
   /** Whether to write down what happens, and where: several times slower. */
   readonly record: boolean;
+  /** Whether the choices are kept, for who wants to take others the next time. They are one more for each step, without end. */
+  readonly choices: boolean;
   /** Whether to write down who calls each operation that may be refused. */
   readonly callers?: boolean;
   /** Whether to use AsyncLocalStorage, where there is one: exact in code that goes on after a promise from outside. */

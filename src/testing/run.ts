@@ -250,6 +250,7 @@ export class Run extends Room {
     const all = mayCancel ? n + 1 : n;
     if (all === 1 || this.phase === "unwinding") return 0;
     const i = this.plan.picker.pick(all, this.picks.length, queue);
+    if (!this.manner.choices) return i;
     this.picks.push(i);
     this.counts.push(all);
     if (n > 1 && i < n) this.schedule.push(i);

@@ -214,9 +214,16 @@ describe("a value that is handed over", () => {
         ring["ring"] = ring;
         return ring;
       },
-      "[object Object]",
+      `${'{"ring":'.repeat(5).slice(0, 39)}…`,
     ],
-    ["a bigint in an object", () => ({ n: 1n }), "[object Object]"],
+    ["a bigint in an object", () => ({ n: 1n, a: [undefined, boom, NaN] }), '{"n":1n,"a":[null,null,null]}'],
+    ["bytes", () => new Uint8Array(3), "Uint8Array(3)"],
+    ["bytes in an object", () => ({ body: Buffer.from("body"), size: 4 }), '{"body":Buffer(4),"size":4}'],
+    [
+      "what has a toJSON",
+      () => ({ at: new Date(0), url: new URL("http://a/") }),
+      '{"at":"1970-01-01T00:00:00.000Z","url":…',
+    ],
     ["a function", () => function work() {}, "work()"],
     ["a function without a name", () => (() => () => {})(), "function()"],
     ["a function whose name throws", () => getter("name", () => {}), "function()"],
