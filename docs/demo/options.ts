@@ -24,6 +24,8 @@ export const HELP = `headgate demo: a worker delivers messages over HTTP, and ac
                     (with npm run --silent demo -- --json, for npm prints a banner)
   --help            this text
 
+NO_COLOR=1 takes the colours away, FORCE_COLOR=1 keeps them where the output is no terminal.
+
 On a real broker, which several terminals may share:
 
   --broker URL      ${BROKERS};
@@ -33,6 +35,9 @@ On a real broker, which several terminals may share:
   --idle MS         end when all is published and nothing has come for so long, 2000 or more. By default that is 2 s,
                     or 12 if there are still messages that somebody holds, or the broker does not tell
 `;
+
+/** So many in memory. */
+export const DEFAULT_MESSAGES = 5000;
 
 export interface Options {
   readonly bodies: readonly unknown[];
@@ -85,7 +90,7 @@ export function parse(args: string[]): Options | "help" {
     throw new UsageError("--in and --messages exclude each other");
   const stopAfter = given["stop-after"];
   const broker = placeOf(given);
-  const messages = broker === undefined ? 5000 : 20_000;
+  const messages = broker === undefined ? DEFAULT_MESSAGES : 20_000;
   return {
     bodies:
       given.in === undefined
