@@ -374,6 +374,21 @@ describe("the options of the demo", () => {
 });
 
 describe("the example of two goroutines", () => {
+  it.each(["two-goroutines", "examples/two-goroutines.ts", "docs/examples/two-goroutines.ts", "two-goroutines.ts"])(
+    "is run by the name %s",
+    async (name) => {
+      const { code, out } = await new Program(["docs/run.mjs", name]).ended;
+      expect([code, out.split("\n").at(-2)]).toEqual([0, "both have stopped"]);
+    },
+  );
+
+  it("ends without a word when nobody reads any more what it prints", async () => {
+    const program = new Program(["docs/run.mjs", "two-goroutines"]);
+    program.hangUp();
+    const { code, errors } = await program.ended;
+    expect([code, errors]).toEqual([0, ""]);
+  });
+
   it("stops one by hand, the other by its deadline, and waits for both", async () => {
     const { code, out, errors } = await new Program([join(compiled, "examples", "two-goroutines.js")]).ended;
     expect([code, errors]).toEqual([0, ""]);
