@@ -1,7 +1,14 @@
 /** What the command line asks for. */
 import { parseArgs } from "node:util";
+import { noPositionals, whole } from "./command.mjs";
 import { idsOfContenders } from "./contenders.mjs";
 import { rows, scaling } from "./rows.mjs";
+
+/** The names that there are. */
+const NAMES = `rows        ${wrap(rows.map(({ id }) => id))}
+scaling     ${wrap(scaling.map(({ id }) => id))}
+groups      ${wrap([...new Set(rows.map(({ group }) => group)), "scaling"])}`;
+const CONTENDERS = `contenders  ${wrap(idsOfContenders())}`;
 
 export const HELP = `npm run bench -- [OPTION]…
 
@@ -17,16 +24,14 @@ export const HELP = `npm run bench -- [OPTION]…
   --json               everything, every sample too, and no table
   --help
 
-rows        ${wrap(rows.map(({ id }) => id))}
-scaling     ${wrap(scaling.map(({ id }) => id))}
-groups      ${wrap([...new Set(rows.map(({ group }) => group)), "scaling"])}
-contenders  ${wrap(idsOfContenders())}`;
+${NAMES}
+${CONTENDERS}`;
 
 /** Words in lines, under each other. */
 function wrap(words) {
   const lines = [""];
   for (const word of words) {
-    if (lines.at(-1).length + word.length > 110) lines.push("");
+    if (lines.at(-1).length + word.length > 64) lines.push("");
     lines[lines.length - 1] += lines.at(-1) === "" ? word : `, ${word}`;
   }
   return lines.join(",\n            ");
@@ -41,10 +46,9 @@ const lists = Object.fromEntries(
 
 /** The options; throws an error that says what is wrong with them. */
 export function optionsOf(args) {
-  const { values } = parseArgs({ args, options: { ...flags, ...lists, rounds: { type: "string" } } });
-  if (values.rounds !== undefined && !/^[1-9]\d*$/.test(values.rounds)) {
-    throw new Error(`--rounds is a number of rounds, not ${values.rounds}`);
-  }
+  const options = { ...flags, ...lists, rounds: { type: "string" } };
+  const { values, positionals } = parseArgs({ args, allowPositionals: true, options });
+  noPositionals(positionals, "bench");
   if (
     values.save &&
     !((values.full || values.rounds !== undefined) && values.only === undefined && values.contenders === undefined)
@@ -59,7 +63,7 @@ export function optionsOf(args) {
     named: values.contenders !== undefined,
     contenders: contendersOf(listed(values.contenders)),
     also: (values.also ?? []).map((text) => builtAs(text)),
-    rounds: values.rounds === undefined ? undefined : Number(values.rounds),
+    rounds: values.rounds === undefined ? undefined : whole("rounds", values.rounds),
   };
 }
 
@@ -68,7 +72,8 @@ const listed = (values = []) => values.flatMap((value) => value.split(",")).filt
 function rowsOf(only) {
   if (only.length === 0) return { wanted: rows, scaled: scaling };
   const known = new Set([...rows.flatMap(({ id, group }) => [id, group]), ...scaling.map(({ id }) => id), "scaling"]);
-  for (const name of only) if (!known.has(name)) throw new Error(`there is no row and no group ${name}`);
+  for (const name of only)
+    if (!known.has(name)) throw new Error(`there is no row and no group called "${name}"; there are\n${NAMES}`);
   return {
     wanted: rows.filter(({ id, group }) => only.includes(id) || only.includes(group)),
     scaled: scaling.filter(({ id }) => only.includes(id) || only.includes("scaling")),
@@ -77,13 +82,14 @@ function rowsOf(only) {
 
 function contendersOf(names) {
   const known = idsOfContenders();
-  for (const name of names) if (!known.includes(name)) throw new Error(`there is no contender ${name}`);
+  for (const name of names)
+    if (!known.includes(name)) throw new Error(`there is no contender called "${name}"; there are\n${CONTENDERS}`);
   return names.length === 0 ? known : names;
 }
 
 function builtAs(text) {
   const [, name, path] = /^([^=]+)=(.+)$/.exec(text) ?? [];
-  if (name === undefined) throw new Error(`--also is NAME=PATH, not ${text}`);
+  if (name === undefined) throw new Error(`--also takes NAME=PATH, not "${text}"`);
   if (idsOfContenders().includes(name)) throw new Error(`--also: ${name} is the name of a contender`);
   return [name, path];
 }

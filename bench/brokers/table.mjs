@@ -45,10 +45,7 @@ export const handledOf = (figures) =>
 /** headgate with other settings is not compared with itself. */
 const comparedText = ({ kind, factor }, ample) =>
   kind === "rival"
-    ? [
-        factor && `headgate is ${verdict(RATE, factor.median)}`,
-        ample && `if it holds more, ${verdict(RATE, ample.median)}`,
-      ]
+    ? [factor && `headgate is ${verdict(RATE, factor)}`, ample && `if it holds more, ${verdict(RATE, ample)}`]
         .filter(Boolean)
         .join("; ")
     : "";
