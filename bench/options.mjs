@@ -21,7 +21,7 @@ export const HELP = `npm run bench -- [OPTION]…
   --runtimes           headgate alone, in every runtime that test/runtimes has, each against its own h
   --baseline           compare with baseline.json, and be loud where it is 35 % worse; the exit code stays 0
   --save               write baseline.json, after a run of everything with --full or --rounds
-  --json               everything, every sample too, and no table
+  --json               everything, every sample too, and no table (npm run --silent bench, for npm prints a banner)
   --help
 
 ${NAMES}

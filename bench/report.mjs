@@ -49,7 +49,7 @@ const isDrawn = ({ row }) => row.id !== "sieve" && !row.total;
 const HELP = `npm run bench:report -- [OPTION]…
 
   (nothing)            measure everything, for an hour or so, and write docs/benchmarks.md, its pictures, and baseline.json
-  --from FILE          take what npm run bench -- --json has printed instead; as often as needed
+  --from FILE          take what npm run --silent bench -- --json has printed instead; as often as needed
   --rounds N           as many rounds
   --help`;
 
@@ -97,7 +97,8 @@ function read(file) {
     if (!Array.isArray(results?.samples)) throw new Error("there are no samples in it");
     return results;
   } catch (error) {
-    return fail(`--from ${file}: ${error.message}`);
+    const hint = error instanceof SyntaxError ? "; npm run --silent bench -- --json prints no banner" : "";
+    return fail(`--from ${file}: ${error.message}${hint}`);
   }
 }
 

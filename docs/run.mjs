@@ -100,12 +100,15 @@ try {
   process.stderr.write("the compiler is not installed: npm ci\n");
   process.exit(1);
 }
+const { isTTY } = process.stderr;
 const isBuilt = newest(join(root, "dist")) > newest(join(root, "src"));
 // Whoever starts the same in another terminal need not wait for it again.
 const isCompiled = isBuilt && newest(build) > Math.max(newest(docs), newest(join(root, "dist")));
 for (const project of [...(isBuilt ? [] : [root]), ...(isCompiled ? [] : [docs])]) {
+  if (isTTY) process.stderr.write(`building ${project === root ? "headgate" : "the programs"} …\r`);
   // What the compiler has to say goes to stderr: stdout belongs to the program.
   const { status } = spawnSync(process.execPath, [tsc, "-p", project], { stdio: ["ignore", 2, 2] });
+  if (isTTY) process.stderr.write("\x1b[K");
   if (status !== 0) process.exit(status ?? 1);
 }
 const compiled = join(build, file.replace(/\.ts$/, ".js"));

@@ -12,7 +12,7 @@ export const HELP = `npm run bench:brokers -- [NAME]… [OPTION]…
   --messages N         as many messages each; 60000, and 10000 for pubsub
   --quick              one round of 300 messages, of which nothing can be told but whether everything works
   --save               write docs/benchmarks-brokers.md
-  --json               everything, every sample too, and no table
+  --json               everything, every sample too, and no table (npm run --silent bench:brokers, for npm prints a banner)
   --help
 
 What is not installed is skipped, and said to be; HEADGATE_INSTALL=1 installs it by apt-get first. The exit code is 1 if a contender has

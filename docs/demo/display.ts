@@ -193,7 +193,7 @@ function stopOf({ stopped, cause, acked, took }: Report, ms: number | undefined)
   const fast = ms === undefined || ms < 1 ? "" : ` in ${seconds(ms)}, ${Math.round((1000 * acked) / ms)} a second`;
   const first = `stopped: ${stopped}${because}; ${acked} acked${fast}`;
   const { draining, aborting, settling } = took;
-  if (draining + aborting + settling === 0) return [first];
+  if (stopped === "source ended" || draining + aborting + settling === 0) return [first];
   return [first, `the stop: draining ${draining} ms, aborting ${aborting} ms, settling ${settling} ms`];
 }
 
