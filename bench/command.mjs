@@ -17,6 +17,9 @@ export function command(optionsOf, help) {
   }
   let options;
   try {
+    const kept = keptByNpm(help);
+    if (kept !== undefined)
+      throw new Error(`npm has kept ${kept} to itself: options come behind a --, as in npm run ${SCRIPT} -- ${kept}`);
     options = optionsOf(process.argv.slice(2));
   } catch (error) {
     // What Node adds to an unknown option is for programs that have others.
@@ -28,6 +31,15 @@ export function command(optionsOf, help) {
   }
   return options;
 }
+
+/** The script of package.json that runs this, where one does. */
+const SCRIPT = process.env.npm_lifecycle_event ?? "bench";
+
+/** The first of the options in a help that npm was given, and not its script. It tells the script so by the environment. */
+const keptByNpm = (help) =>
+  [...help.matchAll(/^ {2}(--([\w-]+))/gm)]
+    .filter(([, , name]) => name !== "save" && process.env[`npm_config_${name.replaceAll("-", "_")}`] === "true")
+    .map(([, option]) => option)[0];
 
 /** Ends the process with a sentence. */
 export function fail(reason) {

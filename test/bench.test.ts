@@ -219,9 +219,17 @@ describe("the page", () => {
 
 // ------------------------------------------------------------------------------------------------------------ command lines
 
-const bench = (program: string, ...args: string[]): { code: number | null; out: string; errors: string } => {
+const bench = (program: string, ...args: string[]): { code: number | null; out: string; errors: string } =>
+  benchIn({}, program, ...args);
+
+const benchIn = (
+  extra: Readonly<Record<string, string>>,
+  program: string,
+  ...args: string[]
+): { code: number | null; out: string; errors: string } => {
   const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, "bench", program), ...args], {
     encoding: "utf8",
+    env: { ...process.env, npm_lifecycle_event: "bench", ...extra },
   });
   return { code: status, out: stdout, errors: stderr };
 };
@@ -277,6 +285,14 @@ describe("the options of the benchmarks", () => {
     expect(errors).toContain(sentence);
     for (const name of names) expect(errors).toMatch(new RegExp(`[ ,]${name}\\b`));
     expect(errors).not.toMatch(/^ +at /m);
+  });
+
+  it("that npm has kept to itself are refused, with how they reach the program", () => {
+    const { code, errors } = benchIn({ npm_config_full: "true" }, "run.mjs");
+    expect(code).toBe(2);
+    expect(errors).toContain(
+      "npm has kept --full to itself: options come behind a --, as in npm run bench -- --full\n",
+    );
   });
 
   it("for the brokers are answered in a sentence, with the names there are", () => {

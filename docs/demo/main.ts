@@ -25,7 +25,7 @@ import {
   showProgress,
 } from "./display.ts";
 import { startGateway } from "./gateway.ts";
-import { DEFAULT_MESSAGES, HELP, type Options, parse, UsageError } from "./options.ts";
+import { DEFAULT_MESSAGES, HELP, type Options, parse, refuseWhatNpmKept, UsageError } from "./options.ts";
 import { endWhenUnread, terminalOf } from "./terminal.ts";
 
 async function main(options: Options): Promise<void> {
@@ -127,6 +127,7 @@ async function main(options: Options): Promise<void> {
 
 endWhenUnread();
 try {
+  refuseWhatNpmKept(process.env);
   const options = parse(process.argv.slice(2));
   if (options === "help") process.stdout.write(HELP);
   else await main(options);

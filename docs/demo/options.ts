@@ -57,6 +57,15 @@ export interface Options {
 /** A mistake of whoever called: shown as it is, without a stack, and the program ends with 2. */
 export class UsageError extends Error {}
 
+/** An option that npm was given, and not its script, is no mistake of ours, but looks like one: npm tells of it by the environment. */
+export function refuseWhatNpmKept(env: Readonly<Record<string, string | undefined>>): void {
+  for (const [, option, name] of HELP.matchAll(/^ {2}(--([\w-]+))/gm))
+    if (env[`npm_config_${name!.replaceAll("-", "_")}`] === "true")
+      throw new UsageError(
+        `npm has kept ${option} to itself: options come behind a --, as in npm run demo -- ${option}`,
+      );
+}
+
 /** "help" if that was asked for. */
 export function parse(args: string[]): Options | "help" {
   const text = { type: "string" } as const;

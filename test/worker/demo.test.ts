@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import type { Report } from "headgate/worker";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { GatewayCount } from "../../docs/demo/gateway.ts";
-import { type Options, parse, UsageError } from "../../docs/demo/options.ts";
+import { type Options, parse, refuseWhatNpmKept, UsageError } from "../../docs/demo/options.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -334,6 +334,15 @@ describe("the options of the demo", () => {
     for (const scheme of schemes) expect(parse([`--broker=${scheme}://there`])).toHaveProperty("broker.url");
     for (const word of [" 20000 ", " headgate-demo", " 2000 "])
       expect(help.out.replaceAll(/\s+/g, " ")).toContain(word);
+  });
+
+  it("that npm has kept to itself are refused, with how they reach the demo", () => {
+    const kept = (): void => refuseWhatNpmKept({ npm_config_stop_after: "true" });
+    expect(kept).toThrow(UsageError);
+    expect(kept).toThrow(
+      /^npm has kept --stop-after to itself: options come behind a --, as in npm run demo -- --stop-after$/,
+    );
+    expect(() => refuseWhatNpmKept({ npm_config_loglevel: "silent", npm_config_json: "" })).not.toThrow();
   });
 
   it.each<[args: string, message: RegExp]>([
