@@ -19,6 +19,16 @@ const page = new URL("../../docs/benchmarks-brokers.md", import.meta.url);
 
 const options = command(optionsOf, HELP);
 needsBuild();
+// A server has a process group of its own, which Ctrl-C does not reach: it is killed when this process exits, and not when it dies.
+for (const [name, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+]) {
+  process.once(name, () => {
+    say("stopped: the server that was started is killed, and nothing is saved");
+    process.exit(code);
+  });
+}
 await bench();
 
 const byId = ({ contender, rate }) => [contender.id, rate];
