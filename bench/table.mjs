@@ -31,7 +31,7 @@ export function number(value) {
 export const times = (ratio) =>
   ratio >= 9.95 ? spaced(Math.round(ratio).toString()) : ratio.toFixed(ratio < 0.995 ? 2 : 1);
 
-const BUSY = "too busy to compare";
+export const BUSY = "too busy to compare";
 /** Programs that never wait for anything outside. */
 const OURS = ["headgate", "build", "runtime"];
 

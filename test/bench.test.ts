@@ -208,6 +208,50 @@ describe("a comparison", () => {
   );
 });
 
+describe("a comparison on a real broker", async () => {
+  const brokers = await module<{ figuresOf: (results: unknown) => { rates: unknown[]; stops: unknown[] }[] }>(
+    "brokers/figures.mjs",
+  );
+  const table = await module<{ tableOf: (figures: unknown[]) => string }>("brokers/table.mjs");
+  const broker = { id: "redis", title: "Redis", version: "7" };
+  const both = [
+    { broker: "Redis", id: "headgate", name: "headgate", kind: "headgate" },
+    { broker: "Redis", id: "bullmq", name: "BullMQ", kind: "rival" },
+  ];
+  const said = (
+    rates: readonly (readonly [who: string, round: number, rate: number | null, share: number])[],
+  ): string => {
+    const samples = rates.map(([who, round, rate, share]) => ({ row: "speed redis", who, round, rate, share }));
+    return table.tableOf(brokers.figuresOf({ samples, contenders: both, brokers: [broker] }));
+  };
+
+  it("says which is faster where the machine was quiet", () => {
+    const text = said([
+      ["headgate", 0, 5000, QUIET],
+      ["bullmq", 0, 1000, QUIET],
+    ]);
+    expect(text).toMatch(/BullMQ +1 000 +headgate is 5\.0× faster\n/);
+  });
+
+  it("says nothing where the machine was too busy", () => {
+    const text = said([
+      ["headgate", 0, 5000, 0.5],
+      ["bullmq", 0, 1000, 0.5],
+    ]);
+    expect(text).toMatch(/BullMQ +1 000 +too busy to compare\n/);
+  });
+
+  it("never has a word for a number, also where no round has both", () => {
+    const text = said([
+      ["headgate", 0, null, QUIET],
+      ["headgate", 1, 5000, QUIET],
+      ["bullmq", 0, 1000, QUIET],
+    ]);
+    expect(text).toMatch(/BullMQ +1 000 +headgate is ≈ 5\.0× faster\n/);
+    expect(text).not.toMatch(/NaN|undefined|Infinity|null/);
+  });
+});
+
 describe("the page", () => {
   it("shows a picture of all contenders only where there is one", () => {
     const size: Row = { id: "scale", title: "beside N others", unit: "context" };

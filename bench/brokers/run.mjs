@@ -31,8 +31,6 @@ for (const [name, code] of [
 }
 await bench();
 
-const byId = ({ contender, rate }) => [contender.id, rate];
-
 async function bench() {
   install(fileURLToPath(new URL(".", import.meta.url)));
   const results = await run(options, { say, progress });
@@ -41,6 +39,7 @@ async function bench() {
   const tell = options.json ? console.error : console.log;
   const { rounds, seconds, machine, skipped } = results;
   tell(`\n${rounds} rounds in ${seconds} s; Node ${machine.node}, ${machine.cpu}`);
+  const byId = ({ contender, rate }) => [contender.id, rate];
   const busy = options.quick ? undefined : busyText(figures.map(({ rates }) => ({ of: new Map(rates.map(byId)) })));
   if (busy !== undefined) tell(busy);
   for (const { id, why } of skipped) tell(`SKIPPED ${id}: ${why}`);
