@@ -25,7 +25,7 @@ import {
 import { run } from "./plan.mjs";
 import { progress, say } from "./progress.mjs";
 import { rows } from "./rows.mjs";
-import { groupOf } from "./table.mjs";
+import { busyText, groupOf } from "./table.mjs";
 
 const page = new URL("../docs/benchmarks.md", import.meta.url);
 const pictures = new URL("../docs/benchmarks/", import.meta.url);
@@ -118,6 +118,8 @@ async function measured({ rounds }) {
 function report(results) {
   const { contenders } = results;
   const figures = figuresOf(results);
+  const busy = busyText(figures);
+  if (busy !== undefined) say(busy);
   put("machine", machinePart(results));
   for (const group of new Set(rows.map(groupOf))) {
     const some = figures.filter(({ row, size }) => size === undefined && groupOf(row) === group);
@@ -139,8 +141,9 @@ function report(results) {
     put("missed", missedPart(figures));
     put("go", goPart(figures));
     put("notes", notesPart(contenders));
-    if (results.rounds >= ENOUGH) save(results, figures);
-    else say(`baseline.json is left as it is: this was less than ${ENOUGH} rounds`);
+    if (results.rounds < ENOUGH) say(`baseline.json is left as it is: this was less than ${ENOUGH} rounds`);
+    else if (busy !== undefined) say("baseline.json is left as it is: the machine was too busy");
+    else save(results, figures);
   } else {
     say("not all rows were measured: what is said of all of them is left as it is");
   }

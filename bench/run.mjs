@@ -52,5 +52,7 @@ async function bench() {
         `${complaints.length} of ${figures.length} rows are worse by a third or more than on ${committed.date}, with Node ${committed.node}`,
       );
   }
-  if (options.save) save(results, figures);
+  if (!options.save) return;
+  if (busy === undefined) save(results, figures);
+  else tell("baseline.json is left as it is: the machine was too busy");
 }

@@ -41,7 +41,8 @@ function examples() {
 
 /** The lines of the comment at the top of a file. */
 function commentOf(file) {
-  const [, text] = /^\/\*\*\n([^]*?)\n \*\//.exec(readFileSync(join(docs, file), "utf8"));
+  const [, text = `${file}, which says nothing of itself.`] =
+    /^\/\*\*\n([^]*?)\n \*\//.exec(readFileSync(join(docs, file), "utf8")) ?? [];
   return text.split("\n").map((line) => line.replace(/^ \* ?/, ""));
 }
 

@@ -24,7 +24,8 @@ export interface Stream {
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-const CODES: Readonly<Record<Style, string>> = { bold: "1", dim: "2", good: "32", warn: "33", bad: "31" };
+/** They can be read on black and on white: yellow cannot. */
+const CODES: Readonly<Record<Style, string>> = { bold: "1", dim: "2", good: "32", warn: "35", bad: "31" };
 
 /** Asked each time, as a window changes its width. */
 export function terminalOf(stream: Stream, env: Env = process.env): Terminal {
