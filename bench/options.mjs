@@ -1,7 +1,7 @@
 /** What the command line asks for. */
 import { parseArgs } from "node:util";
 import { noPositionals, whole } from "./command.mjs";
-import { idsOfContenders } from "./contenders.mjs";
+import { distOf, idsOfContenders } from "./contenders.mjs";
 import { rows, scaling } from "./rows.mjs";
 
 /** The names that there are. */
@@ -55,19 +55,25 @@ export function optionsOf(args) {
   ) {
     throw new Error("--save is for a run of everything: with --full or --rounds, and without --only and --contenders");
   }
-  const { wanted, scaled } = rowsOf(listed(values.only));
+  const { wanted, scaled } = rowsOf(listed("only", values.only));
   return {
     ...values,
     rows: wanted,
     scaling: scaled,
     named: values.contenders !== undefined,
-    contenders: contendersOf(listed(values.contenders)),
+    contenders: contendersOf(listed("contenders", values.contenders)),
     also: (values.also ?? []).map((text) => builtAs(text)),
     rounds: values.rounds === undefined ? undefined : whole("rounds", values.rounds),
   };
 }
 
-const listed = (values = []) => values.flatMap((value) => value.split(",")).filter((value) => value !== "");
+/** The names that were given with commas between. None at all would mean everything, and that is not what was asked for. */
+function listed(option, values) {
+  if (values === undefined) return [];
+  const names = values.flatMap((value) => value.split(",")).filter((value) => value !== "");
+  if (names.length === 0) throw new Error(`--${option} takes names, and there is none`);
+  return names;
+}
 
 function rowsOf(only) {
   if (only.length === 0) return { wanted: rows, scaled: scaling };
@@ -91,5 +97,7 @@ function builtAs(text) {
   const [, name, path] = /^([^=]+)=(.+)$/.exec(text) ?? [];
   if (name === undefined) throw new Error(`--also takes NAME=PATH, not "${text}"`);
   if (idsOfContenders().includes(name)) throw new Error(`--also: ${name} is the name of a contender`);
-  return [name, path];
+  const dist = distOf(path);
+  if (dist === undefined) throw new Error(`--also ${name}: ${path} is no build of headgate, which has an index.js`);
+  return [name, dist];
 }

@@ -322,6 +322,9 @@ describe("the options of the benchmarks", () => {
     [["--rounds", "0"], '--rounds takes a whole number of 1 or more, not "0"', []],
     [["--rounds", "many"], '--rounds takes a whole number of 1 or more, not "many"', []],
     [["--also", "path"], '--also takes NAME=PATH, not "path"', []],
+    [["--also", "old=/no/such/path"], "--also old: /no/such/path is no build of headgate", []],
+    [["--only", ""], "--only takes names, and there is none", []],
+    [["--contenders", ","], "--contenders takes names, and there is none", []],
     [["--save"], "--save is for a run of everything", []],
   ])("%j are answered in a sentence, with the names there are", (args, sentence, names) => {
     const { code, out, errors } = bench("run.mjs", ...args);

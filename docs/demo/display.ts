@@ -33,7 +33,7 @@ export function introduce(total: number, { slow, refuse, hang }: { slow: number;
   const gateway = [slow > 0 ? "is slow" : "", refuse > 0 ? `refuses ${percent(refuse)}` : ""].filter(Boolean);
   if (hang > 0) gateway.push(`never answers ${percent(hang)}`);
   const tail = gateway.length === 0 ? "" : ` that ${gateway.join(", ").replace(/, ([^,]*)$/, " and $1")}`;
-  say(`a worker delivers ${total} messages over HTTP to a gateway${tail}`);
+  say(`a worker delivers ${total} ${total === 1 ? "message" : "messages"} over HTTP to a gateway${tail}`);
 }
 
 /** The second half of that. */
