@@ -161,7 +161,11 @@ function number(
   throw new UsageError(`--${name} takes a ${whole ? "whole " : ""}number ${range}, not "${text}"`);
 }
 
+/** More would not fit into memory: they are made before the first is published. */
+const MOST = 10_000_000;
+
 function numbered(n: number): unknown[] {
+  if (n > MOST) throw new UsageError(`--messages takes ${MOST} at the most, not "${n}"`);
   return Array.from({ length: n }, (_, i) => ({ greeting: `hello ${i + 1}` }));
 }
 

@@ -349,6 +349,7 @@ describe("the options of the demo", () => {
     ["--messages=-1", /^--messages takes a whole number of 0 or more, not "-1"$/],
     ["--messages=1.5", /^--messages takes a whole number/],
     ["--messages=", /^--messages takes a whole number of 0 or more, not ""$/],
+    ["--messages=10000001", /^--messages takes 10000000 at the most, not "10000001"$/],
     ["--messages=Infinity", /^--messages takes a whole number/],
     ["--concurrency=0", /^--concurrency takes a whole number of 1 or more, not "0"$/],
     ["--attempts=0", /^--attempts takes a whole number of 1 or more/],
