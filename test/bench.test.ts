@@ -7,8 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { build } from "./child.ts";
+import { afterAll, describe, expect, it } from "vitest";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -279,8 +278,6 @@ const benchIn = (
 };
 
 describe.each(["run.mjs", "report.mjs", "testing.mjs", "brokers/run.mjs"])("bench/%s", (program) => {
-  beforeAll(() => build(), 60_000);
-
   it("with --help lists its options, and measures nothing", () => {
     const { code, out, errors } = bench(program, "--help");
     expect([code, errors]).toEqual([0, ""]);
