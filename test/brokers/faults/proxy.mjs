@@ -5,6 +5,7 @@ import { once } from "node:events";
 /** Starts a proxy to a port of the loopback. */
 export async function proxyTo(port) {
   const pairs = new Set();
+  const forgotten = new Set();
   let frozen = false;
   const server = createServer({ pauseOnConnect: true }, (near) => {
     const far = connect({ host: "127.0.0.1", port });
@@ -42,6 +43,20 @@ export async function proxyTo(port) {
       frozen = true;
       for (const pair of pairs) for (const socket of pair) socket.pause();
     },
+    /**
+     * From now on nothing gets through on the connections there are, and nobody is told, as behind a middlebox that has forgotten them.
+     * New connections are as good as ever.
+     */
+    forget() {
+      for (const pair of pairs) {
+        pairs.delete(pair);
+        forgotten.add(pair);
+        for (const socket of pair) {
+          socket.pause();
+          socket.removeAllListeners("drain");
+        }
+      }
+    },
     /** All that waits gets through, and what comes later. */
     thaw() {
       frozen = false;
@@ -49,7 +64,7 @@ export async function proxyTo(port) {
     },
     close() {
       server.close();
-      for (const pair of pairs) for (const socket of pair) socket.destroy();
+      for (const pair of [...pairs, ...forgotten]) for (const socket of pair) socket.destroy();
     },
   };
 }

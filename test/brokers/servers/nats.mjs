@@ -1,7 +1,7 @@
 /**
  * A nats-server with JetStream, on the loopback only, with its files in a temporary folder.
  *
- * `start()` resolves to `{ url, stop, restart, pause, resume }`, or to `{ skipped }` with the reason. With HEADGATE_INSTALL=1 it
+ * `start()` resolves to `{ url, stop, restart, kill, pause, resume }`, or to `{ skipped }` with the reason. With HEADGATE_INSTALL=1 it
  * installs the server first, if that is missing.
  */
 import { mkdtemp, rm } from "node:fs/promises";
@@ -38,6 +38,8 @@ export async function start() {
       await end(server, signal);
       server = await run();
     },
+    /** Ends the server, as a crash would, and does not start it again. */
+    kill: () => end(server, "SIGKILL"),
     pause: () => server.signal("SIGSTOP"),
     resume: () => server.signal("SIGCONT"),
     async stop() {
