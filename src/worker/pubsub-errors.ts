@@ -7,6 +7,7 @@ const DEADLINE_EXCEEDED = 4;
 const INVALID_ARGUMENT = 3;
 const NOT_FOUND = 5;
 const PERMISSION_DENIED = 7;
+const RESOURCE_EXHAUSTED = 8;
 const FAILED_PRECONDITION = 9;
 const UNAVAILABLE = 14;
 const UNAUTHENTICATED = 16;
@@ -22,7 +23,9 @@ export function isTimeout(error: unknown): boolean {
 
 /** The server has read the request, and will not take it, however often it is made. */
 export function isRefused(error: unknown): boolean {
-  return statusOf(error) === INVALID_ARGUMENT;
+  const status = statusOf(error);
+  // The other one stands for a quota, too, which is another day's matter.
+  return status === INVALID_ARGUMENT || (status === RESOURCE_EXHAUSTED && /larger than max/.test(String(error)));
 }
 
 /** Whether the server is there: it has said something, if only that it refuses. */
@@ -42,6 +45,7 @@ export function explained(error: unknown, about: About): unknown {
   const [kind, name] = Object.entries(about)[0] as [string, string];
   const role = kind === "topic" ? "roles/pubsub.publisher" : "roles/pubsub.subscriber";
   const words: Record<number, string> = {
+    [DEADLINE_EXCEEDED]: `the server has not answered in time, for the ${kind} ${name}; is it there, and does the connection let anything through?`,
     [NOT_FOUND]: `there is no ${kind} ${name}; make it, or correct its name`,
     [PERMISSION_DENIED]: `the ${kind} ${name} may not be used with these credentials; give them ${role}`,
     [UNAUTHENTICATED]: `the server does not take the credentials; look at those of the client (for ${name})`,

@@ -310,7 +310,7 @@ describe("a connection of Pub/Sub on which nothing comes back", () => {
     client.silent = true;
     client.said.length = 0;
     client.answers.push(() => time.sleep(3_334).then(rejects(fails(4))));
-    const rejected = expect(source.ack(background, got)).rejects.toThrow("status 4");
+    const rejected = expect(source.ack(background, got)).rejects.toThrow("the server has not answered in time");
     await elapse(3_334);
     await rejected;
     await elapse(3_000);
