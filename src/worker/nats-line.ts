@@ -119,17 +119,19 @@ export class Line {
       } catch (error) {
         const err = ctx.err();
         if (err !== undefined) throw err;
-        if (this.connection.isClosed?.() === true) {
-          throw new Error("natsConsumer: the connection is closed; make another one, with a source of its own", {
-            cause: error,
-          });
-        }
+        this.mustBeOpen(error);
         this.isSilent();
         throw new Error("natsConsumer: the server does not answer; is the connection down?", { cause: error });
       }
       this.silentSince = undefined;
       if (this.doubts === doubts) this.doubts = 0;
     }
+  }
+
+  /** Throws if the client has closed the connection: nothing comes of that any more. */
+  mustBeOpen(cause?: unknown): void {
+    if (this.connection.isClosed?.() !== true) return;
+    throw new Error("natsConsumer: the connection is closed; make another one, with a source of its own", { cause });
   }
 
   /** Nobody has answered a ping. While the client is connecting already, it does nothing when it is asked to. */

@@ -212,7 +212,7 @@ export class Letters {
   }
 
   private fail(whose: (waiting: Waiting) => boolean, error: Error): void {
-    for (const waiting of [...this.waiting.values()]) if (whose(waiting)) waiting.hear(error);
+    for (const waiting of this.waiting.values()) if (whose(waiting)) waiting.hear(error);
   }
 
   /**

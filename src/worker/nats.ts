@@ -236,6 +236,7 @@ class Consumer implements Source<NatsDelivery> {
   // -------------------------------------------------------------------------------------------------------------------- pull
 
   pull = async (ctx: Context, max: number): Promise<readonly NatsDelivery[]> => {
+    this.line.mustBeOpen();
     const inbox = this.idle.pop() ?? this.open();
     try {
       for (;;) {

@@ -19,12 +19,7 @@ const page = readFileSync(new URL("../../docs/worker.md", import.meta.url), "utf
 export function isFollowed(broker, env) {
   const title = `${broker}: by the programs of the page, two workers share the orders, one is stopped, and each order is handled once`;
   void test(title, { timeout: 60_000 }, async (t) => {
-    const folder = mkdtempSync(join(tmpdir(), "headgate-page-"));
-    t.after(() => rmSync(folder, { recursive: true, force: true }));
-    symlinkSync(modules, join(folder, "node_modules"), "dir");
-    writeFileSync(join(folder, "worker.mjs"), fileOf("worker.mjs"));
-    writeFileSync(join(folder, "publish.mjs"), fileOf("publish.mjs"));
-    writeFileSync(join(folder, "broker.mjs"), fileOf(`broker.mjs, ${broker}`));
+    const folder = folderOf(t, broker);
     const start = (file) => {
       const program = startProgram(join(folder, file), env);
       t.after(() => program.child.kill("SIGKILL"));
@@ -49,8 +44,61 @@ export function isFollowed(broker, env) {
   });
 }
 
+/**
+ * Registers the tests of what becomes of the program of the page when its broker hangs, or is gone. `start` starts a server of its own, and
+ * `env` says where that is.
+ */
+export function isEnded(broker, start, env) {
+  const troubles = { hangs: (server) => server.pause(), "is gone": (server) => server.kill() };
+  for (const [trouble, make] of Object.entries(troubles)) {
+    const title = `${broker}: the program of the page prints its report, says what is wrong, and ends with 1 when its broker ${trouble}`;
+    void test(title, { timeout: 120_000 }, async (t) => {
+      const server = await start();
+      t.after(() => server.stop());
+      const folder = folderOf(t, broker);
+      // With a shorter grace: the default is 25 s.
+      const grace = 4_000;
+      writeFileSync(
+        join(folder, "worker.mjs"),
+        fileOf("worker.mjs").replace("    abort,\n", `    abort, grace: ${grace},\n`),
+      );
+      const begin = (file) => {
+        const program = startProgram(join(folder, file), env(server));
+        t.after(() => program.child.kill("SIGKILL"));
+        return program;
+      };
+      await begin("publish.mjs").ends;
+      const program = begin("worker.mjs");
+      await program.until(() => (program.said.match(/^handled /gm) ?? []).length > 20);
+      await make(server);
+      // What is handled now cannot be acked.
+      await once(program.child.stdout, "data");
+      const asked = Date.now();
+      program.child.kill("SIGTERM");
+      const [code] = await once(program.child, "close");
+      const took = Date.now() - asked;
+      assert.match(program.told, /expired: [1-9][^]*stopped: 'cancelled'/);
+      assert.match(program.told, /^\w*Error: /m);
+      assert.doesNotMatch(program.told, /triggerUncaughtException|UnhandledPromiseRejection/);
+      assert.equal(code, 1);
+      // The grace, two seconds to close, and what a busy machine adds. Without a limit it takes more than a minute.
+      assert.ok(took < grace + 20_000, `it took ${took} ms`);
+    });
+  }
+}
+
+/** A folder with the files of the page. */
+function folderOf(t, broker) {
+  const folder = mkdtempSync(join(tmpdir(), "headgate-page-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  symlinkSync(modules, join(folder, "node_modules"), "dir");
+  for (const name of ["worker.mjs", "publish.mjs"]) writeFileSync(join(folder, name), fileOf(name));
+  writeFileSync(join(folder, "broker.mjs"), fileOf(`broker.mjs, ${broker}`));
+  return folder;
+}
+
 /** The text of a file on the page, by what its fence says after the language. */
-function fileOf(name) {
+export function fileOf(name) {
   const text = page.split(`\n\`\`\`js ${name}\n`)[1]?.split("\n```\n")[0];
   if (text === undefined) throw new Error(`docs/worker.md has no ${name}`);
   return `${text}\n`;

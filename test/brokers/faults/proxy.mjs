@@ -5,7 +5,6 @@ import { once } from "node:events";
 /** Starts a proxy to a port of the loopback. */
 export async function proxyTo(port) {
   const pairs = new Set();
-  const forgotten = new Set();
   let frozen = false;
   const server = createServer({ pauseOnConnect: true }, (near) => {
     const far = connect({ host: "127.0.0.1", port });
@@ -38,24 +37,17 @@ export async function proxyTo(port) {
       for (const pair of all) for (const socket of pair) socket.resetAndDestroy();
       return all.length;
     },
+    /** What the server says on the connections there are now gets lost, as does what it is told from now on unless `hears`. Others are as before. */
+    swallow({ hears = false } = {}) {
+      for (const [near, far] of pairs) {
+        far.removeAllListeners("data").resume();
+        if (!hears) near.removeAllListeners("data").resume();
+      }
+    },
     /** From now on nothing gets through, and nobody is told; what is sent waits. */
     freeze() {
       frozen = true;
       for (const pair of pairs) for (const socket of pair) socket.pause();
-    },
-    /**
-     * From now on nothing gets through on the connections there are, and nobody is told, as behind a middlebox that has forgotten them.
-     * New connections are as good as ever.
-     */
-    forget() {
-      for (const pair of pairs) {
-        pairs.delete(pair);
-        forgotten.add(pair);
-        for (const socket of pair) {
-          socket.pause();
-          socket.removeAllListeners("drain");
-        }
-      }
     },
     /** All that waits gets through, and what comes later. */
     thaw() {
@@ -64,7 +56,7 @@ export async function proxyTo(port) {
     },
     close() {
       server.close();
-      for (const pair of [...pairs, ...forgotten]) for (const socket of pair) socket.destroy();
+      for (const pair of pairs) for (const socket of pair) socket.destroy();
     },
   };
 }
