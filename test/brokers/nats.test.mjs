@@ -126,7 +126,13 @@ async function run({ url, atEnd }) {
     const report = await allDead(lab.source, long.length + 3);
     assert.deepEqual([report.dead, report.expired], [long.length + 3, 0]);
     const letters = await lab.deadLetters();
-    assert.deepEqual(letters.map(({ body }) => body.length).sort(), [...long, 7, 1, 1].sort());
+    assert.deepEqual(
+      letters
+        .map(({ body }) => body.length)
+        .map(String)
+        .sort(),
+      [...long, 7, 1, 1].map(String).sort(),
+    );
     assert.equal(letters.find(({ body }) => body === "b").reason, "Error: no");
     await lab.close();
   });
@@ -151,7 +157,13 @@ async function run({ url, atEnd }) {
     await lab.publish(["a"]);
     const report = await allDead(lab.source, 5);
     assert.deepEqual([report.dead, report.expired], [5, 0]);
-    assert.deepEqual((await lab.deadLetters()).map(({ body }) => body).sort(), ["a", "odd", "odd", "odd", "odd"]);
+    assert.deepEqual(
+      (await lab.deadLetters())
+        .map(({ body }) => body)
+        .map(String)
+        .sort(),
+      ["a", "odd", "odd", "odd", "odd"],
+    );
     await lab.close();
   });
 
@@ -192,7 +204,7 @@ async function run({ url, atEnd }) {
     };
     const report = await worker(stop, lab.source, handle, { concurrency: 2, prefetch: 2 });
     cancel();
-    assert.deepEqual(handled.sort(), bodies.sort());
+    assert.deepEqual(handled.map(String).sort(), bodies.map(String).sort());
     assert.deepEqual([report.acked, report.expired], [bodies.length, 0]);
     await lab.close();
   });
