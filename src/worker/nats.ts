@@ -267,6 +267,7 @@ class Consumer implements Source<NatsDelivery> {
       },
       giveBack: ({ id, message }) => {
         this.leases.delete(id);
+        this.released.write(context.background(), [message]).catch(() => {});
         try {
           this.line.connection.publish(message.reply!, this.words.nak);
         } catch {

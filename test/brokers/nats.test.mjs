@@ -9,7 +9,7 @@ import { worker } from "headgate/worker";
 import { natsConsumer } from "headgate/worker/nats";
 import { proxyTo } from "./faults/proxy.mjs";
 import { handledBy, messages } from "./keys.mjs";
-import { fileOf, isEnded, isFollowed } from "./page.mjs";
+import { fileOf, isEnded, isFollowed, isReconnected } from "./page.mjs";
 import { start } from "./servers/nats.mjs";
 import { conforms, isStopped, serverOf } from "./suite.mjs";
 
@@ -19,6 +19,8 @@ const LEASE = 2_200;
 const server = await serverOf("nats", start);
 if (server !== undefined) isFollowed("NATS", { NATS_URL: server.url });
 if (server !== undefined) isEnded("NATS", start, ({ url }) => ({ NATS_URL: url }));
+if (server !== undefined)
+  isReconnected("NATS", await serverOf("nats, dead connection", start), (url) => ({ NATS_URL: url }));
 if (server !== undefined) await run(server);
 if (server !== undefined) await refuses();
 

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { proxyTo } from "./faults/proxy.mjs";
 
 const modules = fileURLToPath(new URL("node_modules", import.meta.url));
 const page = readFileSync(new URL("../../docs/worker.md", import.meta.url), "utf8");
@@ -85,6 +86,32 @@ export function isEnded(broker, start, env) {
       assert.ok(took < grace + 20_000, `it took ${took} ms`);
     });
   }
+}
+
+/** Registers the test of the program of the page on a connection that something between has forgotten. `env` says where a server at a port is. */
+export function isReconnected(broker, server, env) {
+  const title = `${broker}: the program of the page goes on, on another connection, when nothing comes back on its own`;
+  void test(title, { timeout: 120_000 }, async (t) => {
+    const address = /(?<host>127\.0\.0\.1):(?<port>\d+)/;
+    const proxy = await proxyTo(Number(address.exec(server.url).groups.port));
+    t.after(() => proxy.close());
+    const folder = folderOf(t, broker);
+    const begin = (file, url) => {
+      const program = startProgram(join(folder, file), env(url));
+      t.after(() => program.child.kill("SIGKILL"));
+      return program;
+    };
+    await begin("publish.mjs", server.url).ends;
+    const program = begin("worker.mjs", server.url.replace(address, `127.0.0.1:${proxy.port}`));
+    const orders = () => new Set(program.said.match(/(?<=^handled )order \d+$/gm));
+    await program.until(() => orders().size > 20);
+    proxy.swallow();
+    await program.until(() => orders().size === 500);
+    program.child.kill("SIGTERM");
+    // On a machine that is too busy to be in time a lease may have been lost; then it says so.
+    const [code] = await once(program.child, "close");
+    assert.match(program.told, code === 0 ? /expired: 0,/ : /expired: [1-9]/);
+  });
 }
 
 /** A folder with the files of the page. */

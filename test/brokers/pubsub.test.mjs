@@ -9,7 +9,7 @@ import { worker } from "headgate/worker";
 import { pubsubSubscription } from "headgate/worker/pubsub";
 import { proxyTo } from "./faults/proxy.mjs";
 import { handledBy, messages, workerOn } from "./keys.mjs";
-import { isEnded, isFollowed } from "./page.mjs";
+import { isEnded, isFollowed, isReconnected } from "./page.mjs";
 import { start } from "./servers/pubsub.mjs";
 import { conforms, serverOf } from "./suite.mjs";
 
@@ -17,6 +17,7 @@ const server = await serverOf("pubsub", start);
 if (server !== undefined) isFollowed("Pub/Sub", { PUBSUB_EMULATOR_HOST: server.url, PUBSUB_PROJECT_ID: "page" });
 if (server !== undefined) {
   isEnded("Pub/Sub", start, ({ url }) => ({ PUBSUB_EMULATOR_HOST: url, PUBSUB_PROJECT_ID: "page" }));
+  isReconnected("Pub/Sub", server, (url) => ({ PUBSUB_EMULATOR_HOST: url, PUBSUB_PROJECT_ID: "hung" }));
   const [apiEndpoint, port] = server.url.split(":");
   const clientsAt = (port) => {
     const open = { projectId: "lab", apiEndpoint, port: Number(port), sslCreds: credentials.createInsecure() };
