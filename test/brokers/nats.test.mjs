@@ -9,20 +9,35 @@ import { worker } from "headgate/worker";
 import { natsConsumer } from "headgate/worker/nats";
 import { proxyTo } from "./faults/proxy.mjs";
 import { handledBy, messages } from "./keys.mjs";
-import { fileOf, isEnded, isFollowed, isReconnected } from "./page.mjs";
+import { fileOf, isEnded, isFollowed, isReconnected, isToldOff } from "./page.mjs";
 import { start } from "./servers/nats.mjs";
 import { conforms, isStopped, serverOf } from "./suite.mjs";
 
 /** In ms. No multiple of the 500 for which a request waits: who is due in the moment in which it ends may lose its count of attempts. */
 const LEASE = 2_200;
 
+/** Users who may not do everything. Who does not say who he is, as the program of the page, is the one who may not pull. */
+const may = (user, what) => `{ user: ${user}, password: x, permissions: { ${what} } }`;
+const users = `no_auth_user: pulls
+  accounts { A { jetstream: enabled, users: [
+    { user: all, password: x }
+    ${may("pulls", 'publish: { deny: ["$JS.API.CONSUMER.MSG.NEXT.>"] }')}
+    ${may("acks", 'publish: { deny: ["$JS.ACK.>"] }')}
+    ${may("dead", 'publish: { deny: ["letters.>"] }')}
+    ${may("asks", 'publish: { deny: ["$JS.API.CONSUMER.INFO.>"] }')}
+    ${may("hears", 'subscribe: { deny: ["_INBOX.>"] }')}
+  ] } }`;
+
 const server = await serverOf("nats", start);
-if (server !== undefined) isFollowed("NATS", { NATS_URL: server.url });
-if (server !== undefined) isEnded("NATS", start, ({ url }) => ({ NATS_URL: url }));
-if (server !== undefined)
-  isReconnected("NATS", await serverOf("nats, dead connection", start), (url) => ({ NATS_URL: url }));
-if (server !== undefined) await run(server);
-if (server !== undefined) await refuses();
+if (server !== undefined) {
+  const deaf = await serverOf("nats, dead connection", start);
+  const strict = await serverOf("nats, permissions", () => start(users));
+  isFollowed("NATS", { NATS_URL: server.url });
+  isEnded("NATS", start, ({ url }) => ({ NATS_URL: url }));
+  isReconnected("NATS", deaf, (url) => ({ NATS_URL: url }));
+  await refuses(strict);
+  await run(server);
+}
 
 async function run({ url, atEnd }) {
   const connection = await connect({ servers: url });
@@ -266,19 +281,13 @@ async function allDead(source, count, observe = () => {}) {
   return report;
 }
 
-/** A server where users may not do everything, and what they are told. */
-async function refuses() {
-  const may = (user, what) => `{ user: ${user}, password: x, permissions: { ${what} } }`;
-  const config = `accounts { A { jetstream: enabled, users: [
-    { user: all, password: x }
-    ${may("pulls", 'publish: { deny: ["$JS.API.CONSUMER.MSG.NEXT.>"] }')}
-    ${may("acks", 'publish: { deny: ["$JS.ACK.>"] }')}
-    ${may("dead", 'publish: { deny: ["dead.>"] }')}
-    ${may("asks", 'publish: { deny: ["$JS.API.CONSUMER.INFO.>"] }')}
-    ${may("hears", 'subscribe: { deny: ["_INBOX.>"] }')}
-  ] } }`;
-  const strict = await serverOf("nats, permissions", () => start(config));
-  if (strict === undefined) return;
+/** What users are told who may not do everything. */
+async function refuses(strict) {
+  isToldOff(
+    "NATS",
+    { NATS_URL: strict.url },
+    /may not publish to \$JS\.API\.CONSUMER\.MSG\.NEXT\.orders\.billing; give it/,
+  );
   const as = async (user, pass = "x") => {
     const connection = await connect({ servers: strict.url, user, pass, maxReconnectAttempts: 0 });
     strict.atEnd(() => connection.close());
@@ -286,21 +295,21 @@ async function refuses() {
   };
   const all = await as("all");
   const manager = await jetstreamManager(all);
-  await manager.streams.add({ name: "orders", subjects: ["orders.*"] });
-  await manager.streams.add({ name: "dead", subjects: ["dead.*"] });
-  await manager.consumers.add("orders", { durable_name: "billing", ack_policy: "explicit", ack_wait: 60e9 });
+  await manager.streams.add({ name: "strict", subjects: ["strict.*"] });
+  await manager.streams.add({ name: "letters", subjects: ["letters.*"] });
+  await manager.consumers.add("strict", { durable_name: "billing", ack_policy: "explicit", ack_wait: 60e9 });
   const open = async (user) =>
     natsConsumer(await as(user), {
-      stream: "orders",
+      stream: "strict",
       consumer: "billing",
-      deadLetters: { subject: "dead.orders", headers },
+      deadLetters: { subject: "letters.dead", headers },
     });
   void test("nats: a user who may not do something is told what, and what to do, at once", async () => {
     const js = jetstream(all);
     const background = context.background();
     await assert.rejects(
       open("asks"),
-      /may not publish to \$JS\.API\.CONSUMER\.INFO\.orders\.billing; give it the permission/,
+      /may not publish to \$JS\.API\.CONSUMER\.INFO\.strict\.billing; give it the permission/,
     );
     await assert.rejects(
       open("hears"),
@@ -310,15 +319,15 @@ async function refuses() {
       (await open("pulls")).pull(background, 1),
       /may not publish to \$JS\.API\.CONSUMER\.MSG\.NEXT/,
     );
-    for (let n = 0; n < 2; n++) await js.publish("orders.new", "a");
+    for (let n = 0; n < 2; n++) await js.publish("strict.new", "a");
     const acks = await open("acks");
     await assert.rejects(
       acks.ack(background, await acks.pull(background, 1)),
-      /may not publish to \$JS\.ACK\.orders\.billing\.>/,
+      /may not publish to \$JS\.ACK\.strict\.billing\.>/,
     );
     const dead = await open("dead");
     const [delivery] = await dead.pull(background, 1);
-    await assert.rejects(dead.deadLetter(background, [{ delivery, error: "no" }]), /may not publish to dead\.orders/);
+    await assert.rejects(dead.deadLetter(background, [{ delivery, error: "no" }]), /may not publish to letters\.dead/);
     await assert.rejects(as("all", "y"), /Authorization/);
   });
 }

@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { proxyTo } from "./faults/proxy.mjs";
 
@@ -111,6 +112,23 @@ export function isReconnected(broker, server, env) {
     // On a machine that is too busy to be in time a lease may have been lost; then it says so.
     const [code] = await once(program.child, "close");
     assert.match(program.told, code === 0 ? /expired: 0,/ : /expired: [1-9]/);
+  });
+}
+
+/** Registers the test of the program of the page on a server that does not let it pull. `says` is what it must say of that. */
+export function isToldOff(broker, env, says) {
+  const title = `${broker}: the program of the page says once what it may not do, and ends with 1`;
+  void test(title, { timeout: 60_000 }, async (t) => {
+    const program = startProgram(join(folderOf(t, broker), "worker.mjs"), env);
+    t.after(() => program.child.kill("SIGKILL"));
+    while (!says.test(program.told)) await Promise.race([once(program.child.stderr, "data"), program.ends]);
+    // It tries again and again.
+    await sleep(1_500);
+    program.child.kill("SIGTERM");
+    const [code] = await once(program.child, "close");
+    assert.equal(program.told.split(says).length, 2, program.told);
+    assert.match(program.told, /pulled: 0,[^]*stopped: 'cancelled'/);
+    assert.equal(code, 1);
   });
 }
 
