@@ -12,6 +12,7 @@
  * - No consumer is ever deleted: XGROUP DELCONSUMER deletes the messages it holds, too.
  */
 import { Chan, context, type Context, select, semaphore, sync, time } from "../index.ts";
+import { monotonic } from "../runtime.ts";
 import { onlyKnown } from "./known.ts";
 import {
   checkClient,
@@ -175,7 +176,7 @@ const SILENCE = { least: 1_000, most: 5_000 } as const;
 /** A read that is under way, or a sweep. */
 interface Asked {
   readonly connection: Connection;
-  /** When it should have been answered: epoch ms. */
+  /** When it should have been answered: on the monotonic clock. */
   readonly until: number;
   /** Closed when it was answered, or failed. */
   readonly over: Chan<never>;
@@ -209,9 +210,9 @@ class Stream implements RedisStream {
   private readonly givingBack: sync.WaitGroup = new sync.WaitGroup();
   private isClosed = false;
   private delivered = 0;
-  /** When to look for what has to be delivered again: epoch ms. */
+  /** When to look for what has to be delivered again: on the monotonic clock. */
   private sweepAt = 0;
-  /** When something becomes due, as we were told since the last sweep began: epoch ms. */
+  /** When something becomes due, as we were told since the last sweep began: on the monotonic clock. */
   private dueAt = Infinity;
   private cursor = "0-0";
 
@@ -290,10 +291,10 @@ class Stream implements RedisStream {
 
   /** Asks for messages: old ones if it is time to look for them, else new ones. */
   private ask(connection: Connection, ctx: Context, max: number): void {
-    const now = time.now();
+    const now = monotonic();
     const sweeps = now >= this.sweepAt;
-    const deadline = ctx.deadline() ?? Infinity;
-    const block = sweeps ? 0 : Math.max(1, Math.ceil(Math.min(this.sweepAt, deadline) - now));
+    const left = (ctx.deadline() ?? Infinity) - time.now();
+    const block = sweeps ? 0 : Math.max(1, Math.ceil(Math.min(this.sweepAt - now, left)));
     const asked: Asked = { connection, until: now + block, over: new Chan(), result: undefined };
     const end = (result: Asked["result"] & {}): void => {
       asked.result = result;
@@ -346,7 +347,7 @@ class Stream implements RedisStream {
       readonly (readonly [string, string[], unknown, string])[],
     ];
     this.cursor = cursor;
-    const now = time.now();
+    const now = monotonic();
     // Some clients are told to make numbers texts.
     const due = Number(soonest);
     // If there was something, or not all was seen, there may be more.
@@ -434,7 +435,7 @@ class Stream implements RedisStream {
 
   /** Something is due in so many ms: we are told before a sweep would find it. */
   private due(ms: number): void {
-    const at = time.now() + ms;
+    const at = monotonic() + ms;
     this.dueAt = Math.min(this.dueAt, at);
     this.sweepAt = Math.min(this.sweepAt, at);
     if (this.asked !== undefined && at < this.asked.until) this.unblock(this.asked.connection);

@@ -139,9 +139,10 @@ describe("a client", () => {
   });
 
   it("with a prefix for its keys that it does not put before them itself: all have it", async () => {
-    const { source, sent } = sourceOf({ XADD: () => "1-0" }, { deadLetters: "dead" }, "node", { _keyPrefix: "app:" });
+    const answers = { XADD: () => "1-0", XREADGROUP: () => [["app:s", [["1-0", ["body", "b"]]]]] };
+    const { source, sent } = sourceOf(answers, { deadLetters: "dead" }, "node", { _keyPrefix: "app:" });
     await source.publish("b");
-    await source.pull(soon(10), 1);
+    await source.pull(soon(), 1);
     expect(
       sent
         .flat()
