@@ -34,7 +34,7 @@ export class Verdicts {
   private readonly tell: () => void;
   /** Whether a verdict counted that nobody waited for any longer: told again, the server will call it lost. */
   private readonly unanswered: WeakMap<PostgresDelivery, Promise<boolean>> = new WeakMap();
-  /** The notes of calls whose answer was lost, or is still to come. */
+  /** The notes of calls whose answer was lost, or is still to come: of those that are told now, too. */
   private readonly notes: WeakMap<PostgresDelivery, readonly string[]> = new WeakMap();
   /** Notes that were answered: the next call removes them. */
   private answered: string[] = [];
@@ -111,7 +111,7 @@ export class Verdicts {
     if (err !== undefined) throw err;
     if (deliveries.length === 0) return [];
     const extended = await this.hear("extend", this.query(this.sql.extend, deliveries, [this.lease]), ctx);
-    return deliveries.filter((delivery) => !extended.has(rowOf(delivery)) && !this.notes.has(delivery));
+    return deliveries.filter((delivery) => !extended.has(rowOf(delivery)) && (this.notes.get(delivery) ?? []).length === 0);
   }
 
   /** Tells a verdict, and returns those of which the server says that they are not ours. */
@@ -125,33 +125,38 @@ export class Verdicts {
     if (err !== undefined) throw err;
     if (deliveries.length === 0) return [];
     const note = `${this.name}:${++this.calls}`;
+    const before = new Map(deliveries.map((delivery) => [delivery, this.notes.get(delivery) ?? []]));
+    for (const [delivery, notes] of before) this.notes.set(delivery, [...notes, note]);
     const settling = this.query(this.sql[verb], deliveries, [this.queue, ...values, note, this.answered.splice(0)]);
     try {
       const settled = await this.hear(verb, settling, ctx);
       this.tell();
       const lost = deliveries.filter((delivery) => !settled.has(rowOf(delivery)));
-      const counted = await this.hear(verb, this.counted(lost), ctx);
+      const counted = await this.hear(verb, this.counted(lost, before), ctx);
       this.answered.push(note);
       for (const delivery of deliveries) this.notes.delete(delivery);
       return lost.filter((delivery) => !counted.has(delivery));
     } catch (error) {
       for (const delivery of deliveries) {
-        const before = this.unanswered.get(delivery);
+        const earlier = this.unanswered.get(delivery);
         const counts = settling.then(
-          async (settled) => settled.has(rowOf(delivery)) || (await before) === true,
-          () => before ?? false,
+          async (settled) => settled.has(rowOf(delivery)) || (await earlier) === true,
+          () => earlier ?? false,
         );
         this.unanswered.set(delivery, counts);
         // What the server has refused has left no note.
-        if (!isAboutData(error)) this.notes.set(delivery, [...(this.notes.get(delivery) ?? []), note]);
+        if (isAboutData(error)) this.notes.set(delivery, before.get(delivery)!);
       }
       throw error;
     }
   }
 
-  /** Which of those that are not ours were settled by a call of ours that was not heard. */
-  private async counted(lost: readonly PostgresDelivery[]): Promise<ReadonlySet<PostgresDelivery>> {
-    const noted = lost.flatMap((delivery) => (this.notes.get(delivery) ?? []).map((note) => [note, rowOf(delivery)]));
+  /** Which of those that are not ours were settled by a call of ours that was not heard: `notes` has the names of these calls. */
+  private async counted(
+    lost: readonly PostgresDelivery[],
+    notes: ReadonlyMap<PostgresDelivery, readonly string[]>,
+  ): Promise<ReadonlySet<PostgresDelivery>> {
+    const noted = lost.flatMap((delivery) => notes.get(delivery)!.map((note) => [note, rowOf(delivery)]));
     if (noted.length === 0 && !lost.some((delivery) => this.unanswered.has(delivery))) return new Set();
     const values = [noted.map(([note]) => note), noted.map(([, id]) => id)];
     const { rows } = noted.length === 0 ? { rows: [] } : await this.pool.query(this.sql.told, values);
