@@ -7,10 +7,12 @@ import { worker } from "headgate/worker";
 import { createQueue, postgresQueue, schema } from "headgate/worker/postgres";
 import pg from "pg";
 import { proxyTo } from "./faults/proxy.mjs";
+import { isClosed } from "./opened.mjs";
 import { start } from "./servers/postgres.mjs";
 import { serverOf } from "./suite.mjs";
 
 const server = await serverOf("postgres, troubles", start);
+if (server !== undefined) isClosed("PostgreSQL", start, ({ url }) => ({ POSTGRES_URL: url }));
 if (server !== undefined) tests(server);
 
 function tests({ url, atEnd }) {

@@ -10,10 +10,12 @@ import { createClient } from "redis";
 import { createClient as createClient4 } from "redis-4";
 import { createClient as createClient5 } from "redis-5";
 import { proxyTo } from "./faults/proxy.mjs";
+import { isClosed } from "./opened.mjs";
 import { start } from "./servers/redis.mjs";
 import { serverOf } from "./suite.mjs";
 
 const server = await serverOf("redis, troubles", start);
+if (server !== undefined) isClosed("Redis", start, ({ url }) => ({ REDIS_URL: url }));
 if (server !== undefined) await run(server);
 
 /** Registers the tests, all in one go: what is given to `atEnd` is done when none is left. */
