@@ -43,6 +43,7 @@ export function explained(what: string, error: unknown): unknown {
     return Object.assign(new Error(`${prefix}${RULES[code]}. The server says: ${said}`, { cause: error }), { code });
   }
   // Node says nothing in words where it has tried several addresses.
-  if (said === "") return Object.assign(new Error(`${prefix}there is no connection: ${code}`, { cause: error }), { code });
+  if (said === "")
+    return Object.assign(new Error(`${prefix}there is no connection: ${code}`, { cause: error }), { code });
   return error;
 }

@@ -75,7 +75,9 @@ export class Verdicts {
     for (const delivery of settled) this.unanswered.set(delivery, Promise.resolve(true));
     const [first] = refused;
     const why = first instanceof Error ? first.message : String(first);
-    throw new Error(`postgresQueue: ${refused.length} of ${items.length} dead letters were refused: ${why}`, { cause: first });
+    throw new Error(`postgresQueue: ${refused.length} of ${items.length} dead letters were refused: ${why}`, {
+      cause: first,
+    });
   }
 
   /** Puts aside what the server takes; of the others it adds what the server said to `refused`. Returns those that were lost. */
@@ -111,7 +113,9 @@ export class Verdicts {
     if (err !== undefined) throw err;
     if (deliveries.length === 0) return [];
     const extended = await this.hear("extend", this.query(this.sql.extend, deliveries, [this.lease]), ctx);
-    return deliveries.filter((delivery) => !extended.has(rowOf(delivery)) && (this.notes.get(delivery) ?? []).length === 0);
+    return deliveries.filter(
+      (delivery) => !extended.has(rowOf(delivery)) && (this.notes.get(delivery) ?? []).length === 0,
+    );
   }
 
   /** Tells a verdict, and returns those of which the server says that they are not ours. */
@@ -161,8 +165,10 @@ export class Verdicts {
     const values = [noted.map(([note]) => note), noted.map(([, id]) => id)];
     const { rows } = noted.length === 0 ? { rows: [] } : await this.pool.query(this.sql.told, values);
     const told = new Set(rows.map(({ id }: { id: string }) => id));
-    const isTold = await Promise.all(lost.map((delivery) => told.has(rowOf(delivery)) || this.unanswered.get(delivery)));
-    return new Set(lost.filter((_, i) => isTold[i] === true));
+    const isTold = await Promise.all(
+      lost.map(async (delivery) => told.has(rowOf(delivery)) || (await this.unanswered.get(delivery)) === true),
+    );
+    return new Set(lost.filter((_, i) => isTold[i]));
   }
 
   /** The rows for which a statement was true. */

@@ -46,9 +46,11 @@ export function isReply(error: unknown, code: string): boolean {
 export function explained(what: string, error: unknown): Error {
   if (error instanceof Error && error.message.startsWith("redisStream: ")) return error;
   const words = wordsOf(error);
-  const code = words === undefined ? undefined : Object.keys(RULES).find((code) => new RegExp(`\\b${code}\\b`).test(words));
+  const code =
+    words === undefined ? undefined : Object.keys(RULES).find((code) => new RegExp(`\\b${code}\\b`).test(words));
   const said = words ?? (error instanceof Error ? error.message : String(error));
-  if (code !== undefined) return new Error(`redisStream: ${what}: ${RULES[code]}. The server says: ${said}`, { cause: error });
+  if (code !== undefined)
+    return new Error(`redisStream: ${what}: ${RULES[code]}. The server says: ${said}`, { cause: error });
   const why = words === undefined ? "there is no connection: " : "the server says: ";
   return new Error(`redisStream: ${what}: ${why}${said}`, { cause: error });
 }

@@ -34,7 +34,10 @@ export function toDelivery(
 
 /** The order of two entries in the stream. */
 export function compareEntries(a: string, b: string): number {
-  const [[aMs, aSeq], [bMs, bSeq]] = [a, b].map((id) => id.split("-").map(BigInt)) as [[bigint, bigint], [bigint, bigint]];
+  const [[aMs, aSeq], [bMs, bSeq]] = [a, b].map((id) => id.split("-").map(BigInt)) as [
+    [bigint, bigint],
+    [bigint, bigint],
+  ];
   const difference = aMs === bMs ? aSeq - bSeq : aMs - bMs;
   return difference < 0n ? -1 : difference > 0n ? 1 : 0;
 }

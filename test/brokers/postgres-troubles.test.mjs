@@ -37,48 +37,52 @@ function tests({ url, atEnd }) {
     return { proxy, at: url.replace(/:\d+\//, `:${proxy.port}/`) };
   };
 
-  void test("verdicts whose answers were lost with their connection have counted, and are not called lost", { timeout: 180_000 }, async (t) => {
-    const { proxy, at } = await proxied(t);
-    const pool = poolOf({ connectionString: at });
-    const table = "unheard";
-    await createQueue(admin, { table });
-    const queue = `q${++queues}`;
-    const source = postgresQueue(pool, { table, queue, lease: 8_000 });
-    const publisher = postgresQueue(admin, { table, queue });
-    const seen = new Map();
-    let told = 0;
-    const observe = (event) => event.type === "settled" && (told += event.count);
-    const handle = async (_, { body, attempt }) => {
-      await sleep(Math.random() * 30);
-      seen.set(body, (seen.get(body) ?? 0) + 1);
-      if (body.startsWith("failing") && attempt === 1) throw new Error("no");
-      if (body.startsWith("dead")) throw new Error("no");
-    };
-    const [ctx, stop] = context.withCancel(context.background());
-    const running = worker(ctx, source, handle, { maxAttempts: 2, backoff: () => 10, callTimeout: 2_000, observe });
-    for (let i = 0; i < 300; i++) {
-      const before = told;
-      await publisher.publish([`${["good", "failing", "dead"][i % 3]} ${i}`]);
-      if (i % 50 !== 49) continue;
-      await until("some more are settled", () => told > before);
-      proxy.swallow({ hears: true });
-      await sleep(100);
-      proxy.cut();
-    }
-    await until("all is settled", async () => (await publisher.size()) === 0);
-    stop();
-    const { expired, leftovers } = await running;
-    assert.deepEqual([expired, leftovers], [0, []]);
-    const letters = await admin.query(`select count(*)::int as n from ${table}_dead`);
-    assert.equal(letters.rows[0].n, 100);
-    const twice = [...seen].filter(([body, times]) => times > (body.startsWith("good") ? 1 : 2));
-    assert.deepEqual(twice, []);
-    // Of each source no more is kept than the last note, and those that nobody heard of.
-    const { rows } = await admin.query(`select count(*)::int as n from ${table}_told`);
-    assert.ok(rows[0].n < 60, `${rows[0].n} notes`);
-    source.close();
-    await pool.end();
-  });
+  void test(
+    "verdicts whose answers were lost with their connection have counted, and are not called lost",
+    { timeout: 180_000 },
+    async (t) => {
+      const { proxy, at } = await proxied(t);
+      const pool = poolOf({ connectionString: at });
+      const table = "unheard";
+      await createQueue(admin, { table });
+      const queue = `q${++queues}`;
+      const source = postgresQueue(pool, { table, queue, lease: 8_000 });
+      const publisher = postgresQueue(admin, { table, queue });
+      const seen = new Map();
+      let told = 0;
+      const observe = (event) => event.type === "settled" && (told += event.count);
+      const handle = async (_, { body, attempt }) => {
+        await sleep(Math.random() * 30);
+        seen.set(body, (seen.get(body) ?? 0) + 1);
+        if (body.startsWith("failing") && attempt === 1) throw new Error("no");
+        if (body.startsWith("dead")) throw new Error("no");
+      };
+      const [ctx, stop] = context.withCancel(context.background());
+      const running = worker(ctx, source, handle, { maxAttempts: 2, backoff: () => 10, callTimeout: 2_000, observe });
+      for (let i = 0; i < 300; i++) {
+        const before = told;
+        await publisher.publish([`${["good", "failing", "dead"][i % 3]} ${i}`]);
+        if (i % 50 !== 49) continue;
+        await until("some more are settled", () => told > before);
+        proxy.swallow({ hears: true });
+        await sleep(100);
+        proxy.cut();
+      }
+      await until("all is settled", async () => (await publisher.size()) === 0);
+      stop();
+      const { expired, leftovers } = await running;
+      assert.deepEqual([expired, leftovers], [0, []]);
+      const letters = await admin.query(`select count(*)::int as n from ${table}_dead`);
+      assert.equal(letters.rows[0].n, 100);
+      const twice = [...seen].filter(([body, times]) => times > (body.startsWith("good") ? 1 : 2));
+      assert.deepEqual(twice, []);
+      // Of each source no more is kept than the last note, and those that nobody heard of.
+      const { rows } = await admin.query(`select count(*)::int as n from ${table}_told`);
+      assert.ok(rows[0].n < 60, `${rows[0].n} notes`);
+      source.close();
+      await pool.end();
+    },
+  );
 
   void test("connections on which nothing comes back are replaced", { timeout: 120_000 }, async (t) => {
     const { proxy, at } = await proxied(t);
@@ -148,14 +152,41 @@ function tests({ url, atEnd }) {
     const table = "guarded";
     await createQueue(admin, { table });
     for (const role of ["reader", "reading"]) await admin.query(`create role ${role} login`);
-    await admin.query(`grant all on all tables in schema public to reading; alter role reading set default_transaction_read_only = on`);
+    await admin.query(
+      `grant all on all tables in schema public to reading; alter role reading set default_transaction_read_only = on`,
+    );
     const cases = [
-      ["a user without rights", { user: "reader" }, table, /^postgresQueue: the pull failed: the user lacks a right; grant.*permission denied/s],
-      ["a server that takes no writes", { user: "reading" }, table, /^postgresQueue: the pull failed: this server takes no writes.*read-only/s],
-      ["a missing table", {}, "nowhere", /^postgresQueue: the pull failed: a table of the queue is missing; make it with createQueue.*"nowhere"/s],
+      [
+        "a user without rights",
+        { user: "reader" },
+        table,
+        /^postgresQueue: the pull failed: the user lacks a right; grant.*permission denied/s,
+      ],
+      [
+        "a server that takes no writes",
+        { user: "reading" },
+        table,
+        /^postgresQueue: the pull failed: this server takes no writes.*read-only/s,
+      ],
+      [
+        "a missing table",
+        {},
+        "nowhere",
+        /^postgresQueue: the pull failed: a table of the queue is missing; make it with createQueue.*"nowhere"/s,
+      ],
       ["a missing schema", {}, "no.where", /^postgresQueue: the pull failed: .*is missing/s],
-      ["a user that is not let in", { user: "nobody" }, table, /^postgresQueue: the pull failed: the server does not let this user in|"nobody"/s],
-      ["a missing database", { path: "/none" }, table, /^postgresQueue: the pull failed: there is no such database.*"none"/s],
+      [
+        "a user that is not let in",
+        { user: "nobody" },
+        table,
+        /^postgresQueue: the pull failed: the server does not let this user in|"nobody"/s,
+      ],
+      [
+        "a missing database",
+        { path: "/none" },
+        table,
+        /^postgresQueue: the pull failed: there is no such database.*"none"/s,
+      ],
     ];
     for (const [what, { user, path }, table, message] of cases) {
       await t.test(what, async () => {
@@ -176,7 +207,9 @@ function tests({ url, atEnd }) {
       await source.publish(["a"]);
       const held = await source.pull(under(), 1);
       await admin.query(`drop table ${older}_told`);
-      await assert.rejects(source.ack(under(), held), { message: /the ack failed: a table of the queue is missing.*older_told/s });
+      await assert.rejects(source.ack(under(), held), {
+        message: /the ack failed: a table of the queue is missing.*older_told/s,
+      });
       await createQueue(admin, { table: older });
       assert.deepEqual(await source.ack(under(), held), []);
       source.close();

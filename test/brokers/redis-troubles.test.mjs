@@ -58,7 +58,10 @@ async function run({ url, atEnd, pause, resume }) {
     const all = [];
     for (let i = 0; i < count; i++) {
       const { client, end } = await connect(at, how);
-      all.push({ end, source: redisStream(client, { stream, group: "g", lease: 2_000, deadLetters: dead, ...options }) });
+      all.push({
+        end,
+        source: redisStream(client, { stream, group: "g", lease: 2_000, deadLetters: dead, ...options }),
+      });
     }
     return {
       stream,
@@ -121,7 +124,10 @@ async function run({ url, atEnd, pause, resume }) {
     async ({ source, stream }) => {
       await fill();
       await assert.rejects(source.pull(under(), 1), (error) => {
-        assert.match(error.message, new RegExp(`the group g of the stream ${stream} cannot be made: the memory of the server`));
+        assert.match(
+          error.message,
+          new RegExp(`the group g of the stream ${stream} cannot be made: the memory of the server`),
+        );
         return true;
       });
     },
@@ -172,7 +178,10 @@ async function run({ url, atEnd, pause, resume }) {
       while (got.length < 2) got.push(...(await source.pull(under(), 10)));
       const items = got.map((delivery) => ({ delivery, error: "no" }));
       await command("SET", dead, "a text");
-      await assert.rejects(source.deadLetter(under(), items), /the dead letter of .* and 1 more was refused: a key holds.*WRONGTYPE/s);
+      await assert.rejects(
+        source.deadLetter(under(), items),
+        /the dead letter of .* and 1 more was refused: a key holds.*WRONGTYPE/s,
+      );
       assert.deepEqual(await source.extend(under(), got), []);
       await command("DEL", dead);
       assert.deepEqual(await source.deadLetter(under(), items), []);
@@ -183,15 +192,30 @@ async function run({ url, atEnd, pause, resume }) {
   // --------------------------------------------------------------------------------------------------------- what errors say
 
   const wrongs = [
-    ["a key of another type", {}, (stream) => command("SET", stream, "a text"), /redisStream: .*a key holds something other.*WRONGTYPE/s],
-    ["a user without rights", { username: "reader", password: "word" }, () => {}, /redisStream: .*the user lacks a right.*NOPERM/s],
+    [
+      "a key of another type",
+      {},
+      (stream) => command("SET", stream, "a text"),
+      /redisStream: .*a key holds something other.*WRONGTYPE/s,
+    ],
+    [
+      "a user without rights",
+      { username: "reader", password: "word" },
+      () => {},
+      /redisStream: .*the user lacks a right.*NOPERM/s,
+    ],
   ];
   for (const name of ["redis 6", "redis 4", "ioredis 6"]) {
     for (const [what, how, prepare, says] of wrongs) {
-      void withLab(`${name}: the error of a pull says in its message what is wrong: ${what}`, clients[name], { client: how }, async (lab) => {
-        await prepare(lab.stream);
-        await assert.rejects(lab.source.pull(under(), 1), says);
-      });
+      void withLab(
+        `${name}: the error of a pull says in its message what is wrong: ${what}`,
+        clients[name],
+        { client: how },
+        async (lab) => {
+          await prepare(lab.stream);
+          await assert.rejects(lab.source.pull(under(), 1), says);
+        },
+      );
     }
     void withLab(`${name}: the errors of a replica say what is wrong`, clients[name], {}, async ({ source }) => {
       await source.publish("a");
@@ -217,64 +241,81 @@ async function run({ url, atEnd, pause, resume }) {
   };
 
   for (const [name, connect] of Object.entries(clients)) {
-    void test(`${name}: connections on which nothing comes back are replaced, those of pulls and of verdicts`, { timeout: 120_000 }, async (t) => {
-      const { proxy, at } = await proxied(t);
-      const lab = await labOf(connect, { at, lease: 3_000 });
-      const seen = new Set();
-      const [ctx, stop] = context.withCancel(context.background());
-      const running = worker(ctx, lab.source, (_, { body }) => seen.add(body));
-      try {
-        for (const when of ["before", "after", "and again"]) {
-          await command("XADD", lab.stream, "*", "body", when);
-          await until(`${when} is handled, and that is known`, async () => seen.has(when) && (await lab.left()) === 0, 30_000);
-          // The client is as deaf as they are.
-          proxy.swallow();
+    void test(
+      `${name}: connections on which nothing comes back are replaced, those of pulls and of verdicts`,
+      { timeout: 120_000 },
+      async (t) => {
+        const { proxy, at } = await proxied(t);
+        const lab = await labOf(connect, { at, lease: 3_000 });
+        const seen = new Set();
+        const [ctx, stop] = context.withCancel(context.background());
+        const running = worker(ctx, lab.source, (_, { body }) => seen.add(body));
+        try {
+          for (const when of ["before", "after", "and again"]) {
+            await command("XADD", lab.stream, "*", "body", when);
+            await until(
+              `${when} is handled, and that is known`,
+              async () => seen.has(when) && (await lab.left()) === 0,
+              30_000,
+            );
+            // The client is as deaf as they are.
+            proxy.swallow();
+          }
+          stop();
+          const { acked } = await running;
+          assert.equal(acked, 3);
+        } finally {
+          stop();
+          await lab.close();
         }
-        stop();
-        const { acked } = await running;
-        assert.equal(acked, 3);
-      } finally {
-        stop();
-        await lab.close();
-      }
-    });
+      },
+    );
 
-    void test(`${name}: verdicts whose answers were lost with their connection have counted, and are not called lost`, { timeout: 120_000 }, async (t) => {
-      const { proxy, at } = await proxied(t);
-      const lab = await labOf(connect, { at, lease: 8_000 });
-      const seen = new Map();
-      const [ctx, stop] = context.withCancel(context.background());
-      let told = 0;
-      const observe = (event) => event.type === "settled" && (told += event.count);
-      const handle = async (_, { body, attempt }) => {
-        await time.sleep(Math.random() * 30);
-        seen.set(body, (seen.get(body) ?? 0) + 1);
-        if (body.startsWith("failing") && attempt === 1) throw new Error("no");
-        if (body.startsWith("dead")) throw new Error("no");
-      };
-      const running = worker(ctx, lab.source, handle, { maxAttempts: 2, backoff: () => 10, callTimeout: 2_000, observe });
-      try {
-        for (let i = 0; i < 300; i++) {
-          const before = told;
-          await command("XADD", lab.stream, "*", "body", `${["good", "failing", "dead"][i % 3]} ${i}`);
-          if (i % 50 !== 49) continue;
-          await until("some more are settled", () => told > before);
-          proxy.swallow({ hears: true });
-          await time.sleep(100);
-          proxy.cut();
+    void test(
+      `${name}: verdicts whose answers were lost with their connection have counted, and are not called lost`,
+      { timeout: 120_000 },
+      async (t) => {
+        const { proxy, at } = await proxied(t);
+        const lab = await labOf(connect, { at, lease: 8_000 });
+        const seen = new Map();
+        const [ctx, stop] = context.withCancel(context.background());
+        let told = 0;
+        const observe = (event) => event.type === "settled" && (told += event.count);
+        const handle = async (_, { body, attempt }) => {
+          await time.sleep(Math.random() * 30);
+          seen.set(body, (seen.get(body) ?? 0) + 1);
+          if (body.startsWith("failing") && attempt === 1) throw new Error("no");
+          if (body.startsWith("dead")) throw new Error("no");
+        };
+        const running = worker(ctx, lab.source, handle, {
+          maxAttempts: 2,
+          backoff: () => 10,
+          callTimeout: 2_000,
+          observe,
+        });
+        try {
+          for (let i = 0; i < 300; i++) {
+            const before = told;
+            await command("XADD", lab.stream, "*", "body", `${["good", "failing", "dead"][i % 3]} ${i}`);
+            if (i % 50 !== 49) continue;
+            await until("some more are settled", () => told > before);
+            proxy.swallow({ hears: true });
+            await time.sleep(100);
+            proxy.cut();
+          }
+          await until("all is settled", async () => (await lab.left()) === 0, 60_000);
+          stop();
+          const { expired, leftovers } = await running;
+          assert.deepEqual([expired, leftovers], [0, []]);
+          assert.equal(Number(await command("XLEN", lab.dead)), 100);
+          const twice = [...seen].filter(([body, times]) => times > (body.startsWith("good") ? 1 : 2));
+          assert.deepEqual(twice, []);
+        } finally {
+          stop();
+          await lab.close();
         }
-        await until("all is settled", async () => (await lab.left()) === 0, 60_000);
-        stop();
-        const { expired, leftovers } = await running;
-        assert.deepEqual([expired, leftovers], [0, []]);
-        assert.equal(Number(await command("XLEN", lab.dead)), 100);
-        const twice = [...seen].filter(([body, times]) => times > (body.startsWith("good") ? 1 : 2));
-        assert.deepEqual(twice, []);
-      } finally {
-        stop();
-        await lab.close();
-      }
-    });
+      },
+    );
   }
 
   void withLab("close() ends within its limit where the server hangs", clients["redis 6"], {}, async (lab) => {
@@ -296,7 +337,8 @@ async function run({ url, atEnd, pause, resume }) {
     ["redis 6", clients["redis 6"]],
     ["ioredis 6", clients["ioredis 6"]],
   ]) {
-    const title = "of messages with one key one is handled at a time, in order, by three workers, also after failures and stops";
+    const title =
+      "of messages with one key one is handled at a time, in order, by three workers, also after failures and stops";
     void withLab(`${name}: ${title}`, connect, { count: 3, lease: 20_000 }, async (lab) => {
       const keys = 5;
       const count = 400;

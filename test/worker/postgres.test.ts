@@ -411,7 +411,7 @@ describe("a verdict", () => {
     };
     await expect(source.ack(ctx, [held, other])).rejects.toThrow("cut");
     let asked: unknown;
-    pool.query = async (text: string, values: unknown[] = []) => {
+    pool.query = async (text, values) => {
       if (!text.includes("g.id <> all")) return { rows: [] };
       asked = values;
       return { rows: [{ id: "7" }] };
@@ -433,7 +433,7 @@ describe("a verdict", () => {
     const items = all.map((delivery) => ({ delivery, error: "caf\u00e9" }));
     const told: string[] = [];
     /** Takes 2 with plain characters alone, and 4 never. */
-    pool.query = async (_text, values = []) => {
+    pool.query = async (_text, values) => {
       const [ids, , , reasons] = values as [string[], string[], string, string[]];
       for (const [i, id] of ids.entries()) {
         if (id === "4" || (id === "2" && reasons[i]!.includes("\u00e9"))) throw error("22P05");

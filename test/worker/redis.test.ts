@@ -274,8 +274,7 @@ describe("close()", () => {
     let told!: (lost: readonly string[]) => void;
     const { source, sent } = sourceOf({
       XREADGROUP: () => new Promise((resolve) => (answer = resolve)),
-      EVAL: (args) =>
-        args.at(-1) === "0-0" ? ["0-0", -1, []] : new Promise((resolve) => (told = resolve)),
+      EVAL: (args) => (args.at(-1) === "0-0" ? ["0-0", -1, []] : new Promise((resolve) => (told = resolve))),
     });
     const [ctx, cancel] = context.withTimeout(context.background(), 100);
     const pulled = source.pull(ctx, 5);
