@@ -42,7 +42,7 @@ const NOTES = 3_600_000;
  * What verdicts have in common. ARGV[3]: the name of this note, ARGV[4]: those that can go. `told`: the notes of earlier calls with the
  * same verdict on the same message, whose answers were lost. One of these counts if it was told, and did not call the message lost.
  */
-const TOLD = `${NOW}${PENDING}${WRITE}
+const TOLD: string = /* @__PURE__ */ (() => `${NOW}${PENDING}${WRITE}
 local lost, freed = {}, 0
 redis.call('ZADD', KEYS[4], now, ARGV[3])
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - ${NOTES})
@@ -56,7 +56,7 @@ local function held(id, n, told)
   redis.call('ZADD', KEYS[4], now, ARGV[3] .. ' ' .. id)
   lost[#lost + 1] = id
 end
-`;
+`)();
 
 /** The consumer that parked messages are pending for. */
 const PARKED = "'headgate:parked'";
@@ -72,7 +72,7 @@ end
 `;
 
 /** An entry that other groups may still want stays in the stream, unless 'delete' or 'keep' was asked for: ARGV[5]. */
-const SETTLE = `${LINES}
+const SETTLE: string = /* @__PURE__ */ (() => `${LINES}
 local remove
 local function settle(id, hash)
   if remove == nil then
@@ -96,12 +96,12 @@ local function settle(id, hash)
     redis.call('ZREM', KEYS[3], first)
   end
 end
-`;
+`)();
 
 /** Makes the group. KEYS: the stream, the due; ARGV[1] is the group. Where there is something to settle, also on a server that is full. */
-export const CREATE: string = `
+export const CREATE: string = /* @__PURE__ */ (() => `
 if redis.call('XLEN', KEYS[1]) > 0 then ${WRITE} end
-return redis.call('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')`;
+return redis.call('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')`)();
 
 /** From ARGV[6]: id, deliveries, notes, hash of the key. As the next two, returns those that are lost, and 1 if something came free. */
 export const ACK: string = /* @__PURE__ */ (() => `${TOLD}${SETTLE}
@@ -177,7 +177,7 @@ end
 return lost`)();
 
 /** ARGV[3]: the field with the key, '' if there are no lines. ARGV[4]: the ids in the consumer's hands that have a key. */
-const LINE = `${LINES}
+const LINE: string = /* @__PURE__ */ (() => `${LINES}
 local mine = {}
 for id in string.gmatch(ARGV[4], '%S+') do mine[id] = true end
 local function hashOf(fields)
@@ -201,7 +201,7 @@ end
 local function park(id, count)
   redis.call('XCLAIM', KEYS[1], ARGV[1], ${PARKED}, 0, id, 'IDLE', 0, 'RETRYCOUNT', count, 'JUSTID')
 end
-`;
+`)();
 
 /**
  * From ARGV[5]: the ids of messages with keys that were just read, in order. Puts all that was read, by anybody, into its line. Returns for
