@@ -4,6 +4,7 @@
 import { notAContext, refusal } from "./chan.ts";
 import { type Context, withTimeout } from "./context/index.ts";
 import { Branded, mustBeFunction } from "./errors.ts";
+import { isA } from "./foreign.ts";
 import { duration, random } from "./runtime.ts";
 
 /** How to try again. What is left out has the default given. */
@@ -66,7 +67,7 @@ export async function retry<T>(
     try {
       return await once(ctx, fn, attempt, timeout);
     } catch (error) {
-      if (error instanceof Permanent || attempt >= tries) throw error;
+      if (isA(error, Permanent) || attempt >= tries) throw error;
       await pause(ctx, backoff(attempt, policy));
       if (ctx.err() !== undefined) throw error;
     }

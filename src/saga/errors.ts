@@ -4,29 +4,11 @@
  * Invariants:
  * - What was thrown may be anything: a cycle, a getter that throws, a proxy that was revoked, no error at all. Nothing here throws over it,
  *   and what `serialized` returns survives `JSON.stringify`.
- * - As with all errors of headgate, `instanceof` knows these across two copies of the package, by the same symbol of the global registry;
- *   and is ordinary for a subclass.
  */
+import { Branded } from "../errors.ts";
+import { isA, isError, property, textOf } from "../foreign.ts";
 import { retry } from "../index.ts";
 import type { DeadLetter, Entry } from "./result.ts";
-
-const KIND = /* @__PURE__ */ Symbol.for("headgate.error");
-
-const Branded: new (message: string, options?: ErrorOptions) => Error = /* @__PURE__ */ (() =>
-  class extends Error {
-    static override [Symbol.hasInstance](value: unknown): boolean {
-      if (!Object.hasOwn(this, "kind")) return Function.prototype[Symbol.hasInstance].call(this, value);
-      return (value as { [KIND]?: string } | null | undefined)?.[KIND] === (this as unknown as { kind: string }).kind;
-    }
-
-    get [KIND](): string {
-      return (this.constructor as unknown as { kind: string }).kind;
-    }
-
-    override get name(): string {
-      return this[KIND];
-    }
-  })();
 
 /**
  * Thrown by a step that KNOWS that nothing has happened: the input was refused, the connection too. Such a step is not undone. If in
@@ -45,11 +27,7 @@ export class NotApplied extends Branded {
 
 /** Whether an attempt that threw this has had no effect for sure. */
 export function saysNotApplied(error: unknown): boolean {
-  try {
-    return error instanceof NotApplied || (error instanceof retry.Permanent && error.cause instanceof NotApplied);
-  } catch {
-    return false;
-  }
+  return isA(error, NotApplied) || (isA(error, retry.Permanent) && isA(property(error, "cause"), NotApplied));
 }
 
 /** What {@link orThrow} throws for a saga that was not committed. Its `cause` says why, as that of the result does. */
@@ -121,32 +99,4 @@ export function revived({ name, message, stack, code, cause }: SerializedError):
 /** What was thrown, as an Error. */
 export function errorOf(thrown: unknown): Error {
   return isError(thrown) ? thrown : new Error(textOf(thrown), { cause: thrown });
-}
-
-/** Also for errors of another realm, such as a test runner's. */
-function isError(value: unknown): value is Error {
-  try {
-    return value instanceof Error || Object.prototype.toString.call(value) === "[object Error]";
-  } catch {
-    return false;
-  }
-}
-
-function property(of: object, key: string): unknown {
-  try {
-    return (of as Record<string, unknown>)[key];
-  } catch {
-    return undefined;
-  }
-}
-
-function textOf(value: unknown): string {
-  for (const text of [String, (value: unknown) => Object.prototype.toString.call(value)]) {
-    try {
-      return text(value);
-    } catch {
-      // Then not like this.
-    }
-  }
-  return `[${typeof value}]`;
 }

@@ -17,6 +17,7 @@
  * - Whatever happens outside, `run` resolves; from the failure on within the budget and the time of the sink (S6), leaving nothing (S7).
  */
 import { context, type Context, retry, time } from "../index.ts";
+import { monotonic } from "../runtime.ts";
 import { attempt } from "./attempt.ts";
 import { errorOf, revived, saysNotApplied, serialized } from "./errors.ts";
 import { type Past, resumed } from "./journal.ts";
@@ -155,7 +156,7 @@ export class Execution {
   private async call(state: State, manner: Manner): Promise<Error | undefined> {
     const { step, key } = state;
     const call = { key, input: this.input, done: outputsBefore(this.states, state) };
-    const begun = time.now();
+    const begun = monotonic();
     // It may have been under way when the run before this one was killed.
     state.isDoubtful = state.outcome === "unknown";
     state.outcome = "unknown";
@@ -173,7 +174,7 @@ export class Execution {
       state.error = failure;
       if (!state.isDoubtful) state.outcome = "not applied";
     }
-    state.ms = time.now() - begun;
+    state.ms = Math.round(monotonic() - begun);
     const { outcome, attempts, ms } = state;
     const output = outcome === "done" ? { output: state.output } : {};
     this.emit({ type: "stepFinished", step: step.name, key, outcome, ...output, attempts, ms });

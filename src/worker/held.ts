@@ -16,7 +16,7 @@ export interface Held<D extends Delivery> {
   readonly key: string | undefined;
   /** As the broker counts, from 1. */
   readonly attempt: number | undefined;
-  /** When its handler started: epoch ms. */
+  /** When its handler started, on the monotonic clock. */
   since: number;
   /** Ends the ctx of its handler, while that runs. */
   cancel: context.CancelCauseFunc | null;

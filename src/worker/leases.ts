@@ -7,6 +7,7 @@
  * - A handler is told when it has had its message for `maxLease`, whatever the source is like.
  */
 import { context, select, time } from "../index.ts";
+import { monotonic } from "../runtime.ts";
 import { LeaseExpired, LeaseLost } from "./causes.ts";
 import { lostOf } from "./held.ts";
 import type { Delivery } from "./source.ts";
@@ -51,7 +52,7 @@ export async function limitLeases<D extends Delivery>(run: Run<D>): Promise<void
   const { maxLease } = run.settings;
   if (maxLease === Infinity) return;
   for (;;) {
-    const now = time.now();
+    const now = monotonic();
     // Whoever starts from now on has at least this long.
     let next = now + maxLease;
     for (const held of run.held) {

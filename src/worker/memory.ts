@@ -6,10 +6,11 @@
  * - Of a key one message at most is not behind another: the first that was published of those that are not settled. So whatever
  *   happens to it, none overtakes it.
  * - Publishing and every verdict are a step of their own, as they would be over a network: `explore` finds out what happens meanwhile.
- * - All its time is the library's (`time.now()`, timer channels), so under a virtual clock it is deterministic.
+ * - All its time is the library's (its monotonic clock, timer channels): under a virtual clock it is deterministic, and nobody can set it.
  * - A verdict counts only from whoever holds the lease now; for anybody else it changes nothing and is reported as lost.
  */
 import { Chan, type Context, nil, select, semaphore, time } from "../index.ts";
+import { monotonic } from "../runtime.ts";
 import type { Dead, Delivery, Nack, Source } from "./source.ts";
 
 /** A message that was given up. */
@@ -93,7 +94,7 @@ interface Message<T> {
   readonly body: T;
   readonly options: PublishOptions;
   attempts: number;
-  /** When its lease ends, or its delay: epoch ms. */
+  /** When its lease ends, or its delay, on the monotonic clock. */
   until: number;
   /** Published after it with the same key. */
   next: Message<T> | null;
@@ -155,7 +156,7 @@ class Broker<T> implements MemoryBroker<T> {
   pull = async (ctx: Context, max: number): Promise<readonly Delivery<T>[]> => {
     for (;;) {
       if (ctx.err() !== undefined || this.ended) return [];
-      const now = time.now();
+      const now = monotonic();
       this.revive(now);
       if (this.front < this.ready.length) return this.deliver(max, now);
       const next = Math.min(this.delayed[0]?.until ?? Infinity, this.firstLease()?.[1].until ?? Infinity);
@@ -179,7 +180,7 @@ class Broker<T> implements MemoryBroker<T> {
       (message, id) => {
         const { delay, why } = how.get(id)!;
         if (why === "released") message.attempts--;
-        message.until = time.now() + delay;
+        message.until = monotonic() + delay;
         if (delay > 0) push(this.delayed, message);
         else this.ready.push(message);
         this.tell();
@@ -206,7 +207,7 @@ class Broker<T> implements MemoryBroker<T> {
 
   extend = async (ctx: Context, deliveries: readonly Delivery<T>[]): Promise<readonly Delivery<T>[]> =>
     this.settle(ctx, deliveries, (message, id) => {
-      message.until = time.now() + this.lease;
+      message.until = monotonic() + this.lease;
       this.leased.set(id, message);
     });
 
@@ -217,7 +218,7 @@ class Broker<T> implements MemoryBroker<T> {
     then: (message: Message<T>, id: string) => void,
   ): Promise<readonly Delivery<T>[]> {
     return this.step(() => {
-      this.revive(time.now());
+      this.revive(monotonic());
       return deliveries.filter(({ id }) => {
         const message = this.leased.get(id);
         if (message === undefined) return true;

@@ -11,6 +11,7 @@
  * - The source is told of nacked messages of one key in the order of their pull: they are not parted, and those that come later join.
  */
 import { context, nil, retry, select, time } from "../index.ts";
+import { monotonic } from "../runtime.ts";
 import { LeaseLost } from "./causes.ts";
 import { type Held, lostOf } from "./held.ts";
 import type { Delivery, Verdict } from "./source.ts";
@@ -21,7 +22,7 @@ interface Part<D extends Delivery> {
   items: Held<D>[];
   /** Calls that have failed in a row. */
   readonly failures: number;
-  /** Not before this time, in epoch ms. */
+  /** Not before this time, on the monotonic clock. */
   due: number;
   /** Since it failed, the source has taken others: so the fault may be in the messages. */
   othersTaken: boolean;
@@ -53,10 +54,10 @@ export class Settler<D extends Delivery> {
         if (got[1]) this.sort(got[0]);
         else open = false;
       }
-      if (calls.err() !== undefined || time.now() >= this.run.deadline) this.giveUp();
+      if (calls.err() !== undefined || monotonic() >= this.run.deadline) this.giveUp();
       const parts = this.lanes.flatMap(partsOf);
       if (parts.length === 0 && !open) return;
-      const wait = Math.min(...parts.map((part) => part.due)) - time.now();
+      const wait = Math.min(...parts.map((part) => part.due)) - monotonic();
       if (wait <= 0) {
         await this.tellDue();
         continue;
@@ -82,7 +83,7 @@ export class Settler<D extends Delivery> {
   private async tellDue(): Promise<void> {
     for (const lane of this.lanes) {
       if (lane.fresh.items.length > 0) await this.tell(lane, lane.fresh);
-      const now = time.now();
+      const now = monotonic();
       const again = lane.failed.find((part) => part.due <= now);
       if (again !== undefined) await this.tell(lane, again);
     }
@@ -103,14 +104,14 @@ export class Settler<D extends Delivery> {
 
   private async tellBatch(lane: Lane<D>, part: Part<D>, batch: Held<D>[]): Promise<void> {
     const { run } = this;
-    const began = time.now();
+    const began = monotonic();
     // What has failed before must not take from the others all that is left of the grace.
     const left = (run.deadline - began) / (part.failures > 0 ? 2 : 1);
     const [ctx, cancel] = context.withTimeout(run.calls, Math.min(run.settings.callTimeout, left));
     using _ = cancel;
     try {
       const answer = await context.wait(this.call(lane.call, ctx, batch), ctx);
-      this.conclude(batch, lostOf(lane.call, batch, answer), time.now() - began);
+      this.conclude(batch, lostOf(lane.call, batch, answer), Math.round(monotonic() - began));
       for (const other of lane.failed) other.othersTaken = true;
     } catch (error) {
       this.putOff(lane, part, batch, error);
@@ -125,7 +126,7 @@ export class Settler<D extends Delivery> {
     // While others are taken, halves need no longer pauses: the source is there.
     const failures = part.failures + (isRepeated && part.othersTaken ? 0 : 1);
     // While stopping there is no time for long pauses.
-    const now = time.now();
+    const now = monotonic();
     const retryIn = Math.max(1, Math.min(retry.backoff(failures), (this.run.deadline - now) / 4));
     const pieces = isRepeated ? cut(lane, together, Math.ceil(together.length / 2)) : [together];
     for (const items of pieces) lane.failed.push({ items, failures, due: now + retryIn, othersTaken: false });
@@ -185,10 +186,14 @@ export class Settler<D extends Delivery> {
   }
 }
 
-/** What a source is told that a message died of. Something that it cannot write down would be refused for ever, and be held as long. */
+/**
+ * What a source is told that a message died of. Something that it cannot write down would be refused for ever. So what a source is likely
+ * to ask is asked here first.
+ */
 function tellable(error: unknown): unknown {
   try {
-    String(error);
+    const asked = error instanceof Error ? [error.name, error.message, error.stack, error.cause] : [];
+    for (const each of [error, ...asked.slice(0, 3)]) String(each);
     return error;
   } catch {
     return new Error("worker: what the handler threw cannot be shown as a text");

@@ -18,7 +18,9 @@
  *   stop (I4). At most `concurrency` handlers run; at most `concurrency + prefetch` messages are held (I5).
  * - From the stop to the return pass no more than `grace` ms, whatever handlers and broker do (I6).
  */
+import { promiseOf } from "../foreign.ts";
 import { Chan, context, type Context, errgroup, retry, select, sync, time } from "../index.ts";
+import { monotonic } from "../runtime.ts";
 import { Attempts } from "./attempts.ts";
 import { Stopping } from "./causes.ts";
 import { type Held, heldOf } from "./held.ts";
@@ -101,7 +103,7 @@ export class Run<D extends Delivery> {
   readonly results: Chan<Held<D>> = new Chan(AMPLE);
   /** What the calls of the source live under. */
   readonly calls: Context;
-  /** When everything must be over, in epoch ms: known from the stop on. */
+  /** When everything must be over, on the monotonic clock: known from the stop on. */
   deadline: number = Infinity;
   /** Gets a value when the phase has changed: what was put off must be looked at anew. */
   readonly nudge: Chan<true> = new Chan(1);
@@ -254,7 +256,7 @@ export class Run<D extends Delivery> {
     const [patience, lose] = context.withTimeout(this.patience, callTimeout + slack);
     using _cancel = cancel;
     using _lose = lose;
-    const begun = time.now();
+    const begun = monotonic();
     const pulled = Promise.resolve(this.source.pull(ctx, Math.min(batch, room), room));
     let brought: readonly D[];
     try {
@@ -271,7 +273,7 @@ export class Run<D extends Delivery> {
     this.take(brought);
     if (brought.length > 0 || ctx.err() !== undefined || this.source.ended === true) return;
     // It should have waited. Asked again at once, and again, it would keep everything else from its turn.
-    await time.sleep(begun + IDLE - time.now(), this.stop).catch(() => {});
+    await time.sleep(begun + IDLE - monotonic(), this.stop).catch(() => {});
   }
 
   /** What is no delivery is the source's mistake, and is not to cost the others their turn. */
@@ -324,7 +326,7 @@ export class Run<D extends Delivery> {
   private async handleOne(held: Held<D>): Promise<void> {
     const { delivery } = held;
     const [ctx, cancel] = context.withCancelCause(this.handling);
-    const begun = time.now();
+    const begun = monotonic();
     held.cancel = cancel;
     held.since = begun;
     this.progress.waiting--;
@@ -338,13 +340,14 @@ export class Run<D extends Delivery> {
     try {
       const result = this.handle(ctx, delivery);
       if (typeof (result as PromiseLike<unknown> | undefined)?.then === "function") {
+        // One whose own properties throw has failed, as it would have by `await`.
+        const returning = promiseOf(result);
         pending = true;
         const ended = (): void => {
           pending = false;
           why = context.cause(ctx);
           if (held.cancel !== cancel) this.emit({ type: "late", delivery });
         };
-        const returning = Promise.resolve(result);
         void returning.then(ended, ended);
         await context.wait(returning, this.patience);
       }
@@ -374,7 +377,7 @@ export class Run<D extends Delivery> {
     if (begun !== undefined) {
       const ending = {
         verdict: held.lost ? "expired" : verdict,
-        ms: time.now() - begun,
+        ms: Math.round(monotonic() - begun),
         ...(error === undefined ? {} : { error }),
       } as const;
       this.emit({ type: "finished", delivery: held.delivery, ...ending });
@@ -419,7 +422,7 @@ export class Run<D extends Delivery> {
       stop: this.stop.done(),
     });
     if (why === "over") return;
-    this.deadline = time.now() + grace;
+    this.deadline = monotonic() + grace;
     if (why === "stop") {
       this.enter("draining");
       this.releaseWaiting();
@@ -431,7 +434,7 @@ export class Run<D extends Delivery> {
       this.stopNow(context.cause(this.cutShort));
       this.releaseWaiting();
     }
-    this.deadline = Math.min(this.deadline, time.now() + abortWindow + settle);
+    this.deadline = Math.min(this.deadline, monotonic() + abortWindow + settle);
     this.enter("aborting");
     this.cancelHandlers(new Stopping({ cause: context.cause(this.stop) }));
     const patient = { over: ends.over, outer: ends.outer };
@@ -441,10 +444,10 @@ export class Run<D extends Delivery> {
     this.endLifetime(new Stopping({ cause: context.cause(this.stop) }));
     if (why !== "outer") ({ case: why } = await select({ ...patient, late: time.after(words) }));
     if (why === "over") return;
-    this.deadline = Math.min(this.deadline, time.now() + settle);
+    this.deadline = Math.min(this.deadline, monotonic() + settle);
     this.enter("settling");
     this.endPatience();
-    if ((await select({ over: ends.over, late: time.after(this.deadline - time.now()) })).case === "over") return;
+    if ((await select({ over: ends.over, late: time.after(this.deadline - monotonic()) })).case === "over") return;
     this.endCalls();
     this.nudge.trySend(true);
   }
@@ -463,8 +466,8 @@ export class Run<D extends Delivery> {
 
   private enter(phase: Phase): void {
     if (this.phase === phase) return;
-    const now = time.now();
-    if (this.phase !== "running" && this.phase !== "done") this.took[this.phase] += now - this.since;
+    const now = monotonic();
+    if (this.phase !== "running" && this.phase !== "done") this.took[this.phase] += Math.round(now - this.since);
     this.since = now;
     const from = this.phase;
     this.phase = phase;
