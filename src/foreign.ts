@@ -48,6 +48,11 @@ export function textOf(value: unknown): string {
   return `[${typeof value}]`;
 }
 
+/** An error in a line or more: its name and its message. */
+export function errorText(error: unknown): string {
+  return `${textOf(property(error, "name") ?? "Error")}: ${textOf(property(error, "message") ?? "an error that cannot be shown")}`;
+}
+
 /** `Promise.resolve`, which throws at a promise whose `constructor` cannot be read. Here that is a rejection, as if it had been awaited. */
 export function promiseOf<T>(value: PromiseLike<T> | T): Promise<Awaited<T>> {
   try {

@@ -51,7 +51,10 @@ export class SagaError extends Branded {
   }) {
     const { id, status, cause, letters = [], errors = [], log } = result;
     const steps = letters.map(({ step, why }) => `${step} (${why})`).join(", ");
-    super(`saga ${id}: ${status}${steps === "" ? "" : `: ${steps}`}; ${textOf(property(cause, "message"))}`, { cause });
+    super(
+      `saga ${id}: ${status}${steps === "" ? "" : `: ${steps}`}; ${textOf(property(cause, "message") ?? "an error that cannot be shown")}`,
+      { cause },
+    );
     this.id = id;
     this.status = status;
     this.letters = letters;
@@ -79,8 +82,8 @@ export function serialized(error: unknown, outer: readonly unknown[] = []): Seri
   const path = [...outer, error];
   const goesOn = cause !== undefined && path.length < DEPTH && !path.includes(cause);
   return {
-    name: textOf(property(error, "name")),
-    message: textOf(property(error, "message")),
+    name: textOf(property(error, "name") ?? "Error"),
+    message: textOf(property(error, "message") ?? "an error that cannot be shown"),
     ...(typeof stack === "string" ? { stack } : {}),
     ...(typeof code === "string" || Number.isFinite(code) ? { code: code as string | number } : {}),
     ...(goesOn ? { cause: serialized(cause, path) } : {}),

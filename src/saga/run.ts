@@ -35,6 +35,11 @@ interface Trouble {
   readonly why: DeadLetter["why"];
 }
 
+/** Why a step is not done. In an object, for an error that has a `then` would be awaited if an async function returned it. */
+interface Failure {
+  readonly error: Error;
+}
+
 /** How the user's code is called. */
 interface Manner {
   readonly ctx: Context;
@@ -104,21 +109,21 @@ export class Execution {
 
   private async outcome(): Promise<Result<unknown>> {
     const { id } = this.settings;
-    const cause = await this.goForward();
-    if (cause === undefined) {
+    const failure = await this.goForward();
+    if (failure === undefined) {
       return { status: "committed", id, output: outputsBefore(this.states), log: this.log().map(entryOf) };
     }
-    const trouble = this.onward === undefined ? await this.goBack(cause) : this.owed(this.onward);
-    return this.report(cause, trouble);
+    const trouble = this.onward === undefined ? await this.goBack(failure.error) : this.owed(this.onward);
+    return this.report(failure.error, trouble);
   }
 
   // ----------------------------------------------------------------------------------------------------------------- forward
 
   /** Calls the steps that are not done. Returns why they are not all done, if so. */
-  private async goForward(): Promise<Error | undefined> {
-    if (this.past.cause !== undefined) return this.past.cause;
+  private async goForward(): Promise<Failure | undefined> {
+    if (this.past.cause !== undefined) return { error: this.past.cause };
     for (const state of this.states) {
-      if (state.outcome === "dead-lettered") return this.causeOf(state);
+      if (state.outcome === "dead-lettered") return { error: this.causeOf(state) };
       if (state.outcome !== "done") {
         const failure =
           this.onward === undefined ? await this.callForward(state) : await this.callOnward(state, this.onward);
@@ -135,25 +140,26 @@ export class Execution {
     return revived(letter.cause);
   }
 
-  private async callForward(state: State): Promise<Error | undefined> {
+  private async callForward(state: State): Promise<Failure | undefined> {
     const stopped = this.stopped();
-    if (stopped !== undefined) return stopped;
+    if (stopped !== undefined) return { error: stopped };
     const { timeout, retry: policy = { tries: 1 } } = state.step;
     const mayCall = (): boolean => this.stopped() === undefined;
     const failure = await this.call(state, { ctx: this.forward, bound: this.life, timeout, policy, mayCall });
-    return failure && (this.stopped() ?? failure);
+    return failure && { error: this.stopped() ?? failure.error };
   }
 
-  private async callOnward(state: State, ctx: Context): Promise<Error | undefined> {
+  private async callOnward(state: State, ctx: Context): Promise<Failure | undefined> {
     const { timeout, retry: policy = this.settings.compensation.retry } = state.step;
     const mayCall = (): boolean => this.isOver(ctx) === undefined;
     const failure = mayCall()
       ? await this.call(state, { ctx, bound: ctx, timeout, policy, mayCall })
-      : new Error("saga: no time is left");
-    return failure && (this.isOver(ctx) === undefined ? failure : (this.stopped() ?? failure));
+      : { error: new Error("saga: no time is left") };
+    if (failure === undefined || this.isOver(ctx) === undefined) return failure;
+    return { error: this.stopped() ?? failure.error };
   }
 
-  private async call(state: State, manner: Manner): Promise<Error | undefined> {
+  private async call(state: State, manner: Manner): Promise<Failure | undefined> {
     const { step, key } = state;
     const call = { key, input: this.input, done: outputsBefore(this.states, state) };
     const begun = monotonic();
@@ -165,13 +171,13 @@ export class Execution {
       state.attempts++;
       return step.run(ctx, { ...call, attempt });
     };
-    let failure: Error | undefined;
+    let failure: Failure | undefined;
     try {
       state.output = await this.tries(state, "run", manner, run);
       state.outcome = "done";
     } catch (error) {
-      failure = state.errors.at(-1) ?? errorOf(error);
-      state.error = failure;
+      failure = { error: state.errors.at(-1) ?? errorOf(error) };
+      state.error = failure.error;
       if (!state.isDoubtful) state.outcome = "not applied";
     }
     state.ms = Math.round(monotonic() - begun);

@@ -13,6 +13,7 @@
  * Nothing is kept from run to run: a schedule is known by its choices alone, which is what makes it replayable.
  */
 import { mustBeFunction } from "../errors.ts";
+import { errorText, isA, textOf as foreignText } from "../foreign.ts";
 import { type Bubble, apiOf, mannerOf, mustBeOutside, wholeNumber } from "./bubble.ts";
 import { DeadlockError, LeakError, NondeterminismError, ScheduleError } from "./errors.ts";
 import {
@@ -506,7 +507,7 @@ function essence(error: unknown): string {
 }
 
 function textOf(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : `thrown: ${String(error)}`;
+  return isA(error, Error) ? errorText(error) : `thrown: ${foreignText(error)}`;
 }
 
 function tellOf({ picks, cancelAt, hop, abortAt, failAt }: Recipe): string {

@@ -8,6 +8,7 @@
 import { Chan, nil } from "../chan.ts";
 import { Canceled, DeadlineExceeded } from "../context/index.ts";
 import { Group } from "../errgroup.ts";
+import { errorText, isA, property, textOf } from "../foreign.ts";
 import { Weighted } from "../semaphore.ts";
 import { Group as Flights } from "../singleflight.ts";
 import type { Place } from "./place.ts";
@@ -117,7 +118,7 @@ export class Names {
     if (op === "sleep" || on === null || on === undefined || typeof on === "function") return "";
     const name = this.of(on);
     if (name !== undefined) return name;
-    if (typeof (on as { then?: unknown }).then === "function") return "promise";
+    if (typeof property(on, "then") === "function") return "promise";
     // It was made outside of the bubble.
     if (!Array.isArray(on) && Object.getPrototypeOf(on) !== Object.prototype) return `${kindOf(on)}?`;
     return Object.entries(on)
@@ -159,12 +160,12 @@ function plain(value: unknown): string {
   if (typeof value === "number") return String(value);
   if (typeof value === "function") return `${value.name || "function"}()`;
   if (typeof value === "symbol" || typeof value === "bigint") return String(value);
-  if (value instanceof Canceled || value instanceof DeadlineExceeded) return value.message;
-  if (value instanceof Error) return lineOf(`${value.name}: ${value.message}`);
+  if (isA(value, Canceled) || isA(value, DeadlineExceeded)) return value.message;
+  if (isA(value, Error)) return lineOf(errorText(value));
   if (value === undefined) return "undefined";
   try {
     return JSON.stringify(value) ?? String(value);
   } catch {
-    return Object.prototype.toString.call(value);
+    return textOf(value);
   }
 }

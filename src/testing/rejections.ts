@@ -6,6 +6,7 @@
  *   before listens again afterwards, and hears meanwhile of what is not a bubble's.
  * - Platforms tell of a rejection at the end of a turn. A bubble lasts until then, so what is told while it runs is its own.
  */
+import { errorText, isA, textOf } from "../foreign.ts";
 import { platform } from "./turns.ts";
 
 type Listener = (reason: unknown, promise: Promise<unknown>) => void;
@@ -95,7 +96,7 @@ export function collect(unhandled: Unhandled | null): void {
 export function firstOf(unhandled: Unhandled): Error | undefined {
   if (unhandled.size === 0) return undefined;
   const [reason] = unhandled.values();
-  const what = reason instanceof Error ? `${reason.name}: ${reason.message}` : String(reason);
+  const what = isA(reason, Error) ? errorText(reason) : textOf(reason);
   const rule = "nobody awaits the promise that was rejected so, and in production that ends the process";
   return new Error(`unhandled rejection: ${what} (${rule})`, { cause: reason });
 }
