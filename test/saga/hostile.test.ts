@@ -20,7 +20,7 @@ const ways: readonly (readonly [how: string, fail: (make: () => unknown) => unkn
   ],
   ["rejects with", (make) => new Promise((_, reject) => reject(make() as Error))],
 ];
-const cases = ways.flatMap(([how, fail]) => odd.map(([what, make]) => [how, what, () => fail(make)] as const));
+const cases = ways.flatMap(([how, fail]) => odd.map(([what, make]) => [how, what, () => fail(make) as never] as const));
 
 /** Runs it in a bubble, which would find what hangs or is left to reject. */
 async function play<Done>(
