@@ -131,13 +131,13 @@ export class Bench<D extends Delivery<string>> {
     source: Source<D>,
     verb: Verb,
     deliveries: readonly D[],
-    options: { readonly delay?: number; readonly ctx?: Context } = {},
+    options: { readonly delay?: number; readonly ctx?: Context; readonly error?: (delivery: D) => unknown } = {},
   ): Promise<readonly D[]> {
-    const { delay = 0 } = options;
+    const { delay = 0, error = ({ body }: D): unknown => new Error(`poison: ${body}`) } = options;
     const [limit, cancel] = context.withTimeout(context.background(), this.patience);
     using _ = cancel;
     const ctx = options.ctx ?? limit;
-    return (await this.settles(`the ${verb}`, this.send(source, verb, deliveries, delay, ctx), ctx)) ?? [];
+    return (await this.settles(`the ${verb}`, this.send(source, verb, deliveries, delay, error, ctx), ctx)) ?? [];
   }
 
   /** Tells a verdict that must count. */
@@ -151,6 +151,7 @@ export class Bench<D extends Delivery<string>> {
     verb: Verb,
     deliveries: readonly D[],
     delay: number,
+    error: (delivery: D) => unknown,
     ctx: Context,
   ): Promise<readonly D[] | void> {
     if (verb === "ack") return source.ack(ctx, deliveries);
@@ -169,7 +170,7 @@ export class Bench<D extends Delivery<string>> {
       throw new Fault("the broker is said to have dead letters, but the source has no deadLetter");
     return source.deadLetter(
       ctx,
-      deliveries.map((delivery) => ({ delivery, error: new Error(`poison: ${delivery.body}`) })),
+      deliveries.map((delivery) => ({ delivery, error: error(delivery) })),
     );
   }
 

@@ -13,6 +13,17 @@ const needsFence = (traits: Traits): string | undefined =>
 const needsDead = ({ deadLetters }: Traits): string | undefined =>
   deadLetters ? undefined : "the source has no dead letters";
 
+/** What may have been thrown, and is told as a reason that a header may have to hold. */
+const ODD: readonly unknown[] = [
+  undefined,
+  "",
+  new Error(""),
+  new Error("first\r\nsecond: \u0000\u001b"),
+  new Error(`${"\u{1F680}".repeat(499)}\uD83D`),
+  new Error(`x${"\u{1F680}".repeat(2_500)}`),
+  { code: 404 },
+];
+
 export function verdicts<D extends Delivery<string>>(): readonly Rule<D>[] {
   return [
     {
@@ -200,6 +211,26 @@ export function verdicts<D extends Delivery<string>>(): readonly Rule<D>[] {
             `the dead letter of "${body}", whose reason is "poison: ${body}", is ${JSON.stringify(found)}`,
           );
         }
+        await bench.isEmpty();
+      },
+    },
+    {
+      name: "a dead letter is put aside whatever was thrown, also what no header can hold",
+      unless: needsDead,
+      async check(bench) {
+        const bodies = numbered(ODD.length);
+        await bench.lab.publish(bodies);
+        const got = await bench.take(bench.source, ODD.length);
+        const error = ({ body }: D): unknown => ODD[bodies.indexOf(body)];
+        const lost = await bench.tell(bench.source, "deadLetter", got, { error });
+        if (lost.length > 0) throw new Fault(`these were called lost: ${texts(lost)}`);
+        const letters = await bench.until(
+          "the dead letters",
+          bench.lab.deadLetters,
+          (list) => list.length >= bodies.length,
+        );
+        const kept = letters.map(({ body }) => body).sort();
+        if (kept.join() !== [...bodies].sort().join()) throw new Fault(`put aside are ${kept.join(", ")}`);
         await bench.isEmpty();
       },
     },

@@ -40,10 +40,11 @@ async function extend<D extends Delivery>(run: Run<D>, interval: number): Promis
       held.lost = true;
       held.cancel?.(new LeaseLost());
     }
-    run.emit({ type: "extended", count: still.length - lost.size, lost: lost.size });
+    run.account.trouble.succeeded("extend");
+    run.account.emit({ type: "extended", count: still.length - lost.size, lost: lost.size });
   } catch (error) {
     if (run.alive.err() !== undefined) return;
-    run.emit({ type: "sourceError", call: "extend", error, retryIn: interval });
+    run.account.sourceFailed("extend", error, interval);
   }
 }
 
