@@ -61,6 +61,28 @@ export class SagaError extends Branded {
     this.errors = errors;
     this.log = log;
   }
+
+  /** For a log: with its message, its cause, and the errors of its steps. */
+  toJSON(): object {
+    const { name, message, id, status, letters } = this;
+    return { name, message, id, status, letters, ...plain(this) };
+  }
+}
+
+/** What of a result, or of its error, is no JSON by itself: errors, as plain JSON. */
+export function plain(of: {
+  readonly cause?: unknown;
+  readonly errors?: readonly Error[];
+  readonly log: readonly Entry[];
+}): object {
+  const { cause, errors, log } = of;
+  return {
+    ...(cause === undefined ? {} : { cause: serialized(cause) }),
+    ...(errors === undefined ? {} : { errors: errors.map((error) => serialized(error)) }),
+    log: log.map(({ error, ...entry }) =>
+      error === undefined ? entry : { ...entry, error: withoutStack(serialized(error)) },
+    ),
+  };
 }
 
 /** An error as plain JSON. */
@@ -88,6 +110,11 @@ export function serialized(error: unknown, outer: readonly unknown[] = []): Seri
     ...(typeof code === "string" || Number.isFinite(code) ? { code: code as string | number } : {}),
     ...(goesOn ? { cause: serialized(cause, path) } : {}),
   };
+}
+
+/** The same without stacks, for a log. */
+export function withoutStack({ stack: _, cause, ...error }: SerializedError): SerializedError {
+  return cause === undefined ? error : { ...error, cause: withoutStack(cause) };
 }
 
 /** The error that was serialized, as far as that is possible. */

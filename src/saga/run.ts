@@ -23,11 +23,21 @@ import { errorOf, revived, saysNotApplied, serialized } from "./errors.ts";
 import { type Past, resumed } from "./journal.ts";
 import { send } from "./letters.ts";
 import type { Settings } from "./options.ts";
-import type { DeadLetter, Happening, Result } from "./result.ts";
-import { entryOf, loggedOf, outputsBefore, type State, stateOf, type Step } from "./state.ts";
+import { type DeadLetter, type Happening, type Result, withJson } from "./result.ts";
+import type { Call } from "./saga.ts";
+import { entryOf, loggedOf, type Outputs, outputsBefore, type State, stateOf, type Step } from "./state.ts";
 
 /** How many errors of a step are kept for its letter: there may be no end of attempts. */
 const KEPT = 16;
+
+/** How many steps are in the log of a letter: each letter with all of thousands of steps would be gigabytes. */
+const LOGGED = 100;
+
+/** What all letters of a run have in common. */
+interface Common extends Pick<DeadLetter, "cause" | "log" | "at"> {
+  /** Those of the log. */
+  readonly steps: readonly State[];
+}
 
 /** What a person must see to, before it is a letter. */
 interface Trouble {
@@ -98,7 +108,7 @@ export class Execution {
     }
     try {
       this.emit({ type: "started", input: this.input });
-      const result = await this.outcome();
+      const result = withJson(await this.outcome());
       this.emit({ type: "finished", status: result.status });
       return result;
     } finally {
@@ -161,7 +171,6 @@ export class Execution {
 
   private async call(state: State, manner: Manner): Promise<Failure | undefined> {
     const { step, key } = state;
-    const call = { key, input: this.input, done: outputsBefore(this.states, state) };
     const begun = monotonic();
     // It may have been under way when the run before this one was killed.
     state.isDoubtful = state.outcome === "unknown";
@@ -169,7 +178,7 @@ export class Execution {
     this.emit({ type: "stepStarted", step: step.name, key });
     const run = (ctx: Context, attempt: number): unknown => {
       state.attempts++;
-      return step.run(ctx, { ...call, attempt });
+      return step.run(ctx, this.callOf(state, attempt, {}));
     };
     let failure: Failure | undefined;
     try {
@@ -234,15 +243,10 @@ export class Execution {
     if (!mayCall()) return this.ending;
     const { timeout, retry: policy } = this.settings.compensation;
     const manner = { ctx: undoing, bound: undoing, timeout, policy, mayCall };
-    const call = {
-      key,
-      input: this.input,
-      done: outputsBefore(this.states, state),
-      ...(outcome === "done" ? { outcome, output: state.output } : { outcome: "unknown" as const }),
-    };
+    const known = outcome === "done" ? { outcome, output: state.output } : { outcome: "unknown" as const };
     const run = (ctx: Context, attempt: number): unknown => {
       state.undos++;
-      return compensate(ctx, { ...call, attempt });
+      return compensate(ctx, this.callOf(state, attempt, known));
     };
     try {
       await this.tries(state, "compensate", manner, run);
@@ -256,6 +260,21 @@ export class Execution {
   }
 
   // -------------------------------------------------------------------------------------------------------------------- both
+
+  /** What a step or its undo is called with. The outputs are put together when they are asked for: of thousands of steps few ask. */
+  private callOf<More extends object>(state: State, attempt: number, more: More): Call<unknown, Outputs> & More {
+    const { states } = this;
+    let done: Outputs | undefined;
+    return {
+      key: state.key,
+      input: this.input,
+      get done() {
+        return (done ??= outputsBefore(states, state));
+      },
+      ...more,
+      attempt,
+    };
+  }
 
   /** Calls the user's code as often as it may be called, and collects what it throws. */
   private tries<T>(
@@ -307,7 +326,15 @@ export class Execution {
 
   private async report(cause: Error, trouble: readonly Trouble[]): Promise<Result<unknown>> {
     const { id, deadLetter } = this.settings;
-    const written = new Map(trouble.map((each) => [this.letterOf(cause, each), each.state]));
+    const steps = this.log();
+    // Once for all letters, which are written in this moment: there may be thousands of them.
+    const common = {
+      cause: serialized(cause),
+      steps,
+      log: steps.map(loggedOf),
+      at: new Date(time.now()).toISOString(),
+    };
+    const written = new Map(trouble.map((each) => [this.letterOf(common, each), each.state]));
     const errors = new Map<DeadLetter, Error>();
     await send(this.detached, [...written.keys()], deadLetter, (letter, error) => {
       const { step, key } = letter;
@@ -329,8 +356,9 @@ export class Execution {
     return { status: "compensated", id, cause, log };
   }
 
-  private letterOf(cause: Error, { state, why }: Trouble): DeadLetter {
+  private letterOf({ cause, steps, log, at }: Common, { state, why }: Trouble): DeadLetter {
     const { step, key, outcome } = state;
+    const from = Math.max(0, Math.min(steps.indexOf(state) - LOGGED / 2, log.length - LOGGED));
     return {
       saga: this.name,
       id: this.settings.id,
@@ -341,10 +369,11 @@ export class Execution {
       todo: this.onward === undefined ? "undo" : "finish",
       outcome: outcome as DeadLetter["outcome"],
       why,
-      cause: serialized(cause),
+      cause,
       errors: state.errors.map((error) => serialized(error)),
-      log: this.log().map(loggedOf),
-      at: new Date(time.now()).toISOString(),
+      log: log.slice(from, from + LOGGED),
+      ...(log.length > LOGGED ? { omitted: log.length - LOGGED } : {}),
+      at,
     };
   }
 
