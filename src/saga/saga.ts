@@ -77,6 +77,8 @@ export interface Saga<In, Done> {
    * **Errors**: resolves for every outcome of the world. Rejects only for misuse: TypeError or RangeError, naming the rule, and then nothing
    * was called.
    *
+   * All that the caller has given (steps, undos, sink, `observe`) runs in the asynchronous context of this call.
+   *
    * **Ordering**: one call at a time. An attempt that ignores the end of its ctx is abandoned 100 ms after it, and goes on by itself.
    */
   readonly run: (ctx: Context, input: In, options: SagaOptions) => Promise<Result<Done>>;

@@ -21,7 +21,10 @@ export interface WorkerOptions<D extends Delivery = Delivery> {
    * fifth of the grace, 2 000 at the most
    */
   readonly abortWindow?: number;
-  /** ms of the grace that are kept for the last acks and nacks. A fifth of the grace, 2 000 at the most */
+  /**
+   * ms of the grace that are kept for the last acks and nacks: of what ends last, and of what is abandoned. It must cover two calls of the source,
+   * one after the other, when the broker is busy. A fifth of the grace, 2 000 at the most
+   */
   readonly settle?: number;
   /** When it ends, handlers are cancelled without waiting for the grace: the second signal of `shutdown`. */
   readonly abort?: Context;

@@ -42,7 +42,10 @@ import { Settler } from "./settler.ts";
  * `ctx` carries, if it does.
  *
  * **Errors**: rejects only for misuse: TypeError or RangeError, naming the rule, and then nothing was pulled. Errors of handlers
- * decide about their message; errors of the source are retried, and show in the events and the report.
+ * decide about their message; errors of the source are retried, and show in the events and the report. A verdict that the source refuses for
+ * one message alone is given up after `callTries` tries.
+ *
+ * All that the caller has given (handlers, `backoff`, `observe`, the calls of the source) runs in the asynchronous context of this call.
  *
  * **Ordering**: messages are started in the order of their pull, `concurrency` at a time, and may end in any. Of those with one key,
  * one is handled at a time, in the order of their pull, while other keys go on. When one is retried or released, those of its key that
