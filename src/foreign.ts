@@ -1,56 +1,58 @@
 /**
- * Questions to what is not ours: an error that was thrown, a value that was returned.
- *
- * It may be anything: a proxy whose traps throw or that was revoked, an object whose getters throw, an error with a `then`. Two rules follow.
+ * Asking what is not ours: values, errors and objects of other people, whose getters may throw, and whose proxies may lie.
  *
  * Invariants:
- * - No function here throws, whatever it is asked about. An answer that cannot be had is the answer of something that is no such thing.
+ * - Nothing here throws, whatever it is asked about.
  * - What was thrown is never returned from an async function, nor given to `resolve`: what has a `then` would be awaited, and lost. It is
  *   thrown again, rejected with, or carried in an object of ours.
  */
 
-/** The property of a value; `undefined` where it cannot be had. */
-export function property(of: unknown, key: PropertyKey): unknown {
+/** What `read` returns; undefined if it throws. */
+export function attempt<T>(read: () => T): T | undefined {
   try {
-    return (of as Record<PropertyKey, unknown> | null | undefined)?.[key];
+    return read();
   } catch {
     return undefined;
   }
 }
 
-/** `value instanceof Class`, and `false` where the value does not bear the question. */
-export function isA<T>(value: unknown, Class: abstract new (...args: never) => T): value is T {
-  try {
-    return value instanceof Class;
-  } catch {
-    return false;
-  }
+/** The property `name` of `value`; undefined where there is none, or it cannot be read. */
+export function propertyOf(value: unknown, name: PropertyKey): unknown {
+  return attempt(() => (value as Record<PropertyKey, unknown> | null | undefined)?.[name]);
 }
 
-/** Also for errors of another realm, such as a test runner's. */
+/** Whether `value` has a method of this name. */
+export function hasMethod(value: unknown, name: PropertyKey): boolean {
+  return typeof propertyOf(value, name) === "function";
+}
+
+/** Whether `value` is an instance of `Class`; not if it will not say. */
+export function isA<T>(value: unknown, Class: abstract new (...args: never[]) => T): value is T {
+  return attempt(() => value instanceof Class) === true;
+}
+
+/** What a message says of a value that is not what was expected: its class or its type, never what is in it. */
+export function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  if (typeof value !== "object") return typeof value;
+  const name = propertyOf(propertyOf(value, "constructor"), "name");
+  return typeof name === "string" && name !== "" ? name : "object";
+}
+
+/** Whether it is an error, also one of another realm, such as a test runner's. */
 export function isError(value: unknown): value is Error {
-  try {
-    return value instanceof Error || Object.prototype.toString.call(value) === "[object Error]";
-  } catch {
-    return false;
-  }
+  return attempt(() => value instanceof Error || Object.prototype.toString.call(value) === "[object Error]") === true;
 }
 
 /** A value as a text: `String(value)`, or what else can be said of it. */
 export function textOf(value: unknown): string {
-  for (const text of [String, (value: unknown) => Object.prototype.toString.call(value)]) {
-    try {
-      return text(value);
-    } catch {
-      // Then not like this.
-    }
-  }
-  return `[${typeof value}]`;
+  return attempt(() => String(value)) ?? attempt(() => Object.prototype.toString.call(value)) ?? `[${typeof value}]`;
 }
 
-/** An error in a line or more: its name and its message. */
+/** An error as a text: its name and its message. */
 export function errorText(error: unknown): string {
-  return `${textOf(property(error, "name") ?? "Error")}: ${textOf(property(error, "message") ?? "an error that cannot be shown")}`;
+  const [name, message] = [propertyOf(error, "name"), propertyOf(error, "message")];
+  return `${textOf(name ?? "Error")}: ${textOf(message ?? "an error that cannot be shown")}`;
 }
 
 /** `Promise.resolve`, which throws at a promise whose `constructor` cannot be read. Here that is a rejection, as if it had been awaited. */

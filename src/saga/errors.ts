@@ -6,7 +6,7 @@
  *   and what `serialized` returns survives `JSON.stringify`.
  */
 import { Branded } from "../errors.ts";
-import { isA, isError, property, textOf } from "../foreign.ts";
+import { isA, isError, propertyOf, textOf } from "../foreign.ts";
 import { retry } from "../index.ts";
 import type { DeadLetter, Entry } from "./result.ts";
 
@@ -27,7 +27,7 @@ export class NotApplied extends Branded {
 
 /** Whether an attempt that threw this has had no effect for sure. */
 export function saysNotApplied(error: unknown): boolean {
-  return isA(error, NotApplied) || (isA(error, retry.Permanent) && isA(property(error, "cause"), NotApplied));
+  return isA(error, NotApplied) || (isA(error, retry.Permanent) && isA(propertyOf(error, "cause"), NotApplied));
 }
 
 /** What {@link orThrow} throws for a saga that was not committed. Its `cause` says why, as that of the result does. */
@@ -52,7 +52,7 @@ export class SagaError extends Branded {
     const { id, status, cause, letters = [], errors = [], log } = result;
     const steps = letters.map(({ step, why }) => `${step} (${why})`).join(", ");
     super(
-      `saga ${id}: ${status}${steps === "" ? "" : `: ${steps}`}; ${textOf(property(cause, "message") ?? "an error that cannot be shown")}`,
+      `saga ${id}: ${status}${steps === "" ? "" : `: ${steps}`}; ${textOf(propertyOf(cause, "message") ?? "an error that cannot be shown")}`,
       { cause },
     );
     this.id = id;
@@ -100,12 +100,12 @@ const DEPTH = 16;
 /** An error, or whatever was thrown, as plain JSON. A chain of causes ends where it would come back to itself. */
 export function serialized(error: unknown, outer: readonly unknown[] = []): SerializedError {
   if (!isError(error)) return { name: typeof error, message: textOf(error) };
-  const [stack, code, cause] = [property(error, "stack"), property(error, "code"), property(error, "cause")];
+  const [stack, code, cause] = [propertyOf(error, "stack"), propertyOf(error, "code"), propertyOf(error, "cause")];
   const path = [...outer, error];
   const goesOn = cause !== undefined && path.length < DEPTH && !path.includes(cause);
   return {
-    name: textOf(property(error, "name") ?? "Error"),
-    message: textOf(property(error, "message") ?? "an error that cannot be shown"),
+    name: textOf(propertyOf(error, "name") ?? "Error"),
+    message: textOf(propertyOf(error, "message") ?? "an error that cannot be shown"),
     ...(typeof stack === "string" ? { stack } : {}),
     ...(typeof code === "string" || Number.isFinite(code) ? { code: code as string | number } : {}),
     ...(goesOn ? { cause: serialized(cause, path) } : {}),

@@ -8,7 +8,7 @@
 import { Chan, nil } from "../chan.ts";
 import { Canceled, DeadlineExceeded } from "../context/index.ts";
 import { Group } from "../errgroup.ts";
-import { errorText, isA, property, textOf } from "../foreign.ts";
+import { errorText, isA, propertyOf, textOf } from "../foreign.ts";
 import { Weighted } from "../semaphore.ts";
 import { Group as Flights } from "../singleflight.ts";
 import type { Place } from "./place.ts";
@@ -118,7 +118,7 @@ export class Names {
     if (op === "sleep" || on === null || on === undefined || typeof on === "function") return "";
     const name = this.of(on);
     if (name !== undefined) return name;
-    if (typeof property(on, "then") === "function") return "promise";
+    if (typeof propertyOf(on, "then") === "function") return "promise";
     // It was made outside of the bubble.
     if (!Array.isArray(on) && Object.getPrototypeOf(on) !== Object.prototype) return `${kindOf(on)}?`;
     return Object.entries(on)

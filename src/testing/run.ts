@@ -16,7 +16,7 @@
  * - The clock moves only when every task is blocked in the library (Y1), or, with `timers: "any"`, when the plan says so.
  */
 import { background, type CancelCauseFunc, type Context, withCancelCause } from "../context/index.ts";
-import { property } from "../foreign.ts";
+import { propertyOf } from "../foreign.ts";
 import { canTell, isConnected, unwatch, watch } from "./contact.ts";
 import { DeadlockError, LeakError } from "./errors.ts";
 import type { Plan } from "./plan.ts";
@@ -312,7 +312,7 @@ export class Run extends Room {
     if (this.plan.failAt === undefined) return false;
     for (let e = error, depth = 0; e !== undefined && e !== null && depth < 10; depth++) {
       if (e === this.manner.fail) return true;
-      e = property(e, "cause");
+      e = propertyOf(e, "cause");
     }
     return false;
   }

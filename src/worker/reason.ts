@@ -6,7 +6,7 @@
  * - It is one line of well-formed text: no control characters, no line breaks, no half of a surrogate pair, cut between two characters.
  * - A handler may throw anything, also what cannot be shown: there is a reason all the same.
  */
-import { isError, property } from "../foreign.ts";
+import { isError, propertyOf } from "../foreign.ts";
 
 /** Bytes of UTF-8. The smallest limit of a broker is 1 024, for an attribute of Pub/Sub. */
 const LONGEST = 1_000;
@@ -19,7 +19,7 @@ export function reasonOf(error: unknown): string {
   const told: unknown[] = [];
   for (let at = error; told.length < CAUSES && !told.includes(at);) {
     told.push(at);
-    const cause = isError(at) ? property(at, "cause") : undefined;
+    const cause = isError(at) ? propertyOf(at, "cause") : undefined;
     if (cause === undefined) break;
     at = cause;
   }
@@ -75,11 +75,11 @@ function describeError(error: Error): string {
 
 /** An AggregateError of Node often has no message, and says by its errors what happened. */
 function firstOf(error: Error): string | undefined {
-  const first = property(property(error, "errors"), 0);
+  const first = propertyOf(propertyOf(error, "errors"), 0);
   return isError(first) ? textIn(first, "message") : undefined;
 }
 
 function textIn(error: Error, key: string): string | undefined {
-  const text = property(error, key);
+  const text = propertyOf(error, key);
   return typeof text === "string" && text.trim() !== "" ? text : undefined;
 }
