@@ -2,7 +2,7 @@
  * Errors that break who awaits or asks them come out as they were thrown.
  */
 import { context, errgroup, retry, singleflight } from "headgate";
-import { explore, ScheduleError } from "headgate/testing";
+import { bubble, explore, ScheduleError } from "headgate/testing";
 import { describe, expect, it } from "vitest";
 import { odd } from "./foreign.ts";
 
@@ -74,6 +74,12 @@ describe.each(odd)("when what is thrown is %s,", (_, make) => {
     const found = await rejection(explore(() => fail(), { cancel: false, bound: 0, runs: 0 }));
     expect(found[0]).toBeInstanceOf(ScheduleError);
     expect(Object.is((found[0] as ScheduleError).cause, error)).toBe(true);
+  });
+
+  it("a bubble rejects with it", async () => {
+    expect(isIt(await rejection(bubble(() => fail())), error)).toBe(true);
+    const external = bubble(async (t) => t.external(new Promise((_, reject) => reject(error as Error))));
+    expect(isIt(await rejection(external), error)).toBe(true);
   });
 
   it("it is no instance of an error class of ours, and may be asked", () => {

@@ -48,7 +48,7 @@ export interface WorkerOptions<D extends Delivery = Delivery> {
   readonly callTries?: number;
   /**
    * How many messages the report names, the last ones: those that are expired, and the dead where the source has no `deadLetter`. Each is kept
-   * with its body; `observe` is told of all. 1 000, or as many as the worker may hold if that is more
+   * with its body; `observe` is told of all. Infinity: all of them. 1 000, or as many as the worker may hold if that is more
    */
   readonly leftovers?: number;
   /** Is told what happens, as it happens, and not waited for. An error it throws, or rejects with, is ignored. */
@@ -104,6 +104,7 @@ export function checked<D extends Delivery>(options: WorkerOptions<D>): Settings
   const { progress } = options;
   const [maxAttempts, callTries] = [options.maxAttempts ?? 5, options.callTries ?? 6];
   const prefetch = whole("prefetch", options.prefetch ?? concurrency, 0);
+  const leftovers = options.leftovers ?? Math.max(1_000, concurrency + prefetch);
   if (progress !== undefined && (typeof progress !== "object" || progress === null || Object.isFrozen(progress)))
     throw new TypeError("worker: progress must be an object that the worker can write to");
   return {
@@ -119,7 +120,7 @@ export function checked<D extends Delivery>(options: WorkerOptions<D>): Settings
     callTimeout: positive("callTimeout", options.callTimeout ?? 10_000),
     maxLease: positive("maxLease", options.maxLease ?? 3_600_000),
     callTries: callTries === Infinity ? Infinity : whole("callTries", callTries, 1),
-    leftovers: whole("leftovers", options.leftovers ?? Math.max(1_000, concurrency + prefetch), 0),
+    leftovers: leftovers === Infinity ? Infinity : whole("leftovers", leftovers, 0),
   };
 }
 

@@ -137,18 +137,20 @@ export class Settler<D extends Delivery> {
   private async tellDue(): Promise<void> {
     for (const lane of this.lanes) {
       const isFirst = lane.call === "ack" && this.run.deadline < Infinity;
-      do {
-        if (lane.fresh.items.length > 0) await this.tell(lane, lane.fresh);
+      for (let goesOn = lane.fresh.items.length > 0; goesOn;) {
+        const isTaken = await this.tell(lane, lane.fresh);
         if (isFirst) this.sortResults();
-      } while (isFirst && lane.fresh.items.length > 0 && this.run.calls.err() === undefined);
+        // One that fails, or hangs, must not take all the time from what is given back.
+        goesOn = isFirst && isTaken && lane.fresh.items.length > 0;
+      }
       const now = monotonic();
       const again = lane.failed.find((part) => part.due <= now);
       if (again !== undefined) await this.tell(lane, again);
     }
   }
 
-  /** Tells the source of the first batch of a part. */
-  private async tell(lane: Lane<D>, part: Part<D>): Promise<void> {
+  /** Tells the source of the first batch of a part. Returns whether it has answered. */
+  private async tell(lane: Lane<D>, part: Part<D>): Promise<boolean> {
     const { run } = this;
     const next = part.items.splice(0, run.settings.batch);
     this.expire(
@@ -156,11 +158,12 @@ export class Settler<D extends Delivery> {
       () => new LeaseLost(),
     );
     const batch = next.filter((held) => !held.lost);
-    if (batch.length > 0) await this.tellBatch(lane, part, batch);
+    const isTaken = batch.length === 0 || (await this.tellBatch(lane, part, batch));
     lane.failed = lane.failed.filter(({ items }) => items.length > 0);
+    return isTaken;
   }
 
-  private async tellBatch(lane: Lane<D>, part: Part<D>, batch: Held<D>[]): Promise<void> {
+  private async tellBatch(lane: Lane<D>, part: Part<D>, batch: Held<D>[]): Promise<boolean> {
     const { run } = this;
     const began = monotonic();
     // What has failed before must not take from the others all that is left of the grace.
@@ -172,10 +175,12 @@ export class Settler<D extends Delivery> {
       this.conclude(batch, lostOf(lane.call, batch, answer), Math.round(monotonic() - began));
       run.account.trouble.succeeded(lane.call);
       for (const other of lane.failed) other.othersTaken = true;
+      return true;
     } catch (error) {
       // That the end of the grace has cut it short says less than what it failed with before.
       const isCut = part.failures > 0 && run.deadline < Infinity && error === ctx.err();
       this.putOff(lane, part, batch, isCut ? part.error : error);
+      return false;
     }
   }
 

@@ -245,3 +245,50 @@ describe("a source that is away for two minutes", () => {
     expect(running.report).toMatchObject({ acked: 4, dead: 2, released: 0, expired: 0, leftovers: [] });
   });
 });
+
+describe("a worker that stops", () => {
+  virtualTime();
+
+  it("tells all its acks, in as many calls as they take, before it gives anything back", async () => {
+    const calls: string[] = [];
+    let given = 0;
+    const call = async (what: string, n: number): Promise<void> => {
+      calls.push(`${what} ${n}`);
+      await time.sleep(10);
+    };
+    const source: Source<D> = {
+      async pull(ctx, max) {
+        if (given >= 60) await ctx.done().recv();
+        return Array.from({ length: Math.min(max, 60 - given) }, () => ({ id: `m${++given}`, body: given }));
+      },
+      ack: (_, ds) => call("ack", ds.length),
+      nack: (_, items) => call("nack", items.length),
+    };
+    const running = start(source, (_, { body }) => time.sleep(body === 1 ? 5 : 10), {
+      concurrency: 30,
+      prefetch: 30,
+      batch: 10,
+    });
+    await elapse(9);
+    running.stop();
+    await elapse(1_000);
+    expect(account(running.report)).toBe("60 pulled: 31 acked, 29 released");
+    expect(calls).toEqual(["ack 1", "ack 10", "ack 10", "ack 10", "nack 10", "nack 10", "nack 9"]);
+  });
+
+  it("gives back what it must also when its acks hang", async () => {
+    const { source, given } = sourceOf(0, 60, []);
+    const hanging = { ...source, ack: () => new Promise<void>(() => {}) };
+    const running = start(hanging, (_, { body }) => time.sleep(body === 1 ? 5 : 10), {
+      concurrency: 30,
+      prefetch: 30,
+      batch: 5,
+      callTimeout: 10_000,
+    });
+    await elapse(9);
+    running.stop();
+    await elapse(25_000);
+    expect(given.length).toBeGreaterThan(0);
+    expect(running.report!.expired).toBeGreaterThanOrEqual(30);
+  });
+});

@@ -57,10 +57,17 @@ describe("the dead messages of a source without deadLetter", () => {
     expect(told).toEqual(Array.from({ length: 10 }, (_, i) => `d${i + 1} dead Permanent: no use`));
   });
 
-  it.each([0, 1, 4, 5, 6])("are named as far as %i goes", async (leftovers) => {
+  it.each([0, 1, 4, 5, 6, Infinity])("are named as far as %i goes", async (leftovers) => {
     const report = await worker(background, sourceOf(5), poison, { leftovers, concurrency: 1 });
     expect(idsOf(report)).toEqual(["d1", "d2", "d3", "d4", "d5"].slice(Math.max(0, 5 - leftovers)));
     expect(report.unnamed ?? 0).toBe(Math.max(0, 5 - leftovers));
+  });
+
+  it.each([-1, 1.5, NaN, "5"])("cannot be named in the number of %o", async (leftovers) => {
+    const running = worker(background, sourceOf(1), poison, { leftovers: leftovers as number });
+    await expect(running).rejects.toThrow(
+      new RangeError(`worker: leftovers must be a whole number from 0; got ${leftovers}`),
+    );
   });
 
   it("are not kept by a worker that runs for long: the heap stays as it was", async () => {
