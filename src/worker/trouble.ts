@@ -61,6 +61,8 @@ export class Trouble<D extends Delivery> {
   summary(hasPulled: boolean): SourceErrors | undefined {
     if (this.last === undefined) return undefined;
     const trouble = [...this.streaks]
+      // What was refused is told of below.
+      .filter(([call]) => call !== "deadLetter" || this.givenBack === 0)
       .filter(([call, { isTold }]) => isTold || (call === "pull" && !hasPulled))
       .map(([call, streak]) => messageOf(call, streak, Math.round(monotonic() - streak.since)));
     if (this.givenBack > 0) trouble.push(refusedOf(this.givenBack, this.refusal));
@@ -86,6 +88,7 @@ function messageOf(call: Call, { failures, error }: Streak, ms: number): string 
 
 function refusedOf(count: number, error: unknown): string {
   const letters = count === 1 ? "a dead letter" : `${count} dead letters`;
-  const rest = "Such a message was given back, and comes again. Make room for it, or take it out of the queue by hand";
+  const rest =
+    "What is refused is given back, and comes again. Mend the place of the dead letters, or take such messages out of the queue by hand";
   return `worker: the source has refused ${letters}, the last time with: ${reasonOf(error)}. ${rest}.`;
 }
