@@ -14,8 +14,12 @@ type Call = SourceErrors["call"];
 /** ms that a streak lasts before a person is told: what passes by itself mostly has passed by then. */
 const PATIENCE = 5_000;
 
+/** ms after which a failure says nothing any more of a call that has not been made since. */
+const FORGOTTEN = 90_000;
+
 interface Streak {
   readonly since: number;
+  last: number;
   failures: number;
   error: unknown;
   isTold: boolean;
@@ -35,9 +39,10 @@ export class Trouble<D extends Delivery> {
     this.count++;
     this.last = { call, error };
     const now = monotonic();
-    const streak = this.streaks.get(call) ?? { since: now, failures: 0, error, isTold: false };
+    const streak = this.streaks.get(call) ?? { since: now, last: now, failures: 0, error, isTold: false };
     this.streaks.set(call, streak);
     streak.failures++;
+    streak.last = now;
     streak.error = error;
     const ms = Math.round(now - streak.since);
     if (streak.isTold || ms < PATIENCE) return undefined;
@@ -60,11 +65,16 @@ export class Trouble<D extends Delivery> {
   /** For the report; nothing if no call has failed. `hasPulled`: the source has brought a message. */
   summary(hasPulled: boolean): SourceErrors | undefined {
     if (this.last === undefined) return undefined;
-    const trouble = [...this.streaks]
+    const now = monotonic();
+    const lasts = ([call, { isTold, last }]: [Call, Streak]): boolean => {
       // What was refused is told of below.
-      .filter(([call]) => call !== "deadLetter" || this.givenBack === 0)
-      .filter(([call, { isTold }]) => isTold || (call === "pull" && !hasPulled))
-      .map(([call, streak]) => messageOf(call, streak, Math.round(monotonic() - streak.since)));
+      if (call === "deadLetter" && this.givenBack > 0) return false;
+      if (call === "pull") return isTold || !hasPulled;
+      return isTold && now - last < FORGOTTEN;
+    };
+    const trouble = [...this.streaks]
+      .filter(lasts)
+      .map(([call, streak]) => messageOf(call, streak, Math.round(now - streak.since)));
     if (this.givenBack > 0) trouble.push(refusedOf(this.givenBack, this.refusal));
     return { count: this.count, ...this.last, ...(trouble.length > 0 ? { trouble: trouble.join("\n") } : {}) };
   }
