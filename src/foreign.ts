@@ -49,12 +49,6 @@ export function textOf(value: unknown): string {
   return attempt(() => String(value)) ?? attempt(() => Object.prototype.toString.call(value)) ?? `[${typeof value}]`;
 }
 
-/** An error as a text: its name and its message. */
-export function errorText(error: unknown): string {
-  const [name, message] = [propertyOf(error, "name"), propertyOf(error, "message")];
-  return `${textOf(name ?? "Error")}: ${textOf(message ?? "an error that cannot be shown")}`;
-}
-
 /** `Promise.resolve`, which throws at a promise whose `constructor` cannot be read. Here that is a rejection, as if it had been awaited. */
 export function promiseOf<T>(value: PromiseLike<T> | T): Promise<Awaited<T>> {
   try {
