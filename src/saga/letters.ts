@@ -33,7 +33,7 @@ export async function send(
   await group.wait();
 }
 
-/** Why it was not taken; in an object, for an error that has a `then` would be awaited. */
+/** Why it was not taken; in an object: an error that has a `then` would be awaited. */
 async function sendOne(
   ctx: Context,
   letter: DeadLetter,

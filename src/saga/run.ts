@@ -45,7 +45,7 @@ interface Trouble {
   readonly why: DeadLetter["why"];
 }
 
-/** Why a step is not done. In an object, for an error that has a `then` would be awaited if an async function returned it. */
+/** Why a step is not done. In an object: an error that has a `then` would be awaited if an async function returned it. */
 interface Failure {
   readonly error: Error;
 }

@@ -104,7 +104,7 @@ export type Phase = "running" | "draining" | "aborting" | "settling" | "done";
  * - `extended`: of those held, `count` leases were restarted, and `lost` turned out to be lost.
  * - `sourceError`: a call has failed, and is made again in `retryIn` ms; Infinity: not again.
  * - `trouble`: a call has done nothing but fail for some seconds, and a person should know: `message` has it in words. Once, until it succeeds.
- * - `leftover`: a message is named in the report, or was, for that keeps the last ones only. It is in a `settled`, too.
+ * - `leftover`: a message is named in the report, or was: that keeps the last ones only. It is in a `settled`, too.
  * - `late`: a handler that was abandoned has ended after all, perhaps after the worker's return. It changes nothing.
  *
  * **Ordering**: `started`, `finished` and `settled` of a message come in this order; `done` is the last event but for `late`, and what

@@ -3,8 +3,8 @@
  *
  * Batches come about by themselves, without a timer: one call is under way at a time, and what is decided meanwhile is the next batch.
  * Acks, nacks and dead letters each have a lane, so that one that fails and must be tried again does not hold up the others. In a lane,
- * what failed waits apart from what is fresh. It may have failed because of one message. So it is tried again as it was, for most faults
- * pass. Then it is parted: by halves, or dead letters one by one, for these are what a source refuses because of the message itself.
+ * what failed waits apart from what is fresh. It may have failed because of one message. But most faults pass, so it is tried again as
+ * it was. Then it is parted: by halves, or dead letters one by one, as these are what a source refuses because of the message itself.
  *
  * A message that is refused alone is given up after some tries, or what nobody can tell would hold the places of what can be told. But a
  * source that is away is no refusal. So a try of an ack or nack counts if the source has answered something else since the last one. A
@@ -68,7 +68,7 @@ const GIVEN_BACK = 60_000;
 /** Where nothing tells whether the source is there, an ack or nack is told so many times as often before it is given up. */
 const IN_THE_DARK = 4;
 
-/** ms for which a verdict is told at least while the worker stops, for then the tries follow each other quickly. */
+/** ms for which a verdict is told at least while the worker stops: the tries follow each other quickly then. */
 const PATIENCE = 3_000;
 
 /** The longest pauses in ms: of a verdict that is refused while it takes a place that others wait for; and while the worker stops. */

@@ -1,5 +1,5 @@
 /**
- * Whose asynchronous context (AsyncLocalStorage) code runs in: that of the call that handed it over, whoever lets it start.
+ * Whose asynchronous context (AsyncLocalStorage) code runs in: that of the call that handed it over, no matter who lets it start.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { context, type Context, errgroup, retry, time } from "headgate";
@@ -28,53 +28,66 @@ class Places {
 describe("everything that a worker is given runs in the context of the call of worker", () => {
   virtualTime();
 
-  it.each([1, 4, 200])("with %i handlers, whoever publishes, ends its ctx, or makes room", async (concurrency) => {
-    const places = new Places();
-    const broker = memoryBroker<number>({ lease: 300 });
-    const noting =
-      <A extends unknown[], R>(what: string, call: (...args: A) => R) =>
-      (...args: A): R => {
-        places.note(what);
-        return call(...args);
+  it.each([1, 4, 200])(
+    "with %i handlers, no matter who publishes, ends its ctx, or makes room",
+    async (concurrency) => {
+      const places = new Places();
+      const broker = memoryBroker<number>({ lease: 300 });
+      const noting =
+        <A extends unknown[], R>(what: string, call: (...args: A) => R) =>
+        (...args: A): R => {
+          places.note(what);
+          return call(...args);
+        };
+      const source: Source<Delivery<number>> = {
+        lease: broker.lease,
+        get ended() {
+          return broker.ended;
+        },
+        pull: noting("pull", broker.pull),
+        ack: noting("ack", broker.ack),
+        nack: noting("nack", broker.nack),
+        deadLetter: noting("deadLetter", broker.deadLetter),
+        extend: noting("extend", broker.extend),
       };
-    const source: Source<Delivery<number>> = {
-      lease: broker.lease,
-      get ended() {
-        return broker.ended;
-      },
-      pull: noting("pull", broker.pull),
-      ack: noting("ack", broker.ack),
-      nack: noting("nack", broker.nack),
-      deadLetter: noting("deadLetter", broker.deadLetter),
-      extend: noting("extend", broker.extend),
-    };
-    const [ctx, stop] = context.withCancel(background);
-    const handle = async (ctx: Context, { body, attempt }: Delivery<number>): Promise<void> => {
-      places.note("handler");
-      context.afterFunc(ctx, () => {});
-      await time.sleep(50 + (body % 7) * 20, ctx);
-      places.note("handler, later");
-      if (body % 5 === 1 && attempt === 1) throw new Error("boom");
-      if (body % 5 === 2) throw new Permanent("no use");
-    };
-    const running = als.run("worker", () =>
-      worker(ctx, source, handle, {
-        concurrency,
-        backoff: noting("backoff", () => 10),
-        observe: noting("observe", () => {}),
-      }),
-    );
-    for (let i = 0; i < 300; i++) {
-      await als.run("publisher", () => broker.publish(i, i % 3 === 0 ? { key: `k${i % 4}` } : {}));
-      if (i % 50 === 49) await als.run("clock", () => elapse(100));
-    }
-    await als.run("clock", () => elapse(1_000));
-    als.run("stopper", stop);
-    await als.run("clock", () => elapse(30_000));
-    await running;
-    const expected = ["pull", "ack", "nack", "deadLetter", "extend", "handler", "handler, later", "backoff", "observe"];
-    expect(places.all).toEqual(Object.fromEntries(expected.map((what) => [what, "worker"])));
-  });
+      const [ctx, stop] = context.withCancel(background);
+      const handle = async (ctx: Context, { body, attempt }: Delivery<number>): Promise<void> => {
+        places.note("handler");
+        context.afterFunc(ctx, () => {});
+        await time.sleep(50 + (body % 7) * 20, ctx);
+        places.note("handler, later");
+        if (body % 5 === 1 && attempt === 1) throw new Error("boom");
+        if (body % 5 === 2) throw new Permanent("no use");
+      };
+      const running = als.run("worker", () =>
+        worker(ctx, source, handle, {
+          concurrency,
+          backoff: noting("backoff", () => 10),
+          observe: noting("observe", () => {}),
+        }),
+      );
+      for (let i = 0; i < 300; i++) {
+        await als.run("publisher", () => broker.publish(i, i % 3 === 0 ? { key: `k${i % 4}` } : {}));
+        if (i % 50 === 49) await als.run("clock", () => elapse(100));
+      }
+      await als.run("clock", () => elapse(1_000));
+      als.run("stopper", stop);
+      await als.run("clock", () => elapse(30_000));
+      await running;
+      const expected = [
+        "pull",
+        "ack",
+        "nack",
+        "deadLetter",
+        "extend",
+        "handler",
+        "handler, later",
+        "backoff",
+        "observe",
+      ];
+      expect(places.all).toEqual(Object.fromEntries(expected.map((what) => [what, "worker"])));
+    },
+  );
 });
 
 describe("everything that a saga is given runs in the context of the call of run", () => {
@@ -97,7 +110,7 @@ describe("everything that a saga is given runs in the context of the call of run
     observe: () => places.note("observe"),
   };
 
-  it("steps, undos, the sink and observe, whoever ends its ctx", async () => {
+  it("steps, undos, the sink and observe, no matter who ends its ctx", async () => {
     const [ctx, cancel] = context.withCancel(background);
     const order = als.run("maker", () =>
       saga("s")
@@ -128,7 +141,7 @@ describe("everything that a saga is given runs in the context of the call of run
     expect(places.all).toEqual({ step: "run", undo: "run", sink: "run", observe: "run" });
   });
 
-  it("steps after a pivot, whoever ends its ctx", async () => {
+  it("steps after a pivot, no matter who ends its ctx", async () => {
     const seen = new Places();
     const [ctx, cancel] = context.withCancel(background);
     const order = saga("s")
