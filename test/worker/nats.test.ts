@@ -243,7 +243,7 @@ describe("a consumer of NATS", () => {
     expect(fake.said.slice(1)).toEqual(["+WPI? 1 7", '-NAK {"delay":5000000}? 1 7']);
   });
 
-  it("delays a nack by a century at the most, for the server could not read more", async () => {
+  it("delays a nack by a century at the most: the server could not read more", async () => {
     const fake = new Fake();
     const source = await open(fake);
     const got = await held(fake, source, 2);
@@ -557,7 +557,7 @@ describe("a consumer of NATS", () => {
     }
   });
 
-  it("notices by a verdict alone that nothing comes back, for a worker without room does not pull", async () => {
+  it("notices by a verdict alone that nothing comes back: a worker without room does not pull", async () => {
     const fake = new Fake();
     const source = await open(fake);
     const got = await held(fake, source, 1);
