@@ -188,7 +188,7 @@ export function goPart(figures) {
 /** headgate in every runtime. */
 export function runtimesPart(figures, { date, rounds, contenders, skipped }) {
   const head = ["", "target", ...contenders.map(({ name, version }) => `${name.split(" ")[0]} ${version}`)];
-  const price = ["h, ns", "", ...contenders.map(({ id }) => number(middleOf(figures, id)))];
+  const price = ["h, ns", "", ...contenders.map(({ id }) => priceOf(figures, id))];
   const lines = figures.map(({ row, of }) => {
     const cells = contenders.map(({ id }) => {
       const figure = of.get(id);
@@ -210,9 +210,10 @@ export function runtimesPart(figures, { date, rounds, contenders, skipped }) {
   ].join("\n");
 }
 
-const middleOf = (figures, who) => {
+/** The price of one await, where any row has measured it. */
+const priceOf = (figures, who) => {
   const all = figures.flatMap(({ of }) => of.get(who)?.h?.median ?? []).sort((a, b) => a - b);
-  return all[all.length >> 1];
+  return all.length === 0 ? "–" : number(all[all.length >> 1]);
 };
 
 /** What must not grow: the price at each size; and where there is one, the picture of all contenders. */

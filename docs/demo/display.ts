@@ -89,6 +89,15 @@ interface Part {
   readonly style?: Style | undefined;
 }
 
+/** What the progress alone does not tell. */
+interface Moment {
+  readonly terminal?: Terminal;
+  /** How many are acked a second. */
+  readonly rate?: number | undefined;
+  /** ms that are left to drain, while it drains. */
+  readonly left?: number | undefined;
+}
+
 /** What is between two parts. */
 const BETWEEN = " · ";
 
@@ -96,10 +105,12 @@ export function progressLine(
   p: Progress,
   total: number,
   { shared, state }: Broker,
-  { terminal = PLAIN, rate }: { terminal?: Terminal; rate?: number | undefined } = {},
+  { terminal = PLAIN, rate, left }: Moment = {},
 ): string {
   const { published, trouble, quiet = 0 } = state;
   const parts: Part[] = [];
+  if (left !== undefined)
+    parts.push({ text: `draining, ${Math.ceil(Math.max(0, left) / 1000)} s left`, rank: 0, style: "warn" });
   if (shared === undefined) {
     if (terminal.isLive && total > 0) parts.push({ text: barOf((p.acked + p.dead) / total), rank: 1, style: "good" });
     parts.push({ text: `${p.acked}/${total} acked`, rank: 0 });

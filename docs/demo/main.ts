@@ -78,8 +78,10 @@ async function main(options: Options): Promise<void> {
   const { concurrency, grace, attempts } = options;
   const { shared } = broker;
   const pauses = shared === undefined ? {} : { backoff: shared.backoff };
+  let drained: number | undefined;
   const observe = (event: WorkerEvent): void => {
     if (event.type !== "phase" || stop.err() === undefined) return;
+    drained = event.to === "draining" ? time.now() + grace : undefined;
     const bySignal = stopsBySignal();
     if (event.to === "draining" && (bySignal || progress.running > 0))
       sayDraining(progress, grace, bySignal ? "Ctrl-C again" : "Ctrl-C");
@@ -92,7 +94,11 @@ async function main(options: Options): Promise<void> {
   const report = await beside(
     (ctx) =>
       showProgress(ctx, (terminal) =>
-        progressLine(progress, total, broker, { terminal, rate: rate.of(progress.acked) }),
+        progressLine(progress, total, broker, {
+          terminal,
+          rate: rate.of(progress.acked),
+          left: drained === undefined ? undefined : drained - time.now(),
+        }),
       ),
     () =>
       errgroup.run(stop, async (group, ctx) => {

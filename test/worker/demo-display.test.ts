@@ -78,6 +78,14 @@ describe("the line of progress of the demo", () => {
     expect(line(screen(80))).toBe("████████░░░░  66 % · 3344/5000 acked · 1967/s · 61 retried · 2 dead");
   });
 
+  it("while it drains begins with the time that is left, and leaves out the bar where there is no room for both", () => {
+    const draining = (columns: number, left: number): string =>
+      progressLine(progress, 5000, inMemory(), { terminal: screen(columns), left });
+    expect(draining(80, 9_100)).toMatch(/^draining, 10 s left · █+░+ {2}66 % · 3344\/5000 acked · /);
+    expect(draining(40, 900)).toBe("draining, 1 s left · 3344/5000 acked");
+    expect(draining(40, -3)).toContain("draining, 0 s left");
+  });
+
   it("has a bar that is full only when all is done", () => {
     const bar = (acked: number, dead: number): string =>
       progressLine({ ...zero, acked, dead }, 1000, inMemory(), { terminal: screen(80) }).split(" · ")[0]!;
