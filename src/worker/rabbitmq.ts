@@ -210,7 +210,11 @@ class Queue implements RabbitQueue {
   private async consume(window: number): Promise<void> {
     const session = this.session === undefined || this.session.over ? await this.open() : this.session;
     this.session = session;
-    if (this.closed) return session.close(this.goodbye);
+    if (this.closed) {
+      const [limit, cancel] = context.withTimeout(context.background(), this.goodbye);
+      using _ = cancel;
+      return await session.close(limit);
+    }
     await session.consume(window, (message, consumer) => {
       if (message === null) return this.tell();
       const delivery = toDelivery(message, session.n, this.options.key, session.copies);
@@ -285,11 +289,9 @@ class Queue implements RabbitQueue {
     this.tell();
     const [limit, cancel] = context.withTimeout(context.background(), this.goodbye);
     using _ = cancel;
-    const all = async (): Promise<void> => {
-      await this.starting?.catch(() => {});
-      await this.session?.close(this.goodbye);
-    };
-    await context.wait(heard(all()), limit).catch(() => {});
+    // What is made after that closes itself.
+    await context.wait(this.starting ?? Promise.resolve(), limit).catch(() => {});
+    await this.session?.close(limit);
   };
 
   private get goodbye(): number {
