@@ -7,7 +7,7 @@
  *   admitted, so readers do not starve either.
  * - While the lock is free nobody waits for it.
  */
-import { isCancelled, refusal, suspend } from "../chan.ts";
+import { isCancelled, refusal, suspend } from "../guard.ts";
 import type { Context } from "../context/index.ts";
 import { panic } from "../errors.ts";
 import { Inspectable } from "../inspect.ts";
@@ -203,6 +203,10 @@ class WriteGuard implements Disposable {
   [Symbol.dispose](): void {
     this.mutex.unlockTurn(this.turn);
   }
+
+  toJSON(): string {
+    return `guard of ${this.mutex}`;
+  }
 }
 
 class ReadGuard implements Disposable {
@@ -217,5 +221,9 @@ class ReadGuard implements Disposable {
   [Symbol.dispose](): void {
     this.mutex?.rUnlockTurn(this.turn);
     this.mutex = null;
+  }
+
+  toJSON(): string {
+    return `guard of ${this.mutex ?? "sync.RWMutex"}`;
   }
 }
