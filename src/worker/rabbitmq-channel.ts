@@ -101,6 +101,14 @@ export class Session {
 
   // --------------------------------------------------------------------------------------------------------------- deliveries
 
+  /** Has the broker check the arguments of the queue: on a channel of its own, which ends if they are others. */
+  async declare(args: Readonly<Record<string, unknown>>): Promise<void> {
+    const channel = await this.connection.createConfirmChannel();
+    channel.on("error", () => {});
+    await channel.assertQueue(this.queue, { durable: true, arguments: args });
+    void heard(channel.close());
+  }
+
   /** `receive` gets the messages, and null when the broker has cancelled the consumer; and which consumer it is. */
   async consume(window: number, receive: Receive): Promise<void> {
     const consumer = ++this.consumer;

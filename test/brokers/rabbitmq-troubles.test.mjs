@@ -6,6 +6,9 @@ import amqp from "amqplib";
 import { context, time } from "headgate";
 import { worker } from "headgate/worker";
 import { rabbitQueue } from "headgate/worker/rabbitmq";
+import { handledBy, messages } from "./keys.mjs";
+import { isClosed } from "./opened.mjs";
+import { isEnded, isReconnected } from "./page.mjs";
 import { proxyTo } from "./faults/proxy.mjs";
 import { start } from "./servers/rabbitmq.mjs";
 import { serverOf } from "./suite.mjs";
@@ -15,7 +18,12 @@ const unheard = [];
 process.on("unhandledRejection", (error) => unheard.push(error));
 
 const server = await serverOf("rabbitmq, troubles", start);
-if (server !== undefined) await run(server);
+if (server !== undefined) {
+  isEnded("RabbitMQ", start, ({ url }) => ({ RABBITMQ_URL: url }));
+  isClosed("RabbitMQ", start, ({ url }) => ({ RABBITMQ_URL: url }));
+  isReconnected("RabbitMQ", server, (url) => ({ RABBITMQ_URL: url }));
+  await run(server);
+}
 
 async function run({ url, atEnd }) {
   const background = context.background();
@@ -321,6 +329,78 @@ async function run({ url, atEnd }) {
       await source.close();
     }
   });
+
+  const ordered = { ...quorum, "x-single-active-consumer": true, "x-delivery-limit": 1_000_000 };
+  const key = ({ properties }) => properties.headers?.key;
+  const sends = async (queue) => {
+    for (const { key, body } of messages) {
+      channel.sendToQueue(queue, Buffer.from(body), { persistent: true, headers: { key } });
+    }
+    await channel.waitForConfirms();
+  };
+  /** A worker with a source of its own, which is stopped after so many ms, and closed. */
+  const orderly = (queue, options, ms) => async (stop, handle, usual) => {
+    const source = rabbitQueue(() => amqp.connect(url), { queue, key, ordered });
+    const [ctx, cancel] = ms === undefined ? context.withCancel(stop) : context.withTimeout(stop, ms);
+    const report = await worker(ctx, source, handle, { ...usual, ...options });
+    cancel();
+    await source.close();
+    return report;
+  };
+
+  void test("rabbitmq: with ordered, keys are handled one at a time and in order across workers, after failures and stops, too", async () => {
+    for (const options of [
+      { concurrency: 4, prefetch: 8 },
+      { concurrency: 16, prefetch: 16 },
+    ]) {
+      const queue = `trouble${++labs}`;
+      await channel.assertQueue(queue, { durable: true, arguments: ordered });
+      await sends(queue);
+      const workers = [300, 700, undefined, undefined].map((ms) => orderly(queue, options, ms));
+      const seen = await handledBy(workers);
+      assert.deepEqual(seen, { together: [], overtaking: [], missing: 0 });
+      assert.equal(await comesTo(queue, 0), 0);
+    }
+  });
+
+  void test("rabbitmq: with ordered and no key, the whole queue is handled in order, one at a time, and failures count", async () => {
+    const queue = `trouble${++labs}`;
+    const source = rabbitQueue(() => amqp.connect(url), { queue, ordered });
+    const [stop, cancel] = context.withTimeout(background, 30_000);
+    const seen = [];
+    const handle = (_, { body, attempt }) => {
+      seen.push(`${body} ${attempt}`);
+      if (body === "m2" && attempt < 3) throw new Error("not yet");
+      if (body === "m4") cancel();
+    };
+    const running = worker(stop, source, handle, { concurrency: 1, prefetch: 3, backoff: () => 30 });
+    // The source declares the queue, if there is none.
+    while (!(await isThere(queue))) await time.sleep(20);
+    await publish(queue, numbered(5));
+    const report = await running;
+    await source.close();
+    assert.deepEqual(seen, ["m0 1", "m1 1", "m2 1", "m2 2", "m2 3", "m3 1", "m4 1"]);
+    assert.equal(report.retried, 2);
+  });
+
+  void test("rabbitmq: with ordered, a queue with other arguments is refused in words", async () => {
+    const queue = await makeQueue();
+    const source = rabbitQueue(() => amqp.connect(url), { queue, ordered });
+    await assert.rejects(source.pull(background, 1), /declared with other arguments than those of "ordered"/);
+    await source.close();
+  });
+
+  const isThere = async (queue) => {
+    const probe = await connection.createChannel();
+    probe.on("error", () => {});
+    try {
+      await probe.checkQueue(queue);
+      await probe.close();
+      return true;
+    } catch {
+      return false;
+    }
+  };
 
   void test("rabbitmq: no promise has rejected unheard in all this", () => {
     assert.deepEqual(unheard, []);
