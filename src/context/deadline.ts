@@ -8,6 +8,7 @@ import { type Alarm, type Clock, clockOf, duration, type Expiring, now, setAlarm
 import { type CancelFunc, disposable } from "./cancelfunc.ts";
 import { attach, CancelCtx, type Context, deciderOf, mustBeContext, mustBeParent, withCancel } from "./context.ts";
 import { DeadlineExceeded, Ending } from "./errors.ts";
+import { MergeCtx } from "./merge.ts";
 import { goDuration } from "./text.ts";
 
 /**
@@ -84,7 +85,8 @@ export function withTimeoutCause(
 
 /**
  * Lets the process end though the deadline of `ctx` is pending, as `unref` of a timer of Node's does: for a deadline that only guards
- * against what may never happen. The deadline is the one that `ctx.deadline()` reports, which may be an ancestor's. Where there is none, or
+ * against what may never happen. The deadline is the one that `ctx.deadline()` reports, which may be an ancestor's; of a merged one
+ * it is those of both. Where there is none, or
  * the platform cannot do it (a browser), nothing happens. Returns `ctx`.
  *
  * @example
@@ -98,6 +100,7 @@ export function withTimeoutCause(
 export function unref<C extends Context>(ctx: C): C {
   const timer = deciderOf(mustBeContext(ctx, "unref: ctx"));
   if (timer instanceof TimerCtx) timer.unref();
+  if (timer instanceof MergeCtx) for (const side of [timer.parent, timer.other]) unref(side);
   return ctx;
 }
 

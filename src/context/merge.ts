@@ -36,8 +36,8 @@ export function merge(parent: Context, other: Context): readonly [ctx: Context, 
   return [ctx, disposable(() => ctx.cancel(undefined))];
 }
 
-class MergeCtx extends CancelCtx {
-  private readonly other: Context;
+export class MergeCtx extends CancelCtx {
+  readonly other: Context;
   private watcher: Watcher | null = null;
 
   constructor(parent: Context, other: Context) {
@@ -51,7 +51,7 @@ class MergeCtx extends CancelCtx {
   }
 
   override deadline(): number | undefined {
-    const [a, b] = [super.deadline(), this.other.deadline()];
+    const [a, b] = [this.parent.deadline() ?? undefined, this.other.deadline() ?? undefined];
     return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
   }
 
