@@ -51,7 +51,7 @@ function snippetsOf(file: string): Snippet[] {
 
 const files = ["README.md", "CONTRIBUTING.md", ...filesUnder("docs", ".md"), ...filesUnder("src", ".ts")];
 const fences = files.flatMap(snippetsOf);
-const programs = fences.filter(({ mode }) => /^js \w+\.mjs\b/.test(mode));
+const programs = fences.filter(({ mode }) => /^js (\w+\.mjs\b|keys, )/.test(mode));
 const snippets = fences.filter((fence) => !programs.includes(fence));
 const pathOf = (s: Snippet): string => join(out, `${s.file.replace(/\W+/g, "-")}-${s.line}.ts`);
 
