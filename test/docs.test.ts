@@ -62,7 +62,10 @@ afterAll(() => rmSync(out, { recursive: true, force: true }));
 
 describe("the snippets of the documentation", () => {
   it("are files of programs only on the page whose programs are run with real brokers", () => {
-    const brokers = ["Redis", "PostgreSQL", "NATS", "RabbitMQ", "Pub/Sub"].map((name) => `broker.mjs, ${name}`);
+    const brokers = ["Redis", "PostgreSQL", "NATS", "RabbitMQ", "Pub/Sub"].flatMap((name) => {
+      const keys = name === "NATS" || name === "RabbitMQ" ? [`keys, ${name}`] : [];
+      return [`broker.mjs, ${name}`, ...keys];
+    });
     const names = ["worker.mjs", "publish.mjs", ...brokers];
     expect(programs.map(({ file, mode }) => `${file} ${mode}`)).toEqual(
       names.map((name) => `docs/worker.md js ${name}`),
