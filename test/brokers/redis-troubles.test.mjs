@@ -10,13 +10,19 @@ import { createClient } from "redis";
 import { createClient as createClient4 } from "redis-4";
 import { createClient as createClient5 } from "redis-5";
 import { proxyTo } from "./faults/proxy.mjs";
+import { handledBy, messages, workerOn } from "./keys.mjs";
 import { isClosed } from "./opened.mjs";
+import { isEnded, isReconnected, isToldOff } from "./page.mjs";
 import { start } from "./servers/redis.mjs";
 import { serverOf } from "./suite.mjs";
 
 const server = await serverOf("redis, troubles", start);
-if (server !== undefined) isClosed("Redis", start, ({ url }) => ({ REDIS_URL: url }));
-if (server !== undefined) await run(server);
+if (server !== undefined) {
+  isClosed("Redis", start, ({ url }) => ({ REDIS_URL: url }));
+  isEnded("Redis", start, ({ url }) => ({ REDIS_URL: url }));
+  isReconnected("Redis", server, (url) => ({ REDIS_URL: url }));
+  await run(server);
+}
 
 /** Registers the tests, all in one go: what is given to `atEnd` is done when none is left. */
 async function run({ url, atEnd, pause, resume }) {
@@ -49,6 +55,11 @@ async function run({ url, atEnd, pause, resume }) {
       assert.ok(performance.now() < late, `after ${ms} ms still not so: ${what}`);
     }
   };
+
+  const { client: wrong, end: endWrong } = await clients["redis 6"](`${url}/9`);
+  await wrong.sendCommand(["SET", "orders", "a text"]);
+  endWrong();
+  isToldOff("Redis", { REDIS_URL: `${url}/9` }, /a key holds something other than what the source keeps there/);
 
   let labs = 0;
   /** A stream of its own, over this url, with so many sources; each has a client. */
@@ -332,6 +343,17 @@ async function run({ url, atEnd, pause, resume }) {
   });
 
   // ------------------------------------------------------------------------------------------------------------ ordering keys
+
+  void withLab(
+    "of messages with one key one is handled at a time, in order, by two workers, also after failures",
+    clients["redis 6"],
+    { count: 2, lease: 20_000 },
+    async ({ sources }) => {
+      for (const { key, body } of messages) await sources[0].publish(body, { key });
+      const seen = await handledBy(sources.map((source) => workerOn(source)));
+      assert.deepEqual(seen, { together: [], overtaking: [], missing: 0 });
+    },
+  );
 
   for (const [name, connect] of [
     ["redis 6", clients["redis 6"]],

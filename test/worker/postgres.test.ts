@@ -493,7 +493,8 @@ describe("the connection that listens", () => {
   it("wakes the pulls of the queue that is named, and no others", async () => {
     const pool = new Pool();
     const pulls = ["a", "b"].map((queue) => postgresQueue(pool, { queue, poll: 60_000 }).pull(ctx, 1));
-    await settle();
+    // On a busy machine a part of them comes a turn later.
+    for (let i = 0; i < 5; i++) await settle();
     expect(pool.clients.map(({ said }) => said)).toEqual([['listen "headgate_messages"']]);
     pool.pulls.push([row("1")]);
     const looks = pool.looks;
