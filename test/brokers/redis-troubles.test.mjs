@@ -18,10 +18,11 @@ import { serverOf } from "./suite.mjs";
 
 const server = await serverOf("redis, troubles", start);
 if (server !== undefined) {
+  // First what waits before it registers its tests: the server ends with the last test there is.
+  await run(server);
   isClosed("Redis", start, ({ url }) => ({ REDIS_URL: url }));
   isEnded("Redis", start, ({ url }) => ({ REDIS_URL: url }));
   isReconnected("Redis", server, (url) => ({ REDIS_URL: url }));
-  await run(server);
 }
 
 /** Registers the tests, all in one go: what is given to `atEnd` is done when none is left. */
@@ -403,6 +404,73 @@ async function run({ url, atEnd, pause, resume }) {
       assert.equal(Number(await command("ZCARD", `${lab.stream}:g:keys`)), 1);
     });
   }
+
+  void withLab(
+    "with keys, four consumers, random verdicts, and some that die with what they hold: one at a time, and in order",
+    clients["redis 6"],
+    { lease: 1_500 },
+    async ({ stream, dead }) => {
+      const { client, end } = await clients["redis 6"](url);
+      const make = () => redisStream(client, { stream, group: "g", lease: 1_500, deadLetters: dead });
+      const count = 800;
+      const keyOf = (n) => (n % 7 === 6 ? undefined : `k${n % 6}`);
+      for (let n = 0; n < count; n++) {
+        const key = keyOf(n);
+        await command("XADD", stream, "*", "body", String(n), ...(key === undefined ? [] : ["key", key]));
+      }
+      const running = new Map();
+      const decided = new Set();
+      const problems = [];
+      let deaths = 0;
+      const isBefore = (n, key) =>
+        Array.from({ length: n }, (_, m) => m).find((m) => keyOf(m) === key && !decided.has(m));
+      const handle = async (source, delivery) => {
+        const { key } = delivery;
+        const n = Number(delivery.body);
+        if (key !== undefined) {
+          if (running.has(key)) problems.push(`${n} of ${key} while ${running.get(key)} runs`);
+          if (isBefore(n, key) !== undefined) problems.push(`${n} of ${key} before ${isBefore(n, key)}`);
+          running.set(key, n);
+        }
+        await time.sleep(Math.random() * 2);
+        running.delete(key);
+        if (Math.random() < 0.1) return false;
+        decided.add(n);
+        const items = [{ delivery, error: "no" }];
+        const lost = await (n % 2 === 0 ? source.ack(under(), [delivery]) : source.deadLetter(under(), items));
+        if (lost.length > 0) problems.push(`${n} was lost`);
+        return true;
+      };
+      const consume = async () => {
+        let source = make();
+        while (decided.size < count && problems.length === 0) {
+          const got = await source.pull(under(300), 1 + Math.floor(Math.random() * 8));
+          if (got.length > 0 && Math.random() < 0.02) {
+            deaths++;
+            await source.close();
+            source = make();
+            continue;
+          }
+          const failed = new Map();
+          const nacks = [];
+          for (const delivery of got) {
+            const delay = failed.get(delivery.key);
+            if (delay !== undefined) nacks.push({ delivery, delay, why: "released" });
+            else if (!(await handle(source, delivery))) {
+              const delay = Math.random() * 60;
+              if (delivery.key !== undefined) failed.set(delivery.key, delay);
+              nacks.push({ delivery, delay, why: "failed" });
+            }
+          }
+          if (nacks.length > 0) await source.nack(under(), nacks);
+        }
+        await source.close();
+      };
+      await Promise.all([consume(), consume(), consume(), consume()]);
+      end();
+      assert.deepEqual([problems, decided.size], [[], count], `${deaths} died`);
+    },
+  );
 
   void withLab(
     "with a key: what another consumer read later waits until the first has its verdict, and keeps its count of attempts",
