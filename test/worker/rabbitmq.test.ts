@@ -512,9 +512,10 @@ describe("a queue of RabbitMQ", () => {
     fake.mute = true;
     await elapse(1);
     const closing = source.close();
+    // It was on its way, and is given back with the channel.
+    fake.deliver("d");
     await elapse(10_000);
     await closing;
-    await new Promise((resolve) => setImmediate(resolve));
     process.off("unhandledRejection", listen);
     expect(unheard).toEqual([]);
   });
