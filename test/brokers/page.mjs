@@ -72,9 +72,10 @@ export function isEnded(broker, start, env) {
       await begin("publish.mjs").ends;
       const program = begin("worker.mjs");
       await program.until(() => (program.said.match(/^handled /gm) ?? []).length > 20);
-      await make(server);
       // What is handled now cannot be acked.
-      await once(program.child.stdout, "data");
+      const more = once(program.child.stdout, "data");
+      await make(server);
+      await more;
       const asked = Date.now();
       program.child.kill("SIGTERM");
       const [code] = await once(program.child, "close");
