@@ -120,7 +120,6 @@ async function main(options: Options): Promise<void> {
   alarm.stop();
   await gateway.close();
   const left = await broker.left();
-  await broker.close();
   if (options.json) process.stdout.write(`${JSON.stringify(plain(report, gateway.count, broker, left))}\n`);
   else {
     const terminal = terminalOf(process.stdout);
@@ -129,6 +128,9 @@ async function main(options: Options): Promise<void> {
       say(`more messages leave the time to press Ctrl-C: npm run demo -- --messages ${10 * total}`);
   }
   process.exitCode = report.expired > 0 || report.stopped === "failed" ? 1 : 0;
+  // After the account: a broker that hangs may be closed in its limit, or not. Then what is left of it must not keep us.
+  await broker.close();
+  if (shared !== undefined) process.exit();
 }
 
 endWhenUnread();

@@ -36,12 +36,38 @@ export function isRedelivered(message: NatsMessage): boolean {
   return Number(infoOf(message).deliveries) > 1;
 }
 
+class Delivered implements NatsDelivery {
+  readonly id: string;
+  readonly body: string;
+  readonly attempt: number;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly message: NatsMessage;
+  declare readonly key?: string;
+
+  constructor(more: NatsDelivery) {
+    const { id, body, attempt, attributes, message, key } = more;
+    this.id = id;
+    this.body = body;
+    this.attempt = attempt;
+    this.attributes = attributes;
+    this.message = message;
+    if (key !== undefined) (this as { key?: string }).key = key;
+  }
+
+  /** For a log: the client's message leads to its connection, and all that is in that. */
+  toJSON(): object {
+    const { message, ...rest } = this;
+    return { ...rest, subject: message.subject };
+  }
+}
+
 export function toDelivery(
   message: NatsMessage,
-  key: ((message: NatsMessage) => string | undefined) | undefined,
+  keyOf: ((message: NatsMessage) => string | undefined) | undefined,
 ): NatsDelivery {
   const { deliveries, sequence, place } = infoOf(message);
-  const delivery = {
+  const key = keyOf === undefined ? undefined : keyIn(message, keyOf);
+  return new Delivered({
     // Not with the count of its deliveries: a server (2.9.10) may forget that there was one, if a message is due in the very moment in which
     // a request ends. The other number is that of the consumer, and no two of its deliveries have the same.
     id: `${sequence}.${place}`,
@@ -49,8 +75,13 @@ export function toDelivery(
     attempt: Number(deliveries),
     attributes: attributesOf(message),
     message,
-  };
-  return key === undefined ? delivery : withKey(delivery, key);
+    ...(key === undefined ? {} : { key }),
+  });
+}
+
+/** The same delivery, as another attempt. */
+export function asAttempt(delivery: NatsDelivery, attempt: number): NatsDelivery {
+  return new Delivered({ ...delivery, attempt });
 }
 
 /** Who publishes may write anything where headers are; the client throws when it reads what is none, and what throws here ends its reading. */
@@ -66,12 +97,11 @@ function attributesOf(message: NatsMessage): Readonly<Record<string, string>> {
 }
 
 /** What has no key that can be told is for the handler to see. */
-function withKey(delivery: NatsDelivery, keyOf: (message: NatsMessage) => string | undefined): NatsDelivery {
+function keyIn(message: NatsMessage, keyOf: (message: NatsMessage) => string | undefined): string | undefined {
   try {
-    const key = keyOf(delivery.message);
-    return key === undefined ? delivery : { ...delivery, key };
+    return keyOf(message);
   } catch {
-    return delivery;
+    return undefined;
   }
 }
 

@@ -10,7 +10,7 @@
  */
 import { context, type Context } from "../index.ts";
 import type { NatsMessage } from "./nats-line.ts";
-import { isRedelivered, nameOf, textOf } from "./nats-message.ts";
+import { asAttempt, isRedelivered, nameOf, textOf } from "./nats-message.ts";
 import { bytesOf, type Letter, type Letters } from "./nats-wire.ts";
 import type { NatsConsumerOptions, NatsDelivery } from "./nats.ts";
 import { Releases } from "./releases.ts";
@@ -59,7 +59,7 @@ export class Released {
     if (ctx.err() === undefined) await this.read(again);
     return deliveries.map((delivery) => {
       if (delivery.attempt <= 1) return delivery;
-      return { ...delivery, attempt: this.known.attempt(nameOf(delivery.message), delivery.attempt) };
+      return asAttempt(delivery, this.known.attempt(nameOf(delivery.message), delivery.attempt));
     });
   }
 

@@ -530,6 +530,23 @@ describe("a consumer of NATS", () => {
     expect(fake.letters[0]).not.toHaveProperty("bad name");
   });
 
+  it("hands over deliveries that a log can show, though the client's message leads to its connection", async () => {
+    const fake = new Fake();
+    const source = await open(fake, { key: () => "k" });
+    const pulling = source.pull(background, 1);
+    await elapse(1);
+    const circular: { subject: string; reply: string; publisher?: object } = {
+      subject: "s.m",
+      reply: "$JS.ACK.s.w.2.1.1.1700.0",
+    };
+    circular.publisher = { circular };
+    fake.sendAsItIs(circular);
+    const [delivery] = await pulling;
+    const shown = '{"id":"1.1","body":"odd","attempt":2,"attributes":{},"key":"k","subject":"s.m"}';
+    expect(JSON.stringify(delivery)).toBe(shown);
+    await source.nack(background, [{ delivery: delivery!, delay: 0, why: "released" }]);
+  });
+
   it("delivers a message whose headers the client cannot read", async () => {
     const fake = new Fake();
     const source = await open(fake);
