@@ -13,6 +13,7 @@
  */
 import type { Context } from "./context/index.ts";
 import { Branded, panic } from "./errors.ts";
+import { shown } from "./foreign.ts";
 import { CHANNEL, cancelled, NEVER, refusal, suspend } from "./guard.ts";
 import { Inspectable } from "./inspect.ts";
 import { Queue, Ring, type Shape, Waiter } from "./queue.ts";
@@ -138,7 +139,7 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
   constructor(capacity: number = 0) {
     super();
     if (!Number.isInteger(capacity) || capacity < 0 || capacity > LARGEST) {
-      const advice = `a capacity is a whole number of values from 0 to ${LARGEST}; got ${String(capacity)}`;
+      const advice = `a capacity is a whole number of values from 0 to ${LARGEST}; got ${shown(capacity)}`;
       panic("makechan: size out of range", advice, RangeError);
     }
     this.capacity = capacity;

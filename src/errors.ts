@@ -5,6 +5,8 @@
  * global registry which of our classes it is of, and that class answers `instanceof` by it. Only the class itself does: for a subclass
  * `instanceof` stays ordinary, else every Canceled would be an instance of every class derived from it.
  */
+import { attempt } from "./foreign.ts";
+
 const KIND = /* @__PURE__ */ Symbol.for("headgate.error");
 
 /** The statics of a class of errors: `kind` is what its brand says, `label` the `name` of its errors. */
@@ -20,8 +22,21 @@ interface ErrorClass {
 export const Branded: new (message?: string, options?: ErrorOptions) => Error = /* @__PURE__ */ (() =>
   class extends Error {
     static override [Symbol.hasInstance](value: unknown): boolean {
-      if (!Object.hasOwn(this, "kind")) return Function.prototype[Symbol.hasInstance].call(this, value);
-      return (value as { [KIND]?: string } | null | undefined)?.[KIND] === (this as unknown as ErrorClass).kind;
+      try {
+        if (!Object.hasOwn(this, "kind")) return Function.prototype[Symbol.hasInstance].call(this, value);
+        return (value as { [KIND]?: string } | null | undefined)?.[KIND] === (this as unknown as ErrorClass).kind;
+      } catch {
+        return false;
+      }
+    }
+
+    constructor(message?: string, options?: ErrorOptions) {
+      try {
+        super(message, options);
+      } catch {
+        // A message or a cause that cannot be read: an error is made all the same, for somebody waits for it.
+        super(attempt(() => String(message)));
+      }
     }
 
     get [KIND](): string {
