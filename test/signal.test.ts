@@ -35,6 +35,17 @@ describe("notifyContext", () => {
     expect(arrive("SIGUSR2")).toBe(false);
   });
 
+  it("hears again, with those made before, when somebody had taken all listeners away", () => {
+    const [before, stopBefore] = notifyContext(context.background(), "SIGUSR2");
+    using _before = stopBefore;
+    process.removeAllListeners("SIGUSR2");
+    const [after, stopAfter] = notifyContext(context.background(), "SIGUSR2");
+    using _after = stopAfter;
+    expect(process.listenerCount("SIGUSR2")).toBe(1);
+    expect(arrive("SIGUSR2")).toBe(true);
+    expect([before.err(), after.err()].map((err) => err?.message)).toEqual(["context canceled", "context canceled"]);
+  });
+
   it("is cancelled by stop, with Canceled as the cause, and may be stopped again (N1, N2, N4)", () => {
     const [ctx, stop] = notifyContext(context.background(), "SIGUSR2");
     stop();
