@@ -10,7 +10,7 @@
  * - When a signal aborts, all who listen have been told before the follow-up of any of them runs.
  * - What counts is whether the signal has aborted: an event alone says nothing, for anybody can dispatch one.
  */
-import { attempt } from "./foreign.ts";
+import { attempt, propertyOf } from "./foreign.ts";
 
 /** Called when the signal aborts, at most once. What it returns is called when all others have been told. */
 type Listener = () => (() => void) | undefined;
@@ -28,11 +28,18 @@ class Ear {
   }
 
   add(listener: Listener): void {
-    if (this.listeners.size === 0) {
-      this.signal.addEventListener("abort", this.heard);
-      this.echo?.addEventListener("abort", this.heard);
-    }
+    const isFirst = this.listeners.size === 0;
     this.listeners.add(listener);
+    if (!isFirst) return;
+    try {
+      this.signal.addEventListener("abort", this.heard);
+    } catch (cause) {
+      this.delete(listener);
+      throw new TypeError("signal: this AbortSignal cannot be listened to: its addEventListener has thrown", { cause });
+    }
+    // A look-alike may abort while it is asked to call.
+    if (this.listeners.size > 0) this.echo?.addEventListener("abort", this.heard);
+    this.heard();
   }
 
   delete(listener: Listener): void {
@@ -40,7 +47,7 @@ class Ear {
   }
 
   private readonly heard = (): void => {
-    if (!this.signal.aborted) return;
+    if (propertyOf(this.signal, "aborted") !== true) return;
     const all = [...this.listeners];
     this.listeners.clear();
     this.leave();

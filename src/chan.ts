@@ -127,7 +127,7 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
   /** @internal */ readonly receivers: Queue = new Queue();
   /** @internal */ readonly senders: Queue = new Queue();
   /** @internal */ closed = false;
-  /** @internal */ source: TimerSource | null = null;
+  #source: TimerSource | null = null;
   private readonly buffer: Ring<T> | null;
 
   /**
@@ -281,6 +281,20 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
   /** @internal */
   get ours(): object {
     return CHANNEL;
+  }
+
+  /** @internal Whether it is a channel itself: not one in a proxy, which may fail when its turn has come. */
+  static isOne(value: unknown): value is Chan<unknown> {
+    return typeof value === "object" && value !== null && #source in value;
+  }
+
+  /** @internal The timer whose channel this is. In a proxy a channel has none, and is otherwise as it is. */
+  get source(): TimerSource | null {
+    return #source in this ? this.#source : null;
+  }
+
+  set source(source: TimerSource) {
+    this.#source = source;
   }
 
   /** @internal Whether a send would not wait. On a closed channel it would not: it would fail. */

@@ -3,7 +3,8 @@
  *
  * An application may well hold two copies (two versions, or a bundle beside a module). Each error therefore says by a symbol of the
  * global registry which of our classes it is of, and that class answers `instanceof` by it. Only the class itself does: for a subclass
- * `instanceof` stays ordinary, else every Canceled would be an instance of every class derived from it.
+ * `instanceof` stays ordinary, else every Canceled would be an instance of every class derived from it. What does not bear the question,
+ * such as a proxy whose traps throw, is an instance of none.
  */
 import { attempt } from "./foreign.ts";
 
@@ -26,6 +27,7 @@ export const Branded: new (message?: string, options?: ErrorOptions) => Error = 
         if (!Object.hasOwn(this, "kind")) return Function.prototype[Symbol.hasInstance].call(this, value);
         return (value as { [KIND]?: string } | null | undefined)?.[KIND] === (this as unknown as ErrorClass).kind;
       } catch {
+        // The value's own traps and getters: it is none of ours, and must not end the program that asks.
         return false;
       }
     }

@@ -18,13 +18,24 @@
  * - The core of `cancel` neither recurses nor calls anybody's code, so depth and width are limited by memory alone.
  */
 import { Chan, nil, type RecvChan } from "../chan.ts";
-import { hasAfterFunc, isOurs, missingError, notAContext, type OurContext, OURS, signalOf } from "../guard.ts";
+import {
+  ask,
+  errorOf,
+  failedContext,
+  hasAfterFunc,
+  isOurs,
+  missingError,
+  notAContext,
+  type OurContext,
+  OURS,
+  signalOf,
+} from "../guard.ts";
 import { go } from "../go.ts";
 import { onAbort } from "../abort.ts";
 import { panic } from "../errors.ts";
 import { attempt, hasMethod, isA, kindOf, propertyOf } from "../foreign.ts";
 import { Inspectable } from "../inspect.ts";
-import { Waiter } from "../queue.ts";
+import { Queue, Waiter } from "../queue.ts";
 import { called, created, note, poll } from "../runtime.ts";
 import { type CancelCauseFunc, type CancelFunc, disposable } from "./cancelfunc.ts";
 import { Canceled, DeadlineExceeded, Ending } from "./errors.ts";
@@ -91,17 +102,27 @@ abstract class Own extends Inspectable implements OurContext {
   }
 
   deadline(): number | undefined {
-    return deciderOf(this)?.deadline();
+    let decider: Context | null;
+    try {
+      decider = deciderOf(this);
+    } catch (thrown) {
+      throw failedContext(thrown);
+    }
+    return decider === null ? undefined : deadlineOf(decider);
   }
 
   value<T>(key: Key<T>): T | undefined {
-    const scope = scopeOf(this);
-    if (scope === null) return undefined;
-    if (!(scope instanceof ValueCtx)) return scope.value(key);
-    // Apart from values the chain holds nothing to look at, not even the class of the next: that would take half as long again.
-    let at = scope;
-    for (; at.key !== key; at = at.outer) if (at.outer === null) return at.beyond?.value(key);
-    return at.held as T;
+    try {
+      const scope = scopeOf(this);
+      if (scope === null) return undefined;
+      if (!(scope instanceof ValueCtx)) return scope.value(key);
+      // Apart from values the chain holds nothing to look at, not even the class of the next: that would take half as long again.
+      let at = scope;
+      for (; at.key !== key; at = at.outer) if (at.outer === null) return at.beyond?.value(key);
+      return at.held as T;
+    } catch (thrown) {
+      throw failedContext(thrown);
+    }
   }
 
   /** Go's text (1.9): how the context came about. */
@@ -112,11 +133,16 @@ abstract class Own extends Inspectable implements OurContext {
   private history(isJson?: boolean): string {
     const texts: string[] = [];
     let ctx: Context | null = this;
-    do {
-      texts.push((ctx as Own).text(isJson));
-      ctx = (ctx as Own).parent;
-    } while (ctx instanceof Own && ctx.toString === Own.prototype.toString);
-    if (ctx !== null) texts.push(textOf(ctx, isJson));
+    try {
+      do {
+        texts.push((ctx as Own).text(isJson));
+        ctx = (ctx as Own).parent;
+      } while (ctx instanceof Own && ctx.toString === Own.prototype.toString);
+      if (ctx !== null) texts.push(textOf(ctx, isJson));
+    } catch {
+      // In somebody's proxy.
+      texts.push(nameOf(ctx));
+    }
     return texts.reverse().join("");
   }
 
@@ -143,6 +169,15 @@ export function deciderOf(ctx: Context): Context | null {
   return at;
 }
 
+/** The deadline of the one that decides it. */
+export function deadlineOf(decider: Context): number | undefined {
+  const at: unknown = ask(() => decider.deadline());
+  if (at === undefined || typeof at === "number") return at;
+  throw new TypeError(
+    `ctx: a Context of your own must return epoch ms, or undefined, from its deadline(); it has returned ${kindOf(at)}`,
+  );
+}
+
 /** Where values are looked up: the nearest context from here upwards that has one, or is not ours. null: nowhere (C67). */
 function scopeOf(ctx: Context | null): Context | null {
   while (ctx instanceof Own && !(ctx instanceof ValueCtx)) ctx = ctx.parent;
@@ -154,8 +189,8 @@ const NEAREST: Key<CancelCtx> = /* @__PURE__ */ key("headgate.nearest");
 
 /** The nearest context of ours from here upwards that can end; undefined if there is none, or somebody's own hides it. */
 function nearest(ctx: Context): CancelCtx | undefined {
-  const found: unknown = ctx.value(NEAREST);
-  return found instanceof CancelCtx ? found : undefined;
+  const found: unknown = attempt(() => ctx.value(NEAREST));
+  return CancelCtx.isOne(found) ? found : undefined;
 }
 
 /**
@@ -295,14 +330,18 @@ export function isContext(value: unknown): value is Context {
  * @see Go's [context.Cause](https://pkg.go.dev/context#Cause)
  */
 export function cause(ctx: Context): unknown {
-  const err = mustBeContext(ctx, "cause: ctx").err();
-  if (err === undefined) return undefined;
+  const err: unknown = ask(() => mustBeContext(ctx, "cause: ctx").err());
+  return err === undefined ? undefined : causeOf(ctx, err);
+}
+
+function causeOf(ctx: Context, err: unknown): unknown {
   // Err is asked first, and only then the nearest standard context (C34): a context of somebody's own may have ended by itself.
   const ending = nearest(ctx)?.ending ?? null;
   if (ending !== null) return ending.cause ?? ending.error;
   // Of another copy's context the error says it. One of ours comes from behind a wrapper that hides its cause (C68).
   const isTheirs = isA(err, Canceled) || isA(err, DeadlineExceeded);
-  const isOwn = [Canceled, DeadlineExceeded].some((Class) => Object.getPrototypeOf(err) === Class.prototype);
+  const proto = attempt(() => Object.getPrototypeOf(err));
+  const isOwn = proto === Canceled.prototype || proto === DeadlineExceeded.prototype;
   return isTheirs && !isOwn ? (propertyOf(err, "cause") ?? err) : err;
 }
 
@@ -321,11 +360,26 @@ class Told {
 
 /** A context that can end. */
 export class CancelCtx extends Own {
+  /** Whether it is one itself: not one in a proxy, which may fail in the middle of anything, and so counts as somebody else's. */
+  static isOne(value: unknown): value is CancelCtx {
+    return typeof value === "object" && value !== null && #holder in value;
+  }
+
+  // Nobody reaches it but by a context itself, so it is the one that tells it from a proxy.
+  #holder: CancelCtx | null = null;
+
+  get holder(): CancelCtx | null {
+    return this.#holder;
+  }
+
+  set holder(holder: CancelCtx | null) {
+    this.#holder = holder;
+  }
+
   readonly parent: Context;
   ending: Ending | null = null;
   // The children that end with this one: `children` is the first, its `prev` the last, the `next` of the last is null.
   children: CancelCtx | null = null;
-  holder: CancelCtx | null = null;
   prev: CancelCtx | null = null;
   next: CancelCtx | null = null;
   /** Made when first needed, which is seldom: most contexts end before anybody asks. */
@@ -445,9 +499,18 @@ function abort(observed: readonly CancelCtx[]): void {
 
 /** Lets `child` end with `parent`: now, if that has ended; else by the cheapest way the parent offers (C100). */
 export function attach(child: CancelCtx, parent: Context): void {
-  const base = parent instanceof ValueCtx ? parent.base : parent;
-  if (base instanceof CancelCtx) join(child, base);
-  else if (!(base instanceof Own)) attachForeign(child, parent);
+  const base = baseOf(parent);
+  if (CancelCtx.isOne(base)) join(child, base);
+  else if (!isA(base, RootCtx) && !isA(base, WithoutCancelCtx)) attachForeign(child, parent);
+}
+
+/** The context that says how this one stands: the nearest above that is no ValueCtx. */
+function baseOf(ctx: Context): Context {
+  try {
+    return ctx instanceof ValueCtx ? ctx.base : ctx;
+  } catch {
+    return ctx;
+  }
 }
 
 function join(child: CancelCtx, holder: CancelCtx): void {
@@ -464,21 +527,23 @@ function join(child: CancelCtx, holder: CancelCtx): void {
 }
 
 function attachForeign(child: CancelCtx, parent: Context): void {
-  const channel = parent.done();
+  const channel: unknown = ask(() => parent.done());
   if (channel === nil) return;
-  if ((parent.err() ?? undefined) !== undefined) return child.end(endingOf(parent));
-  if (channel instanceof Chan && channel.closed) throw missingError();
+  if (ask(() => parent.err()) !== undefined) return child.end(endingOf(parent));
+  const isChan = isA(channel, Chan);
+  if (isChan && propertyOf(channel, "closed") === true) throw missingError();
   const near = nearest(parent);
-  if (near?.done() === channel) return join(child, near);
-  if (channel instanceof Chan && !hasAfterFunc(parent)) {
+  if (near !== undefined && near.done() === channel) return join(child, near);
+  const receivers = isChan ? propertyOf(channel, "receivers") : undefined;
+  if (hasAfterFunc(parent)) {
+    const stop: unknown = ask(() => parent.afterFunc(() => child.ending ?? child.end(endingOf(parent))));
+    if (child.ending === null && typeof stop === "function") (child.told ??= new Told()).leave = () => void stop();
+  } else if (isA(receivers, Queue)) {
     const waiter = new Waiter(() => undefined);
     // Not inside the other party's close(): its goroutine would come later, too (C102).
     waiter.resolve = () => go(() => child.ending ?? child.end(endingOf(parent)));
-    channel.receivers.push(waiter);
+    receivers.push(waiter);
     (child.told ??= new Told()).leave = () => waiter.withdraw();
-  } else if (hasAfterFunc(parent)) {
-    const stop = parent.afterFunc(() => child.ending ?? child.end(endingOf(parent)));
-    (child.told ??= new Told()).leave = () => void stop();
   } else {
     (child.told ??= new Told()).leave = endWith(child, signalOf(parent), () => endingOf(parent));
   }
@@ -499,8 +564,8 @@ export function endWith(ctx: CancelCtx, signal: AbortSignal, ending: () => Endin
 }
 
 function endingOf(parent: Context): Ending {
-  const err = parent.err() ?? (missingError() as Canceled);
-  const why = cause(parent);
+  const err = errorOf(parent) as Canceled;
+  const why = causeOf(parent, err);
   return new Ending(Canceled, why === err ? undefined : why, err);
 }
 
@@ -596,10 +661,15 @@ class ValueCtx extends Own {
   constructor(parent: Context, key: unknown, value: unknown) {
     super();
     this.parent = parent;
-    this.base = parent instanceof ValueCtx ? parent.base : parent;
-    const scope = scopeOf(parent);
-    this.outer = scope instanceof ValueCtx ? scope : null;
-    this.beyond = scope instanceof ValueCtx ? null : scope;
+    this.base = baseOf(parent);
+    let scope: Context | null = parent;
+    try {
+      scope = scopeOf(parent);
+    } catch {
+      // In somebody's proxy: it is asked when a value is.
+    }
+    this.outer = isA(scope, ValueCtx) ? scope : null;
+    this.beyond = this.outer === null ? scope : null;
     this.key = key;
     this.held = value;
     created(this, parent);
@@ -611,17 +681,33 @@ class ValueCtx extends Own {
   }
 
   done(): RecvChan<never> {
-    return this.base.done();
+    try {
+      return this.base.done() ?? nil;
+    } catch (thrown) {
+      throw failedContext(thrown);
+    }
   }
   err(): Canceled | DeadlineExceeded | undefined {
-    return this.base.err();
+    try {
+      return this.base.err() ?? undefined;
+    } catch (thrown) {
+      throw failedContext(thrown);
+    }
   }
   known(): Canceled | DeadlineExceeded | undefined {
-    const { base } = this;
-    return isOurs(base) ? (base.known() as Canceled | undefined) : (attempt(() => base.err()) ?? undefined);
+    try {
+      const { base } = this;
+      return (isOurs(base) ? (base.known() as Canceled | undefined) : base.err()) ?? undefined;
+    } catch {
+      return undefined;
+    }
   }
   get signal(): AbortSignal {
-    return this.base.signal;
+    try {
+      return this.base.signal;
+    } catch (thrown) {
+      throw failedContext(thrown);
+    }
   }
   text(isJson?: boolean): string {
     const description = propertyOf(this.key, "description");

@@ -3,7 +3,7 @@
  * A context that ends with either of two.
  */
 import { type CancelFunc, disposable } from "./cancelfunc.ts";
-import { attach, CancelCtx, type Context, mustBeContext, mustBeParent } from "./context.ts";
+import { attach, CancelCtx, type Context, deadlineOf, mustBeContext, mustBeParent } from "./context.ts";
 import { textOf } from "./text.ts";
 
 /**
@@ -32,7 +32,12 @@ export function merge(parent: Context, other: Context): readonly [ctx: Context, 
   mustBeContext(other, "merge: other");
   const ctx = new MergeCtx(parent, other);
   attach(ctx, parent);
-  if (ctx.ending === null) ctx.watch();
+  try {
+    if (ctx.ending === null) ctx.watch();
+  } catch (error) {
+    ctx.cancel(undefined);
+    throw error;
+  }
   return [ctx, disposable(() => ctx.cancel(undefined))];
 }
 
@@ -51,7 +56,7 @@ class MergeCtx extends CancelCtx {
   }
 
   override deadline(): number | undefined {
-    const [a, b] = [super.deadline(), this.other.deadline()];
+    const [a, b] = [super.deadline(), deadlineOf(this.other)];
     return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
   }
 

@@ -28,7 +28,12 @@ export function withSignal(parent: Context, signal: AbortSignal): readonly [ctx:
   if (!isSignal(signal)) throw new TypeError(`withSignal: expected an AbortSignal, got ${kindOf(signal)}`);
   const ctx = new SignalCtx(parent);
   attach(ctx, parent);
-  ctx.watch(signal);
+  try {
+    ctx.watch(signal);
+  } catch (error) {
+    ctx.cancel(undefined);
+    throw error;
+  }
   return [ctx, disposable(() => ctx.cancel(undefined))];
 }
 
@@ -42,7 +47,7 @@ class SignalCtx extends CancelCtx {
       return new Ending(isTimeout ? DeadlineExceeded : Canceled, reason);
     };
     if (this.ending !== null) return;
-    if (signal.aborted) this.end(ending());
+    if (propertyOf(signal, "aborted") === true) this.end(ending());
     else this.unwatch = endWith(this, signal, ending);
   }
 

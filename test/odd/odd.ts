@@ -26,7 +26,15 @@ const fail = (what: string): never => {
 export interface OddValue {
   readonly name: string;
   readonly make: () => unknown;
+  /** Who awaits it waits for ever. */
+  readonly isDeaf: boolean;
 }
+
+const DEAF = [
+  "a thenable that never settles",
+  "a thenable whose then can be read once",
+  "a proxy that answers everything with itself",
+];
 
 type Making = Readonly<Record<string, () => unknown>>;
 
@@ -131,7 +139,8 @@ const objects: Making = {
     self.push(self);
     return self;
   },
-  "an array of length 2 ** 32 - 1": () => new Proxy([], { get: (_, name) => (name === "length" ? 2 ** 32 - 1 : fail("item")) }),
+  "an array of length 2 ** 32 - 1": () =>
+    new Proxy([], { get: (_, name) => (name === "length" ? 2 ** 32 - 1 : fail("item")) }),
   "an object with enumerable getters that throw": () =>
     Object.defineProperty({}, "a", { get: () => fail("a"), enumerable: true }),
   "getters that throw under every name": () => {
@@ -152,7 +161,10 @@ const objects: Making = {
   "a constructor whose name throws": () => ({ constructor: getter("name") }),
   "a constructor without a name": () => ({ constructor: null }),
   "an error whose getters throw": () =>
-    ["stack", "name", "message", "cause", "constructor"].reduce((error, name) => getter(name, error), new Error() as object),
+    ["stack", "name", "message", "cause", "constructor"].reduce(
+      (error, name) => getter(name, error),
+      new Error() as object,
+    ),
   "all of toString, valueOf, toJSON and inspect throw": () => ({
     toString: () => fail("toString"),
     valueOf: () => fail("valueOf"),
@@ -215,7 +227,9 @@ const realms: Making = {
   "another realm's function that throws": foreign("(function () { throw new Error('odd') })"),
   "another realm's class": foreign("(class {})"),
   "another realm's promise": foreign("Promise.resolve(1)"),
-  "another realm's promise that rejects": foreign("(() => { const p = Promise.reject(new Error('odd')); p.catch(() => {}); return p })()"),
+  "another realm's promise that rejects": foreign(
+    "(() => { const p = Promise.reject(new Error('odd')); p.catch(() => {}); return p })()",
+  ),
   "another realm's null-prototype object": foreign("Object.create(null)"),
   "another realm's signal": foreign(
     "({ aborted: false, reason: undefined, addEventListener() {}, removeEventListener() {}, throwIfAborted() {} })",
@@ -248,7 +262,9 @@ const promises: Making = {
       fail("then");
     },
   }),
-  "a thenable that resolves to one that throws": () => ({ then: (ok: (value: unknown) => void) => ok({ then: () => fail("then") }) }),
+  "a thenable that resolves to one that throws": () => ({
+    then: (ok: (value: unknown) => void) => ok({ then: () => fail("then") }),
+  }),
   "a thenable that never settles": () => ({ then: () => {} }),
   "a callable thenable": () => Object.assign(() => {}, { then: (ok: (value: number) => void) => ok(1) }),
   "a promise": () => Promise.resolve(1),
@@ -296,12 +312,12 @@ const ours: Readonly<Record<string, () => object>> = {
   "context without cancel": () => context.withoutCancel(context.withCancel(context.background())[0]),
   Mutex: () => new sync.Mutex(),
   Cond: () => new sync.Cond(new sync.Mutex()),
-  "semaphore": () => new semaphore.Weighted(1),
+  semaphore: () => new semaphore.Weighted(1),
   sending: () => sending(new Chan(1), 1),
   Timer: () => new time.Timer(Infinity),
   "channel of a timer": () => time.after(Infinity),
   key: () => context.key("odd"),
-  "Canceled": () => new context.Canceled(),
+  Canceled: () => new context.Canceled(),
   AbortSignal: () => new AbortController().signal,
   "aborted AbortSignal": () => AbortSignal.abort(),
 };
@@ -320,7 +336,10 @@ const disguised: Making = Object.fromEntries(
     ]),
     [`a revoked proxy of our ${name}`, () => revoked(make())],
     [`an object derived from our ${name}`, () => Object.create(make()) as unknown],
-    [`an empty object with the prototype of our ${name}`, () => Object.create(Object.getPrototypeOf(make()) as object) as unknown],
+    [
+      `an empty object with the prototype of our ${name}`,
+      () => Object.create(Object.getPrototypeOf(make()) as object) as unknown,
+    ],
   ]),
 );
 
@@ -403,23 +422,47 @@ const contexts: Making = {
   "a context that cannot be let go": () => ({ ...custom(), afterFunc: () => () => fail("stop") }),
   "a context without a signal": () => ({ ...custom(), signal: undefined }),
   "a frozen context": () => Object.freeze(custom()),
-  "a context whose text throws": () => ({ ...custom(), toString: () => fail("toString"), toJSON: () => fail("toJSON") }),
+  "a context whose text throws": () => ({
+    ...custom(),
+    toString: () => fail("toString"),
+    toJSON: () => fail("toJSON"),
+  }),
   "a context whose JSON is an object": () => ({ ...custom(), toJSON: () => ({ toString: () => fail("toString") }) }),
   ...Object.fromEntries(
     Object.entries({
       "that is a proxy that throws": () => throwing(new AbortController().signal),
       "that is a transparent proxy": () => new Proxy(new AbortController().signal, {}),
-      "that cannot be listened to": () => ({ aborted: false, addEventListener: () => fail("add"), removeEventListener: () => {} }),
-      "that cannot be let go": () => ({ aborted: false, addEventListener: () => {}, removeEventListener: () => fail("remove") }),
+      "that cannot be listened to": () => ({
+        aborted: false,
+        addEventListener: () => fail("add"),
+        removeEventListener: () => {},
+      }),
+      "that cannot be let go": () => ({
+        aborted: false,
+        addEventListener: () => {},
+        removeEventListener: () => fail("remove"),
+      }),
       "without removeEventListener": () => ({ aborted: false, addEventListener: () => {} }),
-      "that calls at once": () => ({ aborted: false, addEventListener: (_: string, fn: () => void) => fn(), removeEventListener: () => {} }),
+      "that calls at once": () => ({
+        aborted: false,
+        addEventListener: (_: string, fn: () => void) => fn(),
+        removeEventListener: () => {},
+      }),
     }).map(([how, signal]) => [`a context with a signal ${how}`, () => ({ ...custom(), signal: signal() })]),
   ),
 };
 
 const signals: Making = {
-  "a signal that cannot be listened to": () => ({ aborted: false, addEventListener: () => fail("add"), removeEventListener: () => {} }),
-  "a signal that cannot be let go": () => ({ aborted: false, addEventListener: () => {}, removeEventListener: () => fail("remove") }),
+  "a signal that cannot be listened to": () => ({
+    aborted: false,
+    addEventListener: () => fail("add"),
+    removeEventListener: () => {},
+  }),
+  "a signal that cannot be let go": () => ({
+    aborted: false,
+    addEventListener: () => {},
+    removeEventListener: () => fail("remove"),
+  }),
   "a signal without removeEventListener": () => ({ aborted: false, addEventListener: () => {} }),
   "a signal that aborts while it is listened to": () => {
     const signal = {
@@ -462,4 +505,4 @@ export const ODD: readonly OddValue[] = Object.entries({
   ...disguised,
   ...contexts,
   ...signals,
-}).map(([name, make]) => ({ name, make }));
+}).map(([name, make]) => ({ name, make, isDeaf: DEAF.includes(name) }));
