@@ -7,7 +7,7 @@
  * - What a context of somebody else's does when it is asked, it does before the operation is judged: from then on until the operation
  *   is done, or waits, none of its code runs. Its listener is called off on a microtask.
  */
-import { onAbort } from "./abort.ts";
+import { isAborted, onAbort } from "./abort.ts";
 import type { RecvChan } from "./chan.ts";
 import type { Context } from "./context/index.ts";
 import { attempt, hasMethod, isA, propertyOf } from "./foreign.ts";
@@ -261,7 +261,7 @@ export function signalOf(ctx: Context): AbortSignal {
       "ctx: a Context of your own needs a done() that is a headgate channel, an afterFunc method, or a signal",
     );
   }
-  if (propertyOf(signal, "aborted") === true) throw missingError();
+  if (isAborted(signal)) throw missingError();
   return signal;
 }
 

@@ -14,7 +14,7 @@
  */
 import { type Alarm, type Clock, type Expiring, isAnySet, platformClock, ringOverdue } from "./alarm.ts";
 import { hasMethod } from "./foreign.ts";
-import { isPerRequest, nextTurn, ownNow } from "./platform.ts";
+import { isPerRequest, nextTurn, onMicrotask, ownNow } from "./platform.ts";
 import { Waiter } from "./queue.ts";
 
 export type { Alarm, Clock, Expiring };
@@ -219,7 +219,7 @@ export function prepareInBubble(task: Task, on: unknown, fn: unknown): (() => vo
 export function report(error: unknown): void {
   const bubble = bubbleOf(undefined);
   if (bubble !== null) return bubble.report(error);
-  queueMicrotask(() => {
+  onMicrotask(() => {
     throw error;
   });
 }

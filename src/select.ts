@@ -58,7 +58,7 @@ export type Selected<C extends Cases> = C extends readonly unknown[]
 class Sending extends Inspectable implements SendCase {
   /** Whether it is one itself: not one in a proxy, which may fail when its turn has come. */
   static isOne(value: unknown): value is Sending {
-    return typeof value === "object" && value !== null && #own in value;
+    return typeof value === "object" && value !== null && #own in value && value.#own;
   }
 
   readonly #own: true = true;

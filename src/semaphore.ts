@@ -149,6 +149,6 @@ class Guard implements Disposable {
   }
 
   toJSON(): string {
-    return `semaphore.Weighted's guard of ${this.n}`;
+    return `guard of ${this.n} of ${this.semaphore ?? "semaphore.Weighted"}`;
   }
 }

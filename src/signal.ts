@@ -6,7 +6,8 @@
  * it back, for all.
  */
 import { type CancelFunc, disposable } from "./context/cancelfunc.ts";
-import { attach, CancelCtx, type Context, mustBeParent, withCancelCause } from "./context/context.ts";
+import { attach, withCancelCause } from "./context/cancel.ts";
+import { CancelCtx, type Context, mustBeParent } from "./context/context.ts";
 import { Canceled } from "./context/errors.ts";
 import { textOf } from "./context/text.ts";
 import { kindOf } from "./foreign.ts";

@@ -59,7 +59,11 @@ describe("beside an overdue timer that somebody waits for", () => {
       ready.trySend(i);
       const waiter = select({ got: c, late: timer.c });
       burn(1.5);
-      expect(await select({ out: sending(c, "v"), late: timer.c, ready })).toEqual({ case: "ready", value: i, ok: true });
+      expect(await select({ out: sending(c, "v"), late: timer.c, ready })).toEqual({
+        case: "ready",
+        value: i,
+        ok: true,
+      });
       expect((await waiter).case).toBe("late");
     }
   });

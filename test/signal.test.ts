@@ -141,6 +141,28 @@ describe("notifyContext", () => {
   });
 });
 
+describe("in a worker thread", () => {
+  beforeAll(build);
+
+  it("both say that no signal comes there", async () => {
+    const program = `import { Worker } from "node:worker_threads";
+      new Worker(\`(async () => {
+        const { context } = await import("headgate");
+        for (const listen of Object.values(await import("headgate/signal"))) {
+          try { listen(context.background(), "SIGTERM"); } catch (error) { console.log(error.message); }
+        }
+        console.log(process.listenerCount("SIGTERM"));
+      })()\`, { eval: true });`;
+    const { lines, errors } = await run(program);
+    expect(errors).toBe("");
+    expect(lines).toEqual([
+      "notifyContext: a signal never comes to a worker thread; listen in the main thread, and tell this one",
+      "shutdown: a signal never comes to a worker thread; listen in the main thread, and tell this one",
+      "0",
+    ]);
+  });
+});
+
 describe("shutdown", () => {
   it("ends stop with the first signal and abort with the second, each naming its own, then lets go", () => {
     const [stop, abort, release] = shutdown(context.background(), "SIGUSR2", "SIGHUP");
@@ -196,6 +218,8 @@ describe("bad input", () => {
   it.each([
     ["no signal's name", TypeError, "TERM"],
     ["a name in small letters", TypeError, "sigterm"],
+    ["a name that is misspelt", TypeError, "SIGTEM"],
+    ["a name that only looks like one", TypeError, "SIGNAL"],
     ["a number", TypeError, 15],
     ["undefined", TypeError, undefined],
     ["a list", TypeError, ["SIGTERM"]],

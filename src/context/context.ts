@@ -18,26 +18,11 @@
  * - The core of `cancel` neither recurses nor calls anybody's code, so depth and width are limited by memory alone.
  */
 import { Chan, nil, type RecvChan } from "../chan.ts";
-import {
-  ask,
-  errorOf,
-  failedContext,
-  hasAfterFunc,
-  isOurs,
-  missingError,
-  notAContext,
-  type OurContext,
-  OURS,
-  signalOf,
-} from "../guard.ts";
-import { go } from "../go.ts";
-import { onAbort } from "../abort.ts";
+import { ask, failedContext, isOurs, notAContext, type OurContext, OURS } from "../guard.ts";
 import { panic } from "../errors.ts";
 import { attempt, hasMethod, isA, kindOf, propertyOf } from "../foreign.ts";
 import { Inspectable } from "../inspect.ts";
-import { Queue, Waiter } from "../queue.ts";
 import { called, created, note, poll } from "../runtime.ts";
-import { type CancelCauseFunc, type CancelFunc, disposable } from "./cancelfunc.ts";
 import { Canceled, DeadlineExceeded, Ending } from "./errors.ts";
 import { nameOf, textOf } from "./text.ts";
 
@@ -178,6 +163,15 @@ export function deadlineOf(decider: Context): number | undefined {
   );
 }
 
+/** The context that says how this one stands: the nearest above that is no ValueCtx. */
+export function baseOf(ctx: Context): Context {
+  try {
+    return ctx instanceof ValueCtx ? ctx.base : ctx;
+  } catch {
+    return ctx;
+  }
+}
+
 /** Where values are looked up: the nearest context from here upwards that has one, or is not ours. null: nowhere (C67). */
 function scopeOf(ctx: Context | null): Context | null {
   while (ctx instanceof Own && !(ctx instanceof ValueCtx)) ctx = ctx.parent;
@@ -185,13 +179,7 @@ function scopeOf(ctx: Context | null): Context | null {
 }
 
 /** The key under which a context finds the standard one above it, also through other people's contexts (C17, C68). */
-const NEAREST: Key<CancelCtx> = /* @__PURE__ */ key("headgate.nearest");
-
-/** The nearest context of ours from here upwards that can end; undefined if there is none, or somebody's own hides it. */
-function nearest(ctx: Context): CancelCtx | undefined {
-  const found: unknown = attempt(() => ctx.value(NEAREST));
-  return CancelCtx.isOne(found) ? found : undefined;
-}
+export const NEAREST: Key<CancelCtx> = /* @__PURE__ */ key("headgate.nearest");
 
 /**
  * A signal that never aborts, for contexts that never end. A new one each time: what listens to one of all contexts would gather on it
@@ -201,7 +189,7 @@ function neverAborts(): AbortSignal {
   return new AbortController().signal;
 }
 
-class RootCtx extends Own {
+export class RootCtx extends Own {
   readonly parent = null;
   private readonly name: string;
 
@@ -247,52 +235,7 @@ export function todo(): Context {
   return TODO_CONTEXT;
 }
 
-// -------------------------------------------------------------------------------------------------------------- withCancel
-
-/**
- * Derives a context that ends when `cancel` is called or `parent` ends, whichever is first. Call `cancel` when the work is done:
- * until then the context stays in its parent's list.
- *
- * **Errors**: throws "cannot create context from nil parent".
- *
- * @see Go's [context.WithCancel](https://pkg.go.dev/context#WithCancel)
- * @example
- * ```ts
- * import { context, time } from "headgate";
- *
- * const [ctx, cancel] = context.withCancel(context.background());
- * const nap = time.sleep(60_000, ctx);
- * cancel();
- * await nap.catch((err) => console.log(err === ctx.err(), err.message)); // => true context canceled
- * ```
- */
-export function withCancel(parent: Context): readonly [ctx: Context, cancel: CancelFunc] {
-  const ctx = new CancelCtx(mustBeParent(parent));
-  attach(ctx, parent);
-  return [ctx, disposable(() => ctx.cancel(undefined))];
-}
-
-/**
- * Like {@link withCancel}; `cancel(cause)` says why. The first call decides, both the error and the cause (C31).
- *
- * **Errors**: throws "cannot create context from nil parent".
- *
- * @see Go's [context.WithCancelCause](https://pkg.go.dev/context#WithCancelCause)
- * @example
- * ```ts
- * import { context } from "headgate";
- *
- * const [ctx, cancel] = context.withCancelCause(context.background());
- * cancel(new Error("disk full"));
- * console.log(ctx.err()?.message); // => context canceled
- * console.log(String(context.cause(ctx))); // => Error: disk full
- * ```
- */
-export function withCancelCause(parent: Context): readonly [ctx: Context, cancel: CancelCauseFunc] {
-  const ctx = new CancelCtx(mustBeParent(parent));
-  attach(ctx, parent);
-  return [ctx, disposable((cause?: unknown) => ctx.cancel(cause))];
-}
+// ---------------------------------------------------------------------------------------------------- contexts that can end
 
 export function mustBeParent(parent: Context): Context {
   if (parent === null || parent === undefined) {
@@ -305,7 +248,8 @@ export function mustBeParent(parent: Context): Context {
 }
 
 export function mustBeContext(ctx: Context, what: string): Context {
-  if (isContext(ctx)) return ctx;
+  // Not by isContext alone, which would be half of what a child costs.
+  if (isA(ctx, Own) || isContext(ctx)) return ctx;
   throw notAContext(ctx, what);
 }
 
@@ -323,30 +267,8 @@ export function isContext(value: unknown): value is Context {
   return hasMethod(value, "err") && hasMethod(value, "done") && hasMethod(value, "value");
 }
 
-/**
- * Why `ctx` has ended: what was passed to the cancel function or given as the cause of its deadline, its own or an ancestor's; else
- * the same as `ctx.err()`. Undefined while ctx has not ended.
- *
- * @see Go's [context.Cause](https://pkg.go.dev/context#Cause)
- */
-export function cause(ctx: Context): unknown {
-  const err: unknown = ask(() => mustBeContext(ctx, "cause: ctx").err());
-  return err === undefined ? undefined : causeOf(ctx, err);
-}
-
-function causeOf(ctx: Context, err: unknown): unknown {
-  // Err is asked first, and only then the nearest standard context (C34): a context of somebody's own may have ended by itself.
-  const ending = nearest(ctx)?.ending ?? null;
-  if (ending !== null) return ending.cause ?? ending.error;
-  // Of another copy's context the error says it. One of ours comes from behind a wrapper that hides its cause (C68).
-  const isTheirs = isA(err, Canceled) || isA(err, DeadlineExceeded);
-  const proto = attempt(() => Object.getPrototypeOf(err));
-  const isOwn = proto === Canceled.prototype || proto === DeadlineExceeded.prototype;
-  return isTheirs && !isOwn ? (propertyOf(err, "cause") ?? err) : err;
-}
-
 /** Who besides its children is to be told of the end of a context. */
-class Told {
+export class Told {
   channel: Chan<never> | null = null;
   controller: AbortController | null = null;
   /** Stops watching a parent that is not ours. */
@@ -465,7 +387,7 @@ const NONE: readonly CancelCtx[] = [];
  * depth first (C14). Only when all are marked are channels closed, and those with a signal returned: nobody who is told of
  * an end finds a part of the tree that does not know of it yet.
  */
-function mark(list: CancelCtx | null, ending: Ending): readonly CancelCtx[] {
+export function mark(list: CancelCtx | null, ending: Ending): readonly CancelCtx[] {
   let observed: CancelCtx[] | undefined;
   let channels: Chan<never>[] | undefined;
   while (list !== null) {
@@ -493,80 +415,8 @@ function mark(list: CancelCtx | null, ending: Ending): readonly CancelCtx[] {
   return observed ?? NONE;
 }
 
-function abort(observed: readonly CancelCtx[]): void {
+export function abort(observed: readonly CancelCtx[]): void {
   for (const { told, ending } of observed) told!.controller!.abort(ending!.error);
-}
-
-/** Lets `child` end with `parent`: now, if that has ended; else by the cheapest way the parent offers (C100). */
-export function attach(child: CancelCtx, parent: Context): void {
-  const base = baseOf(parent);
-  if (CancelCtx.isOne(base)) join(child, base);
-  else if (!isA(base, RootCtx) && !isA(base, WithoutCancelCtx)) attachForeign(child, parent);
-}
-
-/** The context that says how this one stands: the nearest above that is no ValueCtx. */
-function baseOf(ctx: Context): Context {
-  try {
-    return ctx instanceof ValueCtx ? ctx.base : ctx;
-  } catch {
-    return ctx;
-  }
-}
-
-function join(child: CancelCtx, holder: CancelCtx): void {
-  if (holder.ending !== null) return child.end(holder.ending);
-  child.holder = holder;
-  const first = holder.children;
-  if (first === null) {
-    holder.children = child.prev = child;
-  } else {
-    child.prev = first.prev;
-    first.prev!.next = child;
-    first.prev = child;
-  }
-}
-
-function attachForeign(child: CancelCtx, parent: Context): void {
-  const channel: unknown = ask(() => parent.done());
-  if (channel === nil) return;
-  if (ask(() => parent.err()) !== undefined) return child.end(endingOf(parent));
-  const isChan = isA(channel, Chan);
-  if (isChan && propertyOf(channel, "closed") === true) throw missingError();
-  const near = nearest(parent);
-  if (near !== undefined && near.done() === channel) return join(child, near);
-  const receivers = isChan ? propertyOf(channel, "receivers") : undefined;
-  if (hasAfterFunc(parent)) {
-    const stop: unknown = ask(() => parent.afterFunc(() => child.ending ?? child.end(endingOf(parent))));
-    if (child.ending === null && typeof stop === "function") (child.told ??= new Told()).leave = () => void stop();
-  } else if (isA(receivers, Queue)) {
-    const waiter = new Waiter(() => undefined);
-    // Not inside the other party's close(): its goroutine would come later, too (C102).
-    waiter.resolve = () => go(() => child.ending ?? child.end(endingOf(parent)));
-    receivers.push(waiter);
-    (child.told ??= new Told()).leave = () => waiter.withdraw();
-  } else {
-    (child.told ??= new Told()).leave = endWith(child, signalOf(parent), () => endingOf(parent));
-  }
-}
-
-/** Ends `ctx` when `signal` aborts, together with all the others that this signal ends. Returns how to call that off. */
-export function endWith(ctx: CancelCtx, signal: AbortSignal, ending: () => Ending): () => void {
-  return onAbort(signal, () => {
-    if (ctx.ending !== null) return undefined;
-    const { told } = ctx;
-    ctx.detach();
-    const observed = mark(ctx, ending());
-    return () => {
-      abort(observed);
-      told?.quit();
-    };
-  });
-}
-
-function endingOf(parent: Context): Ending {
-  const err = errorOf(parent) as Canceled;
-  const why = causeOf(parent, err);
-  return new Ending(Canceled, why === err ? undefined : why, err);
 }
 
 // ----------------------------------------------------------------------------------------------------------- withoutCancel
@@ -583,7 +433,7 @@ export function withoutCancel(parent: Context): Context {
   return new WithoutCancelCtx(mustBeParent(parent));
 }
 
-class WithoutCancelCtx extends Own {
+export class WithoutCancelCtx extends Own {
   readonly parent: Context;
 
   constructor(parent: Context) {

@@ -7,17 +7,10 @@ import { attempt, kindOf } from "../foreign.ts";
 import { type Alarm, type Clock, clockOf, duration, type Expiring, now, setAlarm } from "../runtime.ts";
 import { failedContext } from "../guard.ts";
 import { type CancelFunc, disposable } from "./cancelfunc.ts";
-import {
-  attach,
-  CancelCtx,
-  type Context,
-  deadlineOf,
-  deciderOf,
-  mustBeContext,
-  mustBeParent,
-  withCancel,
-} from "./context.ts";
+import { attach, withCancel } from "./cancel.ts";
+import { CancelCtx, type Context, deadlineOf, deciderOf, mustBeContext, mustBeParent } from "./context.ts";
 import { DeadlineExceeded, Ending } from "./errors.ts";
+import { MergeCtx } from "./merge.ts";
 import { goDuration } from "./text.ts";
 
 /**
@@ -94,7 +87,8 @@ export function withTimeoutCause(
 
 /**
  * Lets the process end though the deadline of `ctx` is pending, as `unref` of a timer of Node's does: for a deadline that only guards
- * against what may never happen. The deadline is the one that `ctx.deadline()` reports, which may be an ancestor's. Where there is none, or
+ * against what may never happen. The deadline is the one that `ctx.deadline()` reports, which may be an ancestor's; of a merged one
+ * it is those of both. Where there is none, or
  * the platform cannot do it (a browser), nothing happens. Returns `ctx`.
  *
  * @example
@@ -109,7 +103,9 @@ export function unref<C extends Context>(ctx: C): C {
   mustBeContext(ctx, "unref: ctx");
   // One in somebody's proxy that cannot be asked has no timer to let go of.
   const timer = attempt(() => deciderOf(ctx));
-  if (CancelCtx.isOne(timer) && timer instanceof TimerCtx) timer.unref();
+  if (!CancelCtx.isOne(timer)) return ctx;
+  if (timer instanceof TimerCtx) timer.unref();
+  if (timer instanceof MergeCtx) for (const side of [timer.parent, timer.other]) unref(side);
   return ctx;
 }
 

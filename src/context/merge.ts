@@ -3,7 +3,8 @@
  * A context that ends with either of two.
  */
 import { type CancelFunc, disposable } from "./cancelfunc.ts";
-import { attach, CancelCtx, type Context, deadlineOf, mustBeContext, mustBeParent } from "./context.ts";
+import { attach } from "./cancel.ts";
+import { CancelCtx, type Context, deadlineOf, mustBeContext, mustBeParent } from "./context.ts";
 import { textOf } from "./text.ts";
 
 /**
@@ -41,8 +42,8 @@ export function merge(parent: Context, other: Context): readonly [ctx: Context, 
   return [ctx, disposable(() => ctx.cancel(undefined))];
 }
 
-class MergeCtx extends CancelCtx {
-  private readonly other: Context;
+export class MergeCtx extends CancelCtx {
+  readonly other: Context;
   private watcher: Watcher | null = null;
 
   constructor(parent: Context, other: Context) {
@@ -56,7 +57,7 @@ class MergeCtx extends CancelCtx {
   }
 
   override deadline(): number | undefined {
-    const [a, b] = [super.deadline(), deadlineOf(this.other)];
+    const [a, b] = [deadlineOf(this.parent), deadlineOf(this.other)];
     return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
   }
 

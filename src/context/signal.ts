@@ -1,9 +1,11 @@
 /**
  * An AbortSignal as the second parent of a context.
  */
+import { isAborted } from "../abort.ts";
 import { isSignal } from "../guard.ts";
 import { type CancelFunc, disposable } from "./cancelfunc.ts";
-import { attach, CancelCtx, type Context, endWith, mustBeParent } from "./context.ts";
+import { attach, endWith } from "./cancel.ts";
+import { CancelCtx, type Context, mustBeParent } from "./context.ts";
 import { kindOf, propertyOf } from "../foreign.ts";
 import { Canceled, DeadlineExceeded, Ending } from "./errors.ts";
 
@@ -47,7 +49,7 @@ class SignalCtx extends CancelCtx {
       return new Ending(isTimeout ? DeadlineExceeded : Canceled, reason);
     };
     if (this.ending !== null) return;
-    if (propertyOf(signal, "aborted") === true) this.end(ending());
+    if (isAborted(signal)) this.end(ending());
     else this.unwatch = endWith(this, signal, ending);
   }
 

@@ -34,7 +34,7 @@ import { created, failed, note, settled, wake } from "../runtime.ts";
 export class Mutex extends Inspectable {
   /** @internal Whether it is a Mutex itself: not one in a proxy, which may fail at any question. */
   static isOne(value: unknown): value is Mutex {
-    return typeof value === "object" && value !== null && #own in value;
+    return typeof value === "object" && value !== null && #own in value && value.#own;
   }
 
   readonly #own: true = true;
@@ -139,5 +139,9 @@ class Guard implements Disposable {
 
   [Symbol.dispose](): void {
     this.mutex.unlockTurn(this.turn);
+  }
+
+  toJSON(): string {
+    return `guard of ${this.mutex}`;
   }
 }

@@ -84,10 +84,18 @@ function use(result: unknown, check: (act: () => unknown) => void): void {
     useContext(ctx, check);
   } else if (isOurContext(result)) {
     useContext(result, check);
-  } else if (result instanceof time.Timer || result instanceof time.Ticker) {
+  } else if (isTimer(result)) {
     check(() => result.stop());
   } else if (typeof result === "function") {
     check(result as () => void);
+  }
+}
+
+function isTimer(value: unknown): value is time.Timer | time.Ticker {
+  try {
+    return value instanceof time.Timer || value instanceof time.Ticker;
+  } catch {
+    return false;
   }
 }
 

@@ -132,7 +132,7 @@ const objects: Making = {
   "a frozen object": () => Object.freeze({ a: 1 }),
   "a sealed array": () => Object.seal([1]),
   "a frozen function": () => Object.freeze(() => {}),
-  "an array with holes": () => [, 1, ,],
+  "an array with holes": () => Object.assign([], { 1: 1, length: 3 }),
   "an array with a getter that throws": () => getter(1, [0, 0]),
   "an array of itself": () => {
     const self: unknown[] = [];
