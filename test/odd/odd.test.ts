@@ -86,7 +86,7 @@ function use(result: unknown, check: (act: () => unknown) => void): void {
     useContext(result, check);
   } else if (isTimer(result)) {
     check(() => result.stop());
-  } else if (typeof result === "function") {
+  } else if (typeof result === "function" && !handed.has(result)) {
     check(result as () => void);
   }
 }
