@@ -7,70 +7,12 @@ import * as headgate from "headgate";
 import { Chan, type Context, context, time } from "headgate";
 import * as chan from "headgate/chan";
 import * as signal from "headgate/signal";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { handed, ODD, Odd, type OddValue } from "./odd.ts";
 import { type Call, type Row, TABLE, World } from "./table.ts";
+import { fault, gatherUncaught, show, turn, uncaught } from "./trial.ts";
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-// ------------------------------------------------------------------------------------------ what nobody shall have to catch
-
-const uncaught: unknown[] = [];
-const EVENTS = ["uncaughtException", "unhandledRejection"] as const;
-const others = EVENTS.map((event) => process.listeners(event as "uncaughtException"));
-const note = (error: unknown): void => void uncaught.push(error);
-
-beforeAll(() => {
-  for (const event of EVENTS) process.removeAllListeners(event).on(event, note);
-});
-
-afterAll(() => {
-  EVENTS.forEach((event, i) => {
-    process.off(event, note);
-    for (const listener of others[i]!) process.on(event, listener);
-  });
-});
-
-// ---------------------------------------------------------------------------------------------------------------- the errors
-
-/** What the platform says when it is handed something that it cannot bear. */
-const PLATFORM =
-  /^(Cannot |Class constructor |Invalid time value|Method |Object prototype|'\w+' )|is not (a function|iterable|a constructor)/;
-
-const CLASSES = [
-  Error,
-  TypeError,
-  RangeError,
-  context.Canceled,
-  context.DeadlineExceeded,
-  headgate.ClosedChannel,
-  headgate.retry.Permanent,
-];
-
-function show(value: unknown): string {
-  try {
-    return value instanceof Error ? `${value.name}: ${value.message}\n${value.stack}` : inspect(value);
-  } catch {
-    return "something that cannot be shown";
-  }
-}
-
-/** What is wrong with an error of this row; undefined: nothing. */
-function fault(error: unknown, says: readonly RegExp[], isForeignAllowed: boolean): string | undefined {
-  if (isForeignAllowed || handed.has(error)) return undefined;
-  try {
-    const of = Object.getPrototypeOf(error) as unknown;
-    const isOurs = CLASSES.some((Class) => Class.prototype === of);
-    if (!isOurs || error instanceof Odd) return `a foreign error: ${show(error)}`;
-    const { message } = error as Error;
-    if (error instanceof context.Canceled || error instanceof context.DeadlineExceeded) return undefined;
-    if (message === "context: internal error: missing cancel error") return undefined;
-    if (PLATFORM.test(message)) return `an error of the platform: ${show(error)}`;
-    return says.some((rule) => rule.test(message)) ? undefined : `an error that does not name the rule: ${show(error)}`;
-  } catch {
-    return "an error that cannot be looked at";
-  }
-}
+gatherUncaught();
 
 /** Uses what has been returned as its caller would; it must bear that. Ends it. */
 function use(result: unknown, check: (act: () => unknown) => void): void {
