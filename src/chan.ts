@@ -122,12 +122,12 @@ export interface TimerSource {
  * ```
  */
 export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan<T> {
-  /** How many values the buffer can hold; 0 for an unbuffered channel. */
-  readonly capacity: number;
   /** @internal */ readonly receivers: Queue = new Queue();
   /** @internal */ readonly senders: Queue = new Queue();
   /** @internal */ closed = false;
-  #source: TimerSource | null = null;
+  /** @internal */ source: TimerSource | null = null;
+  // What tells a channel from a proxy of one. There is room for it, for the buffer knows the capacity.
+  readonly #own: true = true;
   private readonly buffer: Ring<T> | null;
 
   /**
@@ -142,9 +142,13 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
       const advice = `a capacity is a whole number of values from 0 to ${LARGEST}; got ${shown(capacity)}`;
       panic("makechan: size out of range", advice, RangeError);
     }
-    this.capacity = capacity;
-    this.buffer = capacity === 0 ? null : new Ring<T>();
+    this.buffer = capacity === 0 ? null : new Ring<T>(capacity);
     created(this);
+  }
+
+  /** How many values the buffer can hold; 0 for an unbuffered channel. */
+  get capacity(): number {
+    return this.buffer === null ? 0 : this.buffer.capacity;
   }
 
   /** How many values the buffer holds now. Neither senders that wait nor the value of an unbuffered send are counted (H2). */
@@ -285,21 +289,14 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
 
   /** @internal Whether it is a channel itself: not one in a proxy, which may fail when its turn has come. */
   static isOne(value: unknown): value is Chan<unknown> {
-    return typeof value === "object" && value !== null && #source in value;
-  }
-
-  /** @internal The timer whose channel this is. In a proxy a channel has none, and is otherwise as it is. */
-  get source(): TimerSource | null {
-    return #source in this ? this.#source : null;
-  }
-
-  set source(source: TimerSource) {
-    this.#source = source;
+    return typeof value === "object" && value !== null && #own in value && value.#own;
   }
 
   /** @internal Whether a send would not wait. On a closed channel it would not: it would fail. */
   canSend(): boolean {
-    return this.closed || this.receivers.head !== null || (this.buffer !== null && this.buffer.length < this.capacity);
+    return (
+      this.closed || this.receivers.head !== null || (this.buffer !== null && this.buffer.length < this.buffer.capacity)
+    );
   }
 
   /** @internal Gives the value to the receiver that waits longest, else puts it into the buffer; false when it would have to wait. */
@@ -308,7 +305,7 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
     if (receiver !== null) {
       receiver.withdraw();
       wake(receiver, receiver.shape!(value, true, receiver.key));
-    } else if (this.buffer !== null && this.buffer.length < this.capacity) {
+    } else if (this.buffer !== null && this.buffer.length < this.buffer.capacity) {
       this.buffer.push(value);
     } else {
       return false;

@@ -20,7 +20,7 @@
 import { Chan, nil, type RecvChan } from "../chan.ts";
 import { ask, failedContext, isOurs, notAContext, type OurContext, OURS } from "../guard.ts";
 import { panic } from "../errors.ts";
-import { attempt, hasMethod, isA, kindOf, propertyOf } from "../foreign.ts";
+import { attempt, hasMethod, kindOf, propertyOf } from "../foreign.ts";
 import { Inspectable } from "../inspect.ts";
 import { called, created, note, poll } from "../runtime.ts";
 import { Canceled, DeadlineExceeded, Ending } from "./errors.ts";
@@ -249,8 +249,16 @@ export function mustBeParent(parent: Context): Context {
 
 export function mustBeContext(ctx: Context, what: string): Context {
   // Not by isContext alone, which would be half of what a child costs.
-  if (isA(ctx, Own) || isContext(ctx)) return ctx;
+  if (isOwn(ctx) || isContext(ctx)) return ctx;
   throw notAContext(ctx, what);
+}
+
+function isOwn(ctx: unknown): boolean {
+  try {
+    return ctx instanceof Own;
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -513,13 +521,15 @@ class ValueCtx extends Own {
     this.parent = parent;
     this.base = baseOf(parent);
     let scope: Context | null = parent;
+    let outer: ValueCtx | null = null;
     try {
       scope = scopeOf(parent);
+      if (scope instanceof ValueCtx) outer = scope;
     } catch {
       // In somebody's proxy: it is asked when a value is.
     }
-    this.outer = isA(scope, ValueCtx) ? scope : null;
-    this.beyond = this.outer === null ? scope : null;
+    this.outer = outer;
+    this.beyond = outer === null ? scope : null;
     this.key = key;
     this.held = value;
     created(this, parent);
