@@ -112,7 +112,10 @@ const runtimes = [
   ...nodes,
   ["Bun", () => program(installed(bun))],
   // No permission is needed.
-  ["Deno", () => program(installed(`@deno/linux-${process.arch}-glibc/deno`), "run", "--no-prompt")],
+  [
+    "Deno",
+    () => program(installed(`@deno/linux-${process.arch}-glibc/deno`), "run", "--no-prompt", "--allow-sys=inspector"),
+  ],
   ["Chromium", chromium],
 ];
 
