@@ -13,7 +13,7 @@
  * - When a signal aborts, all who listen have been told before the follow-up of any of them runs.
  * - What counts is whether the signal has aborted: an event alone says nothing, for anybody can dispatch one.
  */
-import { attempt } from "./foreign.ts";
+import { attempt, isA, propertyOf } from "./foreign.ts";
 
 /** Called when the signal aborts, at most once. What it returns is called when all others have been told. */
 type Listener = () => (() => void) | undefined;
@@ -31,8 +31,16 @@ class Ear {
   }
 
   add(listener: Listener): void {
-    this.leave ??= this.listen();
     this.listeners.add(listener);
+    if (this.leave !== null) return;
+    try {
+      this.leave = this.listen();
+    } catch (cause) {
+      this.listeners.delete(listener);
+      throw new TypeError("signal: this AbortSignal cannot be listened to: its addEventListener has thrown", { cause });
+    }
+    // A look-alike may have aborted meanwhile, with a call or without.
+    if (isAborted(this.signal)) this.heard();
   }
 
   delete(listener: Listener): void {
@@ -42,7 +50,7 @@ class Ear {
   private listen(): () => void {
     const { signal, heard } = this;
     const add = addListener();
-    if (add !== null && signal instanceof AbortSignal) {
+    if (add !== null && isA(signal, AbortSignal)) {
       const listening = add(signal, heard);
       return () => listening[Symbol.dispose]();
     }
@@ -57,10 +65,11 @@ class Ear {
   }
 
   private readonly heard = (): void => {
-    if (!this.signal.aborted) {
-      // A forged event may have taken the listener off.
+    if (!isAborted(this.signal)) {
+      // A forged event may have taken the listener off; but not that of a look-alike which calls while it is asked to.
+      if (this.leave === null) return;
       this.stop();
-      this.leave = this.listen();
+      this.leave = attempt(() => this.listen()) ?? null;
       return;
     }
     const all = [...this.listeners];
@@ -75,6 +84,11 @@ class Ear {
     // A look-alike that cannot let go must not keep the others from their end.
     attempt(() => leave?.());
   }
+}
+
+/** A look-alike that does not say has not. */
+export function isAborted(signal: AbortSignal): boolean {
+  return propertyOf(signal, "aborted") === true;
 }
 
 const ears: WeakMap<AbortSignal, Ear> = /* @__PURE__ */ new WeakMap();

@@ -13,6 +13,7 @@
  */
 import type { Context } from "./context/index.ts";
 import { Branded, panic } from "./errors.ts";
+import { shown } from "./foreign.ts";
 import { CHANNEL, cancelled, NEVER, refusal, suspend } from "./guard.ts";
 import { Inspectable } from "./inspect.ts";
 import { Queue, Ring, type Shape, Waiter } from "./queue.ts";
@@ -121,12 +122,12 @@ export interface TimerSource {
  * ```
  */
 export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan<T> {
-  /** How many values the buffer can hold; 0 for an unbuffered channel. */
-  readonly capacity: number;
   /** @internal */ readonly receivers: Queue = new Queue();
   /** @internal */ readonly senders: Queue = new Queue();
   /** @internal */ closed = false;
   /** @internal */ source: TimerSource | null = null;
+  // What tells a channel from a proxy of one. There is room for it, for the buffer knows the capacity.
+  readonly #own: true = true;
   private readonly buffer: Ring<T> | null;
 
   /**
@@ -138,12 +139,16 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
   constructor(capacity: number = 0) {
     super();
     if (!Number.isInteger(capacity) || capacity < 0 || capacity > LARGEST) {
-      const advice = `a capacity is a whole number of values from 0 to ${LARGEST}; got ${String(capacity)}`;
+      const advice = `a capacity is a whole number of values from 0 to ${LARGEST}; got ${shown(capacity)}`;
       panic("makechan: size out of range", advice, RangeError);
     }
-    this.capacity = capacity;
-    this.buffer = capacity === 0 ? null : new Ring<T>();
+    this.buffer = capacity === 0 ? null : new Ring<T>(capacity);
     created(this);
+  }
+
+  /** How many values the buffer can hold; 0 for an unbuffered channel. */
+  get capacity(): number {
+    return this.buffer === null ? 0 : this.buffer.capacity;
   }
 
   /** How many values the buffer holds now. Neither senders that wait nor the value of an unbuffered send are counted (H2). */
@@ -282,9 +287,16 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
     return CHANNEL;
   }
 
+  /** @internal Whether it is a channel itself: not one in a proxy, which may fail when its turn has come. */
+  static isOne(value: unknown): value is Chan<unknown> {
+    return typeof value === "object" && value !== null && #own in value && value.#own;
+  }
+
   /** @internal Whether a send would not wait. On a closed channel it would not: it would fail. */
   canSend(): boolean {
-    return this.closed || this.receivers.head !== null || (this.buffer !== null && this.buffer.length < this.capacity);
+    return (
+      this.closed || this.receivers.head !== null || (this.buffer !== null && this.buffer.length < this.buffer.capacity)
+    );
   }
 
   /** @internal Gives the value to the receiver that waits longest, else puts it into the buffer; false when it would have to wait. */
@@ -293,7 +305,7 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
     if (receiver !== null) {
       receiver.withdraw();
       wake(receiver, receiver.shape!(value, true, receiver.key));
-    } else if (this.buffer !== null && this.buffer.length < this.capacity) {
+    } else if (this.buffer !== null && this.buffer.length < this.buffer.capacity) {
       this.buffer.push(value);
     } else {
       return false;

@@ -6,6 +6,8 @@
  * `instanceof` stays ordinary, else every Canceled would be an instance of every class derived from it. What does not bear the question,
  * such as a proxy whose traps throw, is an instance of none.
  */
+import { attempt } from "./foreign.ts";
+
 const KIND = /* @__PURE__ */ Symbol.for("headgate.error");
 
 /** The statics of a class of errors: `kind` is what its brand says, `label` the `name` of its errors. */
@@ -27,6 +29,15 @@ export const Branded: new (message?: string, options?: ErrorOptions) => Error = 
       } catch {
         // The value's own traps and getters: it is none of ours, and must not end the program that asks.
         return false;
+      }
+    }
+
+    constructor(message?: string, options?: ErrorOptions) {
+      try {
+        super(message, options);
+      } catch {
+        // A message or a cause that cannot be read: an error is made all the same, for somebody waits for it.
+        super(attempt(() => String(message)));
       }
     }
 

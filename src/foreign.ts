@@ -28,7 +28,11 @@ export function hasMethod(value: unknown, name: PropertyKey): boolean {
 
 /** Whether `value` is an instance of `Class`; not if it will not say. */
 export function isA<T>(value: unknown, Class: abstract new (...args: never[]) => T): value is T {
-  return attempt(() => value instanceof Class) === true;
+  try {
+    return value instanceof Class;
+  } catch {
+    return false;
+  }
 }
 
 /** What a message says of a value that is not what was expected: its class or its type, never what is in it. */
@@ -37,6 +41,12 @@ export function kindOf(value: unknown): string {
   if (typeof value !== "object") return typeof value;
   const name = propertyOf(propertyOf(value, "constructor"), "name");
   return typeof name === "string" && name !== "" ? name : "object";
+}
+
+/** What a message says of a value that is of no use: a number and its like as they are, all else by its kind. */
+export function shown(value: unknown): string {
+  const isLong = typeof value === "object" || typeof value === "function" || typeof value === "string";
+  return isLong ? kindOf(value) : String(value);
 }
 
 /** Whether it is an error, also one of another realm, such as a test runner's. */

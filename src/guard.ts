@@ -7,10 +7,10 @@
  * - What a context of somebody else's does when it is asked, it does before the operation is judged: from then on until the operation
  *   is done, or waits, none of its code runs. Its listener is called off on a microtask.
  */
-import { onAbort } from "./abort.ts";
+import { isAborted, onAbort } from "./abort.ts";
 import type { RecvChan } from "./chan.ts";
 import type { Context } from "./context/index.ts";
-import { attempt, hasMethod, propertyOf } from "./foreign.ts";
+import { attempt, hasMethod, isA, propertyOf } from "./foreign.ts";
 import { Queue, Waiter, type Watcher } from "./queue.ts";
 import { failed, fault, park, wakeError } from "./runtime.ts";
 
@@ -33,7 +33,11 @@ export interface OurContext extends Context {
 }
 
 export function isOurs(ctx: Context): ctx is OurContext {
-  return (ctx as Partial<OurContext>).ours === OURS;
+  try {
+    return (ctx as Partial<OurContext>).ours === OURS;
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -47,7 +51,8 @@ export function refusal(ctx: Context | undefined): unknown {
   try {
     if (isOurs(ctx)) return ctx.err();
   } catch (thrown) {
-    return ctx === null ? notAContext(ctx, "ctx") : failedContext(thrown);
+    // In somebody's proxy.
+    return failedContext(thrown);
   }
   return refusalOf(ctx);
 }
@@ -57,10 +62,12 @@ function refusalOf(ctx: Context): unknown {
   try {
     const error = ask(() => ctx.err());
     if (error !== undefined) return error;
-    foreign = { ctx, ...endOf(ctx) };
+    // Not at once the one that was asked last: while it is asked it may wait under another.
+    const asked = { ctx, ...endOf(ctx) };
+    foreign = asked;
     void Promise.resolve().then(forget);
     // It may have ended while it was asked.
-    return foreign.ending?.closed === true ? (ask(() => ctx.err()) ?? missingError()) : undefined;
+    return asked.ending?.closed === true ? (ask(() => ctx.err()) ?? missingError()) : undefined;
   } catch (error) {
     return error;
   }
@@ -70,7 +77,8 @@ function endOf(ctx: Context): Pick<Foreign, "ending" | "unfit"> {
   const channel = ask(() => ctx.done());
   const kind = propertyOf(channel, "ours");
   if (kind === NEVER) return { ending: null };
-  if (kind === CHANNEL) return { ending: channel as unknown as Ending };
+  const receivers = kind === CHANNEL ? propertyOf(channel, "receivers") : undefined;
+  if (isA(receivers, Queue)) return { ending: new ClosingOf(channel as unknown as Ending, receivers) };
   try {
     return { ending: bridge(ctx).listen() };
   } catch (unfit) {
@@ -78,8 +86,23 @@ function endOf(ctx: Context): Pick<Foreign, "ending" | "unfit"> {
   }
 }
 
+/** A channel of ours, out of somebody else's hands: it may be in a proxy that does not always answer. */
+class ClosingOf implements Ending {
+  readonly receivers: Queue;
+  private readonly channel: Ending;
+
+  constructor(channel: Ending, receivers: Queue) {
+    this.channel = channel;
+    this.receivers = receivers;
+  }
+
+  get closed(): boolean {
+    return propertyOf(this.channel, "closed") === true;
+  }
+}
+
 /** What a context of somebody else's answers; null says as little as undefined. */
-function ask<T>(question: () => T): T | undefined {
+export function ask<T>(question: () => T): T | undefined {
   try {
     return question() ?? undefined;
   } catch (thrown) {
@@ -109,8 +132,12 @@ function endingOf(ctx: Context): Ending | null {
     if (unfit !== undefined) throw unfit;
     return ending;
   }
-  const channel: RecvChan<never> & { readonly ours?: unknown } = ctx.done();
-  return channel.ours === NEVER ? null : (channel as unknown as Ending);
+  try {
+    const channel: RecvChan<never> & { readonly ours?: unknown } = ctx.done();
+    return channel.ours === NEVER ? null : (channel as unknown as Ending);
+  } catch (thrown) {
+    throw failedContext(thrown);
+  }
 }
 
 /** `what` is the parameter's name. */
@@ -124,7 +151,7 @@ export function isSignal(value: unknown): value is AbortSignal {
   return hasMethod(value, "addEventListener") && typeof propertyOf(value, "aborted") === "boolean";
 }
 
-function failedContext(thrown: unknown): TypeError {
+export function failedContext(thrown: unknown): TypeError {
   return new TypeError("ctx: a Context of your own has thrown, where its err() and done() must return", {
     cause: thrown,
   });
@@ -160,34 +187,45 @@ export function guard(waiter: Waiter, ctx: Context, ended?: (error: unknown) => 
   const ending = endingOf(ctx);
   if (ending === null) return;
   // It ended while it was asked, or it is no proper context (C105).
-  if (ending.closed) throw ctx.err() ?? missingError();
+  if (ending.closed) throw ask(() => ctx.err()) ?? missingError();
   const sentinel = new Waiter(null, ctx, ended);
   ending.receivers.push(sentinel);
   waiter.join(sentinel);
 }
 
-/** Whether the context that guards this waiter has ended, and the waiter is about to be told. */
+/**
+ * Whether the context that guards this waiter has ended. The waiter is about to be told, and has been told where the context is somebody
+ * else's: who says that it has ended may never call back.
+ */
 export function isCancelled(waiter: Waiter): boolean {
   for (let w = waiter.sibling; w !== null && w !== waiter; w = w.sibling) {
     if (w.shape !== null) continue;
     const ctx = w.key as Context;
     // Not by err(), which may let others end.
-    if (isOurs(ctx) ? ctx.known() !== undefined : (attempt(() => ctx.err()) ?? undefined) !== undefined) return true;
+    if (isOurs(ctx)) return attempt(() => ctx.known()) !== undefined;
+    const error = attempt(() => ctx.err()) ?? undefined;
+    // It may have gone while the context was asked.
+    if (error === undefined || w.queue === null) return w.queue === null;
+    w.withdraw();
+    cancelled(w, error);
+    return true;
   }
   return false;
 }
 
 /** The context of this sentinel has ended. */
-export function cancelled(sentinel: Waiter): void {
-  let error: unknown;
-  try {
-    error = ask(() => (sentinel.key as Context).err()) ?? missingError();
-  } catch (failure) {
-    // Somebody's own context: what goes wrong in it must not end the cancel of everybody else.
-    error = failure;
-  }
+export function cancelled(sentinel: Waiter, error: unknown = errorOf(sentinel.key as Context)): void {
   if (sentinel.value === undefined) wakeError(sentinel, error);
   else (sentinel.value as (error: unknown) => void)(error);
+}
+
+/** Why a context has ended. What goes wrong in one of somebody's own must not end the cancel of everybody else. */
+export function errorOf(ctx: Context): unknown {
+  try {
+    return ask(() => ctx.err()) ?? missingError();
+  } catch (failure) {
+    return failure;
+  }
 }
 
 /** A context of somebody else's is done and has no err() (C105). */
@@ -223,7 +261,7 @@ export function signalOf(ctx: Context): AbortSignal {
       "ctx: a Context of your own needs a done() that is a headgate channel, an afterFunc method, or a signal",
     );
   }
-  if (signal.aborted) throw missingError();
+  if (isAborted(signal)) throw missingError();
   return signal;
 }
 

@@ -107,9 +107,15 @@ export class Queue {
 
 /** Values in the order of their coming, in an array whose size is a power of two and grows with the need. */
 export class Ring<T> {
+  /** How many the owner wants to hold at most. */
+  readonly capacity: number;
   length = 0;
   private slots: (T | undefined)[] = new Array(4);
   private first = 0;
+
+  constructor(capacity: number) {
+    this.capacity = capacity;
+  }
 
   push(value: T): void {
     if (this.length === this.slots.length) this.grow();

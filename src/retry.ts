@@ -4,7 +4,7 @@
 import { notAContext, refusal } from "./guard.ts";
 import { type Context, withTimeout } from "./context/index.ts";
 import { Branded, mustBeFunction } from "./errors.ts";
-import { isA } from "./foreign.ts";
+import { isA, shown } from "./foreign.ts";
 import { duration, random } from "./runtime.ts";
 
 /** How to try again. What is left out has the default given. */
@@ -62,7 +62,9 @@ export async function retry<T>(
   policy: Policy = {},
 ): Promise<T> {
   mustBeFunction(fn, "retry");
-  const { tries, timeout } = checked(policy, "retry");
+  // Read once: what has failed must not be hidden by a policy that can be read no more.
+  const settings = checked(policy, "retry");
+  const { tries, timeout } = settings;
   const refused = ctx === undefined ? notAContext(ctx, "retry: ctx") : refusal(ctx);
   if (refused !== undefined) throw refused;
   for (let attempt = 1; ; attempt++) {
@@ -70,9 +72,17 @@ export async function retry<T>(
       return await once(ctx, fn, attempt, timeout);
     } catch (error) {
       if (isA(error, Permanent) || attempt >= tries) throw error;
-      await pause(ctx, backoff(attempt, policy));
-      if (ctx.err() !== undefined) throw error;
+      await pause(ctx, backoff(attempt, settings));
+      if (hasEnded(ctx)) throw error;
     }
+  }
+}
+
+function hasEnded(ctx: Context): boolean {
+  try {
+    return (ctx.err() ?? undefined) !== undefined;
+  } catch {
+    return true;
   }
 }
 
@@ -109,17 +119,17 @@ async function pause(ctx: Context, ms: number): Promise<void> {
  */
 export function backoff(attempt: number, policy: Policy = {}): number {
   if (!Number.isSafeInteger(attempt) || attempt < 1)
-    throw new RangeError(`backoff: attempts are counted from 1, got ${String(attempt)}`);
+    throw new RangeError(`backoff: attempts are counted from 1, got ${shown(attempt)}`);
   const { base, max } = checked(policy, "backoff");
   return base === 0 ? 0 : random(undefined) * Math.min(max, base * 2 ** (attempt - 1), Number.MAX_VALUE);
 }
 
 function checked(policy: Policy, where: string): Required<Omit<Policy, "timeout">> & Pick<Policy, "timeout"> {
   if (typeof policy !== "object" || policy === null)
-    throw new TypeError(`${where}: expected a policy object, got ${String(policy)}`);
-  const { tries = 5, base = 500, max = 60_000, timeout } = policy;
+    throw new TypeError(`${where}: expected a policy object, got ${shown(policy)}`);
+  const { tries = 5, base = 500, max = 60_000, timeout } = read(policy, where);
   if (tries !== Infinity && (!Number.isSafeInteger(tries) || tries < 1)) {
-    throw new RangeError(`${where}: policy.tries must be a whole number from 1, or Infinity; got ${String(tries)}`);
+    throw new RangeError(`${where}: policy.tries must be a whole number from 1, or Infinity; got ${shown(tries)}`);
   }
   for (const [name, ms] of [
     ["base", base],
@@ -130,4 +140,13 @@ function checked(policy: Policy, where: string): Required<Omit<Policy, "timeout"
   }
   if (timeout === undefined) return { tries, base, max };
   return { tries, base, max, timeout: duration(timeout, `${where}: policy.timeout`) };
+}
+
+function read(policy: Policy, where: string): Policy {
+  try {
+    const { tries, base, max, timeout } = policy;
+    return { tries, base, max, timeout } as Policy;
+  } catch (cause) {
+    throw new TypeError(`${where}: the policy cannot be read`, { cause });
+  }
 }

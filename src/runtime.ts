@@ -14,6 +14,7 @@
  */
 import { type Alarm, type Clock, type Expiring, isAnySet, platformClock, ringOverdue } from "./alarm.ts";
 import { join } from "./copies.ts";
+import { hasMethod } from "./foreign.ts";
 import { isPerRequest, nextTurn, onMicrotask, ownNow } from "./platform.ts";
 import { Waiter } from "./queue.ts";
 
@@ -375,7 +376,7 @@ export function count(n: number, least: number, where: string): number {
 
 /** A ctx that has slipped into a number's place is the mistake to expect, for awaited operations take it last. */
 function notANumber(value: unknown, where: string, expected: string): TypeError {
-  const isContext = typeof (value as { done?: unknown } | null)?.done === "function";
+  const isContext = hasMethod(value, "done");
   return new TypeError(
     `${where}: expected ${expected}, got ${isContext ? "a Context, which comes last" : value === null ? "null" : typeof value}`,
   );

@@ -56,7 +56,12 @@ export type Selected<C extends Cases> = C extends readonly unknown[]
   : { [K in keyof C]: Outcome<K extends number ? `${K}` : K, C[K]> }[keyof C];
 
 class Sending extends Inspectable implements SendCase {
-  readonly sends = true;
+  /** Whether it is one itself: not one in a proxy, which may fail when its turn has come. */
+  static isOne(value: unknown): value is Sending {
+    return typeof value === "object" && value !== null && #own in value && value.#own;
+  }
+
+  readonly #own: true = true;
   /** null for the nil channel. */
   readonly chan: Chan<unknown> | null;
   readonly value: unknown;
@@ -65,6 +70,10 @@ class Sending extends Inspectable implements SendCase {
     super();
     this.chan = chan;
     this.value = value;
+  }
+
+  get sends(): true {
+    return true;
   }
 
   override toString(): string {
@@ -81,7 +90,7 @@ class Sending extends Inspectable implements SendCase {
  * @see Go's [select statements](https://go.dev/ref/spec#Select_statements)
  */
 export function sending<T>(ch: SendChan<T> | null | undefined, value: NoInfer<T>): SendCase {
-  if (isChan(ch)) return new Sending(ch, value);
+  if (Chan.isOne(ch)) return new Sending(ch, value);
   if (isNil(ch)) return new Sending(null, value);
   throw notACase(ch, "sending");
 }
@@ -95,7 +104,7 @@ function notACase(ch: unknown, where: string): TypeError {
     ? "a promise is not a case; send its value on a channel from a go(), or use context.wait"
     : "a case is a Chan of this copy of headgate, sending(ch, value), or nil";
   const hint = hasMethod(ch, "tryRecv")
-    ? ". If it is of another copy of the package, see that there is one (npm ls headgate; a library takes headgate as a peerDependency); for the end of a context, derive one by context.withCancel(ctx) and use its done()"
+    ? ". If it is in a Proxy, pass the channel itself. If it is of another copy of the package, see that there is one (npm ls headgate; a library takes headgate as a peerDependency); for the end of a context, derive one by context.withCancel(ctx) and use its done()"
     : "";
   return new TypeError(`${where}: ${rule}; got ${kindOf(ch)}${hint}`);
 }
@@ -196,23 +205,6 @@ function unreadable(where: string, error: unknown): TypeError {
   return new TypeError(`${where}: the cases cannot be read`, { cause: error });
 }
 
-/** Whether it is a channel of ours. A proxy that will not say is none. */
-function isChan(c: unknown): c is Chan<unknown> {
-  try {
-    return c instanceof Chan;
-  } catch {
-    return false;
-  }
-}
-
-function isSending(c: unknown): c is Sending {
-  try {
-    return c instanceof Sending;
-  } catch {
-    return false;
-  }
-}
-
 /** The index of the case to take: a random one of those that are ready; −1 if none is. */
 function pick(list: readonly Case[], cases: Cases, where: string): number {
   let clock: unknown;
@@ -221,7 +213,7 @@ function pick(list: readonly Case[], cases: Cases, where: string): number {
   let first = -1;
   for (let i = 0; i < list.length; i++) {
     const c = list[i];
-    if (isChan(c)) {
+    if (Chan.isOne(c)) {
       const { source } = c;
       if (source !== null) {
         if (source.clock !== clock) {
@@ -237,7 +229,7 @@ function pick(list: readonly Case[], cases: Cases, where: string): number {
         }
       }
       if (!c.canReceive(instant)) continue;
-    } else if (isSending(c)) {
+    } else if (Sending.isOne(c)) {
       if (c.chan === null || !c.chan.canSend()) continue;
     } else if (isNil(c)) continue;
     else throw notACase(c, where);

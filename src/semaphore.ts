@@ -119,8 +119,12 @@ export class Weighted extends Inspectable {
     this.granting = true;
     for (let first; (first = this.waiting.head) !== null;) {
       const n = first.value as number;
-      // One whose ctx has ended in the same step is still here; when it leaves, we come again.
-      if (this.held + n > this.size || isCancelled(first)) break;
+      if (isCancelled(first)) {
+        // One whose ctx has ended in the same step is still here; when it leaves, we come again.
+        if (this.waiting.head === first) break;
+        continue;
+      }
+      if (this.held + n > this.size) break;
       this.held += n;
       first.withdraw();
       wake(first, new Guard(this, n));

@@ -62,8 +62,12 @@ export async function sendAll<T>(
         ? await wait(next as Promise<IteratorResult<T>>, ctx)
         : (next as IteratorResult<T>);
     } catch (error) {
-      if (ctx !== undefined && error === ctx.err()) leave(iterator);
+      if (ctx !== undefined && error === attempt(() => ctx.err())) leave(iterator);
       throw error;
+    }
+    if (typeof step !== "object" || step === null) {
+      leave(iterator);
+      throw new TypeError(`sendAll: expected an iterator to yield result objects, got ${kindOf(step)}`);
     }
     if (step.done === true) return;
     try {

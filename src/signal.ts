@@ -6,8 +6,10 @@
  * it back, for all.
  */
 import { type CancelFunc, disposable } from "./context/cancelfunc.ts";
-import { attach, CancelCtx, type Context, mustBeParent, withCancelCause } from "./context/context.ts";
+import { attach, withCancelCause } from "./context/cancel.ts";
+import { CancelCtx, type Context, mustBeParent } from "./context/context.ts";
 import { Canceled } from "./context/errors.ts";
+import { textOf } from "./context/text.ts";
 import { kindOf } from "./foreign.ts";
 
 interface Process {
@@ -140,7 +142,7 @@ class NotifyCtx extends CancelCtx {
   }
 
   override toString(): string {
-    return `signal.NotifyContext(${String(this.parent)}, [${this.names.join(" ")}])`;
+    return `signal.NotifyContext(${textOf(this.parent)}, [${this.names.join(" ")}])`;
   }
 
   override toJSON(): string {

@@ -4,7 +4,8 @@
 import { prepared } from "../go.ts";
 import { mustBeFunction } from "../errors.ts";
 import { report } from "../runtime.ts";
-import { attach, CancelCtx, type Context, mustBeContext } from "./context.ts";
+import { attach } from "./cancel.ts";
+import { CancelCtx, type Context, mustBeContext } from "./context.ts";
 
 /**
  * Runs `fn` once, on a microtask of its own, after `ctx` has ended; on a later microtask if it has ended already. Never inside the

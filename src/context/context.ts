@@ -18,15 +18,11 @@
  * - The core of `cancel` neither recurses nor calls anybody's code, so depth and width are limited by memory alone.
  */
 import { Chan, nil, type RecvChan } from "../chan.ts";
-import { hasAfterFunc, isOurs, missingError, notAContext, type OurContext, OURS, signalOf } from "../guard.ts";
-import { go } from "../go.ts";
-import { onAbort } from "../abort.ts";
+import { ask, failedContext, isOurs, notAContext, type OurContext, OURS } from "../guard.ts";
 import { panic } from "../errors.ts";
-import { attempt, hasMethod, isA, kindOf, propertyOf } from "../foreign.ts";
+import { attempt, hasMethod, kindOf, propertyOf } from "../foreign.ts";
 import { Inspectable } from "../inspect.ts";
-import { Waiter } from "../queue.ts";
 import { called, created, note, poll } from "../runtime.ts";
-import { type CancelCauseFunc, type CancelFunc, disposable } from "./cancelfunc.ts";
 import { Canceled, DeadlineExceeded, Ending } from "./errors.ts";
 import { nameOf, textOf } from "./text.ts";
 
@@ -91,17 +87,27 @@ abstract class Own extends Inspectable implements OurContext {
   }
 
   deadline(): number | undefined {
-    return deciderOf(this)?.deadline();
+    let decider: Context | null;
+    try {
+      decider = deciderOf(this);
+    } catch (thrown) {
+      throw failedContext(thrown);
+    }
+    return decider === null ? undefined : deadlineOf(decider);
   }
 
   value<T>(key: Key<T>): T | undefined {
-    const scope = scopeOf(this);
-    if (scope === null) return undefined;
-    if (!(scope instanceof ValueCtx)) return scope.value(key);
-    // Apart from values the chain holds nothing to look at, not even the class of the next: that would take half as long again.
-    let at = scope;
-    for (; at.key !== key; at = at.outer) if (at.outer === null) return at.beyond?.value(key);
-    return at.held as T;
+    try {
+      const scope = scopeOf(this);
+      if (scope === null) return undefined;
+      if (!(scope instanceof ValueCtx)) return scope.value(key);
+      // Apart from values the chain holds nothing to look at, not even the class of the next: that would take half as long again.
+      let at = scope;
+      for (; at.key !== key; at = at.outer) if (at.outer === null) return at.beyond?.value(key);
+      return at.held as T;
+    } catch (thrown) {
+      throw failedContext(thrown);
+    }
   }
 
   /** Go's text (1.9): how the context came about. */
@@ -112,11 +118,16 @@ abstract class Own extends Inspectable implements OurContext {
   private history(isJson?: boolean): string {
     const texts: string[] = [];
     let ctx: Context | null = this;
-    do {
-      texts.push((ctx as Own).text(isJson));
-      ctx = (ctx as Own).parent;
-    } while (ctx instanceof Own && ctx.toString === Own.prototype.toString);
-    if (ctx !== null) texts.push(textOf(ctx, isJson));
+    try {
+      do {
+        texts.push((ctx as Own).text(isJson));
+        ctx = (ctx as Own).parent;
+      } while (ctx instanceof Own && ctx.toString === Own.prototype.toString);
+      if (ctx !== null) texts.push(textOf(ctx, isJson));
+    } catch {
+      // In somebody's proxy.
+      texts.push(nameOf(ctx));
+    }
     return texts.reverse().join("");
   }
 
@@ -143,6 +154,24 @@ export function deciderOf(ctx: Context): Context | null {
   return at;
 }
 
+/** The deadline of the one that decides it. */
+export function deadlineOf(decider: Context): number | undefined {
+  const at: unknown = ask(() => decider.deadline());
+  if (at === undefined || typeof at === "number") return at;
+  throw new TypeError(
+    `ctx: a Context of your own must return epoch ms, or undefined, from its deadline(); it has returned ${kindOf(at)}`,
+  );
+}
+
+/** The context that says how this one stands: the nearest above that is no ValueCtx. */
+export function baseOf(ctx: Context): Context {
+  try {
+    return ctx instanceof ValueCtx ? ctx.base : ctx;
+  } catch {
+    return ctx;
+  }
+}
+
 /** Where values are looked up: the nearest context from here upwards that has one, or is not ours. null: nowhere (C67). */
 function scopeOf(ctx: Context | null): Context | null {
   while (ctx instanceof Own && !(ctx instanceof ValueCtx)) ctx = ctx.parent;
@@ -150,13 +179,7 @@ function scopeOf(ctx: Context | null): Context | null {
 }
 
 /** The key under which a context finds the standard one above it, also through other people's contexts (C17, C68). */
-const NEAREST: Key<CancelCtx> = /* @__PURE__ */ key("headgate.nearest");
-
-/** The nearest context of ours from here upwards that can end; undefined if there is none, or somebody's own hides it. */
-function nearest(ctx: Context): CancelCtx | undefined {
-  const found: unknown = ctx.value(NEAREST);
-  return found instanceof CancelCtx ? found : undefined;
-}
+export const NEAREST: Key<CancelCtx> = /* @__PURE__ */ key("headgate.nearest");
 
 /**
  * A signal that never aborts, for contexts that never end. A new one each time: what listens to one of all contexts would gather on it
@@ -166,7 +189,7 @@ function neverAborts(): AbortSignal {
   return new AbortController().signal;
 }
 
-class RootCtx extends Own {
+export class RootCtx extends Own {
   readonly parent = null;
   private readonly name: string;
 
@@ -212,52 +235,7 @@ export function todo(): Context {
   return TODO_CONTEXT;
 }
 
-// -------------------------------------------------------------------------------------------------------------- withCancel
-
-/**
- * Derives a context that ends when `cancel` is called or `parent` ends, whichever is first. Call `cancel` when the work is done:
- * until then the context stays in its parent's list.
- *
- * **Errors**: throws "cannot create context from nil parent".
- *
- * @see Go's [context.WithCancel](https://pkg.go.dev/context#WithCancel)
- * @example
- * ```ts
- * import { context, time } from "headgate";
- *
- * const [ctx, cancel] = context.withCancel(context.background());
- * const nap = time.sleep(60_000, ctx);
- * cancel();
- * await nap.catch((err) => console.log(err === ctx.err(), err.message)); // => true context canceled
- * ```
- */
-export function withCancel(parent: Context): readonly [ctx: Context, cancel: CancelFunc] {
-  const ctx = new CancelCtx(mustBeParent(parent));
-  attach(ctx, parent);
-  return [ctx, disposable(() => ctx.cancel(undefined))];
-}
-
-/**
- * Like {@link withCancel}; `cancel(cause)` says why. The first call decides, both the error and the cause (C31).
- *
- * **Errors**: throws "cannot create context from nil parent".
- *
- * @see Go's [context.WithCancelCause](https://pkg.go.dev/context#WithCancelCause)
- * @example
- * ```ts
- * import { context } from "headgate";
- *
- * const [ctx, cancel] = context.withCancelCause(context.background());
- * cancel(new Error("disk full"));
- * console.log(ctx.err()?.message); // => context canceled
- * console.log(String(context.cause(ctx))); // => Error: disk full
- * ```
- */
-export function withCancelCause(parent: Context): readonly [ctx: Context, cancel: CancelCauseFunc] {
-  const ctx = new CancelCtx(mustBeParent(parent));
-  attach(ctx, parent);
-  return [ctx, disposable((cause?: unknown) => ctx.cancel(cause))];
-}
+// ---------------------------------------------------------------------------------------------------- contexts that can end
 
 export function mustBeParent(parent: Context): Context {
   if (parent === null || parent === undefined) {
@@ -271,8 +249,16 @@ export function mustBeParent(parent: Context): Context {
 
 export function mustBeContext(ctx: Context, what: string): Context {
   // Not by isContext alone, which would be half of what a child costs.
-  if (ctx instanceof Own || isContext(ctx)) return ctx;
+  if (isOwn(ctx) || isContext(ctx)) return ctx;
   throw notAContext(ctx, what);
+}
+
+function isOwn(ctx: unknown): boolean {
+  try {
+    return ctx instanceof Own;
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -289,26 +275,8 @@ export function isContext(value: unknown): value is Context {
   return hasMethod(value, "err") && hasMethod(value, "done") && hasMethod(value, "value");
 }
 
-/**
- * Why `ctx` has ended: what was passed to the cancel function or given as the cause of its deadline, its own or an ancestor's; else
- * the same as `ctx.err()`. Undefined while ctx has not ended.
- *
- * @see Go's [context.Cause](https://pkg.go.dev/context#Cause)
- */
-export function cause(ctx: Context): unknown {
-  const err = mustBeContext(ctx, "cause: ctx").err();
-  if (err === undefined) return undefined;
-  // Err is asked first, and only then the nearest standard context (C34): a context of somebody's own may have ended by itself.
-  const ending = nearest(ctx)?.ending ?? null;
-  if (ending !== null) return ending.cause ?? ending.error;
-  // Of another copy's context the error says it. One of ours comes from behind a wrapper that hides its cause (C68).
-  const isTheirs = isA(err, Canceled) || isA(err, DeadlineExceeded);
-  const isOwn = [Canceled, DeadlineExceeded].some((Class) => Object.getPrototypeOf(err) === Class.prototype);
-  return isTheirs && !isOwn ? (propertyOf(err, "cause") ?? err) : err;
-}
-
 /** Who besides its children is to be told of the end of a context. */
-class Told {
+export class Told {
   channel: Chan<never> | null = null;
   controller: AbortController | null = null;
   /** Stops watching a parent that is not ours. */
@@ -322,11 +290,26 @@ class Told {
 
 /** A context that can end. */
 export class CancelCtx extends Own {
+  /** Whether it is one itself: not one in a proxy, which may fail in the middle of anything, and so counts as somebody else's. */
+  static isOne(value: unknown): value is CancelCtx {
+    return typeof value === "object" && value !== null && #holder in value;
+  }
+
+  // Nobody reaches it but by a context itself, so it is the one that tells it from a proxy.
+  #holder: CancelCtx | null = null;
+
+  get holder(): CancelCtx | null {
+    return this.#holder;
+  }
+
+  set holder(holder: CancelCtx | null) {
+    this.#holder = holder;
+  }
+
   readonly parent: Context;
   ending: Ending | null = null;
   // The children that end with this one: `children` is the first, its `prev` the last, the `next` of the last is null.
   children: CancelCtx | null = null;
-  holder: CancelCtx | null = null;
   prev: CancelCtx | null = null;
   next: CancelCtx | null = null;
   /** Made when first needed, which is seldom: most contexts end before anybody asks. */
@@ -412,7 +395,7 @@ const NONE: readonly CancelCtx[] = [];
  * depth first (C14). Only when all are marked are channels closed, and those with a signal returned: nobody who is told of
  * an end finds a part of the tree that does not know of it yet.
  */
-function mark(list: CancelCtx | null, ending: Ending): readonly CancelCtx[] {
+export function mark(list: CancelCtx | null, ending: Ending): readonly CancelCtx[] {
   let observed: CancelCtx[] | undefined;
   let channels: Chan<never>[] | undefined;
   while (list !== null) {
@@ -440,69 +423,8 @@ function mark(list: CancelCtx | null, ending: Ending): readonly CancelCtx[] {
   return observed ?? NONE;
 }
 
-function abort(observed: readonly CancelCtx[]): void {
+export function abort(observed: readonly CancelCtx[]): void {
   for (const { told, ending } of observed) told!.controller!.abort(ending!.error);
-}
-
-/** Lets `child` end with `parent`: now, if that has ended; else by the cheapest way the parent offers (C100). */
-export function attach(child: CancelCtx, parent: Context): void {
-  const base = parent instanceof ValueCtx ? parent.base : parent;
-  if (base instanceof CancelCtx) join(child, base);
-  else if (!(base instanceof Own)) attachForeign(child, parent);
-}
-
-function join(child: CancelCtx, holder: CancelCtx): void {
-  if (holder.ending !== null) return child.end(holder.ending);
-  child.holder = holder;
-  const first = holder.children;
-  if (first === null) {
-    holder.children = child.prev = child;
-  } else {
-    child.prev = first.prev;
-    first.prev!.next = child;
-    first.prev = child;
-  }
-}
-
-function attachForeign(child: CancelCtx, parent: Context): void {
-  const channel = parent.done();
-  if (channel === nil) return;
-  if ((parent.err() ?? undefined) !== undefined) return child.end(endingOf(parent));
-  if (channel instanceof Chan && channel.closed) throw missingError();
-  const near = nearest(parent);
-  if (near?.done() === channel) return join(child, near);
-  if (channel instanceof Chan && !hasAfterFunc(parent)) {
-    const waiter = new Waiter(() => undefined);
-    // Not inside the other party's close(): its goroutine would come later, too (C102).
-    waiter.resolve = () => go(() => child.ending ?? child.end(endingOf(parent)));
-    channel.receivers.push(waiter);
-    (child.told ??= new Told()).leave = () => waiter.withdraw();
-  } else if (hasAfterFunc(parent)) {
-    const stop = parent.afterFunc(() => child.ending ?? child.end(endingOf(parent)));
-    (child.told ??= new Told()).leave = () => void stop();
-  } else {
-    (child.told ??= new Told()).leave = endWith(child, signalOf(parent), () => endingOf(parent));
-  }
-}
-
-/** Ends `ctx` when `signal` aborts, together with all the others that this signal ends. Returns how to call that off. */
-export function endWith(ctx: CancelCtx, signal: AbortSignal, ending: () => Ending): () => void {
-  return onAbort(signal, () => {
-    if (ctx.ending !== null) return undefined;
-    const { told } = ctx;
-    ctx.detach();
-    const observed = mark(ctx, ending());
-    return () => {
-      abort(observed);
-      told?.quit();
-    };
-  });
-}
-
-function endingOf(parent: Context): Ending {
-  const err = parent.err() ?? (missingError() as Canceled);
-  const why = cause(parent);
-  return new Ending(Canceled, why === err ? undefined : why, err);
 }
 
 // ----------------------------------------------------------------------------------------------------------- withoutCancel
@@ -519,7 +441,7 @@ export function withoutCancel(parent: Context): Context {
   return new WithoutCancelCtx(mustBeParent(parent));
 }
 
-class WithoutCancelCtx extends Own {
+export class WithoutCancelCtx extends Own {
   readonly parent: Context;
 
   constructor(parent: Context) {
@@ -597,10 +519,17 @@ class ValueCtx extends Own {
   constructor(parent: Context, key: unknown, value: unknown) {
     super();
     this.parent = parent;
-    this.base = parent instanceof ValueCtx ? parent.base : parent;
-    const scope = scopeOf(parent);
-    this.outer = scope instanceof ValueCtx ? scope : null;
-    this.beyond = scope instanceof ValueCtx ? null : scope;
+    this.base = baseOf(parent);
+    let scope: Context | null = parent;
+    let outer: ValueCtx | null = null;
+    try {
+      scope = scopeOf(parent);
+      if (scope instanceof ValueCtx) outer = scope;
+    } catch {
+      // In somebody's proxy: it is asked when a value is.
+    }
+    this.outer = outer;
+    this.beyond = outer === null ? scope : null;
     this.key = key;
     this.held = value;
     created(this, parent);
@@ -612,17 +541,33 @@ class ValueCtx extends Own {
   }
 
   done(): RecvChan<never> {
-    return this.base.done();
+    try {
+      return this.base.done() ?? nil;
+    } catch (thrown) {
+      throw failedContext(thrown);
+    }
   }
   err(): Canceled | DeadlineExceeded | undefined {
-    return this.base.err();
+    try {
+      return this.base.err() ?? undefined;
+    } catch (thrown) {
+      throw failedContext(thrown);
+    }
   }
   known(): Canceled | DeadlineExceeded | undefined {
-    const { base } = this;
-    return isOurs(base) ? (base.known() as Canceled | undefined) : (attempt(() => base.err()) ?? undefined);
+    try {
+      const { base } = this;
+      return (isOurs(base) ? (base.known() as Canceled | undefined) : base.err()) ?? undefined;
+    } catch {
+      return undefined;
+    }
   }
   get signal(): AbortSignal {
-    return this.base.signal;
+    try {
+      return this.base.signal;
+    } catch (thrown) {
+      throw failedContext(thrown);
+    }
   }
   text(isJson?: boolean): string {
     const description = propertyOf(this.key, "description");

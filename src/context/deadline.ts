@@ -5,8 +5,10 @@
  */
 import { attempt, kindOf } from "../foreign.ts";
 import { type Alarm, type Clock, clockOf, duration, type Expiring, now, setAlarm } from "../runtime.ts";
+import { failedContext } from "../guard.ts";
 import { type CancelFunc, disposable } from "./cancelfunc.ts";
-import { attach, CancelCtx, type Context, deciderOf, mustBeContext, mustBeParent, withCancel } from "./context.ts";
+import { attach, withCancel } from "./cancel.ts";
+import { CancelCtx, type Context, deadlineOf, deciderOf, mustBeContext, mustBeParent } from "./context.ts";
 import { DeadlineExceeded, Ending } from "./errors.ts";
 import { MergeCtx } from "./merge.ts";
 import { goDuration } from "./text.ts";
@@ -98,7 +100,10 @@ export function withTimeoutCause(
  * ```
  */
 export function unref<C extends Context>(ctx: C): C {
-  const timer = deciderOf(mustBeContext(ctx, "unref: ctx"));
+  mustBeContext(ctx, "unref: ctx");
+  // One in somebody's proxy that cannot be asked has no timer to let go of.
+  const timer = attempt(() => deciderOf(ctx));
+  if (!CancelCtx.isOne(timer)) return ctx;
   if (timer instanceof TimerCtx) timer.unref();
   if (timer instanceof MergeCtx) for (const side of [timer.parent, timer.other]) unref(side);
   return ctx;
@@ -124,10 +129,17 @@ function deadline(
 
 /** When `ctx` will end by its deadline, on this clock, which is at `instant`; Infinity if it has none. */
 function dueOf(ctx: Context, clock: Clock, instant: number): number {
-  const timer = deciderOf(ctx);
-  if (timer instanceof TimerCtx) return timer.clock === clock ? timer.due : instant + timer.left();
-  const at = timer?.deadline() ?? undefined;
-  return at === undefined ? Infinity : instant + (at - now(ctx));
+  let timer: Context | null;
+  try {
+    timer = deciderOf(ctx);
+    if (timer instanceof TimerCtx) return timer.clock === clock ? timer.due : instant + timer.left();
+  } catch (thrown) {
+    throw failedContext(thrown);
+  }
+  const at = timer === null ? undefined : deadlineOf(timer);
+  const left = at === undefined ? Infinity : at - now(ctx);
+  // One of somebody else's that has not ended though its time is over may never do so.
+  return left > 0 ? instant + left : Infinity;
 }
 
 export class TimerCtx extends CancelCtx implements Expiring {

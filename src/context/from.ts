@@ -5,7 +5,8 @@
 import { isSignal } from "../guard.ts";
 import { kindOf, propertyOf } from "../foreign.ts";
 import type { CancelFunc } from "./cancelfunc.ts";
-import { background, type Context, isContext, withCancel } from "./context.ts";
+import { withCancel } from "./cancel.ts";
+import { background, type Context, isContext } from "./context.ts";
 import { withSignal } from "./signal.ts";
 
 /** What a caller may have that ends the work: a Context, an AbortSignal, options with a signal, or nothing. */

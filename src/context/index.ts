@@ -2,18 +2,16 @@
  * Package `context`: names only. Read `context.ts` first.
  */
 export { afterFunc } from "./afterfunc.ts";
+export { cause, withCancel, withCancelCause } from "./cancel.ts";
 export type { CancelCauseFunc, CancelFunc } from "./cancelfunc.ts";
 export {
   background,
-  cause,
   type Context,
   isContext,
   key,
   type Key,
   lifetime,
   todo,
-  withCancel,
-  withCancelCause,
   withoutCancel,
   withValue,
 } from "./context.ts";

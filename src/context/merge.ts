@@ -3,7 +3,8 @@
  * A context that ends with either of two.
  */
 import { type CancelFunc, disposable } from "./cancelfunc.ts";
-import { attach, CancelCtx, type Context, mustBeContext, mustBeParent } from "./context.ts";
+import { attach } from "./cancel.ts";
+import { CancelCtx, type Context, deadlineOf, mustBeContext, mustBeParent } from "./context.ts";
 import { textOf } from "./text.ts";
 
 /**
@@ -32,7 +33,12 @@ export function merge(parent: Context, other: Context): readonly [ctx: Context, 
   mustBeContext(other, "merge: other");
   const ctx = new MergeCtx(parent, other);
   attach(ctx, parent);
-  if (ctx.ending === null) ctx.watch();
+  try {
+    if (ctx.ending === null) ctx.watch();
+  } catch (error) {
+    ctx.cancel(undefined);
+    throw error;
+  }
   return [ctx, disposable(() => ctx.cancel(undefined))];
 }
 
@@ -51,7 +57,7 @@ export class MergeCtx extends CancelCtx {
   }
 
   override deadline(): number | undefined {
-    const [a, b] = [this.parent.deadline() ?? undefined, this.other.deadline() ?? undefined];
+    const [a, b] = [deadlineOf(this.parent), deadlineOf(this.other)];
     return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
   }
 

@@ -1,9 +1,11 @@
 /**
  * An AbortSignal as the second parent of a context.
  */
+import { isAborted } from "../abort.ts";
 import { isSignal } from "../guard.ts";
 import { type CancelFunc, disposable } from "./cancelfunc.ts";
-import { attach, CancelCtx, type Context, endWith, mustBeParent } from "./context.ts";
+import { attach, endWith } from "./cancel.ts";
+import { CancelCtx, type Context, mustBeParent } from "./context.ts";
 import { kindOf, propertyOf } from "../foreign.ts";
 import { Canceled, DeadlineExceeded, Ending } from "./errors.ts";
 
@@ -28,7 +30,12 @@ export function withSignal(parent: Context, signal: AbortSignal): readonly [ctx:
   if (!isSignal(signal)) throw new TypeError(`withSignal: expected an AbortSignal, got ${kindOf(signal)}`);
   const ctx = new SignalCtx(parent);
   attach(ctx, parent);
-  ctx.watch(signal);
+  try {
+    ctx.watch(signal);
+  } catch (error) {
+    ctx.cancel(undefined);
+    throw error;
+  }
   return [ctx, disposable(() => ctx.cancel(undefined))];
 }
 
@@ -42,7 +49,7 @@ class SignalCtx extends CancelCtx {
       return new Ending(isTimeout ? DeadlineExceeded : Canceled, reason);
     };
     if (this.ending !== null) return;
-    if (signal.aborted) this.end(ending());
+    if (isAborted(signal)) this.end(ending());
     else this.unwatch = endWith(this, signal, ending);
   }
 

@@ -29,8 +29,10 @@ export function nameOf(thing: unknown): string {
 
 /** The text of a context of somebody's own; in JSON the name of its class, for what it says of itself may be anything. */
 export function textOf(ctx: object, isJson?: boolean): string {
-  if (isJson === true)
-    return attempt(() => (ctx as { toJSON?(): unknown }).toJSON?.() as string | undefined) ?? nameOf(ctx);
+  if (isJson === true) {
+    const json: unknown = attempt(() => (ctx as { toJSON?(): unknown }).toJSON?.());
+    return typeof json === "string" ? json : nameOf(ctx);
+  }
   const isPlain = !hasMethod(ctx, "toString") || propertyOf(ctx, "toString") === Object.prototype.toString;
   return (isPlain ? undefined : attempt(() => String(ctx))) ?? nameOf(ctx);
 }

@@ -49,9 +49,12 @@ export function wait<T>(promise: PromiseLike<T>, ctx?: Context, late?: (value: T
   const arrival = isA(promise, Promise) ? promise : following.has(promise) ? guarded(promise) : undefined;
   // When the wait has rejected, either the promise has, or it comes too late.
   const isLate = (): unknown =>
-    arrival?.then(
-      (value) => go(() => late(value)),
-      () => {},
+    attempt(
+      () =>
+        void arrival?.then(
+          (value) => go(() => late(value)),
+          () => {},
+        ),
     );
   void waiting.catch(isLate);
   return waiting;

@@ -37,10 +37,10 @@ export class Cond extends Inspectable {
   readonly mutex: Mutex;
   private readonly waiting: Queue = new Queue();
 
-  /** **Errors**: TypeError if `mutex` is no Mutex. */
+  /** **Errors**: TypeError if `mutex` is no Mutex, or a proxy of one. */
   constructor(mutex: Mutex) {
     super();
-    if (!(mutex instanceof Mutex)) throw new TypeError("Cond: expected the sync.Mutex that protects the condition");
+    if (!Mutex.isOne(mutex)) throw new TypeError("Cond: expected the sync.Mutex that protects the condition");
     this.mutex = mutex;
     created(this);
   }

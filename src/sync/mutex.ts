@@ -32,6 +32,12 @@ import { created, failed, note, settled, wake } from "../runtime.ts";
  * ```
  */
 export class Mutex extends Inspectable {
+  /** @internal Whether it is a Mutex itself: not one in a proxy, which may fail at any question. */
+  static isOne(value: unknown): value is Mutex {
+    return typeof value === "object" && value !== null && #own in value && value.#own;
+  }
+
+  readonly #own: true = true;
   private locked = false;
   private readonly waiting: Queue = new Queue();
   /** @internal Which acquisition this is, so that a guard can tell its own from others. A `Cond` sets it back after a wait. */

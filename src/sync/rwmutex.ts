@@ -152,9 +152,16 @@ export class RWMutex extends Inspectable {
 
   private admitReaders(): void {
     for (let reader = this.readersWaiting.head; reader !== null;) {
-      const { next } = reader;
       // One whose ctx has ended in the same step is still here, but not to be let in.
-      if (!isCancelled(reader)) {
+      const isGone = isCancelled(reader);
+      // Somebody's own context may do anything when it is asked.
+      if (this.writing) return;
+      if (reader.queue === null) {
+        reader = this.readersWaiting.head;
+        continue;
+      }
+      const { next } = reader;
+      if (!isGone) {
         reader.withdraw();
         if (this.readers++ === 0) this.turn++;
         wake(reader, new ReadGuard(this, this.turn));
@@ -164,7 +171,7 @@ export class RWMutex extends Inspectable {
   }
 
   private admitWriter(): void {
-    if (this.writersWaiting.head === null) return;
+    if (this.writing || this.writersWaiting.head === null) return;
     this.writing = true;
     this.turn++;
     wake(this.writersWaiting.shift()!, new WriteGuard(this, this.turn));
