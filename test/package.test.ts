@@ -123,6 +123,29 @@ describe("the package", () => {
     expect(names).toMatchSnapshot();
   });
 
+  it("has no name that everything.mjs does not use, in each of the runtimes", async () => {
+    const { uses } = (await import(join(root, "test/runtimes/everything.mjs"))) as {
+      uses: Record<string, Record<string, () => Promise<unknown>>>;
+    };
+    const missing: string[] = [];
+    for (const [path, target] of Object.entries(manifest.exports)) {
+      if (typeof target === "string") continue;
+      const entry = `headgate${path.slice(1)}`;
+      const [, broker] = /^headgate\/worker\/(?!conformance)(\w+)$/.exec(entry) ?? [];
+      const module = (await import(join(root, target.default))) as Record<string, unknown>;
+      for (const [name, value] of Object.entries(module)) {
+        // A namespace of the index is a subpath, too.
+        const isNamespace = (value as Record<symbol, unknown> | null)?.[Symbol.toStringTag] === "Module";
+        const at = entry === "headgate/chan" ? "headgate" : broker === undefined ? entry : "headgate/worker/…";
+        const use = uses[at]?.[broker === undefined ? name : `${broker}: ${name}`];
+        if (!isNamespace && !new RegExp(`\\b${name}\\b`).test(String(use).replace(/^.*\{/, "")))
+          missing.push(`${entry} ${name}`);
+        if (isNamespace && uses["subpaths"]?.[`headgate/${name}`] === undefined) missing.push(`headgate/${name}`);
+      }
+    }
+    expect(missing).toEqual([]);
+  });
+
   it("can be imported by every path it exports, types included", () => {
     for (const target of Object.values(manifest.exports)) {
       const paths = typeof target === "string" ? [target] : Object.values(target);
