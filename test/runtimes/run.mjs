@@ -190,7 +190,7 @@ function everything() {
 
 /** What a use may answer where the runtime has not got what it takes. It is no fault, and is said in the table. */
 const LACKS = {
-  "refuses: there is no process here": "signals",
+  "refuses: there are no signals here": "signals",
 };
 
 /** What has failed, and what is lacking, of the answers of `everything.mjs`. */
