@@ -11,26 +11,12 @@
  * - Queues are served strictly first in, first out; plain operations, selects and iterators share them, and the `try` forms do
  *   not overtake (H5, H6, H7).
  */
-import { onAbort } from "./abort.ts";
 import type { Context } from "./context/index.ts";
-import { Branded, mustBeFunction, panic } from "./errors.ts";
+import { Branded, panic } from "./errors.ts";
+import { CHANNEL, cancelled, NEVER, refusal, suspend } from "./guard.ts";
 import { Inspectable } from "./inspect.ts";
-import { Queue, Ring, type Shape, Waiter, type Watcher } from "./queue.ts";
-import {
-  created,
-  done,
-  failed,
-  fault,
-  inTime,
-  note,
-  park,
-  report,
-  settled,
-  settledSlowly,
-  spawn,
-  wake,
-  wakeError,
-} from "./runtime.ts";
+import { Queue, Ring, type Shape, Waiter } from "./queue.ts";
+import { created, done, failed, inTime, note, settled, settledSlowly, wake, wakeError } from "./runtime.ts";
 
 /** What a receive yields: the value and true, or, once the channel is closed and drained, undefined and false (H8, H9). */
 export type Recv<T> = readonly [value: T, ok: true] | readonly [value: undefined, ok: false];
@@ -93,14 +79,21 @@ const asPair: Shape = (value, ok) => (ok ? [value, true] : CLOSED);
 const asStep: Shape = (value, ok) => ({ value, done: !ok });
 const asNothing: Shape = () => undefined;
 
-/** Makes a channel the channel of a timer: what it has to give is asked of the timer, and nothing is ever put into it. */
+/**
+ * Makes a channel the channel of a timer: what it has to give is asked of the timer, and nothing is ever put into it. Those who wait are
+ * served before it is judged whether another may have something, and never by that question itself.
+ */
 export interface TimerSource {
-  /** Whether the timer is due at `instant` (monotonic ms) and not yet received. */
+  /** The clock of the timer. */
+  readonly clock: unknown;
+  /** The instant to judge by, on that clock. */
+  instant(): number;
+  /** Gives what is due at `instant` to those who wait for it. */
+  serve(instant: number): void;
+  /** Whether the timer is due at `instant`. */
   due(instant: number): boolean;
   /** Takes the tick that is due. */
   take(): unknown;
-  /** The instant to judge by. */
-  instant(): number;
 }
 
 /**
@@ -284,6 +277,11 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
     return `Chan(${parts.join(", ")})`;
   }
 
+  /** @internal */
+  get ours(): object {
+    return CHANNEL;
+  }
+
   /** @internal Whether a send would not wait. On a closed channel it would not: it would fail. */
   canSend(): boolean {
     return this.closed || this.receivers.head !== null || (this.buffer !== null && this.buffer.length < this.capacity);
@@ -303,10 +301,23 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
     return true;
   }
 
-  /** @internal Whether there is a value to take. A select that asks several channels passes the one instant to judge timers by. */
-  hasValue(instant?: number): boolean {
-    if (this.source !== null) return this.source.due(instant ?? this.source.instant());
-    return this.senders.head !== null || (this.buffer !== null && this.buffer.length > 0);
+  /** @internal Whether there is a value to take. Those who wait for a timer that is due have been served by then. */
+  hasValue(): boolean {
+    const { source } = this;
+    if (source === null) return this.holdsValue();
+    const instant = source.instant();
+    source.serve(instant);
+    return source.due(instant);
+  }
+
+  /** @internal Whether a receive would not wait. Of a timer it is judged by `instant`, a moment of its clock, and nobody is served. */
+  canReceive(instant: number): boolean {
+    return this.source !== null ? this.source.due(instant) : this.holdsValue() || this.closed;
+  }
+
+  /** @internal Whether there is a value, where `canReceive` has just said that a receive would not wait. */
+  holdsValue(): boolean {
+    return this.source !== null || this.senders.head !== null || (this.buffer !== null && this.buffer.length > 0);
   }
 
   /** @internal Takes the oldest value; only where `hasValue()`. */
@@ -373,7 +384,7 @@ class Values<T> implements AsyncIterableIterator<T> {
   }
 }
 
-// ------------------------------------------------------------------------------------------------------------------ nil, go
+// ---------------------------------------------------------------------------------------------------------------------- nil
 
 class Nil extends Inspectable implements SendChan<unknown>, RecvChan<never> {
   readonly capacity = 0;
@@ -406,6 +417,9 @@ class Nil extends Inspectable implements SendChan<unknown>, RecvChan<never> {
   close(): void {
     throw new ClosedChannel("close of nil channel", { cause: "only a channel made by new Chan() can be closed" });
   }
+  get ours(): object {
+    return NEVER;
+  }
   override toString(): string {
     return "nil";
   }
@@ -419,200 +433,3 @@ class Nil extends Inspectable implements SendChan<unknown>, RecvChan<never> {
  * @see Go's [channel types](https://go.dev/ref/spec#Channel_types)
  */
 export const nil: SendChan<unknown> & RecvChan<never> = /* @__PURE__ */ new Nil();
-
-/**
- * Starts `fn` on a later microtask, never inside the call: Go's `go` statement. Nobody waits for it and its result is dropped; use
- * an `errgroup.Group` or a `sync.WaitGroup` where somebody should.
- *
- * **Errors**: what `fn` throws, or its promise rejects with, is reported as an uncaught error, like a panic in a goroutine: on
- * Node it ends the process. TypeError, at once, if `fn` is not a function.
- *
- * @see Go's [go statements](https://go.dev/ref/spec#Go_statements)
- * @example
- * ```ts
- * import { go } from "headgate";
- *
- * go(() => console.log("second"));
- * console.log("first");
- * // => first
- * // => second
- * ```
- */
-export function go(fn: () => unknown): void {
-  mustBeFunction(fn, "go");
-  start(fn, undefined, fn, undefined, report);
-}
-
-/** Runs `fn(arg)` as a task that belongs to `on`, and then tells how it went. */
-export function start<A, T>(
-  fn: (arg: A) => Promise<T> | T,
-  arg: A,
-  on: unknown,
-  succeeded: ((value: T) => void) | undefined,
-  failed: (error: unknown) => void,
-): void {
-  spawn(
-    (ended) => {
-      try {
-        const result = fn(arg);
-        if (isThenable(result)) {
-          const end = Promise.resolve(result).then(succeeded, failed);
-          if (ended !== undefined) void end.then(ended);
-          return;
-        }
-        succeeded?.(result);
-      } catch (error) {
-        failed(error);
-      }
-      ended?.();
-    },
-    on,
-    fn,
-  );
-}
-
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === "function";
-}
-
-// ---------------------------------------------------------------------------------------------------------------- the guard
-// Every wait that takes a ctx is made cancellable here: a second waiter, a sibling of the operation's own, waits on ctx.done().
-// Whichever wins withdraws the other, in O(1).
-
-/** What refuses an operation before it is tried: `ctx.err()`, or that ctx is no context; undefined: go ahead. */
-export function refusal(ctx: Context | undefined): unknown {
-  const error = fault();
-  if (error !== undefined) return error;
-  if (ctx === undefined) return undefined;
-  if (typeof ctx?.err !== "function" || typeof ctx.done !== "function") return notAContext(ctx, "ctx");
-  return ctx.err();
-}
-
-/** `what` is the parameter's name. */
-export function notAContext(ctx: unknown, what: string): TypeError {
-  const hint = ctx instanceof AbortSignal ? "; make one of an AbortSignal with context.withSignal" : "";
-  return new TypeError(`${what}: expected a Context, got ${ctx === null ? "null" : typeof ctx}${hint}`);
-}
-
-/**
- * Lets an operation wait: `waiter` in `queue` (null: in none, for ever) and, if there is a ctx, a sentinel beside it that rejects
- * the operation when the ctx ends.
- */
-export function suspend<T>(
-  waiter: Waiter,
-  queue: Queue | null,
-  ctx: Context | undefined,
-  op: string,
-  on: unknown,
-): Promise<T> {
-  if (ctx !== undefined) {
-    try {
-      guard(waiter, ctx);
-    } catch (error) {
-      return failed(op, on, error);
-    }
-  }
-  if (queue !== null) queue.push(waiter);
-  return park(waiter, op, on);
-}
-
-/** Puts a sentinel for the end of `ctx` beside `waiter`, which is in no queue yet: if ctx is unfit, nothing has happened. */
-export function guard(waiter: Waiter, ctx: Context): void {
-  const channel: RecvChan<never> = ctx.done();
-  if (channel === nil) return;
-  const ending = channel instanceof Chan ? channel : bridge(ctx);
-  const sentinel = new Waiter(null, ctx);
-  if (!ending.closed) ending.receivers.push(sentinel);
-  if (ending.closed) {
-    // It ended while it was asked, or it is no proper context (C105).
-    sentinel.withdraw();
-    throw ctx.err() ?? missingError();
-  }
-  waiter.join(sentinel);
-}
-
-/** Whether the context that guards this waiter has ended, and the waiter is about to be told. */
-export function isCancelled(waiter: Waiter): boolean {
-  for (let w = waiter.sibling; w !== null && w !== waiter; w = w.sibling) {
-    if (w.shape === null && (w.key as Context).err() !== undefined) return true;
-  }
-  return false;
-}
-
-/** The context of this sentinel has ended. */
-function cancelled(sentinel: Waiter): void {
-  let error: unknown;
-  try {
-    error = (sentinel.key as Context).err() ?? missingError();
-  } catch (thrown) {
-    // Somebody's own context: what goes wrong in it must not end the cancel of everybody else.
-    error = thrown;
-  }
-  wakeError(sentinel, error);
-}
-
-/** A context of somebody else's is done and has no err() (C105). */
-export function missingError(): Error {
-  return new Error("context: internal error: missing cancel error", {
-    cause: "a context whose done() is closed, or whose signal has aborted, must return an error from err()",
-  });
-}
-
-const bridges: WeakMap<Context, Bridge> = /* @__PURE__ */ new WeakMap();
-
-/** The channel that closes when a context ends whose `done()` is no channel of ours: another copy's, or anybody's object. */
-function bridge(ctx: Context): Chan<never> {
-  let found = bridges.get(ctx);
-  if (found === undefined) bridges.set(ctx, (found = new Bridge(ctx)));
-  return found.ending;
-}
-
-/** Somebody else's context that offers to call back (C101): cheaper than any watch on it. */
-export interface AfterFuncer extends Context {
-  afterFunc(ended: () => void): () => boolean;
-}
-
-export function hasAfterFunc(ctx: Context): ctx is AfterFuncer {
-  return typeof (ctx as Partial<AfterFuncer>).afterFunc === "function";
-}
-
-/** The signal of somebody else's context, which has not ended. */
-export function signalOf(ctx: Context): AbortSignal {
-  const { signal } = ctx;
-  if (typeof signal?.addEventListener !== "function") {
-    throw new TypeError(
-      "ctx: a Context of your own needs a done() that is a headgate channel, an afterFunc method, or a signal",
-    );
-  }
-  if (signal.aborted) throw missingError();
-  return signal;
-}
-
-/** One listener on a foreign context for all who wait for it; it goes with the last of them. */
-class Bridge implements Watcher {
-  readonly ending: Chan<never> = new Chan<never>();
-  private readonly ctx: Context;
-  private stop: (() => unknown) | undefined;
-
-  constructor(ctx: Context) {
-    this.ctx = ctx;
-    this.ending.receivers.watcher = this;
-  }
-
-  first(): void {
-    const ended = (): void => {
-      if (!this.ending.closed) this.ending.close();
-    };
-    if (hasAfterFunc(this.ctx)) {
-      this.stop = this.ctx.afterFunc(ended);
-    } else {
-      this.stop = onAbort(signalOf(this.ctx), () => ended);
-    }
-  }
-
-  left(): void {
-    if (this.ending.receivers.head !== null) return;
-    this.stop?.();
-    this.stop = undefined;
-  }
-}

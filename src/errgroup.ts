@@ -8,12 +8,12 @@
  * - The first error never changes, not even by reuse (E8).
  * - No promise of a task is ever left to reject unhandled: a task's error comes out of `wait()` and nowhere else.
  */
-import { start } from "./chan.ts";
+import { start, taskOf } from "./go.ts";
 import { type CancelCauseFunc, type Context, background, withCancelCause } from "./context/index.ts";
 import { mustBeFunction, panic } from "./errors.ts";
 import { Inspectable } from "./inspect.ts";
 import { Queue, Waiter } from "./queue.ts";
-import { count, created, done, failed, park, wake, wakeError } from "./runtime.ts";
+import { count, created, done, failed, park, prepareInBubble, wake, wakeError } from "./runtime.ts";
 
 type Task = (ctx: Context) => unknown;
 
@@ -79,9 +79,14 @@ export class Group extends Inspectable {
       return failed("group.go", this, error);
     }
     if (this.tryGo(fn)) return done("group.go", this);
-    const waiter = new Waiter(null, undefined, fn);
+    // It starts in the async context of this call, whichever task's end admits it.
+    const task = taskOf(fn, this.ctx, this.end, this.endFailed);
+    const begin = prepareInBubble(task, this, fn);
+    const waiter = new Waiter(null, begin, fn);
     this.queued.push(waiter);
-    return park(waiter, "group.go", this);
+    const admitted = park<void>(waiter, "group.go", this);
+    if (begin === undefined) void admitted.then(task as () => void);
+    return admitted;
   }
 
   /**
@@ -183,7 +188,8 @@ export class Group extends Inspectable {
   private admit(): void {
     while (this.queued.head !== null && (this.limit < 0 || this.running < this.limit)) {
       const waiter = this.queued.shift()!;
-      this.start(waiter.value as Task);
+      this.running++;
+      (waiter.key as (() => void) | undefined)?.();
       wake(waiter, undefined);
     }
   }

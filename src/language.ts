@@ -1,5 +1,6 @@
 /**
- * The language features of Go that headgate brings: names only. Read `chan.ts` and `select.ts`.
+ * The language features of Go that headgate brings: names only. Read `chan.ts`, `go.ts` and `select.ts`.
  */
-export { Chan, ClosedChannel, go, nil, type Recv, type RecvChan, type SendChan } from "./chan.ts";
+export { Chan, ClosedChannel, nil, type Recv, type RecvChan, type SendChan } from "./chan.ts";
+export { go } from "./go.ts";
 export { type Cases, select, type Selected, type SendCase, sending, trySelect } from "./select.ts";

@@ -1,7 +1,7 @@
 /**
  * Trying again: as often as a policy allows, as long as a context lasts, and with growing, jittered pauses.
  */
-import { notAContext, refusal } from "./chan.ts";
+import { notAContext, refusal } from "./guard.ts";
 import { type Context, withTimeout } from "./context/index.ts";
 import { Branded, mustBeFunction } from "./errors.ts";
 import { duration, random } from "./runtime.ts";

@@ -2,7 +2,7 @@
  * The seam between the library and whoever runs it.
  *
  * Every suspension is one pair, `park` and `wake`; an operation that completes at once ends in `settled` or `failed`; every timer,
- * clock reading, start of a task and random choice goes through this file too, and none but `alarm.ts` below it names the platform's. In
+ * clock reading, start of a task and random choice goes through this file too, and none but `platform.ts` below it names the platform's. In
  * production that means: resolve the promise, ask the platform. In a test bubble the bubble decides, which is what makes time
  * virtual and every interleaving reachable.
  *
@@ -12,10 +12,11 @@
  *   every settlement, serves both the bubbles and the fairness below; what it finds is sorted out in the slow path.
  * - What an operation does is done when it is called. Only the moment at which its caller resumes is decided here.
  */
-import { type Alarm, type Expiring, platformAlarm } from "./alarm.ts";
+import { type Alarm, type Clock, type Expiring, isAnySet, platformClock, ringOverdue } from "./alarm.ts";
+import { isPerRequest, nextTurn, ownNow } from "./platform.ts";
 import { Waiter } from "./queue.ts";
 
-export type { Alarm, Expiring };
+export type { Alarm, Clock, Expiring };
 
 // ---------------------------------------------------------------------------------------------------------------- the seam
 
@@ -29,20 +30,19 @@ export interface Parked {
 }
 
 /** A test bubble, as the library sees it. */
-export interface Scheduler {
+export interface Scheduler extends Clock {
   /** `waiter` has begun to wait in the operation `op` on the object `on`. */
   park(waiter: Waiter, op: string, on: unknown): Parked;
   /** The promise of an operation that has completed, or failed, without waiting. */
   settled<T>(op: string, on: unknown, result: unknown, failed: boolean, detail: unknown): Promise<T>;
   /** Starts a task; `fn` is the user's function in it. */
   spawn(task: Task, fn: unknown): void;
+  /** The same when the function that is returned is called, in the async context of now. */
+  prepare(task: Task, fn: unknown): () => void;
   choose(n: number): number;
   random(): number;
   /** Epoch milliseconds. */
   now(): number;
-  /** Milliseconds on a clock that no one can set. */
-  monotonic(): number;
-  alarm(due: number, target: Expiring, on: unknown): Alarm;
   /** An error that nobody can catch. */
   report(error: unknown): void;
   /** Something has happened that nobody waits for, such as a close. For the record only. */
@@ -192,8 +192,26 @@ export function spawn(task: Task, on: unknown, fn: unknown): void {
   }
   const bubble = bubbleOf(on);
   if (bubble !== null) bubble.spawn(task, fn);
-  else if (overdue()) held!.push(() => void RESOLVED.then(task as () => void));
+  // As a reaction made here it runs in the async context of this call, not of what lets it go on.
+  else if (overdue()) void new Promise<void>((resolve) => held!.push(resolve)).then(task as () => void);
   else void RESOLVED.then(task as () => void);
+}
+
+/**
+ * The same when the function that is returned is called, which may be done once. The task runs in the async context of now: the platform
+ * gives a promise's reaction that of the call that made it.
+ */
+export function prepare(task: Task, on: unknown, fn: unknown): () => void {
+  const inBubble = prepareInBubble(task, on, fn);
+  if (inBubble !== undefined) return inBubble;
+  let begin!: () => void;
+  void new Promise<void>((resolve) => (begin = resolve)).then(task as () => void);
+  return () => (inTime() || !overdue() ? begin() : held!.push(begin));
+}
+
+/** The same in a bubble; undefined outside of bubbles, for those who have a promise to hang the task on. */
+export function prepareInBubble(task: Task, on: unknown, fn: unknown): (() => void) | undefined {
+  return bubbleOf(on)?.prepare(task, fn);
 }
 
 /** Reports an error that nobody can catch, as the platform reports uncaught ones: Go's panic in a goroutine. */
@@ -230,7 +248,7 @@ function overdue(): boolean {
   // Inside a bubble's step all turns are the bubble's.
   if (seam !== null && seam.bubble(undefined) !== null) return false;
   if (held !== null) return true;
-  const now = performance.now();
+  const now = ownNow();
   const apart = now - read;
   read = now;
   if (now - turn >= SPAN) {
@@ -238,9 +256,9 @@ function overdue(): boolean {
       held = [];
       return true;
     }
-    marked = true;
     turn = now;
-    nextTurn(begin);
+    // One request's turn would not come for the settlements of another.
+    marked = !isPerRequest() && nextTurn(begin);
   }
   if (apart > SPAN / 4) batch = Math.max(1, batch >> 3);
   else if (apart < SPAN / 16) batch = Math.min(BATCH, batch * 2);
@@ -250,24 +268,39 @@ function overdue(): boolean {
 
 function begin(): void {
   marked = false;
-  turn = read = performance.now();
+  turn = read = ownNow();
   credit = seam === null ? batch : 0;
   const settlements = held;
   held = null;
   if (settlements !== null) for (const settle of settlements) settle();
 }
 
-function nextTurn(task: () => void): void {
-  const platform = globalThis as { setImmediate?: (task: () => void) => void };
-  if (platform.setImmediate !== undefined) platform.setImmediate(task);
-  else if (typeof MessageChannel !== "undefined") {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      task();
-    };
-    port2.postMessage(null);
-  } else setTimeout(task, 0);
+// --------------------------------------------------------------------------------------------------------------- questions
+// Go preempts a loop that never waits, and so its deadline comes all the same. Here such a loop can only ask, by `ctx.err()`: so that is
+// what lets the clock have its say. The clock is read only while an alarm is set, and seldom where the questions follow each other fast.
+
+/** How many questions pass between two readings of the clock, at most: reading at each would make a question ten times as dear. */
+const QUESTIONS = 32;
+
+let questions = 0;
+let questionBatch = 1;
+let asked = 0;
+
+/** To be called where it is asked whether something has ended that the clock may end: lets everything end that is overdue. */
+export function poll(): void {
+  if (--questions < 0) pollClock();
+}
+
+function pollClock(): void {
+  questions = QUESTIONS;
+  // In a bubble no time passes while code runs.
+  if (!isAnySet() || (seam !== null && seam.bubble(undefined) !== null)) return;
+  const now = ownNow();
+  const apart = now - asked;
+  asked = now;
+  questionBatch = apart > SPAN / 4 ? Math.max(1, questionBatch >> 3) : Math.min(QUESTIONS, questionBatch * 2);
+  questions = questionBatch - 1;
+  ringOverdue(now);
 }
 
 // -------------------------------------------------------------------------------------------------- clock, timers, chance
@@ -277,9 +310,14 @@ export function now(on?: unknown): number {
   return bubbleOf(on)?.now() ?? Date.now();
 }
 
-/** Milliseconds on a clock that a change of the wall clock does not touch: everything that measures a span uses it. */
+/** The clock that measures the spans of an operation on `on`, and what rings by it: a change of the wall clock does not touch it. */
+export function clockOf(on?: unknown): Clock {
+  return bubbleOf(on) ?? platformClock();
+}
+
+/** Milliseconds on that clock. */
 export function monotonic(on?: unknown): number {
-  return bubbleOf(on)?.monotonic() ?? performance.now();
+  return clockOf(on).monotonic();
 }
 
 /** A number from 0 to n − 1. */
@@ -292,9 +330,15 @@ export function random(on: unknown): number {
   return bubbleOf(on)?.random() ?? Math.random();
 }
 
-/** Calls `target.expire()` once, when the monotonic clock has reached `due` (ms) and never before it. Keeps the process alive. */
-export function setAlarm(due: number, target: Expiring, on?: unknown): Alarm {
-  return bubbleOf(on)?.alarm(due, target, on) ?? platformAlarm(due, target);
+/**
+ * Calls `target.expire()` once, when `clock` has reached `due` (ms) and never before it. Keeps the process alive. `on` is what it is set
+ * for.
+ */
+export function setAlarm(clock: Clock, due: number, target: Expiring, on?: unknown): Alarm {
+  // The next question shall not wait for its turn.
+  questions = 0;
+  questionBatch = 1;
+  return clock.alarm(due, target, on);
 }
 
 /** Returns `ms`, a duration in milliseconds that is any number but NaN; else throws an error that names `where`. */

@@ -2,14 +2,18 @@
  * Select: wait for several channel operations and do exactly one of them.
  *
  * Invariants:
- * - All cases are judged at one instant, for nothing is awaited while they are polled (S2).
+ * - All cases are judged at one instant, for nothing is awaited while they are polled (S2). Timers are brought up to date before that: while
+ *   the cases are judged nothing happens to anybody, and what was judged to be ready still is when it is taken.
  * - Among the ready cases each is equally likely (S1). Nothing else has a say: neither the order of the cases nor a context.
  * - Exactly one case takes effect (S7). The losing waiters are siblings of the winner and leave their queues with it, in O(1);
  *   those behind them keep their places (S8).
  * - A select never pairs with itself, because it polls before it waits (S9).
  */
-import { Chan, guard, nil, type RecvChan, refusal, type SendChan, sendOnClosed } from "./chan.ts";
+import { Chan, nil, type RecvChan, type SendChan, sendOnClosed } from "./chan.ts";
+import { guard, refusal } from "./guard.ts";
 import type { Context } from "./context/index.ts";
+import { hasMethod, kindOf } from "./foreign.ts";
+import { Inspectable } from "./inspect.ts";
 import { type Shape, Waiter } from "./queue.ts";
 import { choose, failed, park, settled } from "./runtime.ts";
 
@@ -51,15 +55,20 @@ export type Selected<C extends Cases> = C extends readonly unknown[]
     : { [K in keyof C]: Outcome<IndexOf<K>, C[K]> }[number]
   : { [K in keyof C]: Outcome<K extends number ? `${K}` : K, C[K]> }[keyof C];
 
-class Sending implements SendCase {
+class Sending extends Inspectable implements SendCase {
   readonly sends = true;
   /** null for the nil channel. */
   readonly chan: Chan<unknown> | null;
   readonly value: unknown;
 
   constructor(chan: Chan<unknown> | null, value: unknown) {
+    super();
     this.chan = chan;
     this.value = value;
+  }
+
+  override toString(): string {
+    return `sending(${this.chan ?? nil})`;
   }
 }
 
@@ -72,7 +81,7 @@ class Sending implements SendCase {
  * @see Go's [select statements](https://go.dev/ref/spec#Select_statements)
  */
 export function sending<T>(ch: SendChan<T> | null | undefined, value: NoInfer<T>): SendCase {
-  if (ch instanceof Chan) return new Sending(ch as Chan<unknown>, value);
+  if (isChan(ch)) return new Sending(ch, value);
   if (isNil(ch)) return new Sending(null, value);
   throw notACase(ch, "sending");
 }
@@ -82,11 +91,13 @@ function isNil(ch: unknown): boolean {
 }
 
 function notACase(ch: unknown, where: string): TypeError {
-  const isPromise = typeof (ch as PromiseLike<unknown>).then === "function";
-  const rule = isPromise
+  const rule = hasMethod(ch, "then")
     ? "a promise is not a case; send its value on a channel from a go(), or use context.wait"
     : "a case is a Chan of this copy of headgate, sending(ch, value), or nil";
-  return new TypeError(`${where}: ${rule}; got ${typeof ch === "object" ? ch?.constructor?.name : typeof ch}`);
+  const hint = hasMethod(ch, "tryRecv")
+    ? ". If it is of another copy of the package, see that there is one (npm ls headgate; a library takes headgate as a peerDependency); for the end of a context, derive one by context.withCancel(ctx) and use its done()"
+    : "";
+  return new TypeError(`${where}: ${rule}; got ${kindOf(ch)}${hint}`);
 }
 
 const asReceived: Shape = (value, ok, key) => ({ case: key, value: ok ? value : undefined, ok });
@@ -126,9 +137,11 @@ export function select<const C extends Cases>(cases: C, ctx?: Context): Promise<
   try {
     const error = refusal(ctx);
     if (error !== undefined) return failed("select", cases, error);
+    const keys = keysOf(cases, "select");
     const list = listOf(cases, "select");
     const i = pick(list, cases, "select");
-    return i < 0 ? enqueue(list, cases, ctx) : settled("select", cases, take(list, i, cases) as Selected<C>);
+    if (i < 0) return enqueue(list, keys, cases, ctx);
+    return settled("select", cases, take(list[i], keys === null ? i : keys[i]) as Selected<C>);
   } catch (error) {
     return failed("select", cases, error);
   }
@@ -152,32 +165,79 @@ export function select<const C extends Cases>(cases: C, ctx?: Context): Promise<
  * ```
  */
 export function trySelect<const C extends Cases>(cases: C): Selected<C> | undefined {
+  const keys = keysOf(cases, "trySelect");
   const list = listOf(cases, "trySelect");
   const i = pick(list, cases, "trySelect");
-  return i < 0 ? undefined : (take(list, i, cases) as Selected<C>);
+  return i < 0 ? undefined : (take(list[i], keys === null ? i : keys[i]) as Selected<C>);
 }
 
-function listOf(cases: Cases, where: string): readonly Case[] {
-  if (Array.isArray(cases)) return cases as readonly Case[];
-  if (typeof cases !== "object" || cases === null) {
-    throw new TypeError(
-      `${where}: expected the cases as an object or a list, got ${cases === null ? "null" : typeof cases}`,
-    );
+/** The names of the cases; null: they are a list. */
+function keysOf(cases: Cases, where: string): readonly string[] | null {
+  if (typeof cases === "object" && cases !== null) {
+    try {
+      return Array.isArray(cases) ? null : Object.keys(cases);
+    } catch (error) {
+      throw unreadable(where, error);
+    }
   }
-  return Object.values(cases);
+  throw new TypeError(`${where}: expected the cases as an object or a list, got ${kindOf(cases)}`);
+}
+
+/** The cases, read once: while they are judged and taken nobody else's code runs. */
+function listOf(cases: Cases, where: string): readonly Case[] {
+  try {
+    return Array.isArray(cases) ? [...(cases as readonly Case[])] : Object.values(cases);
+  } catch (error) {
+    throw unreadable(where, error);
+  }
+}
+
+function unreadable(where: string, error: unknown): TypeError {
+  return new TypeError(`${where}: the cases cannot be read`, { cause: error });
+}
+
+/** Whether it is a channel of ours. A proxy that will not say is none. */
+function isChan(c: unknown): c is Chan<unknown> {
+  try {
+    return c instanceof Chan;
+  } catch {
+    return false;
+  }
+}
+
+function isSending(c: unknown): c is Sending {
+  try {
+    return c instanceof Sending;
+  } catch {
+    return false;
+  }
 }
 
 /** The index of the case to take: a random one of those that are ready; −1 if none is. */
 function pick(list: readonly Case[], cases: Cases, where: string): number {
-  let instant: number | undefined;
+  let clock: unknown;
+  let instant = NaN;
   let ready = 0;
   let first = -1;
   for (let i = 0; i < list.length; i++) {
     const c = list[i];
-    if (c instanceof Chan) {
-      if (c.source !== null) instant ??= c.source.instant();
-      if (!c.hasValue(instant) && !c.closed) continue;
-    } else if (c instanceof Sending) {
+    if (isChan(c)) {
+      const { source } = c;
+      if (source !== null) {
+        if (source.clock !== clock) {
+          clock = source.clock;
+          instant = source.instant();
+        }
+        if (c.receivers.head !== null && source.due(instant)) {
+          // One who waits for it leaves the other queues, too, among them perhaps that of a case that was judged: all are judged again.
+          source.serve(instant);
+          ready = 0;
+          first = i = -1;
+          continue;
+        }
+      }
+      if (!c.canReceive(instant)) continue;
+    } else if (isSending(c)) {
       if (c.chan === null || !c.chan.canSend()) continue;
     } else if (isNil(c)) continue;
     else throw notACase(c, where);
@@ -188,27 +248,29 @@ function pick(list: readonly Case[], cases: Cases, where: string): number {
   for (let i = first; ; i++) {
     const c = list[i];
     const isReady =
-      c instanceof Chan ? c.hasValue(instant) || c.closed : c instanceof Sending && c.chan !== null && c.chan.canSend();
+      c instanceof Chan ? c.canReceive(instant) : c instanceof Sending && c.chan !== null && c.chan.canSend();
     if (isReady && skip-- === 0) return i;
   }
 }
 
 /** Does the case, which is ready. */
-function take(list: readonly Case[], i: number, cases: Cases): unknown {
-  const key = list === cases ? i : Object.keys(cases)[i];
-  const c = list[i];
+function take(c: Case, key: unknown): unknown {
   if (c instanceof Chan)
-    return c.hasValue() ? { case: key, value: c.take(), ok: true } : { case: key, value: undefined, ok: false };
+    return c.holdsValue() ? { case: key, value: c.take(), ok: true } : { case: key, value: undefined, ok: false };
   const { chan, value } = c as Sending;
   if (chan!.closed) throw sendOnClosed();
-  chan!.give(value);
+  if (!chan!.give(value)) throw new Error("select: internal error: a send that was ready had to wait");
   return { case: key };
 }
 
 /** Waits in the queue of every case. */
-function enqueue<C extends Cases>(list: readonly Case[], cases: C, ctx: Context | undefined): Promise<Selected<C>> {
+function enqueue<C extends Cases>(
+  list: readonly Case[],
+  keys: readonly string[] | null,
+  cases: C,
+  ctx: Context | undefined,
+): Promise<Selected<C>> {
   let ring: Waiter | null = null;
-  const keys = list === cases ? null : Object.keys(cases);
   for (let i = 0; i < list.length; i++) {
     const c = list[i];
     const key = keys === null ? i : keys[i];

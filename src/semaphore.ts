@@ -4,7 +4,7 @@
  * Invariants: 0 ≤ held ≤ size. While somebody waits, what is free is not enough for the first of them; nobody overtakes him, however
  * little he asks for (M1). Whenever something is released, or a waiter gives up, the first are looked at again (M4, M6).
  */
-import { isCancelled, refusal, suspend } from "./chan.ts";
+import { isCancelled, refusal, suspend } from "./guard.ts";
 import type { Context } from "./context/index.ts";
 import { panic } from "./errors.ts";
 import { Inspectable } from "./inspect.ts";

@@ -4,7 +4,9 @@
  * Invariants: at most one call per key is in the group; nothing is kept once it has ended (F2). A caller who gives up leaves the call
  * and the other callers as they are.
  */
-import { Chan, guard, type RecvChan, refusal, start } from "./chan.ts";
+import { Chan, type RecvChan } from "./chan.ts";
+import { guard, refusal } from "./guard.ts";
+import { start } from "./go.ts";
 import type { Context } from "./context/index.ts";
 import { mustBeFunction } from "./errors.ts";
 import { Inspectable } from "./inspect.ts";

@@ -7,21 +7,25 @@
  * - A timer channel never holds a value: what is due is taken from the timer itself. So none is left over after stop or reset (T1).
  * - Spans are measured on the monotonic clock; what is delivered is the time at which the timer was due, not when it was read (T5).
  */
-import { Chan, go, nil, type RecvChan, refusal, suspend, type TimerSource } from "./chan.ts";
+import { Chan, nil, type RecvChan, type TimerSource } from "./chan.ts";
+import { refusal, suspend } from "./guard.ts";
+import { prepared } from "./go.ts";
 import type { Context } from "./context/index.ts";
 import { mustBeFunction, panic } from "./errors.ts";
 import { Inspectable } from "./inspect.ts";
 import { Queue, Waiter, type Watcher } from "./queue.ts";
 import {
   type Alarm,
+  type Clock,
+  clockOf,
   created,
   done,
   duration,
   type Expiring,
   failed,
-  monotonic,
   note,
-  now as clock,
+  now as wallClock,
+  report,
   setAlarm,
   wake,
 } from "./runtime.ts";
@@ -33,7 +37,7 @@ import {
  * @see Go's [time.Now](https://pkg.go.dev/time#Now)
  */
 export function now(): number {
-  return clock();
+  return wallClock();
 }
 
 /**
@@ -63,24 +67,26 @@ export function sleep(ms: number, ctx?: Context): Promise<void> {
   const error = refusal(ctx);
   if (error !== undefined) return failed("sleep", ctx, error);
   if (ms <= 0) return done("sleep", ctx, ms);
-  return suspend(new Waiter(() => undefined, undefined, ms), new Nap(monotonic(ctx) + ms, ctx), ctx, "sleep", ctx);
+  return suspend(new Waiter(() => undefined, undefined, ms), new Nap(ms, ctx), ctx, "sleep", ctx);
 }
 
 /** The queue of one sleeper: its alarm is set while he is in it. */
 class Nap extends Queue implements Watcher, Expiring {
-  private readonly due: number;
+  private readonly ms: number;
   private readonly ctx: Context | undefined;
   private alarm: Alarm | undefined;
 
-  constructor(due: number, ctx: Context | undefined) {
+  constructor(ms: number, ctx: Context | undefined) {
     super();
-    this.due = due;
+    this.ms = ms;
     this.ctx = ctx;
     this.watcher = this;
   }
 
   first(): void {
-    if (this.due < Infinity) this.alarm = setAlarm(this.due, this, this.ctx);
+    const clock = clockOf(this.ctx);
+    const due = clock.monotonic() + this.ms;
+    if (due < Infinity) this.alarm = setAlarm(clock, due, this, this.ctx);
   }
 
   left(): void {
@@ -126,13 +132,14 @@ export function tick(ms: number): RecvChan<Date> {
 
 /**
  * Runs `fn` after `ms` milliseconds, on a task of its own; `stop()` and `reset(ms)` of the timer that is returned call it off and set
- * it anew. Its `c` is {@link nil}. Keeps the process alive until it has fired or is stopped.
+ * it anew. Its `c` is {@link nil}. Keeps the process alive until it has fired or is stopped. `fn` runs in the async context
+ * (AsyncLocalStorage) of this call, whoever sets the timer again.
  *
  * **Errors**: what `fn` throws is reported as uncaught, as with {@link go}. TypeError if `fn` is no function, RangeError for NaN.
  *
  * @see Go's [time.AfterFunc](https://pkg.go.dev/time#AfterFunc)
  */
-export function afterFunc(ms: number, fn: () => void): Timer {
+export function afterFunc(ms: number, fn: () => unknown): Timer {
   mustBeFunction(fn, "afterFunc");
   const timer = new Timer(Infinity, fn);
   timer.reset(ms);
@@ -162,8 +169,8 @@ export class Timer extends Inspectable {
   /** **Errors**: RangeError for NaN. */
   constructor(ms: number);
   /** @internal */
-  constructor(ms: number, fn: () => void);
-  constructor(ms: number, fn?: () => void) {
+  constructor(ms: number, fn: () => unknown);
+  constructor(ms: number, fn?: () => unknown) {
     super();
     this.movement = new Movement(duration(ms, "Timer"), 0, fn);
     created(this.movement.chan, this);
@@ -255,20 +262,24 @@ export class Ticker extends Inspectable {
 /** What moves the hands: the timer behind a channel, or behind a function. */
 class Movement implements TimerSource, Watcher, Expiring {
   readonly chan: Chan<Date> = new Chan<Date>();
-  private readonly fn: (() => void) | undefined;
-  /** When it is due, on the monotonic clock; null when it is not running. */
+  private readonly fn: (() => unknown) | undefined;
+  /** The clock by which it was set: `next` is an instant of it. */
+  clock!: Clock;
+  /** When it is due; null when it is not running. */
   private next: number | null = null;
   /** ms between ticks; 0 = it runs once. */
   private period = 0;
   /** What to add to a monotonic time to get the epoch's. */
   private epoch = 0;
   private alarm: Alarm | null = null;
+  private holds = true;
 
-  constructor(ms: number, period: number, fn?: () => void) {
+  constructor(ms: number, period: number, fn?: () => unknown) {
     this.fn = fn;
     this.chan.source = this;
     created(this.chan, this);
     this.chan.receivers.watcher = this;
+    if (fn !== undefined) this.prepare();
     this.reset(ms, period);
   }
 
@@ -286,34 +297,45 @@ class Movement implements TimerSource, Watcher, Expiring {
 
   reset(ms: number, period: number): boolean {
     const wasRunning = this.isRunning;
-    const instant = this.instant();
+    this.clock = clockOf(this.chan);
+    const instant = this.clock.monotonic();
     this.next = instant + Math.max(0, ms);
     this.period = period;
-    this.epoch = clock(this.chan) - instant;
+    this.epoch = wallClock(this.chan) - instant;
     this.set();
     return wasRunning;
   }
 
+  unref(): void {
+    this.holds = false;
+    this.alarm?.unref();
+  }
+
   instant(): number {
-    return monotonic(this.chan);
+    return this.clock.monotonic();
+  }
+
+  serve(instant: number): void {
+    // Whoever waits comes first, even if the platform's timer is late (H6).
+    while (this.due(instant) && this.chan.receivers.head !== null) this.expire();
   }
 
   due(instant: number): boolean {
-    // Whoever waits comes first, even if the platform's timer is late (H6).
-    while (this.isDue(instant) && this.chan.receivers.head !== null) this.expire();
-    return this.isDue(instant);
-  }
-
-  private isDue(instant: number): boolean {
     return this.next !== null && this.next <= instant;
   }
 
   take(): Date {
     const due = this.next!;
-    // A ticker keeps its beat and drops the ticks that nobody took.
-    this.next =
-      this.period === 0 ? null : due + this.period * (1 + Math.floor(Math.max(0, this.instant() - due) / this.period));
+    this.next = this.period === 0 ? null : this.following(due);
     return new Date(due + this.epoch);
+  }
+
+  /** A ticker keeps its beat and drops the ticks that nobody took. */
+  private following(due: number): number {
+    const now = this.instant();
+    const next = due + this.period * (1 + Math.floor(Math.max(0, now - due) / this.period));
+    // A period may be too short for the clock to tell.
+    return next > due && next < Infinity ? next : now;
   }
 
   first(): void {
@@ -327,7 +349,8 @@ class Movement implements TimerSource, Watcher, Expiring {
   expire(): void {
     if (this.fn !== undefined) {
       this.next = null;
-      go(this.fn);
+      if (this.begin === null) this.begun++;
+      else this.run();
       return;
     }
     const receiver = this.chan.receivers.head;
@@ -341,6 +364,34 @@ class Movement implements TimerSource, Watcher, Expiring {
   /** Sets the alarm if somebody needs it, else puts it off. */
   private set(needed: boolean = this.fn !== undefined || this.chan.receivers.head !== null): void {
     this.alarm?.stop();
-    this.alarm = needed && this.next !== null && this.next < Infinity ? setAlarm(this.next, this, this.chan) : null;
+    this.alarm = null;
+    if (!needed || this.next === null || this.next === Infinity) return;
+    this.alarm = setAlarm(this.clock, this.next, this, this.chan);
+    if (!this.holds) this.alarm.unref();
+  }
+
+  // The function runs in the async context in which it was handed over, however often and by whom the timer is set again.
+
+  /** Starts the function; null from then until it runs. */
+  private begin: (() => void) | null = null;
+  /** How often it has been started besides. */
+  private begun = 0;
+
+  private prepare(): void {
+    const run = (): unknown => {
+      this.prepare();
+      if (this.begun > 0) {
+        this.begun--;
+        this.run();
+      }
+      return this.fn!();
+    };
+    this.begin = prepared(run, undefined, this.fn, undefined, report);
+  }
+
+  private run(): void {
+    const { begin } = this;
+    this.begin = null;
+    begin!();
   }
 }

@@ -3,12 +3,14 @@
  * is the native one.
  */
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { type Alarm, platformAlarm } from "../src/alarm.ts";
+import { type Alarm, type Expiring, platformClock } from "../src/alarm.ts";
 import { build, run } from "./child.ts";
 import { elapse, settle, timersSet, virtualTime } from "./clock.ts";
 import { generator, LONGEST, on, Platform, restore, type Setter } from "./platform.ts";
 
 afterEach(restore);
+
+const platformAlarm = (due: number, target: Expiring): Alarm => platformClock().alarm(due, target, null);
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -414,7 +416,8 @@ describe("under fake timers that were there before headgate", () => {
 
   it("no alarm is lost when they are cleared, and all ring by the platform's when they are gone", async () => {
     vi.resetModules();
-    const { platformAlarm: set } = await import("../src/alarm.ts");
+    const loaded = await import("../src/alarm.ts");
+    const set = (due: number, target: Expiring): Alarm => loaded.platformClock().alarm(due, target, null);
     const rung: string[] = [];
     const alarm = (ms: number, name: string): Alarm =>
       set(performance.now() + ms, { expire: () => void rung.push(name) });

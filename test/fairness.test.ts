@@ -13,25 +13,24 @@ const ENDLESS = 1_000_000;
 type Going = () => boolean;
 
 /**
- * Lets the loops spin until a deadline 20 ms away has ended them, and says how often an interval of 10 ms has fired by
- * then. Rejects if the deadline does not come.
+ * Lets the loops spin until a timer of the platform's, set 20 ms before, has ended them, and says how often an interval of 10 ms has fired
+ * by then. Rejects if the timer does not come. A deadline would prove nothing: `ctx.err()` sees it without a turn of the event loop.
  */
 async function spin(tasks: number, loop: (going: Going, i: number) => Promise<void>): Promise<number> {
   let fired = 0;
   let steps = 0;
   const interval = setInterval(() => fired++, 10);
-  const [ctx, cancel] = context.withTimeout(context.background(), 20);
-  using _ = cancel;
+  let over = false;
+  setTimeout(() => (over = true), 20);
   const going = (): boolean => {
-    if (++steps > ENDLESS) throw new retry.Permanent("the deadline was starved");
-    return ctx.err() === undefined;
+    if (++steps > ENDLESS) throw new retry.Permanent("the timers were starved");
+    return !over;
   };
   try {
     await Promise.all(Array.from({ length: tasks }, (_, i) => loop(going, i)));
   } finally {
     clearInterval(interval);
   }
-  expect(ctx.err()).toBeInstanceOf(context.DeadlineExceeded);
   return fired;
 }
 

@@ -109,7 +109,8 @@ export async function on(platform: Platform): Promise<{ set: Setter; rung: numbe
   vi.resetModules();
   const loaded = await import("../src/alarm.ts");
   const rung: number[] = [];
-  const set: Setter = (due, ring) => loaded.platformAlarm(due, { expire: () => (rung.push(due), ring?.()) });
+  const set: Setter = (due, ring) =>
+    loaded.platformClock().alarm(due, { expire: () => (rung.push(due), ring?.()) }, null);
   return { set, rung };
 }
 

@@ -1,14 +1,16 @@
 /**
  * Running a function when a context ends.
  */
-import { go } from "../chan.ts";
+import { prepared } from "../go.ts";
 import { mustBeFunction } from "../errors.ts";
+import { report } from "../runtime.ts";
 import { attach, CancelCtx, type Context, mustBeContext } from "./context.ts";
 
 /**
  * Runs `fn` once, on a microtask of its own, after `ctx` has ended; on a later microtask if it has ended already. Never inside the
  * cancel that ends it (C80). Returns `stop`: it prevents the run and returns true, or returns false because `fn` was started,
- * though it may not have begun, or stopped before (C82, C83). `stop` does not wait for `fn`.
+ * though it may not have begun, or stopped before (C82, C83). `stop` does not wait for `fn`. `fn` runs in the async context
+ * (AsyncLocalStorage) of this call.
  *
  * **Errors**: what `fn` throws is reported as uncaught, as with {@link go}. TypeError if `fn` is not a function.
  *
@@ -24,7 +26,7 @@ import { attach, CancelCtx, type Context, mustBeContext } from "./context.ts";
  * await Promise.resolve(); // => cleaning up
  * ```
  */
-export function afterFunc(ctx: Context, fn: () => void): () => boolean {
+export function afterFunc(ctx: Context, fn: () => unknown): () => boolean {
   mustBeContext(ctx, "afterFunc: ctx");
   mustBeFunction(fn, "afterFunc");
   const child = new AfterFuncCtx(ctx, fn);
@@ -34,21 +36,22 @@ export function afterFunc(ctx: Context, fn: () => void): () => boolean {
 
 /** A child of which nobody holds the context: it ends by starting its function. */
 export class AfterFuncCtx extends CancelCtx {
-  private fn: (() => void) | null;
+  /** Starts the function; null when that has been done, or called off. */
+  private begin: (() => void) | null;
 
-  constructor(parent: Context, fn: () => void) {
+  constructor(parent: Context, fn: () => unknown) {
     super(parent);
-    this.fn = fn;
+    this.begin = prepared(fn, undefined, fn, undefined, report);
   }
 
   override ended(): void {
-    if (this.fn !== null) go(this.fn);
-    this.fn = null;
+    this.begin?.();
+    this.begin = null;
   }
 
   stop(): boolean {
-    if (this.fn === null) return false;
-    this.fn = null;
+    if (this.begin === null) return false;
+    this.begin = null;
     this.cancel(undefined);
     return true;
   }

@@ -17,12 +17,15 @@
  * - A context that has ended is in no parent's list, and holds no timer.
  * - The core of `cancel` neither recurses nor calls anybody's code, so depth and width are limited by memory alone.
  */
-import { Chan, go, hasAfterFunc, missingError, nil, notAContext, type RecvChan, signalOf } from "../chan.ts";
+import { Chan, nil, type RecvChan } from "../chan.ts";
+import { hasAfterFunc, isOurs, missingError, notAContext, type OurContext, OURS, signalOf } from "../guard.ts";
+import { go } from "../go.ts";
 import { onAbort } from "../abort.ts";
 import { panic } from "../errors.ts";
+import { attempt, hasMethod, isA, kindOf, propertyOf } from "../foreign.ts";
 import { Inspectable } from "../inspect.ts";
 import { Waiter } from "../queue.ts";
-import { called, created, note } from "../runtime.ts";
+import { called, created, note, poll } from "../runtime.ts";
 import { type CancelCauseFunc, type CancelFunc, disposable } from "./cancelfunc.ts";
 import { Canceled, DeadlineExceeded, Ending } from "./errors.ts";
 import { nameOf, textOf } from "./text.ts";
@@ -72,14 +75,20 @@ export interface Key<in out T> {
 // ------------------------------------------------------------------------------------------------------------------- roots
 
 /** What all contexts of this package have in common: they are asked along the chain of their parents, in a loop (C67). */
-abstract class Own extends Inspectable implements Context {
+abstract class Own extends Inspectable implements OurContext {
   /** null for a root. */
   abstract readonly parent: Context | null;
   abstract done(): RecvChan<never>;
   abstract err(): Canceled | DeadlineExceeded | undefined;
+  /** The same, without asking the clock: for those who only look on. */
+  abstract known(): Canceled | DeadlineExceeded | undefined;
   abstract get signal(): AbortSignal;
-  /** What this context adds to the text of its parent. */
-  abstract text(): string;
+  /** What this context adds to the text of its parent. In JSON there is nothing in it that a log must not have, or that changes. */
+  abstract text(isJson?: boolean): string;
+
+  get ours(): typeof OURS {
+    return OURS;
+  }
 
   deadline(): number | undefined {
     return deciderOf(this)?.deadline();
@@ -97,20 +106,32 @@ abstract class Own extends Inspectable implements Context {
 
   /** Go's text (1.9): how the context came about. */
   override toString(): string {
+    return this.history();
+  }
+
+  private history(isJson?: boolean): string {
     const texts: string[] = [];
     let ctx: Context | null = this;
     do {
-      texts.push((ctx as Own).text());
+      texts.push((ctx as Own).text(isJson));
       ctx = (ctx as Own).parent;
     } while (ctx instanceof Own && ctx.toString === Own.prototype.toString);
-    if (ctx !== null) texts.push(textOf(ctx));
+    if (ctx !== null) texts.push(textOf(ctx, isJson));
     return texts.reverse().join("");
   }
 
-  describe(): string {
-    const err = this.err();
-    if (err === undefined) return String(this);
-    return `${this} (${err instanceof DeadlineExceeded ? "deadline exceeded" : "canceled"})`;
+  override describe(): string {
+    return `${this}${this.outcome()}`;
+  }
+
+  /** One line, without the values it carries and the instants of its deadlines. */
+  override toJSON(): string {
+    return `${this.toString === Own.prototype.toString ? this.history(true) : this}${this.outcome()}`;
+  }
+
+  private outcome(): string {
+    const err = this.known();
+    return err === undefined ? "" : ` (${err instanceof DeadlineExceeded ? "deadline exceeded" : "canceled"})`;
   }
 }
 
@@ -136,8 +157,13 @@ function nearest(ctx: Context): CancelCtx | undefined {
   return found instanceof CancelCtx ? found : undefined;
 }
 
-/** A signal that never aborts, for contexts that never end. */
-let never: AbortSignal | undefined;
+/**
+ * A signal that never aborts, for contexts that never end. A new one each time: what listens to one of all contexts would gather on it
+ * for the life of the process.
+ */
+function neverAborts(): AbortSignal {
+  return new AbortController().signal;
+}
 
 class RootCtx extends Own {
   readonly parent = null;
@@ -153,8 +179,11 @@ class RootCtx extends Own {
   err(): undefined {
     return undefined;
   }
+  known(): undefined {
+    return undefined;
+  }
   get signal(): AbortSignal {
-    return (never ??= new AbortController().signal);
+    return neverAborts();
   }
   text(): string {
     return this.name;
@@ -240,8 +269,22 @@ export function mustBeParent(parent: Context): Context {
 }
 
 export function mustBeContext(ctx: Context, what: string): Context {
-  if (typeof ctx?.err === "function" && typeof ctx.done === "function" && typeof ctx.value === "function") return ctx;
+  if (isContext(ctx)) return ctx;
   throw notAContext(ctx, what);
+}
+
+/**
+ * Whether `value` is a Context: one of ours, of another copy of the package, or anybody's object with these methods.
+ *
+ * @example
+ * ```ts
+ * import { context } from "headgate";
+ *
+ * console.log(context.isContext(context.background()), context.isContext(new AbortController().signal)); // => true false
+ * ```
+ */
+export function isContext(value: unknown): value is Context {
+  return hasMethod(value, "err") && hasMethod(value, "done") && hasMethod(value, "value");
 }
 
 /**
@@ -255,7 +298,11 @@ export function cause(ctx: Context): unknown {
   if (err === undefined) return undefined;
   // Err is asked first, and only then the nearest standard context (C34): a context of somebody's own may have ended by itself.
   const ending = nearest(ctx)?.ending ?? null;
-  return ending === null ? err : (ending.cause ?? ending.error);
+  if (ending !== null) return ending.cause ?? ending.error;
+  // Of another copy's context the error says it. One of ours comes from behind a wrapper that hides its cause (C68).
+  const isTheirs = isA(err, Canceled) || isA(err, DeadlineExceeded);
+  const isOwn = [Canceled, DeadlineExceeded].some((Class) => Object.getPrototypeOf(err) === Class.prototype);
+  return isTheirs && !isOwn ? (propertyOf(err, "cause") ?? err) : err;
 }
 
 /** Who besides its children is to be told of the end of a context. */
@@ -264,6 +311,11 @@ class Told {
   controller: AbortController | null = null;
   /** Stops watching a parent that is not ours. */
   leave: (() => void) | null = null;
+
+  quit(): void {
+    // What goes wrong in somebody else's context must not look as if the cancel had failed: all of it is done.
+    attempt(() => this.leave?.());
+  }
 }
 
 /** A context that can end. */
@@ -299,6 +351,11 @@ export class CancelCtx extends Own {
   }
 
   err(): Canceled | DeadlineExceeded | undefined {
+    if (this.ending === null) poll();
+    return this.known();
+  }
+
+  known(): Canceled | DeadlineExceeded | undefined {
     return this.ending === null ? undefined : this.ending.error;
   }
 
@@ -325,7 +382,7 @@ export class CancelCtx extends Own {
     note("cancel", this, ending);
     this.detach();
     abort(mark(this, ending));
-    told?.leave?.();
+    told?.quit();
   }
 
   /** Leaves the list of the parent (C16). */
@@ -403,7 +460,7 @@ function join(child: CancelCtx, holder: CancelCtx): void {
 function attachForeign(child: CancelCtx, parent: Context): void {
   const channel = parent.done();
   if (channel === nil) return;
-  if (parent.err() !== undefined) return child.end(endingOf(parent));
+  if ((parent.err() ?? undefined) !== undefined) return child.end(endingOf(parent));
   if (channel instanceof Chan && channel.closed) throw missingError();
   const near = nearest(parent);
   if (near?.done() === channel) return join(child, near);
@@ -430,7 +487,7 @@ export function endWith(ctx: CancelCtx, signal: AbortSignal, ending: () => Endin
     const observed = mark(ctx, ending());
     return () => {
       abort(observed);
-      told?.leave?.();
+      told?.quit();
     };
   });
 }
@@ -476,8 +533,11 @@ class WithoutCancelCtx extends Own {
   err(): undefined {
     return undefined;
   }
+  known(): undefined {
+    return undefined;
+  }
   get signal(): AbortSignal {
-    return BACKGROUND.signal;
+    return neverAborts();
   }
   text(): string {
     return ".WithoutCancel";
@@ -550,11 +610,17 @@ class ValueCtx extends Own {
   err(): Canceled | DeadlineExceeded | undefined {
     return this.base.err();
   }
+  known(): Canceled | DeadlineExceeded | undefined {
+    const { base } = this;
+    return isOurs(base) ? (base.known() as Canceled | undefined) : (attempt(() => base.err()) ?? undefined);
+  }
   get signal(): AbortSignal {
     return this.base.signal;
   }
-  text(): string {
-    return `.WithValue(${(this.key as Partial<Key<unknown>>).description ?? nameOf(this.key)}, ${nameOf(this.held)})`;
+  text(isJson?: boolean): string {
+    const description = propertyOf(this.key, "description");
+    const key = typeof description === "string" ? description : nameOf(this.key);
+    return `.WithValue(${key}, ${isJson === true ? kindOf(this.held) : nameOf(this.held)})`;
   }
 }
 

@@ -3,7 +3,8 @@
  *
  * Invariant: a deadline is an instant on the monotonic clock; what `deadline()` reports is the time of day it had when it was set.
  */
-import { type Alarm, duration, type Expiring, monotonic, now, setAlarm } from "../runtime.ts";
+import { attempt, kindOf } from "../foreign.ts";
+import { type Alarm, type Clock, clockOf, duration, type Expiring, now, setAlarm } from "../runtime.ts";
 import { type CancelFunc, disposable } from "./cancelfunc.ts";
 import { attach, CancelCtx, type Context, deciderOf, mustBeParent, withCancel } from "./context.ts";
 import { DeadlineExceeded, Ending } from "./errors.ts";
@@ -34,9 +35,16 @@ export function withDeadlineCause(
   cause: unknown,
 ): readonly [ctx: Context, cancel: CancelFunc] {
   mustBeParent(parent);
-  const epoch = duration(at instanceof Date ? at.getTime() : at, "withDeadline");
-  const instant = monotonic(parent);
-  return deadline(parent, epoch, instant, epoch - now(parent), cause);
+  const epoch = duration(epochOf(at), "withDeadline");
+  return deadline(parent, epoch, epoch - now(parent), cause);
+}
+
+/** A Date may be of another realm: it is known by what it does. */
+function epochOf(at: number | Date): number {
+  if (typeof at !== "object" || at === null) return at;
+  const epoch: unknown = attempt(() => at.getTime());
+  if (typeof epoch === "number") return epoch;
+  throw new TypeError(`withDeadline: expected epoch ms or a Date, got ${kindOf(at)}`);
 }
 
 /**
@@ -71,45 +79,49 @@ export function withTimeoutCause(
 ): readonly [ctx: Context, cancel: CancelFunc] {
   mustBeParent(parent);
   duration(ms, "withTimeout");
-  return deadline(parent, now(parent) + ms, monotonic(parent), ms, cause);
+  return deadline(parent, now(parent) + ms, ms, cause);
 }
 
 function deadline(
   parent: Context,
   at: number,
-  instant: number,
   ms: number,
   cause: unknown,
 ): readonly [ctx: Context, cancel: CancelFunc] {
+  const clock = clockOf(parent);
+  const instant = clock.monotonic();
   const due = instant + ms;
   // Equal deadlines are compared as they were given, for on the monotonic clock they differ by a fraction of a millisecond.
-  if (due === Infinity || (dueOf(parent) < due && parent.deadline() !== at)) return withCancel(parent);
-  const ctx = new TimerCtx(parent, at, due, cause);
+  if (due === Infinity || (dueOf(parent, clock, instant) < due && parent.deadline() !== at)) return withCancel(parent);
+  const ctx = new TimerCtx(parent, at, clock, due, cause);
   // The parent before the clock: if both are over, the parent's error counts (C43).
   attach(ctx, parent);
   ctx.start(instant);
   return [ctx, disposable(() => ctx.cancel(undefined))];
 }
 
-/** When `ctx` will end by its deadline, on the monotonic clock; Infinity if it has none. */
-function dueOf(ctx: Context): number {
+/** When `ctx` will end by its deadline, on this clock, which is at `instant`; Infinity if it has none. */
+function dueOf(ctx: Context, clock: Clock, instant: number): number {
   const timer = deciderOf(ctx);
-  if (timer instanceof TimerCtx) return timer.due;
-  const at = timer?.deadline();
-  return at === undefined ? Infinity : monotonic(ctx) + (at - now(ctx));
+  if (timer instanceof TimerCtx) return timer.clock === clock ? timer.due : instant + timer.left();
+  const at = timer?.deadline() ?? undefined;
+  return at === undefined ? Infinity : instant + (at - now(ctx));
 }
 
-class TimerCtx extends CancelCtx implements Expiring {
+export class TimerCtx extends CancelCtx implements Expiring {
   /** Epoch ms, as `deadline()` reports it. */
   readonly at: number;
-  /** The same moment on the monotonic clock, which decides. */
+  /** The clock that decides. */
+  readonly clock: Clock;
+  /** The same moment on that clock. */
   readonly due: number;
   private readonly cause: unknown;
   private alarm: Alarm | null = null;
 
-  constructor(parent: Context, at: number, due: number, cause: unknown) {
+  constructor(parent: Context, at: number, clock: Clock, due: number, cause: unknown) {
     super(parent);
     this.at = at;
+    this.clock = clock;
     this.due = due;
     this.cause = cause;
   }
@@ -121,7 +133,16 @@ class TimerCtx extends CancelCtx implements Expiring {
   start(instant: number): void {
     if (this.ending !== null) return;
     if (this.due <= instant) this.expire();
-    else this.alarm = setAlarm(this.due, this, this);
+    else this.alarm = setAlarm(this.clock, this.due, this, this);
+  }
+
+  /** ms until it ends. */
+  left(): number {
+    return this.due - this.clock.monotonic();
+  }
+
+  unref(): void {
+    this.alarm?.unref();
   }
 
   expire(): void {
@@ -133,8 +154,9 @@ class TimerCtx extends CancelCtx implements Expiring {
     this.alarm = null;
   }
 
-  override text(): string {
+  override text(isJson?: boolean): string {
+    if (isJson === true) return ".WithDeadline";
     const day = Math.abs(this.at) <= 8.64e15 ? new Date(this.at).toISOString() : String(this.at);
-    return `.WithDeadline(${day} [${goDuration(this.due - monotonic(this))}])`;
+    return `.WithDeadline(${day} [${goDuration(this.left())}])`;
   }
 }

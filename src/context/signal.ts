@@ -1,8 +1,10 @@
 /**
  * An AbortSignal as the second parent of a context.
  */
+import { isSignal } from "../guard.ts";
 import { type CancelFunc, disposable } from "./cancelfunc.ts";
 import { attach, CancelCtx, type Context, endWith, mustBeParent } from "./context.ts";
+import { kindOf, propertyOf } from "../foreign.ts";
 import { Canceled, DeadlineExceeded, Ending } from "./errors.ts";
 
 /**
@@ -23,9 +25,7 @@ import { Canceled, DeadlineExceeded, Ending } from "./errors.ts";
  */
 export function withSignal(parent: Context, signal: AbortSignal): readonly [ctx: Context, cancel: CancelFunc] {
   mustBeParent(parent);
-  if (typeof signal?.addEventListener !== "function" || typeof signal.aborted !== "boolean") {
-    throw new TypeError(`withSignal: expected an AbortSignal, got ${signal === null ? "null" : typeof signal}`);
-  }
+  if (!isSignal(signal)) throw new TypeError(`withSignal: expected an AbortSignal, got ${kindOf(signal)}`);
   const ctx = new SignalCtx(parent);
   attach(ctx, parent);
   ctx.watch(signal);
@@ -37,8 +37,8 @@ class SignalCtx extends CancelCtx {
 
   watch(signal: AbortSignal): void {
     const ending = (): Ending => {
-      const reason: unknown = signal.reason;
-      const isTimeout = (reason as { name?: unknown } | null | undefined)?.name === "TimeoutError";
+      const reason = propertyOf(signal, "reason");
+      const isTimeout = propertyOf(reason, "name") === "TimeoutError";
       return new Ending(isTimeout ? DeadlineExceeded : Canceled, reason);
     };
     if (this.ending !== null) return;

@@ -1,6 +1,7 @@
 /**
  * Texts, as Go writes them.
  */
+import { attempt, hasMethod, kindOf, propertyOf } from "../foreign.ts";
 
 /** Milliseconds as Go writes a duration: 1m30s, 1.5s, 250ms, 10µs, 0s. */
 export function goDuration(ms: number): string {
@@ -22,11 +23,14 @@ export function goDuration(ms: number): string {
 export function nameOf(thing: unknown): string {
   if (typeof thing === "string") return thing;
   if (thing === null || thing === undefined) return "<nil>";
-  if (typeof thing !== "object") return typeof thing;
-  return thing.constructor?.name ?? "Object";
+  const kind = kindOf(thing);
+  return kind === "object" ? "Object" : kind;
 }
 
-/** The text of a context of somebody's own. */
-export function textOf(ctx: object): string {
-  return typeof ctx.toString !== "function" || ctx.toString === Object.prototype.toString ? nameOf(ctx) : String(ctx);
+/** The text of a context of somebody's own; in JSON the name of its class, for what it says of itself may be anything. */
+export function textOf(ctx: object, isJson?: boolean): string {
+  if (isJson === true)
+    return attempt(() => (ctx as { toJSON?(): unknown }).toJSON?.() as string | undefined) ?? nameOf(ctx);
+  const isPlain = !hasMethod(ctx, "toString") || propertyOf(ctx, "toString") === Object.prototype.toString;
+  return (isPlain ? undefined : attempt(() => String(ctx))) ?? nameOf(ctx);
 }

@@ -5,8 +5,9 @@
  * - A promise that is waited for carries one reaction of ours, however many wait, for a reaction can never be taken back.
  * - Who is cancelled is in no queue any more, so a promise that lives for ever retains nobody.
  */
-import { refusal, suspend } from "../chan.ts";
+import { refusal, suspend } from "../guard.ts";
 import { Queue, Waiter } from "../queue.ts";
+import { attempt, isA, kindOf } from "../foreign.ts";
 import { failed, wake, wakeError } from "../runtime.ts";
 import type { Context } from "./context.ts";
 
@@ -29,16 +30,19 @@ import type { Context } from "./context.ts";
  * ```
  */
 export function wait<T>(promise: PromiseLike<T>, ctx?: Context): Promise<T> {
-  if (typeof promise?.then !== "function") {
-    return failed(
-      "context.wait",
-      promise,
-      new TypeError(`wait: expected a promise, got ${promise === null ? "null" : typeof promise}`),
-    );
-  }
-  const waiters = followers(promise);
+  // Before the promise is touched: to ask some for their `then` is to start them.
   const error = refusal(ctx);
-  if (error !== undefined) return failed("context.wait", promise, error);
+  if (error !== undefined) {
+    // If it rejects nobody shall be told, either. This way of the platform's own promises does not ask for the property.
+    attempt(() => void Promise.prototype.then.call(promise, undefined, () => {}));
+    return failed("context.wait", promise, error);
+  }
+  let waiters: Queue;
+  try {
+    waiters = followers(promise);
+  } catch (error) {
+    return failed("context.wait", promise, error);
+  }
   return suspend(new Waiter(() => undefined), waiters, ctx, "context.wait", promise);
 }
 
@@ -48,12 +52,16 @@ const following: WeakMap<PromiseLike<unknown>, Queue> = /* @__PURE__ */ new Weak
 function followers(promise: PromiseLike<unknown>): Queue {
   const known = following.get(promise);
   if (known !== undefined) return known;
+  const { then } = (promise ?? {}) as { readonly then?: unknown };
+  if (typeof then !== "function") throw new TypeError(`wait: expected a promise, got ${kindOf(promise)}`);
   const waiters = new Queue();
   const settle = (how: typeof wake, result: unknown): void => {
     following.delete(promise);
     for (let w; (w = waiters.shift()) !== null;) how(w, result);
   };
-  Promise.resolve(promise).then(
+  // Asked for its `then` once, and called later, as by an await.
+  const once = { then: (ok: unknown, no: unknown): unknown => then.call(promise, ok, no) } as PromiseLike<unknown>;
+  Promise.resolve(isA(promise, Promise) ? promise : once).then(
     (value) => settle(wake, value),
     (error) => settle(wakeError, error),
   );

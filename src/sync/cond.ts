@@ -3,7 +3,7 @@
  *
  * Invariant: whoever called `wait` holds the mutex again when it settles, however it settles.
  */
-import { guard, refusal } from "../chan.ts";
+import { guard, refusal } from "../guard.ts";
 import type { Context } from "../context/index.ts";
 import { Inspectable } from "../inspect.ts";
 import { Queue, Waiter } from "../queue.ts";
@@ -62,43 +62,37 @@ export class Cond extends Inspectable {
     const error = refusal(ctx);
     if (error !== undefined) return failed("cond.wait", this, error);
     // Two waiters: one for the condition, which ctx can withdraw, and after it one for the mutex, which nothing can.
-    const notice = new Waiter(null);
+    const caller = new Waiter(null);
     const { turn } = this.mutex;
+    const relock = (settle: () => void): void => this.mutex.enter(turn, settle);
+    const notice = new Waiter(null, undefined, () => relock(() => wake(caller, undefined)));
     try {
-      if (ctx !== undefined) guard(notice, ctx);
+      if (ctx !== undefined) guard(notice, ctx, (error) => relock(() => wakeError(caller, error)));
       this.mutex.unlock();
     } catch (error) {
       notice.withdraw();
       return failed("cond.wait", this, error);
     }
     this.waiting.push(notice);
-    const caller = new Waiter(null);
-    const promise = park<void>(caller, "cond.wait", this);
-    const relock = (settle: () => void): void => {
-      const locking = new Waiter(null);
-      locking.resolve = () => {
-        // The same acquisition goes on, so its guard stays good: Go's deferred Unlock around a wait.
-        this.mutex.turn = turn;
-        settle();
-      };
-      this.mutex.enter(locking);
-    };
-    notice.resolve = () => relock(() => wake(caller, undefined));
-    if (notice.sibling !== null) notice.sibling.reject = (error) => relock(() => wakeError(caller, error));
-    return promise;
+    return park<void>(caller, "cond.wait", this);
   }
 
-  /** Wakes the one that waits longest, if any. Holding the mutex is allowed, not required. */
+  /** Wakes the one that waits longest, if any: it waits for the mutex from then on. Holding the mutex is allowed, not required. */
   signal(): void {
     note("signal", this);
-    const waiter = this.waiting.shift();
-    if (waiter !== null) wake(waiter, undefined);
+    this.wakeFirst();
   }
 
   /** Wakes all that wait. Holding the mutex is allowed, not required. */
   broadcast(): void {
     note("broadcast", this);
-    for (let waiter; (waiter = this.waiting.shift()) !== null;) wake(waiter, undefined);
+    while (this.wakeFirst());
+  }
+
+  private wakeFirst(): boolean {
+    const waiter = this.waiting.shift();
+    (waiter?.value as (() => void) | undefined)?.();
+    return waiter !== null;
   }
 
   /** What it is and how it stands, such as `sync.Cond(2 waiting)`. */

@@ -4,7 +4,7 @@
  * Invariants: while the mutex is free nobody waits for it. It is handed from holder to holder in the order of their calls, so it is
  * never free for somebody to slip in between.
  */
-import { refusal, suspend } from "../chan.ts";
+import { refusal, suspend } from "../guard.ts";
 import type { Context } from "../context/index.ts";
 import { panic } from "../errors.ts";
 import { Inspectable } from "../inspect.ts";
@@ -68,9 +68,13 @@ export class Mutex extends Inspectable {
    */
   tryLock(): boolean {
     if (this.locked) return false;
+    this.acquired();
+    return true;
+  }
+
+  private acquired(): void {
     this.locked = true;
     this.turn = ++this.acquisitions;
-    return true;
   }
 
   /**
@@ -87,8 +91,9 @@ export class Mutex extends Inspectable {
     if (next === null) {
       this.locked = false;
     } else {
-      this.turn = ++this.acquisitions;
-      wake(next, new Guard(this, this.turn));
+      this.acquired();
+      if (next.value === undefined) wake(next, new Guard(this, this.turn));
+      else (next.value as () => void)();
     }
   }
 
@@ -98,10 +103,17 @@ export class Mutex extends Inspectable {
     return `sync.Mutex(${this.locked ? "locked" : "unlocked"}${waiting > 0 ? `, ${waiting} waiting` : ""})`;
   }
 
-  /** @internal Lets `waiter` have the lock, now or when its turn comes. */
-  enter(waiter: Waiter): void {
-    if (this.tryLock()) wake(waiter, new Guard(this, this.turn));
-    else this.waiting.push(waiter);
+  /**
+   * @internal Takes the lock, now or when its turn comes, as the acquisition `turn`, whose guard is good again: Go's deferred Unlock
+   * around a wait. Calls `locked` in the same step.
+   */
+  enter(turn: number, locked: () => void): void {
+    const resumed = (): void => {
+      this.turn = turn;
+      locked();
+    };
+    if (this.tryLock()) resumed();
+    else this.waiting.push(new Waiter(null, undefined, resumed));
   }
 
   /** @internal Unlocks, if the lock is still held by this acquisition. */

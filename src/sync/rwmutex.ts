@@ -7,7 +7,7 @@
  *   admitted, so readers do not starve either.
  * - While the lock is free nobody waits for it.
  */
-import { isCancelled, refusal, suspend } from "../chan.ts";
+import { isCancelled, refusal, suspend } from "../guard.ts";
 import type { Context } from "../context/index.ts";
 import { panic } from "../errors.ts";
 import { Inspectable } from "../inspect.ts";

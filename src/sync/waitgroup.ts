@@ -3,7 +3,8 @@
  *
  * Invariants: the counter is never negative; while it is 0 nobody waits.
  */
-import { refusal, start, suspend } from "../chan.ts";
+import { refusal, suspend } from "../guard.ts";
+import { start } from "../go.ts";
 import type { Context } from "../context/index.ts";
 import { mustBeFunction, panic } from "../errors.ts";
 import { Inspectable } from "../inspect.ts";

@@ -63,6 +63,9 @@ export class BubbleAlarm implements Alarm {
     if (i >= 0) this.clock.alarms.splice(i, 1);
   }
 
+  /** No process lives by a virtual clock. */
+  unref(): void {}
+
   /** What it is for. */
   label(names: Names): string {
     if (this.target instanceof CancelCtx) return `deadline of ${names.of(this.target) ?? "a context"}`;

@@ -41,6 +41,12 @@ export interface Manner {
 /** How many contexts are kept before those that have ended are let go. */
 const CONTEXTS = 1_024;
 
+/** How a task begins: `resume` lets it, and then `run` is called. */
+interface Beginning {
+  run: () => void;
+  resume: () => void;
+}
+
 // One executor for all promises: a closure each would be dear.
 let resolve: (value: unknown) => void;
 let reject: (error: unknown) => void;
@@ -157,7 +163,30 @@ export abstract class Room implements Scheduler {
     this.begin(name, start);
   }
 
-  protected begin(name: string, start: (ended: () => void) => void, place: Place = this.here()): Task {
+  prepare(start: Start, fn: unknown): () => void {
+    const beginning = this.beginning();
+    return () => {
+      const name = this.names.task(fn);
+      this.recorder?.write(this.steps, this.who(), "go", name);
+      this.begin(name, start, this.here(), beginning);
+    };
+  }
+
+  /** As a reaction that is made now, what begins goes on in the async context of now, as it would in production. */
+  private beginning(): Beginning {
+    const beginning: Beginning = { run: () => {}, resume: () => {} };
+    const promise = new Promise(capture);
+    beginning.resume = resolve as () => void;
+    void promise.then(() => beginning.run());
+    return beginning;
+  }
+
+  protected begin(
+    name: string,
+    start: (ended: () => void) => void,
+    place: Place = this.here(),
+    beginning: Beginning = this.beginning(),
+  ): Task {
     const task = new Task(this, name, place);
     this.tasks.push(task);
     const ended = (): void => {
@@ -165,10 +194,8 @@ export abstract class Room implements Scheduler {
       this.recorder?.write(this.steps, task, "end");
     };
     const run = (): void => start(ended);
-    // As a reaction it goes on in the asynchronous context of whoever starts it, as it would in production.
-    const beginning = new Promise(capture);
-    this.enqueue({ task, resume: resolve as () => void });
-    void beginning.then(this.manner.storage ? () => within(task, run) : run);
+    beginning.run = this.manner.storage ? () => within(task, run) : run;
+    this.enqueue({ task, resume: beginning.resume });
     return task;
   }
 

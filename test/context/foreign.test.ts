@@ -392,7 +392,12 @@ describe("another copy's context", () => {
     cancelTimed();
     cancel("over");
     expect(ctx.err()).toBe(theirs.err());
-    expect([ctx.err() instanceof Canceled, cause(ctx)]).toEqual([true, theirs.err()]);
+    expect([ctx.err() instanceof Canceled, cause(ctx), cause(theirs), cause(parent)]).toEqual([
+      true,
+      "over",
+      "over",
+      "over",
+    ]);
     expect(getEventListeners(theirs.signal, "abort").length).toBe(0);
   });
 

@@ -2,6 +2,7 @@
  * AbortSignals: as a parent, by withSignal, and made of a context, by ctx.signal.
  */
 import { getEventListeners } from "node:events";
+import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
 import { Chan, type Context, context } from "headgate";
 import { elapse, settle, virtualTime } from "../clock.ts";
@@ -193,12 +194,20 @@ describe("ctx.signal", () => {
     vi.unstubAllGlobals();
   });
 
-  it("of a context that can never end never aborts, and one serves as well as many", () => {
+  it("of a context that can never end never aborts, and is a new one each time: nothing gathers on it", async () => {
     const [parent, cancel] = withCancel(background());
-    const never = context.withoutCancel(parent).signal;
+    const ctx = context.withoutCancel(parent);
+    const signals = [ctx, ctx, background(), background(), context.todo()].map(({ signal }) => signal);
     cancel();
-    expect([never.aborted, never]).toEqual([false, background().signal]);
-    expect(context.todo().signal.aborted).toBe(false);
+    expect(new Set(signals).size).toBe(5);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false, false, false, false, false]);
+    const warnings: Error[] = [];
+    const warned = (warning: Error): void => void warnings.push(warning);
+    process.on("warning", warned);
+    const idle = Array.from({ length: 20 }, () => wait(60_000, undefined, { signal: background().signal, ref: false }));
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off("warning", warned);
+    expect([idle.length, warnings]).toEqual([20, []]);
   });
 
   it("aborts only when the whole subtree is done: no listener sees half of it (C14)", () => {

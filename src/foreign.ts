@@ -1,0 +1,37 @@
+/**
+ * Asking what is not ours: values, errors and objects of other people, whose getters may throw, and whose proxies may lie.
+ *
+ * Invariant: nothing here throws, whatever it is asked about.
+ */
+
+/** What `read` returns; undefined if it throws. */
+export function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
+
+/** The property `name` of `value`; undefined where there is none, or it cannot be read. */
+export function propertyOf(value: unknown, name: PropertyKey): unknown {
+  return attempt(() => (value as Record<PropertyKey, unknown> | null | undefined)?.[name]);
+}
+
+/** Whether `value` has a method of this name. */
+export function hasMethod(value: unknown, name: PropertyKey): boolean {
+  return typeof propertyOf(value, name) === "function";
+}
+
+/** Whether `value` is an instance of `Class`; not if it will not say. */
+export function isA<T>(value: unknown, Class: abstract new (...args: never[]) => T): value is T {
+  return attempt(() => value instanceof Class) === true;
+}
+
+/** What a message says of a value that is not what was expected: its class or its type, never what is in it. */
+export function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  if (typeof value !== "object") return typeof value;
+  const name = propertyOf(propertyOf(value, "constructor"), "name");
+  return typeof name === "string" && name !== "" ? name : "object";
+}
