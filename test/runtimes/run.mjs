@@ -191,6 +191,7 @@ function everything() {
 /** What a use may answer where the runtime has not got what it takes. It is no fault, and is said in the table. */
 const LACKS = {
   "refuses: there are no signals here": "signals",
+  "a loop that is always ready keeps timers waiting: this clock stands still while code runs": "timers in a busy loop",
 };
 
 /** What has failed, and what is lacking, of the answers of `everything.mjs`. */
