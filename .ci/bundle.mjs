@@ -77,6 +77,14 @@ for (const [file, names] of named) {
   rmSync(join(dist, `${file}.map`), { force: true });
 }
 
+// The compiler's helpers ask for `this` at the top of a module, where it is undefined, and rollup warns the user of each.
+for (const file of readdirSync(dist, { recursive: true }).filter((file) => file.endsWith(".js"))) {
+  const path = join(dist, file);
+  const text = readFileSync(path, "utf8");
+  const plain = text.replace(/\(this && this\.__\w+\) \|\| /g, "");
+  if (plain !== text) writeFileSync(path, plain);
+}
+
 // An editor shows the comments of the declarations, and there a number such as (C5) leads nowhere by itself. All stays in its line, as the
 // source maps have it.
 for (const file of readdirSync(dist, { recursive: true }).filter((file) => file.endsWith(".d.ts"))) {

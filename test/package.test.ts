@@ -167,6 +167,12 @@ describe("the package", () => {
     }
   });
 
+  it("asks for no `this` at the top of a module, of which rollup warns its users", () => {
+    const built = readdirSync(join(root, "dist"), { recursive: true, encoding: "utf8" });
+    const scripts = built.filter((file) => file.endsWith(".js"));
+    expect(scripts.filter((file) => readFileSync(join(root, "dist", file), "utf8").includes("(this && "))).toEqual([]);
+  });
+
   it("is clean for publint", () => {
     expect(run("publint/src/cli.js", "--strict")).toContain("All good!");
   });

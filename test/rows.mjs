@@ -6,6 +6,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { inspect } from "node:util";
 
 const results = fileURLToPath(new URL("../.build/matrix/", import.meta.url));
 
@@ -42,7 +43,7 @@ export async function ran(things, rowOf) {
       try {
         row = await rowOf(thing, run);
       } catch (error) {
-        row = { name: thing.name, version: "", faults: [error.stack] };
+        row = { name: thing.name, version: "", faults: [inspect(error)] };
       }
       rows[i] = { ...row, ms: Math.round(performance.now() - begun) };
     }
