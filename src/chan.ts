@@ -342,12 +342,13 @@ export function sendOnClosed(): ClosedChannel {
 }
 
 /** The iterator of a channel: hand-written, because an async generator takes three microtasks a value where this takes one. */
-class Values<T> implements AsyncIterableIterator<T> {
+class Values<T> extends Inspectable implements AsyncIterableIterator<T> {
   private readonly chan: Chan<T>;
   private readonly ctx: Context | undefined;
   private finished = false;
 
   constructor(chan: Chan<T>, ctx: Context | undefined) {
+    super();
     this.chan = chan;
     this.ctx = ctx;
   }
@@ -377,6 +378,10 @@ class Values<T> implements AsyncIterableIterator<T> {
       waiter = next;
     }
     return settled("return", this.chan, { value: undefined, done: true });
+  }
+
+  override toString(): string {
+    return `values of ${this.chan}`;
   }
 
   [Symbol.asyncIterator](): this {

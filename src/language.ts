@@ -3,4 +3,5 @@
  */
 export { Chan, ClosedChannel, nil, type Recv, type RecvChan, type SendChan } from "./chan.ts";
 export { go } from "./go.ts";
+export { sendAll } from "./sendall.ts";
 export { type Cases, select, type Selected, type SendCase, sending, trySelect } from "./select.ts";

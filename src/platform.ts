@@ -27,6 +27,7 @@ interface Globals {
   readonly setTimeout: Timers["setTimeout"];
   readonly clearTimeout: Timers["clearTimeout"];
   readonly setImmediate?: (task: () => void) => unknown;
+  readonly queueMicrotask: (task: () => void) => void;
   readonly performance: { readonly now: (this: unknown) => number; readonly timeOrigin?: number };
 }
 
@@ -53,7 +54,7 @@ function genuine<K extends keyof Globals>(name: K): Globals[K] | undefined {
   }
 }
 
-interface Own extends Partial<Timers>, Pick<Globals, "setImmediate"> {
+interface Own extends Partial<Timers>, Partial<Pick<Globals, "setImmediate" | "queueMicrotask">> {
   /** `performance.now`, by which it can be told from another. */
   readonly read?: () => number;
   readonly isPerRequest?: boolean;
@@ -65,9 +66,11 @@ function learn(): Own {
   // Without the one the other is of no use.
   const setTimeout = clearTimeout === undefined ? undefined : genuine("setTimeout");
   const setImmediate = genuine("setImmediate");
+  const queueMicrotask = genuine("queueMicrotask");
   return {
     ...(setTimeout && clearTimeout ? { setTimeout, clearTimeout } : {}),
     ...(setImmediate ? { setImmediate } : {}),
+    ...(queueMicrotask ? { queueMicrotask } : {}),
     ...(performance
       ? { read: performance.now, now: performance.now.bind(performance), isPerRequest: performance.timeOrigin === 0 }
       : {}),
@@ -127,6 +130,12 @@ let replaced: (Timers & Pick<Globals, "performance">) | undefined;
  */
 export function isPerRequest(): boolean {
   return own.isPerRequest === true;
+}
+
+/** Calls `task` on a microtask, outside of everything that could catch what it throws. */
+export function onMicrotask(task: () => void): void {
+  const { queueMicrotask = world.queueMicrotask } = own;
+  queueMicrotask(task);
 }
 
 /** Calls `task` on a later turn of the event loop; false where there is no way to. */

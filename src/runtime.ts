@@ -13,7 +13,7 @@
  * - What an operation does is done when it is called. Only the moment at which its caller resumes is decided here.
  */
 import { type Alarm, type Clock, type Expiring, isAnySet, platformClock, ringOverdue } from "./alarm.ts";
-import { isPerRequest, nextTurn, ownNow } from "./platform.ts";
+import { isPerRequest, nextTurn, onMicrotask, ownNow } from "./platform.ts";
 import { Waiter } from "./queue.ts";
 
 export type { Alarm, Clock, Expiring };
@@ -218,7 +218,7 @@ export function prepareInBubble(task: Task, on: unknown, fn: unknown): (() => vo
 export function report(error: unknown): void {
   const bubble = bubbleOf(undefined);
   if (bubble !== null) return bubble.report(error);
-  queueMicrotask(() => {
+  onMicrotask(() => {
     throw error;
   });
 }

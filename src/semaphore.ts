@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * A weighted semaphore: Go's package `semaphore`.
  *
@@ -9,7 +10,7 @@ import type { Context } from "./context/index.ts";
 import { panic } from "./errors.ts";
 import { Inspectable } from "./inspect.ts";
 import { Queue, Waiter } from "./queue.ts";
-import { count, created, done, failed, note, wake } from "./runtime.ts";
+import { count, created, failed, inTime, note, settledSlowly, wake } from "./runtime.ts";
 
 /**
  * Bounds what is in use at a time, by weight: memory, connections, tokens.
@@ -46,7 +47,9 @@ export class Weighted extends Inspectable {
   }
 
   /**
-   * Takes `n` units, waiting until they are free. Asking for more than there are waits for `ctx` alone, and is in nobody's way (M3).
+   * Takes `n` units, waiting until they are free. Asking for more than there are waits for `ctx` alone, and is in nobody's way (M3). Resolves
+   * to a guard: `using _ = await memory.acquire(70)` gives the units back at the end of the block, once. Give them back either by the guard or
+   * by {@link release}, not by both: units cannot be told apart.
    *
    * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`; nothing is held. If `ctx` has ended already, nothing is taken
    * even if it is free (M2).
@@ -57,7 +60,7 @@ export class Weighted extends Inspectable {
    *
    * @see Go's [Weighted.Acquire](https://pkg.go.dev/golang.org/x/sync/semaphore#Weighted.Acquire)
    */
-  acquire(n: number = 1, ctx?: Context): Promise<void> {
+  acquire(n: number = 1, ctx?: Context): Promise<Disposable> {
     try {
       count(n, 0, "semaphore: acquire");
     } catch (error) {
@@ -65,7 +68,10 @@ export class Weighted extends Inspectable {
     }
     const error = refusal(ctx);
     if (error !== undefined) return failed("acquire", this, error);
-    if (this.take(n)) return done("acquire", this, n);
+    if (this.take(n)) {
+      const guard = new Guard(this, n);
+      return inTime() ? Promise.resolve(guard) : settledSlowly("acquire", this, guard, false, n);
+    }
     return suspend(new Waiter(null, undefined, n), n > this.size ? null : this.waiting, ctx, "acquire", this);
   }
 
@@ -117,8 +123,28 @@ export class Weighted extends Inspectable {
       if (this.held + n > this.size || isCancelled(first)) break;
       this.held += n;
       first.withdraw();
-      wake(first, undefined);
+      wake(first, new Guard(this, n));
     }
     this.granting = false;
+  }
+}
+
+class Guard implements Disposable {
+  private semaphore: Weighted | null;
+  private readonly n: number;
+
+  constructor(semaphore: Weighted, n: number) {
+    this.semaphore = semaphore;
+    this.n = n;
+  }
+
+  [Symbol.dispose](): void {
+    const { semaphore } = this;
+    this.semaphore = null;
+    semaphore?.release(this.n);
+  }
+
+  toJSON(): string {
+    return `guard of ${this.n} of ${this.semaphore ?? "semaphore.Weighted"}`;
   }
 }

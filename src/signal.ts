@@ -2,15 +2,21 @@
  * The signals of the process as the end of contexts: Go's package `os/signal`, and a two-stage shutdown.
  *
  * Invariants: however many contexts wait for a signal, the process has one listener for it, and none when the last of them has been
- * stopped. While there is one, the signal does not have its default effect (N3).
+ * stopped. While there is one, the signal does not have its default effect (N3). If somebody takes the listener away, the next context puts
+ * it back, for all.
  */
 import { type CancelFunc, disposable } from "./context/cancelfunc.ts";
 import { attach, CancelCtx, type Context, mustBeParent, withCancelCause } from "./context/context.ts";
 import { Canceled } from "./context/errors.ts";
+import { kindOf } from "./foreign.ts";
 
 interface Process {
   on(signal: string, listener: () => void): unknown;
   off(signal: string, listener: () => void): unknown;
+  listeners?(signal: string): readonly unknown[];
+  getBuiltinModule?(name: string): { readonly isMainThread?: boolean } | undefined;
+  /** In a worker thread it is disabled. */
+  readonly chdir?: { readonly disabled?: boolean };
 }
 
 /** The one listener the process has for a signal, and those it tells. */
@@ -23,8 +29,11 @@ const ears: Map<string, Ear> = /* @__PURE__ */ new Map();
 
 function processHere(where: string): Process {
   const { process } = globalThis as { process?: Process };
-  if (typeof process?.on === "function") return process;
-  throw new Error(`${where}: there is no process here to get signals from`);
+  if (typeof process?.on !== "function") throw new Error(`${where}: there is no process here to get signals from`);
+  const isThread =
+    process.getBuiltinModule?.("node:worker_threads")?.isMainThread === false || process.chdir?.disabled === true;
+  if (!isThread) return process;
+  throw new Error(`${where}: a signal never comes to a worker thread; listen in the main thread, and tell this one`);
 }
 
 /** Calls `listener` at each of these signals. Returns how to stop that. */
@@ -37,6 +46,8 @@ function listen(names: readonly string[], where: string, listener: (signal: stri
       ear = { told, heard: () => [...told].forEach((listener) => listener(name)) };
       process.on(name, ear.heard);
       ears.set(name, ear);
+    } else if (process.listeners?.(name).includes(ear.heard) === false) {
+      process.on(name, ear.heard);
     }
     ear.told.add(listener);
   }
@@ -53,11 +64,22 @@ function listen(names: readonly string[], where: string, listener: (signal: stri
 /** The signals that cannot be listened to. */
 const UNCATCHABLE = ["SIGKILL", "SIGSTOP"];
 
+/** All that some platform has, so that a program may name one that this platform lacks, and a misspelt one is found. */
+const KNOWN: ReadonlySet<string> = /* @__PURE__ */ new Set(
+  /* @__PURE__ */ (
+    "HUP INT QUIT ILL TRAP ABRT IOT BUS EMT FPE KILL USR1 SEGV USR2 PIPE ALRM TERM CHLD STKFLT CONT STOP TSTP TTIN TTOU URG XCPU XFSZ " +
+    "VTALRM PROF WINCH IO POLL LOST PWR INFO SYS UNUSED BREAK"
+  )
+    .split(" ")
+    .map((name) => `SIG${name}`),
+);
+
 /** The names, checked and each once; SIGINT and SIGTERM if there are none. */
 function namesOf(signals: readonly string[], where: string): readonly string[] {
   for (const name of signals) {
-    if (typeof name !== "string" || !/^SIG[A-Z0-9]+$/.test(name)) {
-      throw new TypeError(`${where}: expected names of signals such as "SIGTERM", got ${String(name)}`);
+    if (typeof name !== "string" || !KNOWN.has(name)) {
+      const got = typeof name === "string" ? JSON.stringify(name) : kindOf(name);
+      throw new TypeError(`${where}: expected names of signals such as "SIGTERM", got ${got}`);
     }
     if (UNCATCHABLE.includes(name)) throw new RangeError(`${where}: ${name} cannot be caught`);
   }
@@ -78,8 +100,8 @@ function received(signal: string): Canceled {
  *
  * Waiting for a signal does not keep the process alive: a program with nothing else to do ends.
  *
- * **Errors**: throws "cannot create context from nil parent"; TypeError for what is no signal's name, RangeError for one that cannot be
- * caught; Error where there is no `process`.
+ * **Errors**: throws "cannot create context from nil parent"; TypeError for what is no signal's name on any platform, RangeError for one
+ * that cannot be caught; Error where there is no `process`, and in a worker thread, to which no signal ever comes.
  *
  * @see Go's [signal.NotifyContext](https://pkg.go.dev/os/signal#NotifyContext)
  * @example
@@ -119,6 +141,10 @@ class NotifyCtx extends CancelCtx {
 
   override toString(): string {
     return `signal.NotifyContext(${String(this.parent)}, [${this.names.join(" ")}])`;
+  }
+
+  override toJSON(): string {
+    return `signal.NotifyContext([${this.names.join(" ")}])${this.outcome()}`;
   }
 }
 

@@ -194,6 +194,15 @@ export class Timer extends Inspectable {
     return this.movement.reset(duration(ms, "Timer.reset"), 0);
   }
 
+  /**
+   * From now on the timer does not keep the process alive, though somebody waits for it or it has a function to run; as `unref` of a timer
+   * of Node's. Where the platform cannot do it (a browser), nothing happens. Returns the timer.
+   */
+  unref(): this {
+    this.movement.unref();
+    return this;
+  }
+
   /** What it is and how it stands, such as `time.Timer(running)`. */
   override toString(): string {
     return `time.Timer(${this.movement.isRunning ? "running" : "stopped"})`;
@@ -251,6 +260,25 @@ export class Ticker extends Inspectable {
       panic("non-positive interval for Ticker.Reset", `an interval is a positive number of milliseconds; got ${ms}`);
     }
     return this.movement.reset(ms, ms);
+  }
+
+  /**
+   * From now on the ticker does not keep the process alive, though somebody waits for a tick; as `unref` of a timer of Node's. Where the
+   * platform cannot do it (a browser), nothing happens. Returns the ticker.
+   *
+   * @example
+   * ```ts
+   * import { go, time } from "headgate";
+   *
+   * const ticker = new time.Ticker(60_000).unref();
+   * go(async () => {
+   *   for await (const _ of ticker.c) console.log("refreshed");
+   * }); // and yet the program ends when everything else has
+   * ```
+   */
+  unref(): this {
+    this.movement.unref();
+    return this;
   }
 
   /** What it is and how it stands, such as `time.Ticker(running)`. */

@@ -151,7 +151,7 @@ describe("the promises made by", () => {
     ["trySend, tryRecv and trySelect: none", () => trySelect({ a: sending(buffered(), 1), b: new Chan() }), 0],
     ["a context that is made and cancelled: none", cancelled, 0],
     ["a deadline that is set and cancelled: none", () => context.withTimeout(live, 60_000)[1](), 0],
-    ["an acquire for which there is enough: none", () => new semaphore.Weighted(1).acquire(), 0],
+    ["an acquire for which there is enough: one, for its guard", () => new semaphore.Weighted(1).acquire(), 1],
     ["a call of singleflight: two, the caller's and the task's", () => new singleflight.Group().do(1, () => 1), 2],
   ] as const) {
     it(what, () => {

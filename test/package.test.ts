@@ -50,6 +50,7 @@ const floors: readonly (readonly string[])[] = [
   ["guard.ts", "go.ts"],
   ["chan.ts"],
   ["select.ts", "context/"],
+  ["sendall.ts"],
   ["language.ts", "time.ts", "errgroup.ts", "semaphore.ts", "singleflight.ts", "retry.ts", "sync/"],
   ["index.ts", "signal.ts"],
   ["worker/", "saga/", "testing/"],

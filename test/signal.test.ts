@@ -35,6 +35,17 @@ describe("notifyContext", () => {
     expect(arrive("SIGUSR2")).toBe(false);
   });
 
+  it("hears again, with those made before, when somebody had taken all listeners away", () => {
+    const [before, stopBefore] = notifyContext(context.background(), "SIGUSR2");
+    using _before = stopBefore;
+    process.removeAllListeners("SIGUSR2");
+    const [after, stopAfter] = notifyContext(context.background(), "SIGUSR2");
+    using _after = stopAfter;
+    expect(process.listenerCount("SIGUSR2")).toBe(1);
+    expect(arrive("SIGUSR2")).toBe(true);
+    expect([before.err(), after.err()].map((err) => err?.message)).toEqual(["context canceled", "context canceled"]);
+  });
+
   it("is cancelled by stop, with Canceled as the cause, and may be stopped again (N1, N2, N4)", () => {
     const [ctx, stop] = notifyContext(context.background(), "SIGUSR2");
     stop();
@@ -130,6 +141,28 @@ describe("notifyContext", () => {
   });
 });
 
+describe("in a worker thread", () => {
+  beforeAll(build);
+
+  it("both say that no signal comes there", async () => {
+    const program = `import { Worker } from "node:worker_threads";
+      new Worker(\`(async () => {
+        const { context } = await import("headgate");
+        for (const listen of Object.values(await import("headgate/signal"))) {
+          try { listen(context.background(), "SIGTERM"); } catch (error) { console.log(error.message); }
+        }
+        console.log(process.listenerCount("SIGTERM"));
+      })()\`, { eval: true });`;
+    const { lines, errors } = await run(program);
+    expect(errors).toBe("");
+    expect(lines).toEqual([
+      "notifyContext: a signal never comes to a worker thread; listen in the main thread, and tell this one",
+      "shutdown: a signal never comes to a worker thread; listen in the main thread, and tell this one",
+      "0",
+    ]);
+  });
+});
+
 describe("shutdown", () => {
   it("ends stop with the first signal and abort with the second, each naming its own, then lets go", () => {
     const [stop, abort, release] = shutdown(context.background(), "SIGUSR2", "SIGHUP");
@@ -185,6 +218,8 @@ describe("bad input", () => {
   it.each([
     ["no signal's name", TypeError, "TERM"],
     ["a name in small letters", TypeError, "sigterm"],
+    ["a name that is misspelt", TypeError, "SIGTEM"],
+    ["a name that only looks like one", TypeError, "SIGNAL"],
     ["a number", TypeError, 15],
     ["undefined", TypeError, undefined],
     ["a list", TypeError, ["SIGTERM"]],

@@ -129,7 +129,8 @@ abstract class Own extends Inspectable implements OurContext {
     return `${this.toString === Own.prototype.toString ? this.history(true) : this}${this.outcome()}`;
   }
 
-  private outcome(): string {
+  /** How it has ended, if it has. */
+  outcome(): string {
     const err = this.known();
     return err === undefined ? "" : ` (${err instanceof DeadlineExceeded ? "deadline exceeded" : "canceled"})`;
   }
@@ -399,8 +400,8 @@ export class CancelCtx extends Own {
     }
   }
 
-  /** This context has just ended: what must happen in the same step. */
-  ended(): void {}
+  /** This context has just ended: what must happen in the same step. Returns another context that ends with it, if there is one. */
+  ended(): CancelCtx | null | void {}
 }
 
 const NONE: readonly CancelCtx[] = [];
@@ -423,7 +424,12 @@ function mark(list: CancelCtx | null, ending: Ending): readonly CancelCtx[] {
     }
     ctx.children = ctx.holder = ctx.prev = ctx.next = null;
     ctx.ending = ending;
-    ctx.ended();
+    const also = ctx.ended() ?? null;
+    if (also !== null && also.ending === null) {
+      also.detach();
+      also.next = list;
+      list = also;
+    }
     const { told } = ctx;
     if (told === null) continue;
     if (told.channel !== null) (channels ??= []).push(told.channel);

@@ -6,8 +6,9 @@
 import { attempt, kindOf } from "../foreign.ts";
 import { type Alarm, type Clock, clockOf, duration, type Expiring, now, setAlarm } from "../runtime.ts";
 import { type CancelFunc, disposable } from "./cancelfunc.ts";
-import { attach, CancelCtx, type Context, deciderOf, mustBeParent, withCancel } from "./context.ts";
+import { attach, CancelCtx, type Context, deciderOf, mustBeContext, mustBeParent, withCancel } from "./context.ts";
 import { DeadlineExceeded, Ending } from "./errors.ts";
+import { MergeCtx } from "./merge.ts";
 import { goDuration } from "./text.ts";
 
 /**
@@ -80,6 +81,27 @@ export function withTimeoutCause(
   mustBeParent(parent);
   duration(ms, "withTimeout");
   return deadline(parent, now(parent) + ms, ms, cause);
+}
+
+/**
+ * Lets the process end though the deadline of `ctx` is pending, as `unref` of a timer of Node's does: for a deadline that only guards
+ * against what may never happen. The deadline is the one that `ctx.deadline()` reports, which may be an ancestor's; of a merged one
+ * it is those of both. Where there is none, or
+ * the platform cannot do it (a browser), nothing happens. Returns `ctx`.
+ *
+ * @example
+ * ```ts
+ * import { context } from "headgate";
+ *
+ * const [ctx] = context.withTimeout(context.background(), 60_000);
+ * context.unref(ctx); // the program ends now, not in a minute
+ * ```
+ */
+export function unref<C extends Context>(ctx: C): C {
+  const timer = deciderOf(mustBeContext(ctx, "unref: ctx"));
+  if (timer instanceof TimerCtx) timer.unref();
+  if (timer instanceof MergeCtx) for (const side of [timer.parent, timer.other]) unref(side);
+  return ctx;
 }
 
 function deadline(

@@ -7,6 +7,7 @@ export {
   background,
   cause,
   type Context,
+  isContext,
   key,
   type Key,
   lifetime,
@@ -16,7 +17,9 @@ export {
   withoutCancel,
   withValue,
 } from "./context.ts";
-export { withDeadline, withDeadlineCause, withTimeout, withTimeoutCause } from "./deadline.ts";
+export { unref, withDeadline, withDeadlineCause, withTimeout, withTimeoutCause } from "./deadline.ts";
 export { Canceled, DeadlineExceeded } from "./errors.ts";
+export { from, type Source } from "./from.ts";
+export { merge } from "./merge.ts";
 export { withSignal } from "./signal.ts";
 export { wait } from "./wait.ts";

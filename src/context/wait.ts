@@ -5,8 +5,10 @@
  * - A promise that is waited for carries one reaction of ours, however many wait, for a reaction can never be taken back.
  * - Who is cancelled is in no queue any more, so a promise that lives for ever retains nobody.
  */
+import { go } from "../go.ts";
 import { refusal, suspend } from "../guard.ts";
 import { Queue, Waiter } from "../queue.ts";
+import { mustBeFunction } from "../errors.ts";
 import { attempt, isA, kindOf } from "../foreign.ts";
 import { failed, wake, wakeError } from "../runtime.ts";
 import type { Context } from "./context.ts";
@@ -17,7 +19,13 @@ import type { Context } from "./context.ts";
  * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`. The promise itself goes on; nothing is left on it, however long
  * it lives and however often it is waited for, and if it rejects later nobody is told.
  *
- * **Errors**: rejects as the promise does; with a TypeError if there is no promise to wait for.
+ * With `late`, what comes after the end is not lost: it gets the value that the promise resolves to when nobody waits any more, such as a
+ * connection that must be closed. It runs on a microtask of its own, and what it throws is reported as uncaught.
+ *
+ * If ctx has ended already, the promise is not touched: a thenable that starts its work when it is asked for its `then`, as queries do, is
+ * not started. A promise of the platform's is under way in any case, and `late` gets its value.
+ *
+ * **Errors**: rejects as the promise does; with a TypeError if there is no promise to wait for, or `late` is no function.
  *
  * @example
  * ```ts
@@ -29,7 +37,27 @@ import type { Context } from "./context.ts";
  * await context.wait(deaf, ctx).catch((err) => console.log(err.message)); // => context deadline exceeded
  * ```
  */
-export function wait<T>(promise: PromiseLike<T>, ctx?: Context): Promise<T> {
+export function wait<T>(promise: PromiseLike<T>, ctx?: Context, late?: (value: T) => unknown): Promise<T> {
+  if (late === undefined) return guarded(promise, ctx);
+  try {
+    mustBeFunction(late, "wait: late");
+  } catch (error) {
+    return failed("context.wait", promise, error);
+  }
+  const waiting = guarded(promise, ctx);
+  // One that is not the platform's is asked for its `then` once, and only if that has been done.
+  const arrival = isA(promise, Promise) ? promise : following.has(promise) ? guarded(promise) : undefined;
+  // When the wait has rejected, either the promise has, or it comes too late.
+  const isLate = (): unknown =>
+    arrival?.then(
+      (value) => go(() => late(value)),
+      () => {},
+    );
+  void waiting.catch(isLate);
+  return waiting;
+}
+
+function guarded<T>(promise: PromiseLike<T>, ctx?: Context): Promise<T> {
   // Before the promise is touched: to ask some for their `then` is to start them.
   const error = refusal(ctx);
   if (error !== undefined) {

@@ -134,4 +134,8 @@ class Guard implements Disposable {
   [Symbol.dispose](): void {
     this.mutex.unlockTurn(this.turn);
   }
+
+  toJSON(): string {
+    return `guard of ${this.mutex}`;
+  }
 }

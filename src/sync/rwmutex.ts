@@ -203,6 +203,10 @@ class WriteGuard implements Disposable {
   [Symbol.dispose](): void {
     this.mutex.unlockTurn(this.turn);
   }
+
+  toJSON(): string {
+    return `guard of ${this.mutex}`;
+  }
 }
 
 class ReadGuard implements Disposable {
@@ -217,5 +221,9 @@ class ReadGuard implements Disposable {
   [Symbol.dispose](): void {
     this.mutex?.rUnlockTurn(this.turn);
     this.mutex = null;
+  }
+
+  toJSON(): string {
+    return `guard of ${this.mutex ?? "sync.RWMutex"}`;
   }
 }

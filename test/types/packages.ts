@@ -36,7 +36,7 @@ export type Returned = [
   Expect<Equal<ReturnType<sync.RWMutex["lock"]>, Promise<Disposable>>>,
   Expect<Equal<ReturnType<sync.RWMutex["rLock"]>, Promise<Disposable>>>,
   Expect<Equal<ReturnType<sync.WaitGroup["wait"]>, Promise<void>>>,
-  Expect<Equal<ReturnType<semaphore.Weighted["acquire"]>, Promise<void>>>,
+  Expect<Equal<ReturnType<semaphore.Weighted["acquire"]>, Promise<Disposable>>>,
   Expect<Equal<ReturnType<typeof time.sleep>, Promise<void>>>,
   Expect<Equal<ReturnType<typeof time.after>, RecvChan<Date>>>,
   Expect<Equal<ReturnType<typeof time.tick>, RecvChan<Date>>>,

@@ -1,0 +1,45 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/**
+ * A context out of what callers have: for libraries that want to take all of it.
+ */
+import { isSignal } from "../guard.ts";
+import { kindOf, propertyOf } from "../foreign.ts";
+import type { CancelFunc } from "./cancelfunc.ts";
+import { background, type Context, isContext, withCancel } from "./context.ts";
+import { withSignal } from "./signal.ts";
+
+/** What a caller may have that ends the work: a Context, an AbortSignal, options with a signal, or nothing. */
+export type Source = Context | AbortSignal | { readonly signal?: AbortSignal | null | undefined } | null | undefined;
+
+/**
+ * Makes a context of what a caller has passed: a child of a Context, a context that ends with an AbortSignal or with the `signal` of an
+ * options object, or, where there is none of these, one that ends only by `release`. Call `release` when the work is done: it ends the
+ * context, and leaves nothing on what was passed.
+ *
+ * **Errors**: TypeError for anything else, such as a number or a `signal` that is no AbortSignal.
+ *
+ * @example
+ * ```ts
+ * import { context, time } from "headgate";
+ *
+ * async function poll(url: string, options?: context.Source) {
+ *   const [ctx, release] = context.from(options);
+ *   using _ = release;
+ *   await time.sleep(60_000, ctx);
+ * }
+ * await poll("/", { signal: AbortSignal.timeout(1) }).catch((err) => console.log(err.message)); // => context deadline exceeded
+ * ```
+ */
+export function from(source: Source): readonly [ctx: Context, release: CancelFunc] {
+  if (source === null || source === undefined) return withCancel(background());
+  // A Context has a signal, too.
+  if (isContext(source)) return withCancel(source);
+  if (isSignal(source)) return withSignal(background(), source);
+  if (typeof source !== "object") {
+    throw new TypeError(`from: expected a Context, an AbortSignal, or options with a signal; got ${kindOf(source)}`);
+  }
+  const signal = propertyOf(source, "signal");
+  if (signal === null || signal === undefined) return withCancel(background());
+  if (isSignal(signal)) return withSignal(background(), signal);
+  throw new TypeError(`from: expected the signal of the options to be an AbortSignal, got ${kindOf(signal)}`);
+}

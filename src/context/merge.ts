@@ -1,0 +1,92 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/**
+ * A context that ends with either of two.
+ */
+import { type CancelFunc, disposable } from "./cancelfunc.ts";
+import { attach, CancelCtx, type Context, mustBeContext, mustBeParent } from "./context.ts";
+import { textOf } from "./text.ts";
+
+/**
+ * Derives a context that ends when `parent` ends, when `other` ends, or when `cancel` is called, whichever is first. Error and cause are
+ * those of the one that ended first; values are the parent's alone; the deadline is the earlier of the two. Call `cancel` when the work is
+ * done: until then the context stays with both.
+ *
+ * **Errors**: throws "cannot create context from nil parent"; TypeError if `other` is no Context.
+ *
+ * @see Go's [merge example of context.AfterFunc](https://pkg.go.dev/context#example-AfterFunc-Merge)
+ * @example
+ * ```ts
+ * import { context } from "headgate";
+ *
+ * const [request] = context.withTimeout(context.background(), 60_000);
+ * const [server, stop] = context.withCancelCause(context.background());
+ * const [ctx, cancel] = context.merge(request, server);
+ * stop("shutting down");
+ * console.log(ctx.err()?.message, "/", context.cause(ctx)); // => context canceled / shutting down
+ * cancel();
+ * context.unref(request);
+ * ```
+ */
+export function merge(parent: Context, other: Context): readonly [ctx: Context, cancel: CancelFunc] {
+  mustBeParent(parent);
+  mustBeContext(other, "merge: other");
+  const ctx = new MergeCtx(parent, other);
+  attach(ctx, parent);
+  if (ctx.ending === null) ctx.watch();
+  return [ctx, disposable(() => ctx.cancel(undefined))];
+}
+
+export class MergeCtx extends CancelCtx {
+  readonly other: Context;
+  private watcher: Watcher | null = null;
+
+  constructor(parent: Context, other: Context) {
+    super(parent);
+    this.other = other;
+  }
+
+  watch(): void {
+    this.watcher = new Watcher(this.other, this);
+    attach(this.watcher, this.other);
+  }
+
+  override deadline(): number | undefined {
+    const [a, b] = [this.parent.deadline() ?? undefined, this.other.deadline() ?? undefined];
+    return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
+  }
+
+  override ended(): void {
+    const { told, watcher } = this;
+    this.watcher = null;
+    watcher?.stop();
+    // A parent of somebody else's is left later: its code must not see half of the tree ended.
+    if (told !== null && told.leave !== null) void Promise.resolve().then(() => told.quit());
+  }
+
+  override text(isJson?: boolean): string {
+    return `.Merge(${textOf(this.other, isJson)})`;
+  }
+}
+
+/** The child of the other: nobody holds it, and it ends the merged one with it, in the same step. */
+class Watcher extends CancelCtx {
+  private target: MergeCtx | null;
+
+  constructor(parent: Context, target: MergeCtx) {
+    super(parent);
+    this.target = target;
+  }
+
+  override ended(): CancelCtx | null {
+    const { target } = this;
+    this.target = null;
+    return target;
+  }
+
+  stop(): void {
+    this.target = null;
+    this.detach();
+    const { told } = this;
+    if (told !== null && told.leave !== null) void Promise.resolve().then(() => told.quit());
+  }
+}
