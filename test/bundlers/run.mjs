@@ -5,7 +5,7 @@
  * gzipped. The bundlers are installed by `npm ci --prefix test/bundlers`; headgate must have been built. The last lines are the rows of a
  * table, and `.build/matrix/bundlers.json` has them for the docs' (`test/matrix.mjs`).
  */
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import process from "node:process";

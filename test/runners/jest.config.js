@@ -20,7 +20,7 @@ const projects = {
   "commonjs, jsdom": { ...commonjs, testEnvironment: "jsdom", setupFiles: ["<rootDir>/jest/jsdom.cjs"] },
   typescript: {
     testMatch: ["<rootDir>/jest/*.spec.ts"],
-    transform: { "\\.[jt]s$": ["ts-jest", { tsconfig: "<rootDir>/jest/tsconfig.json" }] },
+    transform: { "\\.[jt]s$": ["ts-jest", { tsconfig: "<rootDir>/jest/ts-jest.json" }] },
     transformIgnorePatterns: ["/node_modules/(?!headgate)"],
   },
 };

@@ -7,7 +7,7 @@
  *
  * `test/package.test.ts` holds that no name is missing here.
  */
-import { Chan, ClosedChannel, context, errgroup, go, nil, retry, select, semaphore, sending } from "headgate";
+import { Chan, ClosedChannel, context, errgroup, go, nil, retry, select, semaphore, sendAll, sending } from "headgate";
 import { singleflight, sync, time, trySelect } from "headgate";
 import * as chanOnly from "headgate/chan";
 import * as contextOnly from "headgate/context";
@@ -116,6 +116,15 @@ const channels = {
     go(() => ch.recv());
     same((await select({ out: sending(ch, 1), late: time.after(60_000) })).case, "out");
   },
+  async sendAll() {
+    const [ch, got] = [new Chan(), []];
+    go(async () => {
+      await sendAll(ch, [1, 2, 3], bg);
+      ch.close();
+    });
+    for await (const n of ch) got.push(n);
+    same(got, [1, 2, 3]);
+  },
   async trySelect() {
     const ch = new Chan(1);
     same([trySelect({ ch }), trySelect({ out: sending(ch, 7) }).case, trySelect({ ch }).value], [null, "out", 7]);
@@ -209,6 +218,33 @@ const contexts = {
       await ctx.done().recv();
       same(context.cause(ctx), "their reason");
     });
+  },
+  async from() {
+    const [ctx, release] = context.from({ signal: AbortSignal.timeout(3) });
+    await ctx.done().recv();
+    release();
+    same([context.from()[0].err(), ctx.err().name], [null, "TimeoutError"]);
+  },
+  async isContext() {
+    same([bg, new AbortController().signal, null].map(context.isContext), [true, false, false]);
+  },
+  async merge() {
+    const [server, stop] = context.withCancelCause(bg);
+    await under(context.withTimeout(bg, 60_000), (request) =>
+      under(context.merge(request, server), async (ctx) => {
+        setTimeout(() => stop("shutting down"), 2);
+        await ctx.done().recv();
+        same(context.cause(ctx), "shutting down");
+      }),
+    );
+  },
+  async unref() {
+    const [ctx, cancel] = context.withTimeout(bg, 3);
+    same(context.unref(ctx) === ctx, true);
+    // Something else keeps the process alive.
+    await time.sleep(5);
+    await ctx.done().recv();
+    cancel();
   },
   async withoutCancel() {
     const [ctx, cancel] = context.withCancel(bg);
@@ -771,7 +807,7 @@ const kit = {
 /** The subpaths are the namespaces of the index. */
 const subpaths = {
   async "headgate/chan"() {
-    sameNames(chanOnly, { Chan, ClosedChannel, go, nil, select, sending, trySelect });
+    sameNames(chanOnly, { Chan, ClosedChannel, go, nil, select, sendAll, sending, trySelect });
   },
   async "headgate/context"() {
     sameNames(contextOnly, context);
