@@ -34,11 +34,19 @@ export function save({ date, machine, rounds }, figures) {
     const { row, size, of, best } = figure;
     const ours = of.get("headgate");
     if (ours?.value === undefined) continue;
-    const factor = of.get(best)?.factor.median;
-    saved.rows[keyOf(figure)] = { cost: rounded(costOf(ours)), best, factor: factor && rounded(factor) };
-    if (best === undefined || size !== undefined) continue;
+    // What was not measured side by side is no measure for later runs.
+    const isSound = ({ factor }) => factor !== undefined && !factor.isLoose && !factor.isBusy;
+    const theirs = of.get(best);
+    const cost = { cost: rounded(costOf(ours)) };
+    if (theirs === undefined || !isSound(theirs)) {
+      saved.rows[keyOf(figure)] = cost;
+      continue;
+    }
+    const factor = theirs.factor.median;
+    saved.rows[keyOf(figure)] = { ...cost, best, factor: rounded(factor) };
+    if (size !== undefined) continue;
     const isFar = (rival) =>
-      rival.kind === "rival" && (rival.failed !== undefined || rival.factor.median * FAR < factor);
+      rival.kind === "rival" && (rival.failed !== undefined || (isSound(rival) && rival.factor.median * FAR < factor));
     saved.far[row.id] = [...of].filter(([, rival]) => isFar(rival)).map(([who]) => who);
   }
   writeFileSync(file, `${JSON.stringify(saved, undefined, 2)}\n`);
@@ -52,6 +60,7 @@ export function worse(figures, { rows: saved }) {
     const ours = of.get("headgate");
     if (then === undefined || ours === undefined) return [];
     if (ours.failed !== undefined) return [{ figure, text: `${nameOf(figure)}: ${ours.failed}` }];
+    if (ours.isBusy) return [];
     const complaints = [];
     const complain = (what, now, then, more) => {
       if (more >= WORSE)
@@ -62,10 +71,15 @@ export function worse(figures, { rows: saved }) {
     const floored = (value) => Math.max(floorOf(row), value);
     const more = row.kind === "rate" ? then.cost / now : floored(now) / floored(then.cost);
     complain("it takes", `${number(now)}${unit}`, `${number(then.cost)}${unit}`, more);
-    const factor = of.get(then.best)?.factor?.median;
+    const { factor } = of.get(then.best) ?? {};
     // Where the best was not measured when it was saved, there is nothing to compare with.
-    if (factor !== undefined && typeof then.factor === "number")
-      complain(`against ${then.best}`, `${times(factor)}×`, `${times(then.factor)}×`, factor / then.factor);
+    if (factor !== undefined && !factor.isBusy && typeof then.factor === "number")
+      complain(
+        `against ${then.best}`,
+        `${times(factor.median)}×`,
+        `${times(then.factor)}×`,
+        factor.median / then.factor,
+      );
     return complaints.length === 0 ? [] : [{ figure, text: `${nameOf(figure)}: ${complaints.join("; ")}` }];
   });
 }

@@ -26,12 +26,12 @@ export function install(folder = here) {
   spawnSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: folder, stdio: ["ignore", 2, 2] });
 }
 
-/** headgate, the builds of `also`, given by name and path, and of the others those that are wanted; and who is not there, and why. */
+/** headgate, the builds of `also`, given by name and the path of their `dist`, and of the others those that are wanted; and who is not there, and why. */
 export async function contenders({ wanted, also = [] }) {
   const present = [await written("headgate", { kind: "headgate" })];
   const skipped = [];
   for (const [name, path] of also) {
-    const env = { HEADGATE: distOf(path) };
+    const env = { HEADGATE: path };
     present.push({ ...(await written("headgate", { kind: "build", env })), id: name, name });
   }
   for (const id of wanted) {
@@ -95,12 +95,9 @@ async function inGo() {
   return [on("go-1", "Go, 1 core", 1), on("go", "Go", undefined)];
 }
 
-function distOf(path) {
-  const dist = [path, join(path, "dist")]
-    .map((path) => resolve(path))
-    .find((path) => existsSync(join(path, "index.js")));
-  if (dist === undefined) throw new Error(`${path} is no build of headgate: it has no index.js`);
-  return dist;
+/** The build of headgate that is there, or in the `dist` there; undefined if there is none. */
+export function distOf(path) {
+  return [path, join(path, "dist")].map((path) => resolve(path)).find((path) => existsSync(join(path, "index.js")));
 }
 
 /** The last line that a process prints, which is JSON. */

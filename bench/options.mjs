@@ -1,7 +1,14 @@
 /** What the command line asks for. */
 import { parseArgs } from "node:util";
-import { idsOfContenders } from "./contenders.mjs";
+import { noPositionals, whole } from "./command.mjs";
+import { distOf, idsOfContenders } from "./contenders.mjs";
 import { rows, scaling } from "./rows.mjs";
+
+/** The names that there are. */
+const NAMES = `rows        ${wrap(rows.map(({ id }) => id))}
+scaling     ${wrap(scaling.map(({ id }) => id))}
+groups      ${wrap([...new Set(rows.map(({ group }) => group)), "scaling"])}`;
+const CONTENDERS = `contenders  ${wrap(idsOfContenders())}`;
 
 export const HELP = `npm run bench -- [OPTION]…
 
@@ -14,19 +21,17 @@ export const HELP = `npm run bench -- [OPTION]…
   --runtimes           headgate alone, in every runtime that test/runtimes has, each against its own h
   --baseline           compare with baseline.json, and be loud where it is 35 % worse; the exit code stays 0
   --save               write baseline.json, after a run of everything with --full or --rounds
-  --json               everything, every sample too, and no table
+  --json               everything, every sample too, and no table (npm run --silent bench, for npm prints a banner)
   --help
 
-rows        ${wrap(rows.map(({ id }) => id))}
-scaling     ${wrap(scaling.map(({ id }) => id))}
-groups      ${wrap([...new Set(rows.map(({ group }) => group)), "scaling"])}
-contenders  ${wrap(idsOfContenders())}`;
+${NAMES}
+${CONTENDERS}`;
 
 /** Words in lines, under each other. */
 function wrap(words) {
   const lines = [""];
   for (const word of words) {
-    if (lines.at(-1).length + word.length > 110) lines.push("");
+    if (lines.at(-1).length + word.length > 64) lines.push("");
     lines[lines.length - 1] += lines.at(-1) === "" ? word : `, ${word}`;
   }
   return lines.join(",\n            ");
@@ -41,34 +46,40 @@ const lists = Object.fromEntries(
 
 /** The options; throws an error that says what is wrong with them. */
 export function optionsOf(args) {
-  const { values } = parseArgs({ args, options: { ...flags, ...lists, rounds: { type: "string" } } });
-  if (values.rounds !== undefined && !/^[1-9]\d*$/.test(values.rounds)) {
-    throw new Error(`--rounds is a number of rounds, not ${values.rounds}`);
-  }
+  const options = { ...flags, ...lists, rounds: { type: "string" } };
+  const { values, positionals } = parseArgs({ args, allowPositionals: true, options });
+  noPositionals(positionals, "bench");
   if (
     values.save &&
     !((values.full || values.rounds !== undefined) && values.only === undefined && values.contenders === undefined)
   ) {
     throw new Error("--save is for a run of everything: with --full or --rounds, and without --only and --contenders");
   }
-  const { wanted, scaled } = rowsOf(listed(values.only));
+  const { wanted, scaled } = rowsOf(listed("only", values.only));
   return {
     ...values,
     rows: wanted,
     scaling: scaled,
     named: values.contenders !== undefined,
-    contenders: contendersOf(listed(values.contenders)),
+    contenders: contendersOf(listed("contenders", values.contenders)),
     also: (values.also ?? []).map((text) => builtAs(text)),
-    rounds: values.rounds === undefined ? undefined : Number(values.rounds),
+    rounds: values.rounds === undefined ? undefined : whole("rounds", values.rounds),
   };
 }
 
-const listed = (values = []) => values.flatMap((value) => value.split(",")).filter((value) => value !== "");
+/** The names that were given with commas between. None at all would mean everything, and that is not what was asked for. */
+function listed(option, values) {
+  if (values === undefined) return [];
+  const names = values.flatMap((value) => value.split(",")).filter((value) => value !== "");
+  if (names.length === 0) throw new Error(`--${option} takes names, and there is none`);
+  return names;
+}
 
 function rowsOf(only) {
   if (only.length === 0) return { wanted: rows, scaled: scaling };
   const known = new Set([...rows.flatMap(({ id, group }) => [id, group]), ...scaling.map(({ id }) => id), "scaling"]);
-  for (const name of only) if (!known.has(name)) throw new Error(`there is no row and no group ${name}`);
+  for (const name of only)
+    if (!known.has(name)) throw new Error(`there is no row and no group called "${name}"; there are\n${NAMES}`);
   return {
     wanted: rows.filter(({ id, group }) => only.includes(id) || only.includes(group)),
     scaled: scaling.filter(({ id }) => only.includes(id) || only.includes("scaling")),
@@ -77,13 +88,16 @@ function rowsOf(only) {
 
 function contendersOf(names) {
   const known = idsOfContenders();
-  for (const name of names) if (!known.includes(name)) throw new Error(`there is no contender ${name}`);
+  for (const name of names)
+    if (!known.includes(name)) throw new Error(`there is no contender called "${name}"; there are\n${CONTENDERS}`);
   return names.length === 0 ? known : names;
 }
 
 function builtAs(text) {
   const [, name, path] = /^([^=]+)=(.+)$/.exec(text) ?? [];
-  if (name === undefined) throw new Error(`--also is NAME=PATH, not ${text}`);
+  if (name === undefined) throw new Error(`--also takes NAME=PATH, not "${text}"`);
   if (idsOfContenders().includes(name)) throw new Error(`--also: ${name} is the name of a contender`);
-  return [name, path];
+  const dist = distOf(path);
+  if (dist === undefined) throw new Error(`--also ${name}: ${path} is no build of headgate, which has an index.js`);
+  return [name, dist];
 }

@@ -1,9 +1,9 @@
 /** The generated parts of docs/benchmarks.md, as Markdown: each function makes one. */
-import { LEVEL, targetOf } from "./figures.mjs";
+import { isAhead, isBehind, targetOf } from "./figures.mjs";
 import { grouped } from "./measure.mjs";
 import { reasons } from "./reasons.mjs";
 import { rows, scaling } from "./rows.mjs";
-import { isBehind, medianOf, number, spreadText, targetText, times, unitOf, verdict } from "./table.mjs";
+import { medianOf, number, spreadText, targetText, times, unitOf, verdict } from "./table.mjs";
 
 /** Puts a part between the markers of its name. */
 export function placed(text, name, part) {
@@ -67,11 +67,11 @@ export function groupPart(figures, contenders) {
     if (hasRivals) {
       const rival = of.get(best);
       line.push(rival === undefined ? "" : `${nameOf.get(best)} ${ratioOrValue(row, rival)}`);
-      line.push(rival === undefined ? "" : shown(row, rival.factor.median));
+      line.push(rival === undefined ? "" : shown(row, rival.factor));
     }
     for (const { id } of gos) {
       const go = of.get(id);
-      line.push(medianOf(row, go), go?.factor === undefined ? "" : shown(row, go.factor.median));
+      line.push(medianOf(row, go), go?.factor === undefined ? "" : shown(row, go.factor));
     }
     return line;
   });
@@ -125,7 +125,7 @@ function aheadPart(who, figures, counts, contenders) {
   const rows = figures.flatMap(({ row, of }) => {
     const rivals = [...of].filter(([id, { kind, factor }]) => kind === "rival" && counts(id) && factor !== undefined);
     const ahead = rivals
-      .filter(([, { factor }]) => isBehind(factor.median))
+      .filter(([, { factor }]) => isBehind(factor))
       .toSorted(([, a], [, b]) => b.factor.median - a.factor.median);
     return rivals.length === 0 ? [] : [{ row, ahead }];
   });
@@ -137,7 +137,7 @@ function aheadPart(who, figures, counts, contenders) {
     const each = ahead.map(([id, { factor }]) => {
       const { name, notes } = contenders.find((contender) => contender.id === id);
       const said = reasons[row.id]?.[id] ?? notes[row.id];
-      return `${name} ${times(factor.median)}×${said === undefined ? "" : ` (${said})`}`;
+      return `${name} ${factor.isLoose ? "≈ " : ""}${times(factor.median)}×${said === undefined ? "" : ` (${said})`}`;
     });
     return `- **${row.title}**: ${each.join("; ")}`;
   });
@@ -167,25 +167,28 @@ export function missedPart(figures) {
 export function goPart(figures) {
   const all = figures
     .filter(({ of, size }) => size === undefined && of.get("go-1")?.factor !== undefined)
-    .map(({ row, of }) => ({ row, factor: of.get("go-1").factor.median }))
-    .toSorted((a, b) => a.factor - b.factor);
+    .map(({ row, of }) => ({ row, factor: of.get("go-1").factor }))
+    .toSorted((a, b) => a.factor.median - b.factor.median);
   if (all.length === 0) return "Go was not there when this was measured.";
-  const ahead = all.filter(({ factor }) => factor <= 1 / LEVEL);
+  const ahead = all.filter(({ factor }) => isAhead(factor));
   const behind = all.filter(({ factor }) => isBehind(factor));
-  const level = all.filter((one) => !ahead.includes(one) && !behind.includes(one));
+  const busy = all.filter(({ factor }) => factor.isBusy);
+  const level = all.filter(({ factor }) => !factor.isBusy && factor.isLevel);
   const list = (name, rows) =>
     rows.length === 0
       ? []
       : [
           `- **${name}** (${rows.length}): ${rows.map(({ row, factor }) => `${row.title} (${verdict(row, factor).toLowerCase()})`).join("; ")}`,
         ];
-  return [...list("ahead", ahead), ...list("level", level), ...list("behind", behind)].join("\n");
+  return [...list("ahead", ahead), ...list("level", level), ...list("behind", behind), ...list("not told", busy)].join(
+    "\n",
+  );
 }
 
 /** headgate in every runtime. */
 export function runtimesPart(figures, { date, rounds, contenders, skipped }) {
   const head = ["", "target", ...contenders.map(({ name, version }) => `${name.split(" ")[0]} ${version}`)];
-  const price = ["h, ns", "", ...contenders.map(({ id }) => number(middleOf(figures, id)))];
+  const price = ["h, ns", "", ...contenders.map(({ id }) => priceOf(figures, id))];
   const lines = figures.map(({ row, of }) => {
     const cells = contenders.map(({ id }) => {
       const figure = of.get(id);
@@ -207,13 +210,14 @@ export function runtimesPart(figures, { date, rounds, contenders, skipped }) {
   ].join("\n");
 }
 
-const middleOf = (figures, who) => {
+/** The price of one await, where any row has measured it. */
+const priceOf = (figures, who) => {
   const all = figures.flatMap(({ of }) => of.get(who)?.h?.median ?? []).sort((a, b) => a - b);
-  return all[all.length >> 1];
+  return all.length === 0 ? "–" : number(all[all.length >> 1]);
 };
 
-/** What must not grow: the price at each size, and how many times the first the last is. */
-export function scalingPart(figures) {
+/** What must not grow: the price at each size; and where there is one, the picture of all contenders. */
+export function scalingPart(figures, picture) {
   const byRow = grouped(figures, ({ row }) => row.id);
   const sizes = [...new Set(figures.map(({ size }) => size))].sort((a, b) => a - b);
   const lines = [...byRow.values()].map((all) => {
@@ -221,7 +225,8 @@ export function scalingPart(figures) {
     const at = new Map(all.map(({ size, of }) => [size, of.get("headgate")]));
     return [titled(row), ...sizes.map((size) => (at.has(size) ? ratioOrValue(row, at.get(size)) : "–"))];
   });
-  return tableOf([["× h", ...sizes.map((size) => `N = ${number(size)}`)], ...lines]);
+  const table = tableOf([["× h", ...sizes.map((size) => `N = ${number(size)}`)], ...lines]);
+  return picture === undefined ? table : `${table}\n\n![All contenders: a panel for each row](${picture})`;
 }
 
 /** What is not the same as headgate's, in the words of the contenders' own notes. */

@@ -1,4 +1,5 @@
 /** What is measured how long: the quick run, the full one, and the one in all runtimes. */
+import { fail } from "./command.mjs";
 import { contenders, install } from "./contenders.mjs";
 import { machine } from "./machine.mjs";
 import { measure } from "./measure.mjs";
@@ -24,6 +25,7 @@ export async function run(options, { say = () => {}, progress } = {}) {
   for (const { id, why } of skipped) say(`SKIPPED ${id}: ${why}`);
 
   const cells = cellsOf(options, plan, present);
+  if (cells.length === 0) fail(`nothing to measure: a ${mode} run has no sizes for rows that scale`);
   const areAllSeldom = cells.every(isSeldom);
   const begun = performance.now();
   const samples = await measure(cells, {

@@ -4,10 +4,11 @@
  *
  * What stands outside the markers is written by hand and stays; so does a part for which there are no figures.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import process from "node:process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { save } from "./baseline.mjs";
+import { command, fail, needsBuild, noPositionals, whole } from "./command.mjs";
+import { install } from "./contenders.mjs";
 import { figuresOf } from "./figures.mjs";
 import { optionsOf } from "./options.mjs";
 import {
@@ -21,11 +22,10 @@ import {
   runtimesPart,
   scalingPart,
 } from "./pages.mjs";
-import { dots, lines, panels } from "./pictures.mjs";
 import { run } from "./plan.mjs";
 import { progress, say } from "./progress.mjs";
 import { rows } from "./rows.mjs";
-import { groupOf } from "./table.mjs";
+import { busyText, groupOf } from "./table.mjs";
 
 const page = new URL("../docs/benchmarks.md", import.meta.url);
 const pictures = new URL("../docs/benchmarks/", import.meta.url);
@@ -46,7 +46,19 @@ const PICTURES = {
 /** How many awaits a whole program takes tells nothing beside rows of one operation, and what is nothing has no logarithm. */
 const isDrawn = ({ row }) => row.id !== "sieve" && !row.total;
 
-const all = await resultsOf(process.argv.slice(2));
+const HELP = `npm run bench:report -- [OPTION]…
+
+  (nothing)            measure everything, for an hour or so, and write docs/benchmarks.md, its pictures, and baseline.json
+  --from FILE          take what npm run --silent bench -- --json has printed instead; as often as needed
+  --rounds N           as many rounds
+  --help`;
+
+const options = command(optionsFrom, HELP);
+const given = options.from?.map((file) => read(file));
+needsBuild();
+install();
+const { dots, lines, panels } = await drawing();
+const all = given ?? (await measured(options));
 mkdirSync(pictures, { recursive: true });
 let text = readFileSync(page, "utf8");
 for (const results of all) {
@@ -55,29 +67,59 @@ for (const results of all) {
 }
 writeFileSync(page, text);
 
-async function resultsOf(args) {
-  const { values } = parseArgs({
+function optionsFrom(args) {
+  const { values, positionals } = parseArgs({
     args,
-    options: { from: { type: "string", multiple: true }, rounds: { type: "string" } },
+    allowPositionals: true,
+    options: {
+      from: { type: "string", multiple: true },
+      rounds: { type: "string" },
+      help: { type: "boolean", default: false },
+    },
   });
-  if (values.from !== undefined) return values.from.map((file) => JSON.parse(readFileSync(file, "utf8")));
-  if (!existsSync(new URL("../dist/index.js", import.meta.url)))
-    throw new Error("headgate is not built: npm run build");
+  noPositionals(positionals, "bench:report");
+  return { ...values, rounds: values.rounds === undefined ? undefined : whole("rounds", values.rounds) };
+}
+
+/** What draws is installed with the rivals. */
+async function drawing() {
+  try {
+    return await import("./pictures.mjs");
+  } catch (error) {
+    if (error.code !== "ERR_MODULE_NOT_FOUND") throw error;
+    return fail(`what draws the pictures is not installed: npm ci --prefix bench (${error.message.split("\n")[0]})`);
+  }
+}
+
+function read(file) {
+  try {
+    const results = JSON.parse(readFileSync(file, "utf8"));
+    if (!Array.isArray(results?.samples)) throw new Error("there are no samples in it");
+    return results;
+  } catch (error) {
+    const hint = error instanceof SyntaxError ? "; npm run --silent bench -- --json prints no banner" : "";
+    return fail(`--from ${file}: ${error.message}${hint}`);
+  }
+}
+
+async function measured({ rounds }) {
   mkdirSync(raw, { recursive: true });
-  const measured = [];
+  const all = [];
   for (const mode of ["full", "runtimes"]) {
     say(mode === "full" ? "all rows and all contenders" : "all runtimes");
-    const rounds = values.rounds === undefined ? [] : [`--rounds=${values.rounds}`];
-    const results = await run(optionsOf([`--${mode}`, ...rounds]), { say, progress });
+    const args = rounds === undefined ? [] : [`--rounds=${rounds}`];
+    const results = await run(optionsOf([`--${mode}`, ...args]), { say, progress });
     writeFileSync(new URL(`${mode}.json`, raw), JSON.stringify(results));
-    measured.push(results);
+    all.push(results);
   }
-  return measured;
+  return all;
 }
 
 function report(results) {
   const { contenders } = results;
   const figures = figuresOf(results);
+  const busy = busyText(figures);
+  if (busy !== undefined) say(busy);
   put("machine", machinePart(results));
   for (const group of new Set(rows.map(groupOf))) {
     const some = figures.filter(({ row, size }) => size === undefined && groupOf(row) === group);
@@ -87,10 +129,11 @@ function report(results) {
   }
   const scaled = figures.filter(({ size }) => size !== undefined);
   if (scaled.length > 0) {
-    put("scaling", scalingPart(scaled));
     draw("scaling", lines("What must not grow", scaled));
-    if (results.mode === "full")
-      draw("scaling-all", panels("What must not grow, × h for one operation", scaled, contenders));
+    // Only a full run has the others at all sizes.
+    const isFull = results.mode === "full";
+    if (isFull) draw("scaling-all", panels("What must not grow, × h for one operation", scaled, contenders));
+    put("scaling", scalingPart(scaled, isFull ? "benchmarks/scaling-all.svg" : undefined));
   }
   const measured = new Set(figures.map(({ row }) => row.id));
   if (rows.every(({ id }) => measured.has(id))) {
@@ -98,8 +141,9 @@ function report(results) {
     put("missed", missedPart(figures));
     put("go", goPart(figures));
     put("notes", notesPart(contenders));
-    if (results.rounds >= ENOUGH) save(results, figures);
-    else say(`baseline.json is left as it is: this was less than ${ENOUGH} rounds`);
+    if (results.rounds < ENOUGH) say(`baseline.json is left as it is: this was less than ${ENOUGH} rounds`);
+    else if (busy !== undefined) say("baseline.json is left as it is: the machine was too busy");
+    else save(results, figures);
   } else {
     say("not all rows were measured: what is said of all of them is left as it is");
   }

@@ -1,19 +1,17 @@
 /**
  * Measures headgate, its rivals and Go: `npm run bench`; `npm run bench -- --help` tells the rest.
  */
-import { existsSync } from "node:fs";
-import process from "node:process";
 import { baseline, save, worse } from "./baseline.mjs";
+import { command, needsBuild } from "./command.mjs";
 import { figuresOf } from "./figures.mjs";
 import { HELP, optionsOf } from "./options.mjs";
 import { run } from "./plan.mjs";
 import { progress, say } from "./progress.mjs";
-import { failuresOf, runtimesOf, tableOf } from "./table.mjs";
+import { busyText, failuresOf, runtimesOf, tableOf } from "./table.mjs";
 
-const options = asked(process.argv.slice(2));
-if (options.help) console.log(HELP);
-else if (!existsSync(new URL("../dist/index.js", import.meta.url))) fail("headgate is not built: npm run build");
-else await bench();
+const options = command(optionsOf, HELP);
+needsBuild();
+await bench();
 
 async function bench() {
   const committed = baseline();
@@ -42,6 +40,8 @@ async function bench() {
   else console.log(options.runtimes ? runtimesOf(figures, results.contenders) : tableOf(figures, results.contenders));
   const tell = options.json ? console.error : console.log;
   tell(`\n${results.rounds} rounds in ${results.seconds} s; Node ${results.machine.node}, ${results.machine.cpu}`);
+  const busy = busyText(figures);
+  if (busy !== undefined) tell(busy);
   for (const line of failuresOf(results)) tell(`FAILED ${line}`);
   for (const { id, why } of results.skipped) tell(`SKIPPED ${id}: ${why}`);
   if (options.baseline) {
@@ -52,18 +52,7 @@ async function bench() {
         `${complaints.length} of ${figures.length} rows are worse by a third or more than on ${committed.date}, with Node ${committed.node}`,
       );
   }
-  if (options.save) save(results, figures);
-}
-
-function asked(args) {
-  try {
-    return optionsOf(args);
-  } catch (error) {
-    return fail(`${error.message}\n--help tells what there is`);
-  }
-}
-
-function fail(reason) {
-  console.error(reason);
-  process.exit(2);
+  if (!options.save) return;
+  if (busy === undefined) save(results, figures);
+  else tell("baseline.json is left as it is: the machine was too busy");
 }

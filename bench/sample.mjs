@@ -5,8 +5,10 @@
  * Each slice of the program stands between two of h, so that both see the same machine; the median of its multiples of h is what
  * counts. A slice is long enough (`SLICE` ms) for the garbage it makes to be collected in it, for that is part of the price. There are
  * `SLICES` of them, or fewer, but two at least, if those would take longer than `BUDGET` ms, which is so where much has to be prepared.
+ * `share` is how much of a processor it has got: with less than all of it, it was not alone.
  */
 import process from "node:process";
+import { processor } from "./processor.mjs";
 import { rows, scaling } from "./rows.mjs";
 
 const { SLICE = "8", SLICES = "14", BUDGET = "1500" } = process.env;
@@ -118,16 +120,17 @@ async function sample(who, id, size) {
   const row = [...rows, ...scaling].find((row) => row.id === id);
   if (row === undefined) throw new Error(`there is no row ${id}`);
   const contender = await import(`./contenders/${who}.mjs`);
+  const share = processor();
   if (row.kind === "lateness") {
     const late = (await contender.lateness(10, 60)).sort((a, b) => a - b);
-    return { late: late[Math.floor(late.length * 0.99)] };
+    return { late: late[Math.floor(late.length * 0.99)], share: share() };
   }
   const given = contender.programs[id];
   if (given === undefined) throw new Error(`${who} has no program for ${id}`);
   const program = typeof given === "function" ? { run: (_, n, size) => given(n, size) } : given;
   if (row.kind === "bytes") return bytes(row, program);
-  if (row.kind === "rate") return { rate: await program.run(undefined, row.n) };
-  return time(row, program, size);
+  if (row.kind === "rate") return { rate: await program.run(undefined, row.n), share: share() };
+  return { ...(await time(row, program, size)), share: share() };
 }
 
 // When nothing is left that could wake it, a process ends, and says nothing of the promises that still wait.
@@ -137,6 +140,10 @@ process.on("beforeExit", () => {
 });
 
 const [who, id, size] = process.argv.slice(2);
+if (id === undefined) {
+  console.error("usage: node --expose-gc bench/sample.mjs CONTENDER ROW [SIZE]\nnpm run bench -- --help lists both");
+  process.exit(2);
+}
 const result = await sample(who, id, size === undefined ? undefined : Number(size));
 console.log(JSON.stringify(result));
 process.exit(0);

@@ -1,5 +1,5 @@
 /** Figures as text: one line a row, and what it says in words that cannot be misread. */
-import { floorOf, LEVEL, targetOf } from "./figures.mjs";
+import { floorOf, isBehind, SHARE, targetOf } from "./figures.mjs";
 import { grouped } from "./measure.mjs";
 
 const GROUPS = {
@@ -31,20 +31,38 @@ export function number(value) {
 export const times = (ratio) =>
   ratio >= 9.95 ? spaced(Math.round(ratio).toString()) : ratio.toFixed(ratio < 0.995 ? 2 : 1);
 
-/** What a factor says of headgate: "1.4× faster", with what is bad in capitals, or "level". */
-export function verdict({ kind }, factor) {
-  if (factor < LEVEL && factor > 1 / LEVEL) return "level";
-  const [better, worse] = { bytes: ["less", "MORE"], lateness: ["earlier", "LATER"] }[kind] ?? ["faster", "SLOWER"];
-  return factor < 1 ? `${times(1 / factor)}× ${better}` : `${times(factor)}× ${worse}`;
-}
+export const BUSY = "too busy to compare";
+/** Programs that never wait for anything outside. */
+const OURS = ["headgate", "build", "runtime"];
 
-export const isBehind = (factor) => factor >= LEVEL;
+/** What a factor says of headgate: "1.4× faster", with what is bad in capitals, "level", or that nothing can be said. */
+export function verdict({ kind }, factor) {
+  const { median, isLoose, isBusy, isLevel } = factor;
+  if (isBusy) return BUSY;
+  if (isLevel) return "level";
+  const [better, worse] = { bytes: ["less", "MORE"], lateness: ["earlier", "LATER"] }[kind] ?? ["faster", "SLOWER"];
+  const said = median < 1 ? `${times(1 / median)}× ${better}` : `${times(median)}× ${worse}`;
+  return isLoose ? `≈ ${said}` : said;
+}
 
 /** "1.4× faster than it". */
 const inWords = (row, factor) => {
   const said = verdict(row, factor);
+  if (said === BUSY) return said;
   return said === "level" ? "level with it" : `${said} than it`;
 };
+
+/** Where the machine was too busy: in how many rows, and what to do; undefined if it was quiet. */
+export function busyText(figures) {
+  const isBusy = ({ of }) =>
+    [...of.values()].some(({ kind, isBusy, factor }) => (isBusy && OURS.includes(kind)) || factor?.isBusy);
+  const busy = figures.filter(isBusy);
+  if (busy.length === 0) return undefined;
+  return (
+    `${BUSY}: ${busy.length} of ${figures.length} rows. There the programs had less than ${100 * SHARE} % of a processor, or the ` +
+    "rounds do not agree. The figures are shown; end what else runs here, and measure them again"
+  );
+}
 
 export const targetText = ({ kind, target }) => {
   if (target === undefined) return "";
@@ -60,8 +78,14 @@ export function marksOf({ of, best, target }) {
   const marks = [];
   if (of.get("headgate")?.failed !== undefined) marks.push("FAILED");
   if (target?.isMet === false) marks.push("TARGET MISSED");
-  if (best !== undefined && isBehind(of.get(best).factor.median)) marks.push("RIVAL BETTER");
+  if (best !== undefined && isBehind(of.get(best).factor)) marks.push("RIVAL BETTER");
   return marks;
+}
+
+/** What is compared of one, in its unit: a time in h where it has one, as headgate's beside it. */
+function comparedOf(row, figure) {
+  if (row.kind !== undefined || figure?.value === undefined) return medianOf(row, figure);
+  return figure.ratio === undefined ? `${number(figure.value.median)} ns` : `${times(figure.ratio.median)} h`;
 }
 
 /** What was measured of one, in short; a heap that has not grown is as often a little smaller. */
@@ -93,7 +117,7 @@ export function tableOf(figures, contenders) {
   const builds = contenders.filter(({ kind }) => kind === "build");
   const gos = contenders.filter(({ kind }) => kind === "go");
   const hasRivals = contenders.some(({ kind }) => kind === "rival");
-  const head = ["", "headgate", "half within", "× h", "target"];
+  const head = ["", "headgate", "half within", "in h", "target"];
   for (const { name } of builds) head.push(name, `headgate : ${name}`);
   if (hasRivals) head.push("best rival", "headgate is");
   for (const { name } of gos) head.push(name, "headgate is");
@@ -111,21 +135,22 @@ export function tableOf(figures, contenders) {
     const line = [`  ${row.title}${size === undefined ? "" : `, N = ${number(size)}`}`];
     if (ours === undefined || ours.failed !== undefined) line.push("failed", "", "", targetText(row));
     else {
-      const ratio = ours.ratio === undefined ? "" : times(ours.ratio.median);
-      line.push(medianOf(row, ours), row.total ? "" : spreadText(ours.value), ratio, targetText(row));
+      const ratio = ours.ratio === undefined ? "" : comparedOf(row, ours);
+      const unit = row.kind === undefined ? " ns" : "";
+      line.push(`${medianOf(row, ours)}${unit}`, row.total ? "" : spreadText(ours.value), ratio, targetText(row));
     }
     for (const { id } of builds) {
       const build = of.get(id);
-      line.push(medianOf(row, build), build?.factor === undefined ? "" : ratioText(build.factor));
+      line.push(comparedOf(row, build), build?.factor === undefined ? "" : ratioText(build.factor));
     }
     if (hasRivals) {
       const rival = of.get(best);
-      line.push(best === undefined ? "" : `${nameOf.get(best)}  ${medianOf(row, rival)}`);
-      line.push(best === undefined ? "" : inWords(row, rival.factor.median));
+      line.push(best === undefined ? "" : `${nameOf.get(best)}  ${comparedOf(row, rival)}`);
+      line.push(best === undefined ? "" : inWords(row, rival.factor));
     }
     for (const { id } of gos) {
       const go = of.get(id);
-      line.push(medianOf(row, go), go?.factor === undefined ? "" : inWords(row, go.factor.median));
+      line.push(comparedOf(row, go), go?.factor === undefined ? "" : inWords(row, go.factor));
     }
     const marks = marksOf(figure);
     lines.push(marks.length > 0 ? [...line, `! ${marks.join(", ")}`] : line);
@@ -134,8 +159,8 @@ export function tableOf(figures, contenders) {
 }
 
 /** The raw ratio with its spread: less than 1 is what headgate takes less. */
-const ratioText = ({ median, low, high, count }) =>
-  `${median.toFixed(2)}${count > 1 ? ` (${low.toFixed(2)}…${high.toFixed(2)})` : ""}`;
+const ratioText = ({ median, low, high, count, isBusy }) =>
+  isBusy ? BUSY : `${median.toFixed(2)}${count > 1 ? ` (${low.toFixed(2)}…${high.toFixed(2)})` : ""}`;
 
 /** headgate in several runtimes, each as multiples of its own h; where there is a target that it misses, it says so. */
 export function runtimesOf(figures, runtimes) {

@@ -1,16 +1,35 @@
 /**
- * How fast the test kit is: `npm run bench:testing [-- --quick]`.
+ * How fast the test kit is: `npm run bench:testing`; `npm run bench:testing -- --help` tells the rest.
  *
  * The scenario is small on purpose, two workers that pull, handle and ack two messages under a group, with t.ctx cancelled at any
  * moment: what is measured is the kit, not the scenario. A schedule is one run of it from the beginning to the end.
  */
 import process from "node:process";
-import { Chan, context, errgroup, sync, time } from "../dist/index.js";
-import { bubble, explore } from "../dist/testing/index.js";
-import { memoryBroker, worker } from "../dist/worker/index.js";
+import { parseArgs } from "node:util";
+import { command, needsBuild, noPositionals } from "./command.mjs";
+import { SHARE } from "./figures.mjs";
+import { processor } from "./processor.mjs";
 
-const quick = process.argv.includes("--quick");
+const HELP = `npm run bench:testing -- [OPTION]…
+
+  (nothing)            nine rounds, in a minute or so: schedules a second, and ms
+  --quick              three rounds
+  --help`;
+
+const { quick } = command(optionsFrom, HELP);
+needsBuild();
+const { Chan, context, errgroup, sync, time } = await import("../dist/index.js");
+const { bubble, explore } = await import("../dist/testing/index.js");
+const { memoryBroker, worker } = await import("../dist/worker/index.js");
 const rounds = quick ? 3 : 9;
+const share = processor();
+
+function optionsFrom(args) {
+  const flag = { type: "boolean", default: false };
+  const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { quick: flag, help: flag } });
+  noPositionals(positionals, "bench:testing");
+  return values;
+}
 
 /** A queue of messages, each to be settled once; settling takes a round trip. */
 function queueOf(count) {
@@ -96,3 +115,7 @@ await row("10 000 sleeps in a bubble", "ms", async () => {
   });
   return performance.now() - begun;
 });
+if (share() < SHARE)
+  console.log(
+    `\ntoo busy to compare: this had ${Math.round(100 * share())} % of a processor, and would be faster alone`,
+  );

@@ -3,13 +3,17 @@
  *
  * Listeners on a signal are dear to add and to remove, more than ten of them make Node 20 print a warning, and what is left on a
  * long-lived signal is the classic leak of JavaScript servers. So the library hangs a single one on each signal, and takes it off
- * with the last who listened. Another's listener may keep the event from those after it, so there is a second listener where nobody
- * else listens: on a signal that the platform lets abort with the first, by `AbortSignal.any`.
+ * with the last who listened.
+ *
+ * Another's listener may stop the event, so that those after it do not hear it. Node has a listener that hears it all the same,
+ * `addAbortListener`. Elsewhere a second one listens where nobody else does: on a signal that the platform lets abort with the first, by
+ * `AbortSignal.any`. That costs six times as much, so it is not the only way (Node 20: 3.2 µs and 18.8 µs, a plain listener 2.4 µs).
  *
  * Invariants:
  * - When a signal aborts, all who listen have been told before the follow-up of any of them runs.
  * - What counts is whether the signal has aborted: an event alone says nothing, for anybody can dispatch one.
  */
+import type { AbortSignal } from "./abortsignal.ts";
 import { attempt } from "./foreign.ts";
 
 /** Called when the signal aborts, at most once. What it returns is called when all others have been told. */
@@ -18,43 +22,62 @@ type Listener = () => (() => void) | undefined;
 /** A signal, and those who listen to it. */
 class Ear {
   private readonly signal: AbortSignal;
-  /** Aborts with it, and is ours alone; undefined for a look-alike, of which there can be no other. */
-  private readonly echo: AbortSignal | undefined;
   private readonly listeners: Set<Listener> = new Set();
+  /** Aborts with the signal, and is ours alone; made where it is needed, and kept, for the signal keeps it, too. */
+  private echo: AbortSignal | undefined;
+  private leave: (() => void) | null = null;
 
   constructor(signal: AbortSignal) {
     this.signal = signal;
-    this.echo = attempt(() => AbortSignal.any([signal]));
   }
 
   add(listener: Listener): void {
-    if (this.listeners.size === 0) {
-      this.signal.addEventListener("abort", this.heard);
-      this.echo?.addEventListener("abort", this.heard);
-    }
+    this.leave ??= this.listen();
     this.listeners.add(listener);
   }
 
   delete(listener: Listener): void {
-    if (this.listeners.delete(listener) && this.listeners.size === 0) this.leave();
+    if (this.listeners.delete(listener) && this.listeners.size === 0) this.stop();
+  }
+
+  private listen(): () => void {
+    const { signal, heard } = this;
+    const add = addListener();
+    if (add !== null && signal instanceof AbortSignal) {
+      const listening = add(signal, heard);
+      return () => listening[Symbol.dispose]();
+    }
+    signal.addEventListener("abort", heard);
+    // Of a look-alike there is no echo.
+    this.echo ??= attempt(() => AbortSignal.any([signal]));
+    this.echo?.addEventListener("abort", heard);
+    return () => {
+      this.echo?.removeEventListener("abort", heard);
+      signal.removeEventListener("abort", heard);
+    };
   }
 
   private readonly heard = (): void => {
-    if (!this.signal.aborted) return;
+    if (!this.signal.aborted) {
+      // A forged event may have taken the listener off.
+      this.stop();
+      this.leave = this.listen();
+      return;
+    }
     const all = [...this.listeners];
     this.listeners.clear();
-    this.leave();
+    this.stop();
     for (const followUp of all.map((listener) => listener())) followUp?.();
   };
 
-  private leave(): void {
+  private stop(): void {
+    const { leave } = this;
+    this.leave = null;
     // A look-alike that cannot let go must not keep the others from their end.
-    attempt(() => this.signal.removeEventListener("abort", this.heard));
-    this.echo?.removeEventListener("abort", this.heard);
+    attempt(() => leave?.());
   }
 }
 
-/** Kept as long as the signal, which would hold a second echo besides the first. */
 const ears: WeakMap<AbortSignal, Ear> = /* @__PURE__ */ new WeakMap();
 
 /** Calls `listener` when `signal`, which has not aborted yet, aborts. Returns how to stop listening. */
@@ -63,4 +86,29 @@ export function onAbort(signal: AbortSignal, listener: Listener): () => void {
   if (ear === undefined) ears.set(signal, (ear = new Ear(signal)));
   ear.add(listener);
   return () => ear.delete(listener);
+}
+
+type AddListener = (signal: AbortSignal, listener: () => void) => Disposable;
+
+let added: AddListener | null | undefined;
+
+/** Node's way to hear an abort whose event somebody stops; null where there is none, or it does not keep that promise. */
+function addListener(): AddListener | null {
+  return (added ??= attempt(findListener) ?? null);
+}
+
+function findListener(): AddListener | undefined {
+  interface Process {
+    getBuiltinModule?(name: string): { readonly addAbortListener?: AddListener } | undefined;
+  }
+  const { process } = globalThis as { process?: Process };
+  const add = process?.getBuiltinModule?.("node:events")?.addAbortListener;
+  if (add === undefined) return undefined;
+  // Tried once, for not all who have it by this name mean the same.
+  const controller = new AbortController();
+  let isHeard = false;
+  controller.signal.addEventListener("abort", (event) => event.stopImmediatePropagation());
+  add(controller.signal, () => (isHeard = true));
+  controller.abort();
+  return isHeard ? add : undefined;
 }

@@ -7,6 +7,7 @@
  * - What a context of somebody else's does when it is asked, it does before the operation is judged: from then on until the operation
  *   is done, or waits, none of its code runs. Its listener is called off on a microtask.
  */
+import type { AbortSignal } from "./abortsignal.ts";
 import { onAbort } from "./abort.ts";
 import type { RecvChan } from "./chan.ts";
 import type { Context } from "./context/index.ts";

@@ -21,10 +21,10 @@ export interface End {
   errors: string;
 }
 
-/** Runs the text of an ES module as a program, until it ends. Call {@link build} first. */
-export function run(program: string): Promise<End> {
+/** Runs the text of an ES module as a program, until it ends. `flags` are Node's. Call {@link build} first. */
+export function run(program: string, flags: readonly string[] = []): Promise<End> {
   return new Promise((resolve) => {
-    const args = ["--input-type=module", "--eval", program];
+    const args = [...flags, "--input-type=module", "--eval", program];
     const options = { cwd: root, timeout: 15_000, killSignal: "SIGKILL" } as const;
     const child = execFile(process.execPath, args, options, (_, out, errors) => {
       resolve({ code: child.exitCode, signal: child.signalCode, lines: out.split("\n").slice(0, -1), errors });

@@ -18,7 +18,7 @@ const ITEMS: Readonly<Record<string, readonly (readonly [first: number, last: nu
     [60, 68],
     [70, 73],
     [80, 90],
-    [100, 106],
+    [100, 108],
     [110, 112],
   ],
   E: [[1, 24]],

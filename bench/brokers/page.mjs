@@ -25,7 +25,7 @@ function ratesPart({ messages }, rates) {
   if (hasAmple) head.push("and if it holds more");
   const lines = rates.map(({ contender, rate: { kind, failed, value, factor }, ample }) => {
     const compared = [factor, ...(hasAmple ? [ample] : [])].map((factor) =>
-      kind === "rival" && factor !== undefined ? shown(RATE, factor.median) : "",
+      kind === "rival" && factor !== undefined ? shown(RATE, factor) : "",
     );
     if (failed !== undefined) return [contender.name, `failed: ${failed}`, ...compared];
     const spread = spreadText(value);

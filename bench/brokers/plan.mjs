@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { saidBy } from "../contenders.mjs";
 import { machine } from "../machine.mjs";
 import { measure } from "../measure.mjs";
+import { shareNow } from "../processor.mjs";
 
 const folder = new URL(".", import.meta.url);
 const script = fileURLToPath(new URL("sample.mjs", folder));
@@ -25,11 +26,12 @@ let names = 0;
 /** What runs one sample of a contender in a process of its own, or rejects with the reason. */
 const sampler =
   (kind, broker, id, url, share) =>
-  (_row, _size, { messages, patience, limit }) => {
+  async (_row, _size, { messages, patience, limit }) => {
     const name = `bench${process.pid}x${++names}`;
     const given = { url, name, messages: Math.max(1, Math.round(messages * share)), patience };
     const args = ["--expose-gc", script, kind, broker, id, JSON.stringify(given)];
-    return saidBy(process.execPath, args, process.env, limit);
+    const free = shareNow();
+    return { ...(await saidBy(process.execPath, args, process.env, limit)), share: free };
   };
 
 const BOTH = ["speed", "stop"];

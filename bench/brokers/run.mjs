@@ -2,11 +2,13 @@
  * The worker beside BullMQ, graphile-worker, pg-boss, and the clients of the brokers, at the same job: `npm run bench:brokers`;
  * `npm run bench:brokers -- --help` tells the rest.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { command, needsBuild } from "../command.mjs";
 import { install } from "../contenders.mjs";
 import { progress, say } from "../progress.mjs";
+import { busyText } from "../table.mjs";
 import { failuresOf, figuresOf, memoryOf } from "./figures.mjs";
 import { HELP, optionsOf } from "./options.mjs";
 import { pageOf } from "./page.mjs";
@@ -15,10 +17,19 @@ import { handledOf, tableOf } from "./table.mjs";
 
 const page = new URL("../../docs/benchmarks-brokers.md", import.meta.url);
 
-const options = asked(process.argv.slice(2));
-if (options.help) console.log(HELP);
-else if (!existsSync(new URL("../../dist/index.js", import.meta.url))) fail("headgate is not built: npm run build");
-else await bench();
+const options = command(optionsOf, HELP);
+needsBuild();
+// A server has a process group of its own, which Ctrl-C does not reach: it is killed when this process exits, and not when it dies.
+for (const [name, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+]) {
+  process.once(name, () => {
+    say("stopped: the server that was started is killed, and nothing is saved");
+    process.exit(code);
+  });
+}
+await bench();
 
 async function bench() {
   install(fileURLToPath(new URL(".", import.meta.url)));
@@ -28,6 +39,9 @@ async function bench() {
   const tell = options.json ? console.error : console.log;
   const { rounds, seconds, machine, skipped } = results;
   tell(`\n${rounds} rounds in ${seconds} s; Node ${machine.node}, ${machine.cpu}`);
+  const byId = ({ contender, rate }) => [contender.id, rate];
+  const busy = options.quick ? undefined : busyText(figures.map(({ rates }) => ({ of: new Map(rates.map(byId)) })));
+  if (busy !== undefined) tell(busy);
   for (const { id, why } of skipped) tell(`SKIPPED ${id}: ${why}`);
   const failures = failuresOf(results);
   for (const line of failures) tell(`FAILED ${line}`);
@@ -38,17 +52,4 @@ async function bench() {
   mkdirSync(raw, { recursive: true });
   writeFileSync(new URL("brokers.json", raw), JSON.stringify(results));
   writeFileSync(page, pageOf(readFileSync(page, "utf8"), results, figures, memory));
-}
-
-function asked(args) {
-  try {
-    return optionsOf(args);
-  } catch (error) {
-    return fail(`${error.message}\n--help tells what there is`);
-  }
-}
-
-function fail(reason) {
-  console.error(reason);
-  process.exit(2);
 }

@@ -12,6 +12,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Log, messagesOf, Tally } from "./job.mjs";
 
 const [kind, broker, id, json] = process.argv.slice(2);
+if (json === undefined) {
+  console.error("usage: node --expose-gc bench/brokers/sample.mjs KIND BROKER CONTENDER JSON");
+  process.exit(2);
+}
 const given = JSON.parse(json);
 const { patience } = given;
 

@@ -1,5 +1,5 @@
 /** Figures as text, for the terminal. */
-import { columns, number, spreadText, verdict } from "../table.mjs";
+import { BUSY, columns, number, spreadText, verdict } from "../table.mjs";
 
 const RATE = { kind: "rate" };
 const rangeText = ([least, most]) => (least === most ? `${least}` : `${least}…${most}`);
@@ -43,12 +43,11 @@ export const handledOf = (figures) =>
     .join("\n");
 
 /** headgate with other settings is not compared with itself. */
-const comparedText = ({ kind, factor }, ample) =>
+const comparedText = ({ kind, factor }, ample) => (factor?.isBusy ? BUSY : verdictsOf({ kind, factor }, ample));
+
+const verdictsOf = ({ kind, factor }, ample) =>
   kind === "rival"
-    ? [
-        factor && `headgate is ${verdict(RATE, factor.median)}`,
-        ample && `if it holds more, ${verdict(RATE, ample.median)}`,
-      ]
+    ? [factor && `headgate is ${verdict(RATE, factor)}`, ample && `if it holds more, ${verdict(RATE, ample)}`]
         .filter(Boolean)
         .join("; ")
     : "";

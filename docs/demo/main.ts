@@ -7,26 +7,48 @@
 import process from "node:process";
 import { context, type Context, errgroup, time } from "headgate";
 import { shutdown } from "headgate/signal";
-import { type Delivery, type Progress, worker } from "headgate/worker";
+import { type Delivery, type Progress, worker, type WorkerEvent } from "headgate/worker";
 import { BrokerError, connect } from "./brokers.ts";
 import { inMemory } from "./brokers/memory.ts";
 import { installClients } from "./clients.ts";
-import { account, beside, plain, progressLine, showProgress } from "./display.ts";
+import {
+  account,
+  beside,
+  introduce,
+  plain,
+  progressLine,
+  Rate,
+  say,
+  sayAborting,
+  sayDraining,
+  sayWhatToPress,
+  showProgress,
+} from "./display.ts";
 import { startGateway } from "./gateway.ts";
-import { HELP, type Options, parse, UsageError } from "./options.ts";
+import { DEFAULT_MESSAGES, HELP, type Options, parse, refuseWhatNpmKept, UsageError } from "./options.ts";
+import { endWhenUnread, terminalOf } from "./terminal.ts";
 
 async function main(options: Options): Promise<void> {
   if (options.broker !== undefined && !(await installClients()))
     throw new UsageError("--broker needs the clients of the brokers, and npm ci --prefix test/brokers has failed");
-  const [signalled, abort, release] = shutdown(context.background());
+  const [signalled, twice, release] = shutdown(context.background());
   const [stop, stopNow] = context.withCancelCause(signalled);
+  const [abort, abortNow] = context.withCancelCause(twice);
   using _release = release;
   using _stopNow = stopNow;
+  using _abortNow = abortNow;
+  // Where it stops for another reason, the first signal aborts.
+  const stopsBySignal = (): boolean => context.cause(stop) === context.cause(signalled);
+  context.afterFunc(signalled, () => {
+    if (!stopsBySignal()) abortNow(context.cause(signalled));
+  });
 
   const broker = options.broker === undefined ? inMemory() : await connect(stop, options.broker);
   const alarm = time.afterFunc(options.stopAfter ?? Infinity, () => stopNow(new Error("--stop-after")));
   const gateway = await startGateway(options);
   const total = options.bodies.length;
+  if (options.broker === undefined) introduce(total, options);
+  sayWhatToPress();
   const progress: Progress = {
     pulled: 0,
     waiting: 0,
@@ -56,9 +78,28 @@ async function main(options: Options): Promise<void> {
   const { concurrency, grace, attempts } = options;
   const { shared } = broker;
   const pauses = shared === undefined ? {} : { backoff: shared.backoff };
-  const settings = { concurrency, grace, abort, maxAttempts: attempts, progress, ...pauses };
+  let drained: number | undefined;
+  const observe = (event: WorkerEvent): void => {
+    if (event.type !== "phase" || stop.err() === undefined) return;
+    drained = event.to === "draining" ? time.now() + grace : undefined;
+    const bySignal = stopsBySignal();
+    if (event.to === "draining" && (bySignal || progress.running > 0))
+      sayDraining(progress, grace, bySignal ? "Ctrl-C again" : "Ctrl-C");
+    if (event.to !== "aborting") return;
+    if (abort.err() === undefined) sayAborting(progress, ", as the time to drain is over", "");
+    else sayAborting(progress, "", twice.err() === undefined ? "" : "; Ctrl-C again kills the process");
+  };
+  const settings = { concurrency, grace, abort, maxAttempts: attempts, progress, observe, ...pauses };
+  const [begun, rate] = [time.now(), new Rate()];
   const report = await beside(
-    (ctx) => showProgress(ctx, () => progressLine(progress, total, broker)),
+    (ctx) =>
+      showProgress(ctx, (terminal) =>
+        progressLine(progress, total, broker, {
+          terminal,
+          rate: rate.of(progress.acked),
+          left: drained === undefined ? undefined : drained - time.now(),
+        }),
+      ),
     () =>
       errgroup.run(stop, async (group, ctx) => {
         // Whoever ends early because we are stopped has not failed.
@@ -75,16 +116,24 @@ async function main(options: Options): Promise<void> {
         return report;
       }),
   );
+  const ms = time.now() - begun;
   alarm.stop();
   await gateway.close();
   const left = await broker.left();
   await broker.close();
   if (options.json) process.stdout.write(`${JSON.stringify(plain(report, gateway.count, broker, left))}\n`);
-  else process.stdout.write(`${account(report, gateway.count, broker, left)}\n`);
+  else {
+    const terminal = terminalOf(process.stdout);
+    process.stdout.write(`${account(report, gateway.count, broker, left, { terminal, ms })}\n`);
+    if (terminal.isLive && report.stopped === "source ended" && total === DEFAULT_MESSAGES)
+      say(`more messages leave the time to press Ctrl-C: npm run demo -- --messages ${10 * total}`);
+  }
   process.exitCode = report.expired > 0 || report.stopped === "failed" ? 1 : 0;
 }
 
+endWhenUnread();
 try {
+  refuseWhatNpmKept(process.env);
   const options = parse(process.argv.slice(2));
   if (options === "help") process.stdout.write(HELP);
   else await main(options);

@@ -24,6 +24,8 @@ export const HELP = `headgate demo: a worker delivers messages over HTTP, and ac
                     (with npm run --silent demo -- --json, for npm prints a banner)
   --help            this text
 
+NO_COLOR=1 takes the colours away, FORCE_COLOR=1 keeps them where the output is no terminal.
+
 On a real broker, which several terminals may share:
 
   --broker URL      ${BROKERS};
@@ -33,6 +35,9 @@ On a real broker, which several terminals may share:
   --idle MS         end when all is published and nothing has come for so long, 2000 or more. By default that is 2 s,
                     or 12 if there are still messages that somebody holds, or the broker does not tell
 `;
+
+/** So many in memory. */
+export const DEFAULT_MESSAGES = 5000;
 
 export interface Options {
   readonly bodies: readonly unknown[];
@@ -51,6 +56,15 @@ export interface Options {
 
 /** A mistake of whoever called: shown as it is, without a stack, and the program ends with 2. */
 export class UsageError extends Error {}
+
+/** An option that npm was given, and not its script, is no mistake of ours, but looks like one: npm tells of it by the environment. */
+export function refuseWhatNpmKept(env: Readonly<Record<string, string | undefined>>): void {
+  for (const [, option, name] of HELP.matchAll(/^ {2}(--([\w-]+))/gm))
+    if (env[`npm_config_${name!.replaceAll("-", "_")}`] === "true")
+      throw new UsageError(
+        `npm has kept ${option} to itself: options come behind a --, as in npm run demo -- ${option}`,
+      );
+}
 
 /** "help" if that was asked for. */
 export function parse(args: string[]): Options | "help" {
@@ -85,7 +99,7 @@ export function parse(args: string[]): Options | "help" {
     throw new UsageError("--in and --messages exclude each other");
   const stopAfter = given["stop-after"];
   const broker = placeOf(given);
-  const messages = broker === undefined ? 5000 : 20_000;
+  const messages = broker === undefined ? DEFAULT_MESSAGES : 20_000;
   return {
     bodies:
       given.in === undefined
@@ -147,7 +161,11 @@ function number(
   throw new UsageError(`--${name} takes a ${whole ? "whole " : ""}number ${range}, not "${text}"`);
 }
 
+/** More would not fit into memory: they are made before the first is published. */
+const MOST = 10_000_000;
+
 function numbered(n: number): unknown[] {
+  if (n > MOST) throw new UsageError(`--messages takes ${MOST} at the most, not "${n}"`);
   return Array.from({ length: n }, (_, i) => ({ greeting: `hello ${i + 1}` }));
 }
 

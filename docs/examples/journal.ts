@@ -1,10 +1,11 @@
 /**
- * Sagas that survive SIGKILL: what `observe` is told goes to a file, at once, and the next process resumes what has not finished.
+ * Sagas that survive SIGKILL, by a journal in a file.
  *
- *     npm run example -- examples/journal.ts FILE COUNT [URL of the one bank] [URL of the other]      (without them it starts two)
+ *     npm run example -- journal FILE COUNT [URL of the one bank] [URL of the other]      (without them it starts two)
  *
- * Kill it, and start it again with the same FILE: it resumes what it finds there, and then makes transfers until there are COUNT. Its own
- * banks die with it, and what they knew; `kill.ts` is the program that kills it, with banks that live on.
+ * What `observe` is told goes to the file at once. Kill it, and start it again with the same FILE: it resumes what it finds there, and
+ * then makes transfers until there are COUNT. Its own banks die with it, and what they knew; `kill.ts` is the program that kills it, with
+ * banks that live on.
  *
  * What is easily got wrong, and is right here:
  * - A call is announced before it is made, and it is made only when that is on the disk: so `observe` writes synchronously.
@@ -18,6 +19,7 @@ import { context, errgroup } from "headgate";
 import { saga, type SagaEvent } from "headgate/saga";
 import { apiOf } from "./transfer/api.ts";
 import { chance } from "./transfer/chance.ts";
+import { banksOf, misused } from "./transfer/options.ts";
 import { type Service, startService } from "./transfer/services.ts";
 import { POLICY } from "./transfer/transfer.ts";
 
@@ -63,11 +65,11 @@ class Journal {
 
 // ---------------------------------------------------------------------------------------------------------------- the transfers
 
-const [file, count, ...banks] = process.argv.slice(2);
-if (file === undefined || count === undefined) {
-  process.stderr.write("usage: journal FILE COUNT [BANK BANK]\n");
-  process.exit(2);
-}
+const USAGE = "journal FILE COUNT [BANK] [BANK]";
+const [file, count, ...urls] = process.argv.slice(2);
+if (file === undefined || count === undefined) misused("it needs a file, and a number of transfers", USAGE);
+if (!/^\d{1,9}$/.test(count)) misused(`COUNT is a whole number, not "${count}"`, USAGE);
+const banks = banksOf(urls, USAGE);
 const own: Service[] = [];
 for (let seed = 1; banks.length + own.length < 2; seed++) own.push(await startService({ seed }));
 banks.push(...own.map(({ url }) => url));

@@ -1,9 +1,10 @@
 /**
- * Kills `journal.ts`, again and again, by SIGKILL; and counts the pairs that are half-done when it is dead, and when it has resumed them.
+ * Kills `journal` again and again, and counts what is half-done.
  *
- *     npm run example -- examples/kill.ts [--seed N] [--kills N]
+ *     npm run example -- kill [--seed N] [--kills N]
  *
- * The banks are here, so they outlive it. The seed decides at which of their requests it is killed.
+ * The pairs of transfers are counted when it is dead, by SIGKILL, and when it has resumed them. The banks are here, so they outlive it.
+ * The seed (1) decides at which of their requests it is killed, `--kills` (5) how often.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";

@@ -1,9 +1,10 @@
 /**
- * An HTTP server in front of two banks: `POST /transfers/ID` moves money from one to the other, or does not.
+ * An HTTP server that undoes whatever is cancelled.
  *
- *     npm run example -- examples/server.ts [URL of the one bank] [URL of the other]      (without them it starts two)
+ *     npm run example -- server [URL of the one bank] [URL of the other]      (without them it starts two)
  *
- * It prints its URL. Then try it, and end it with Ctrl-C:
+ * It stands in front of two banks: `POST /transfers/ID` moves money from one to the other, or does not. It prints its URL. Then try it,
+ * and end it with Ctrl-C:
  *
  *     curl -i -X POST URL/transfers/1                      201, done
  *     curl -i -X POST URL/transfers/2 --max-time 0.005     the client leaves, and what was begun is undone
@@ -35,17 +36,18 @@ import { context, type Context, sync } from "headgate";
 import { type DeadLetter, type Result, saga } from "headgate/saga";
 import { shutdown } from "headgate/signal";
 import { apiOf } from "./transfer/api.ts";
+import { banksOf, msOf } from "./transfer/options.ts";
 import { type Service, startService } from "./transfer/services.ts";
 import { POLICY } from "./transfer/transfer.ts";
 
 /** ms that a transfer may take. */
-const DEADLINE = Number(process.env["DEADLINE"] ?? 2_000);
+const DEADLINE = msOf("DEADLINE", 2_000);
 /** ms that running requests get to end by themselves, once the server stops. */
-const DRAIN = Number(process.env["DRAIN"] ?? 1_000);
+const DRAIN = msOf("DRAIN", 1_000);
 /** ms that their sagas get to undo what they have begun. Dead letters take up to 5 s more: an orchestrator must wait for the sum. */
-const WINDOW = Number(process.env["WINDOW"] ?? 3_000);
+const WINDOW = msOf("WINDOW", 3_000);
 
-const banks = process.argv.slice(2);
+const banks = banksOf(process.argv.slice(2), "server [BANK] [BANK]");
 const own: Service[] = [];
 for (let seed = 1; banks.length + own.length < 2; seed++) own.push(await startService({ seed }));
 banks.push(...own.map(({ url }) => url));
@@ -119,6 +121,7 @@ await new Promise<void>((resolve, reject) => server.on("error", reject).listen(0
 process.stdout.write(`http://127.0.0.1:${(server.address() as AddressInfo).port}\n`);
 
 await stop.done().recv();
+if (process.stderr.isTTY) process.stderr.write(`\rdraining, ${DRAIN} ms at most; Ctrl-C again undoes what is begun\n`);
 server.close();
 await within(abort, DRAIN);
 endServing(new Error("the server stops"));

@@ -1,6 +1,9 @@
 /**
- * The first example of every talk on contexts: two goroutines work until they are told to stop. One is cancelled by hand, the other
- * runs into its deadline, and a WaitGroup waits for both. Run it with `node docs/run.mjs examples/two-goroutines.ts`.
+ * The first example of every talk on contexts.
+ *
+ *     npm run example -- two-goroutines
+ *
+ * Both work until they are told to stop. One is cancelled by hand, the other runs into its deadline, and a WaitGroup waits for both.
  */
 import { context, type Context, sync, time } from "headgate";
 

@@ -1,6 +1,7 @@
 /**
  * An AbortSignal as the second parent of a context.
  */
+import type { AbortSignal } from "../abortsignal.ts";
 import { isSignal } from "../guard.ts";
 import { type CancelFunc, disposable } from "./cancelfunc.ts";
 import { attach, CancelCtx, type Context, endWith, mustBeParent } from "./context.ts";

@@ -6,6 +6,7 @@ import { mustBeFunction } from "../errors.ts";
 import { duration, type Expiring } from "../runtime.ts";
 import { START } from "./clock.ts";
 import { PLAIN } from "./plan.ts";
+import { text } from "./plain.ts";
 import type { Manner } from "./room.ts";
 import { Run } from "./run.ts";
 import { hold, letGo, runningBubble } from "./seam.ts";
@@ -63,7 +64,7 @@ export interface BubbleOptions {
   readonly start?: number | Date;
   /** How long to wait for a promise from outside before the test fails: ms of real time; a tenth of it if nothing was begun. 1 000 */
   readonly external?: number;
-  /** How many steps are taken for an endless loop. 1 000 000 */
+  /** How many steps are taken for an endless loop. A single step may make 500 000 promises, or as many as this says. 100 000 */
   readonly steps?: number;
 }
 
@@ -104,7 +105,7 @@ export async function bubble(fn: (t: Bubble) => PromiseLike<void> | void, option
   mustBeFunction(fn, "bubble");
   mustBeOutside("bubble");
   const manner: Manner = {
-    ...mannerOf(options, 1_000_000, "bubble"),
+    ...mannerOf(options, 100_000, "bubble"),
     timers: "idle",
     record: true,
     storage: true,
@@ -133,10 +134,10 @@ export function mannerOf(
   where: string,
 ): Pick<Manner, "start" | "external" | "steps"> {
   if (typeof options !== "object" || options === null) {
-    throw new TypeError(`${where}: expected an object of options, got ${String(options)}`);
+    throw new TypeError(`${where}: expected an object of options, got ${text(options)}`);
   }
   const { start = START, external = 1_000 } = options;
-  const begin = duration(start instanceof Date ? start.getTime() : start, `${where}: options.start`);
+  const begin = duration(momentOf(start), `${where}: options.start`);
   if (!Number.isFinite(begin)) throw new RangeError(`${where}: options.start must be a moment; got ${begin}`);
   return {
     start: begin,
@@ -145,10 +146,15 @@ export function mannerOf(
   };
 }
 
+/** A Date of whatever realm, fake timers' too, is known by its `getTime`. */
+function momentOf(start: number | Date): number {
+  return typeof start === "object" && typeof start?.getTime === "function" ? start.getTime() : (start as number);
+}
+
 /** Returns `n`, a whole number from `least`, or Infinity. */
 export function wholeNumber(n: number, least: number, where: string): number {
   if (n === Infinity || (Number.isSafeInteger(n) && n >= least)) return n;
-  throw new RangeError(`${where} must be a whole number from ${least}; got ${String(n)}`);
+  throw new RangeError(`${where} must be a whole number from ${least}; got ${text(n)}`);
 }
 
 /** What the test sees of a run. */
@@ -174,7 +180,12 @@ export function apiOf(run: Run): Bubble {
     yield: () => run.suspend("yield", (settle) => settle(undefined)),
     external<V>(promise: PromiseLike<V>) {
       return run.suspend<V>("external", (settle) => {
-        Promise.resolve(promise).then(settle, (error) => settle(error, true));
+        try {
+          Promise.resolve(promise).then(settle, (error) => settle(error, true));
+        } catch (error) {
+          // A promise of somebody's whose own `constructor` or `then` throws.
+          settle(error, true);
+        }
       });
     },
     name(object, name) {

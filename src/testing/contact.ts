@@ -9,7 +9,7 @@
  * Elsewhere, and where it has made one, the answer is: it may.
  */
 import { runningBubble } from "./seam.ts";
-import { platform } from "./turns.ts";
+import { builtin, platform } from "./platform.ts";
 
 interface Hooks {
   readonly createHook: (hooks: { init(id: number, type: string): void }) => { enable(): void; disable(): void };
@@ -46,11 +46,11 @@ export function unwatch(): void {
 /** Whether this can be told at all: Bun has no hooks, and those of Deno do not tell of everything. */
 export function canTell(): boolean {
   const { bun, deno } = platform.process?.versions ?? {};
-  return platform.process?.getBuiltinModule !== undefined && bun === undefined && deno === undefined;
+  return bun === undefined && deno === undefined && builtin("node:async_hooks") !== undefined;
 }
 
 function make(): ReturnType<Hooks["createHook"]> {
-  const { createHook } = platform.process!.getBuiltinModule!("node:async_hooks") as Hooks;
+  const { createHook } = builtin("node:async_hooks") as Hooks;
   return createHook({
     init(_id, type) {
       if (INSIDE.has(type)) return;

@@ -28,12 +28,14 @@ import {
   type Recipe,
   uniform,
 } from "./plan.ts";
+import { isA, isError, text, thrownText } from "./plain.ts";
+import { drained, environment, nextTurn, realTime } from "./platform.ts";
 import { collect, type Unhandled } from "./rejections.ts";
 import type { Manner } from "./room.ts";
 import { Run } from "./run.ts";
 import { hold, letGo } from "./seam.ts";
 import { lineOf } from "./task.ts";
-import { acquire, drained, environment, nextTurn, release } from "./turns.ts";
+import { acquire, release } from "./turns.ts";
 
 /** What to explore. What is left out has the default given. */
 export interface ExploreOptions {
@@ -63,7 +65,7 @@ export interface ExploreOptions {
   readonly start?: number | Date;
   /** How long to wait for a promise from outside: ms of real time; a tenth of it if nothing was begun. 1 000 */
   readonly external?: number;
-  /** How many steps of one schedule are taken for an endless loop. 20 000 */
+  /** How many steps of one schedule are taken for an endless loop. A single step may make 500 000 promises, or as many as this says. 20 000 */
   readonly steps?: number;
 }
 
@@ -140,7 +142,7 @@ function checked(options: ExploreOptions): Settings {
   const shared = mannerOf(options, 20_000, "explore");
   const { cancel = true, exhaustive = false, signals = 1, fail, timers = "idle" } = options;
   const mustBe = (isRight: boolean, rule: string, got: unknown): void => {
-    if (!isRight) throw new TypeError(`explore: options.${rule}; got ${String(got)}`);
+    if (!isRight) throw new TypeError(`explore: options.${rule}; got ${text(got)}`);
   };
   mustBe(typeof cancel === "boolean" || cancel === "everywhere", 'cancel must be true, false or "everywhere"', cancel);
   mustBe(typeof exhaustive === "boolean", "exhaustive must be true or false", exhaustive);
@@ -151,7 +153,7 @@ function checked(options: ExploreOptions): Settings {
     cancel,
   );
   mustBe(timers === "idle" || timers === "any", 'timers must be "idle" or "any"', timers);
-  mustBe(fail === undefined || fail instanceof Error, "fail must be an Error", fail);
+  mustBe(fail === undefined || isError(fail), "fail must be an Error", fail);
   const replay = environment("HEADGATE_REPLAY") ?? options.replay;
   mustBe(replay === undefined || typeof replay === "string", "replay must be a string", replay);
   const chosen = environment("HEADGATE_SEED");
@@ -186,6 +188,8 @@ function checked(options: ExploreOptions): Settings {
 const BATCH = 16;
 /** How many steps are spent on making a schedule plainer: a few seconds' worth, but the same everywhere. */
 const SHRINKING = 300_000;
+/** To stop a loop takes as long as so many steps. */
+const STOPPED = 50_000;
 /** How many schedules a bounded search runs. */
 const SEARCHED = 1_000;
 
@@ -216,7 +220,7 @@ class Exploration {
 
   async run(): Promise<ExploreReport> {
     const { cancel, signals, fail, replay } = this.settings;
-    const begun = performance.now();
+    const begun = realTime();
     if (replay !== undefined) {
       await this.attempt(planOf(decode(replay)));
     } else {
@@ -231,7 +235,7 @@ class Exploration {
     }
     await this.check(false);
     const { schedules, points, complete } = this;
-    return { schedules, points, complete, ms: Math.round(performance.now() - begun) };
+    return { schedules, points, complete, ms: Math.round(realTime() - begun) };
   }
 
   /** How many more schedules may be run. */
@@ -244,7 +248,7 @@ class Exploration {
   /** Runs the scenario; throws if it fails. */
   private async attempt(plan: Plan): Promise<Run> {
     const run = await this.once(plan);
-    if (run.failure?.error instanceof NondeterminismError) throw run.failure.error;
+    if (isA(run.failure?.error, NondeterminismError)) throw run.failure.error;
     if (run.failure !== null && !run.isRejection) throw await this.explain(run);
     this.unchecked.push(recipeOf(run));
     if (run.isRejection || this.unchecked.length === BATCH) await this.check(run.isRejection);
@@ -265,9 +269,14 @@ class Exploration {
     this.schedules = schedules;
   }
 
-  private async once(plan: Plan, checked: boolean = false, record: boolean = false): Promise<Run> {
+  private async once(
+    plan: Plan,
+    checked: boolean = false,
+    record: boolean = false,
+    callers: boolean = false,
+  ): Promise<Run> {
     const { start, external, steps, timers, fail } = this.settings;
-    const manner: Manner = { start, external, steps, timers, fail, record, checked, storage: this.storage };
+    const manner: Manner = { start, external, steps, timers, fail, record, callers, checked, storage: this.storage };
     const run = new Run(plan, manner);
     if (!record) this.schedules++;
     await run.start(() => this.scenario(apiOf(run)));
@@ -276,7 +285,7 @@ class Exploration {
     if (run.failure === null) return run;
     // Without it we may have been wrong about who waited for what.
     if (!record) this.schedules--;
-    return this.once(plan, checked, record);
+    return this.once(plan, checked, record, callers);
   }
 
   // ----------------------------------------------------------------------------------------------------- what is done to it
@@ -319,7 +328,7 @@ class Exploration {
   }
 
   private async failEverywhere(): Promise<void> {
-    const { callers } = await this.once({ picker: PLAIN, mayCancel: false }, true, true);
+    const { callers } = await this.once({ picker: PLAIN, mayCancel: false }, true, true, true);
     for (let i = 0; i < callers.length; i++) {
       // The worker's own operations do not fail, so there is nothing to learn from it.
       if (callers[i]!.within !== "") continue;
@@ -416,7 +425,7 @@ class Exploration {
         const plainer = trimmed(picks.map((pick, i) => (i >= begin && i < end ? 0 : pick)));
         const run = await this.once(planOf({ ...recipe, picks: plainer }), true);
         if (isSame(run)) picks = plainer;
-        left -= run.steps;
+        left -= run.steps + run.stops * STOPPED;
         if (left < 0) return { ...recipe, picks };
       }
     }
@@ -431,9 +440,9 @@ class Exploration {
     const rows = timeline.slice(1);
     const hidden = rows.length - BEGINNING - ENDING;
     // These say themselves who is blocked where.
-    const isListed = error instanceof DeadlockError || error instanceof LeakError;
+    const isListed = isA(error, DeadlockError) || isA(error, LeakError);
     const message = [
-      `${textOf(error)}`,
+      thrownText(error),
       ...(error === run.context.err()
         ? ["(the error of t.ctx, which was cancelled: catch it if the scenario may end so)"]
         : []),
@@ -502,11 +511,7 @@ function trimmed(picks: readonly number[]): readonly number[] {
 
 /** By what two failures are taken for the same: name and first line. */
 function essence(error: unknown): string {
-  return textOf(error).split("\n")[0]!;
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : `thrown: ${String(error)}`;
+  return thrownText(error).split("\n")[0]!;
 }
 
 function tellOf({ picks, cancelAt, hop, abortAt, failAt }: Recipe): string {

@@ -10,8 +10,9 @@ import { Canceled, DeadlineExceeded } from "../context/index.ts";
 import { Group } from "../errgroup.ts";
 import { Weighted } from "../semaphore.ts";
 import { Group as Flights } from "../singleflight.ts";
-import type { Place } from "./place.ts";
 import { Cond, Mutex, RWMutex, WaitGroup } from "../sync/index.ts";
+import type { Place } from "./place.ts";
+import { errorText, isA, isError, nameOf, tried, valueText } from "./plain.ts";
 
 const KINDS: readonly (readonly [new (...args: never[]) => object, string])[] = [
   [Chan, "ch"],
@@ -30,24 +31,30 @@ interface Made {
   readonly made: Place;
 }
 
-/** The names that the kit has given. */
+/** How many objects wait for their names at most. */
+const UNNAMED = 1_024;
+
+/** The names that the kit has given. It keeps no object alive: a long test may make any number of them. */
 class Register {
-  readonly given: Map<unknown, string> = new Map();
+  readonly given: WeakMap<object, string> = new WeakMap();
   /** To whom the channels of timers belong. */
-  readonly timers: Map<unknown, object> = new Map();
+  readonly timers: WeakMap<object, object> = new WeakMap();
+  /** How many there have been, by kind. */
   readonly counters: Map<string, number> = new Map();
 }
 
 export class Names {
   /** The names that the user has given. */
-  private readonly chosen: Map<unknown, string> = new Map();
+  private readonly chosen: WeakMap<object, string> = new WeakMap();
   private register: Register | null = null;
+  /** How many tasks there have been, by the name of their function: one entry a function, as long as none makes names by itself. */
   private readonly tasks: Map<string, number> = new Map();
   /** What has been made and has no name yet: mostly nobody asks. */
   private unnamed: Made[] = [];
 
   /** Takes note of `object`, which has just been made. */
   created(object: object, parent: object | undefined, made: Place): void {
+    if (this.unnamed.length === UNNAMED) this.all();
     this.unnamed.push({ object, parent, made });
   }
 
@@ -95,17 +102,18 @@ export class Names {
   /** The name of `object`; undefined for what has none. */
   of(object: unknown): string | undefined {
     if (object === nil) return "nil";
+    if (!isObject(object)) return undefined;
     const { given, timers } = this.all();
-    return this.chosen.get(object) ?? this.chosen.get(timers.get(object)) ?? given.get(object);
+    return this.chosen.get(object) ?? this.chosen.get(timers.get(object)!) ?? given.get(object);
   }
 
   has(object: unknown): boolean {
-    return this.all().given.has(object) || this.chosen.has(object);
+    return isObject(object) && (this.all().given.has(object) || this.chosen.has(object));
   }
 
   /** The name for a task that runs `fn`. */
   task(fn: unknown): string {
-    const own = this.chosen.get(fn) ?? (typeof fn === "function" ? fn.name : "");
+    const own = (isObject(fn) ? this.chosen.get(fn) : undefined) ?? nameOf(fn);
     const name = own === "" ? "task" : own;
     const number = (this.tasks.get(name) ?? 0) + 1;
     this.tasks.set(name, number);
@@ -117,16 +125,20 @@ export class Names {
     if (op === "sleep" || on === null || on === undefined || typeof on === "function") return "";
     const name = this.of(on);
     if (name !== undefined) return name;
-    if (typeof (on as { then?: unknown }).then === "function") return "promise";
+    // It is somebody's, and may begin to work when its `then` is looked at.
+    if (op === "context.wait") return "promise";
     // It was made outside of the bubble.
-    if (!Array.isArray(on) && Object.getPrototypeOf(on) !== Object.prototype) return `${kindOf(on)}?`;
-    return Object.entries(on)
+    if (!isPlain(on)) return `${kindOf(on)}?`;
+    return tried(() => Object.entries(on), [])
       .map(([key, c]) => `${key}: ${this.caseOf(c)}`)
       .join(", ");
   }
 
   private caseOf(c: unknown): string {
-    const { chan, value } = (c ?? {}) as { chan?: unknown; value?: unknown };
+    const { chan, value } = tried((): { chan?: unknown; value?: unknown } => {
+      const { chan, value } = (c ?? {}) as { chan?: unknown; value?: unknown };
+      return { chan, value };
+    }, {});
     if (chan !== undefined && chan !== null) return `${this.of(chan) ?? "?"} ← ${this.value(value)}`;
     return this.of(c) ?? (c === null || c === undefined || chan === null ? "nil" : "?");
   }
@@ -138,6 +150,16 @@ export class Names {
   }
 }
 
+function isObject(value: unknown): value is object {
+  return (typeof value === "object" && value !== null) || typeof value === "function";
+}
+
+/** Whether it is written with braces or brackets, as the cases of a select are. */
+export function isPlain(value: unknown): value is object {
+  if (typeof value !== "object" || value === null) return false;
+  return tried(() => Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype, false);
+}
+
 function next({ counters }: Register, kind: string, within: string): string {
   const prefix = within === "" ? kind : `${within}.${kind}`;
   const number = (counters.get(prefix) ?? 0) + 1;
@@ -146,7 +168,7 @@ function next({ counters }: Register, kind: string, within: string): string {
 }
 
 function kindOf(object: object): string {
-  return KINDS.find(([Class]) => object instanceof Class)?.[1] ?? "ctx";
+  return KINDS.find(([Class]) => isA(object, Class))?.[1] ?? "ctx";
 }
 
 /** The first line of a message, without the colours that some put in. */
@@ -156,15 +178,6 @@ function lineOf(message: string): string {
 }
 
 function plain(value: unknown): string {
-  if (typeof value === "number") return String(value);
-  if (typeof value === "function") return `${value.name || "function"}()`;
-  if (typeof value === "symbol" || typeof value === "bigint") return String(value);
-  if (value instanceof Canceled || value instanceof DeadlineExceeded) return value.message;
-  if (value instanceof Error) return lineOf(`${value.name}: ${value.message}`);
-  if (value === undefined) return "undefined";
-  try {
-    return JSON.stringify(value) ?? String(value);
-  } catch {
-    return Object.prototype.toString.call(value);
-  }
+  if (isA(value, Canceled) || isA(value, DeadlineExceeded)) return tried(() => String(value.message), "");
+  return isError(value) ? lineOf(errorText(value)) : valueText(value);
 }

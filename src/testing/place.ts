@@ -1,7 +1,8 @@
 /**
  * Where in the user's code something happens: the first line of a stack that is not headgate's own.
  */
-import { platform } from "./turns.ts";
+import { tried } from "./plain.ts";
+import { platform } from "./platform.ts";
 
 /**
  * The folders of headgate's own files, built and as written (which is what source maps say); none where all code is in one file. This file
@@ -40,17 +41,49 @@ export const NOWHERE: Place = new Place(null);
 
 /** Where the user's code is calling headgate now. */
 export function place(): Place {
-  const errors = Error as { stackTraceLimit?: number };
-  const limit = errors.stackTraceLimit;
-  errors.stackTraceLimit = 40;
+  const before = allow(FRAMES);
   const error = new Error();
-  if (limit !== undefined) errors.stackTraceLimit = limit;
+  allow(before);
   return new Place(error);
 }
 
+// ------------------------------------------------------------------------------------------------------------ how many frames
+
+/** As many as lie between the user's code and here, within the worker too. */
+const FRAMES = 40;
+
+const errors = Error as { stackTraceLimit?: number; prepareStackTrace?: unknown };
+
+/**
+ * Sets how many frames a stack has, undefined: it says nothing; returns how many it had. Where that cannot be set, because Error is
+ * frozen or knows no such limit, nothing happens.
+ */
+function allow(frames: number | undefined): number | undefined {
+  const before = errors.stackTraceLimit;
+  if (frames === before) return before;
+  // Unlike an assignment, and `delete`, neither throws, unless somebody has put a setter there that does.
+  if (frames === undefined) Reflect.deleteProperty(errors, "stackTraceLimit");
+  else tried(() => Reflect.set(errors, "stackTraceLimit", frames), false);
+  return before;
+}
+
+let hidden: { readonly limit: number | undefined } | null = null;
+
+/** Errors get no stacks until {@link withStacks}: half the time of a schedule goes into stacks that nobody reads. */
+export function withoutStacks(): void {
+  if (errors.stackTraceLimit !== undefined) hidden ??= { limit: allow(0) };
+}
+
+export function withStacks(): void {
+  if (hidden !== null) allow(hidden.limit);
+  hidden = null;
+}
+
+// --------------------------------------------------------------------------------------------------------------- its reading
+
 function search(error: Error | null): readonly [at: string, within: string] {
   let within = "";
-  for (const line of error?.stack?.split("\n") ?? []) {
+  for (const line of error === null ? [] : linesOf(error)) {
     const found = /\b(node|ext):/.test(line) ? null : LOCATION.exec(line.trim());
     if (found === null) continue;
     const file = found[1]!.replace(/^file:\/\//, "").replace(/\?.*$/, "");
@@ -59,6 +92,29 @@ function search(error: Error | null): readonly [at: string, within: string] {
     if (file.startsWith(`${own}worker/`)) within = "worker";
   }
   return ["", within];
+}
+
+/** The lines of a stack, of which somebody's Error.prepareStackTrace may make anything. If it throws, it is not asked. */
+function linesOf(error: Error): readonly string[] {
+  try {
+    return textsOf(error.stack);
+  } catch {
+    const before = errors.prepareStackTrace;
+    if (!Reflect.set(errors, "prepareStackTrace", undefined)) return [];
+    try {
+      return textsOf(error.stack);
+    } catch {
+      return [];
+    } finally {
+      Reflect.set(errors, "prepareStackTrace", before);
+    }
+  }
+}
+
+/** A text, or a list of frames, as many like to have it; anything else says nothing. */
+function textsOf(stack: unknown): readonly string[] {
+  if (typeof stack === "string") return stack.split("\n");
+  return Array.isArray(stack) ? stack.map((frame) => String(frame)) : [];
 }
 
 let here: string | undefined;

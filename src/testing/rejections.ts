@@ -6,7 +6,8 @@
  *   before listens again afterwards, and hears meanwhile of what is not a bubble's.
  * - Platforms tell of a rejection at the end of a turn. A bubble lasts until then, so what is told while it runs is its own.
  */
-import { platform } from "./turns.ts";
+import { isError, errorText, text } from "./plain.ts";
+import { nextTurn, platform } from "./platform.ts";
 
 type Listener = (reason: unknown, promise: Promise<unknown>) => void;
 
@@ -25,7 +26,7 @@ interface Page {
 const emitter = platform.process as Partial<Emitter> | undefined;
 const page = globalThis as Page;
 
-/** Rejections that nobody has handled so far. */
+/** Rejections that nobody has handled so far: one entry for each promise, until somebody does, or the run is over. */
 export type Unhandled = Map<Promise<unknown>, unknown>;
 
 /** Those of the bubble that runs. */
@@ -41,7 +42,7 @@ const rejected: Listener = (reason, promise) => {
   else if (others.length > 0) for (const listener of others) listener.call(emitter, reason, promise);
   else {
     // As the platform would have done, had we not listened.
-    queueMicrotask(() => {
+    nextTurn(() => {
       throw reason;
     });
   }
@@ -95,7 +96,7 @@ export function collect(unhandled: Unhandled | null): void {
 export function firstOf(unhandled: Unhandled): Error | undefined {
   if (unhandled.size === 0) return undefined;
   const [reason] = unhandled.values();
-  const what = reason instanceof Error ? `${reason.name}: ${reason.message}` : String(reason);
+  const what = isError(reason) ? errorText(reason) : text(reason);
   const rule = "nobody awaits the promise that was rejected so, and in production that ends the process";
   return new Error(`unhandled rejection: ${what} (${rule})`, { cause: reason });
 }

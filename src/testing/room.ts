@@ -9,8 +9,9 @@ import { CancelCtx } from "../context/context.ts";
 import type { Waiter } from "../queue.ts";
 import type { Alarm, Expiring, Parked, Scheduler, Task as Start } from "../runtime.ts";
 import { BubbleAlarm, Clock } from "./clock.ts";
-import { Names } from "./names.ts";
+import { isPlain, Names } from "./names.ts";
 import { NOWHERE, type Place, place } from "./place.ts";
+import { tried } from "./plain.ts";
 import { generator } from "./plan.ts";
 import type { Unhandled } from "./rejections.ts";
 import { Recorder } from "./record.ts";
@@ -30,6 +31,8 @@ export interface Manner {
   readonly timers: "idle" | "any";
   /** Whether to write down what happens, and where: several times slower. */
   readonly record: boolean;
+  /** Whether to write down who calls each operation that may be refused. */
+  readonly callers?: boolean;
   /** Whether to use AsyncLocalStorage, where there is one: exact in code that goes on after a promise from outside. */
   readonly storage: boolean;
   /** Whether to wait at the end until the platform has told of unhandled rejections, which takes a turn of the event loop. */
@@ -38,8 +41,8 @@ export interface Manner {
   readonly fail?: Error | undefined;
 }
 
-/** How many contexts are kept before those that have ended are let go. */
-const CONTEXTS = 1_024;
+/** How many contexts, and how many tasks, are kept before those that have ended are let go. */
+const ENOUGH = 1_024;
 
 /** How a task begins: `resume` lets it, and then `run` is called. */
 interface Beginning {
@@ -65,7 +68,7 @@ export abstract class Room implements Scheduler {
   mayHearFromOutside = true;
   /** What has gone wrong: the first error that nobody has caught. */
   error: { readonly error: unknown } | null = null;
-  /** Who has called the operations that may be refused, if that is recorded, and how many there were. */
+  /** Who has called the operations that may be refused, if that is asked for, and how many there were. */
   readonly callers: Place[] = [];
   protected calls = 0;
 
@@ -77,13 +80,18 @@ export abstract class Room implements Scheduler {
   readonly unhandled: Unhandled = new Map();
   /** Whose step runs, or has run last. */
   protected task: Task;
+  /** The task of the function that is tested; not there before it begins. */
+  protected main!: Task;
   // Those who act without being tasks.
   protected readonly canceller: Task = this.ghost(CANCELLER);
   protected readonly clockwork: Task = this.ghost(CLOCK);
   private readonly stranger: Task = this.ghost("?");
   private readonly written: Recorder | null;
   private readonly chance: () => number = generator(1);
-  private enough = CONTEXTS;
+  private enoughContexts = ENOUGH;
+  private enoughTasks = ENOUGH;
+  /** The timer that was set last. */
+  private alarmed: BubbleAlarm | null = null;
 
   constructor(manner: Manner) {
     this.manner = manner;
@@ -120,7 +128,11 @@ export abstract class Room implements Scheduler {
   // --------------------------------------------------------------------------------------------------------------- the waits
 
   park(waiter: Waiter, op: string, on: unknown): Parked {
-    const wait = new Wait(this.who(), op, on, waiter.value, this.clock.elapsed, this.here());
+    // A sleep has just set its timer: it is the same place, and to take one is what costs most in a bubble.
+    const { alarmed } = this;
+    const here = alarmed !== null && alarmed.target === (waiter.queue as unknown) ? alarmed.set : this.here();
+    this.alarmed = null;
+    const wait = new Wait(this.who(), op, on, waiter.value, this.clock.elapsed, here);
     this.recorder?.wait(this.steps, wait);
     return wait;
   }
@@ -189,6 +201,10 @@ export abstract class Room implements Scheduler {
   ): Task {
     const task = new Task(this, name, place);
     this.tasks.push(task);
+    if (this.tasks.length > this.enoughTasks) {
+      this.dropGone();
+      this.enoughTasks = Math.max(ENOUGH, 2 * this.tasks.length);
+    }
     const ended = (): void => {
       task.ended = true;
       this.recorder?.write(this.steps, task, "end");
@@ -203,6 +219,14 @@ export abstract class Room implements Scheduler {
     this.recorder?.write(this.steps, this.who(), "throw", "", this.names.value(error));
     this.error ??= { error };
   }
+
+  /** A task of which nothing can come any more is forgotten; but for the first, which has what the test's own function does. */
+  protected dropGone(): void {
+    this.tasks = this.tasks.filter((task) => !task.isGone || task === this.main);
+  }
+
+  /** The code of a task, or of whoever has the step, was stopped, for it went on without end here. */
+  abstract stopped(task: Task | undefined, places: readonly Place[]): void;
 
   /** The tasks that have not ended, and who else still waits for something. */
   infos(): TaskInfo[] {
@@ -226,7 +250,7 @@ export abstract class Room implements Scheduler {
     return this.clock.elapsed;
   }
   alarm(due: number, target: Expiring, on: unknown): Alarm {
-    const alarm = new BubbleAlarm(this.clock, due, target, on, this.here());
+    const alarm = (this.alarmed = new BubbleAlarm(this.clock, due, target, on, this.here()));
     this.recorder?.set(this.steps, this.who(), alarm);
     return this.clock.set(alarm);
   }
@@ -244,9 +268,9 @@ export abstract class Room implements Scheduler {
     // A context that nobody can cancel cannot be forgotten either.
     if (!(object instanceof CancelCtx) || object instanceof AfterFuncCtx) return;
     this.contexts.set(object, made);
-    if (this.contexts.size > this.enough) {
+    if (this.contexts.size > this.enoughContexts) {
       this.dropEnded();
-      this.enough = Math.max(CONTEXTS, 2 * this.contexts.size);
+      this.enoughContexts = Math.max(ENOUGH, 2 * this.contexts.size);
     }
   }
 
@@ -263,8 +287,7 @@ export abstract class Room implements Scheduler {
   owns(on: unknown): boolean {
     if (typeof on !== "object" || on === null) return false;
     if (this.names.has(on)) return true;
-    const isPlain = Array.isArray(on) || Object.getPrototypeOf(on) === Object.prototype;
-    return isPlain && Object.values(on).some((part) => this.names.has(part));
+    return isPlain(on) && tried(() => Object.values(on), []).some((part) => this.names.has(part));
   }
 
   note(event: string, on: unknown, detail: unknown): void {

@@ -16,26 +16,18 @@
  * - The clock moves only when every task is blocked in the library (Y1), or, with `timers: "any"`, when the plan says so.
  */
 import { background, type CancelCauseFunc, type Context, withCancelCause } from "../context/index.ts";
+import { recount } from "./circle.ts";
 import { canTell, isConnected, unwatch, watch } from "./contact.ts";
 import { DeadlockError, LeakError } from "./errors.ts";
 import type { Plan } from "./plan.ts";
-import { place } from "./place.ts";
+import { place, type Place, withoutStacks, withStacks } from "./place.ts";
+import { tried } from "./plain.ts";
+import { drained, later, nextTurn, realTime, soon } from "./platform.ts";
 import { type Manner, Room } from "./room.ts";
 import { collect, firstOf } from "./rejections.ts";
 import { enter, join, leave, part } from "./seam.ts";
-import { lineOf, type Resumption, type Task, type TaskInfo } from "./task.ts";
-import {
-  acquire,
-  drained,
-  later,
-  nextTurn,
-  realTime,
-  release,
-  soon,
-  step,
-  withoutStacks,
-  withStacks,
-} from "./turns.ts";
+import { lineOf, type Resumption, type Task, type TaskInfo, Wait } from "./task.ts";
+import { acquire, release, step } from "./turns.ts";
 
 /** What ends a run that had to be watched more closely to know what it waits for. */
 const UNDECIDED = new Error("the run must be repeated with AsyncLocalStorage");
@@ -45,6 +37,11 @@ const UNWINDING = 10_000;
 const PATIENCE = 100;
 /** Every so many steps the rest of the process gets a turn. */
 const TURN = 1_024;
+
+/** How many resumptions are remembered, to tell what a loop does. */
+const REMEMBERED = 100;
+/** How many lines are said of them. */
+const SAID = 8;
 
 /** How many turns of the event loop are spent on the world outside before it is asked every millisecond only. */
 const POLLS = 20;
@@ -74,7 +71,6 @@ export class Run extends Room {
   wasOutside = false;
 
   private phase: "main" | "cleanup" | "unwinding" = "main";
-  private main!: Task;
   private root!: Pair;
   private abort: Pair | null = null;
   private waiting: ((result: unknown, failed?: boolean) => void) | null = null;
@@ -83,8 +79,13 @@ export class Run extends Room {
   private polls = 0;
   private unwound = 0;
   private failedAt = 0;
-  /** Who waited outside when the run failed. */
-  private hung: ReadonlySet<Task> = new Set();
+  /** Who waited outside when the run failed, or was stopped. */
+  private readonly hung: Set<Task> = new Set();
+  /** The last resumptions, in a ring, and how many there have been. */
+  private readonly last: Resumption[] = [];
+  private resumed = 0;
+  /** How often code had to be stopped. */
+  stops = 0;
   private finish!: () => void;
 
   constructor(plan: Plan, manner: Manner) {
@@ -197,6 +198,7 @@ export class Run extends Room {
     this.task = task;
     this.outsideSince = null;
     this.polls = 0;
+    recount(this.manner.steps);
     enter(this);
   }
 
@@ -220,6 +222,7 @@ export class Run extends Room {
     const resumption = this.queue[i]!;
     this.queue.splice(i, 1);
     resumption.task.queued--;
+    this.last[this.resumed++ % REMEMBERED] = resumption;
     step(() => {
       this.beginStep(resumption.task);
       this.recorder?.resumption(this.steps, resumption, n);
@@ -303,7 +306,7 @@ export class Run extends Room {
 
   refuse(): unknown {
     this.calls++;
-    if (this.recorder !== null) this.callers.push(place());
+    if (this.manner.callers === true && this.recorder !== null) this.callers.push(place());
     return this.calls === this.plan.failAt ? this.manner.fail : undefined;
   }
 
@@ -311,7 +314,8 @@ export class Run extends Room {
     if (this.plan.failAt === undefined) return false;
     for (let e = error, depth = 0; e !== undefined && e !== null && depth < 10; depth++) {
       if (e === this.manner.fail) return true;
-      e = (e as { cause?: unknown }).cause;
+      const thrown = e as { cause?: unknown };
+      e = tried(() => thrown.cause, undefined);
     }
     return false;
   }
@@ -320,7 +324,7 @@ export class Run extends Room {
 
   /** Nothing may go on by itself. */
   private idle(): void {
-    this.tasks = this.tasks.filter((task) => !task.isGone || task === this.main);
+    this.dropGone();
     const outside = this.tasks.filter((task) => task.isOutside);
     if (outside.length > 0 && !this.isAmongThemselves) return this.waitOutside(outside);
     const settle = this.waiting;
@@ -368,6 +372,7 @@ export class Run extends Room {
       return this.fail(this.main.ended ? new LeakError(what, this.infos()) : new DeadlockError(what, this.infos()));
     }
     const again = (): void => this.take(this.next);
+    recount(this.manner.steps);
     this.giveBack();
     if (this.polls++ < POLLS) nextTurn(again);
     else later(again, 1);
@@ -376,7 +381,36 @@ export class Run extends Room {
   private livelock(): DeadlockError {
     const tasks = this.infos();
     const what = `livelock: the scenario has made ${this.steps} steps; if it is not an endless loop, allow more by the option \`steps\``;
-    return new DeadlockError([what, ...tasks.map(lineOf)].join("\n"), tasks);
+    const lines = [
+      what,
+      ...tasks.map(lineOf),
+      `The last ${this.last.length} times a task went on, it was from`,
+      ...byFrequency(this.last.map((resumption) => this.doingOf(resumption))),
+    ];
+    return new DeadlockError(lines.join("\n"), tasks);
+  }
+
+  private doingOf(resumption: Resumption): Doing {
+    const { name, place: begun } = resumption.task;
+    if (!(resumption instanceof Wait)) return { what: `${name.padEnd(12)} start`, object: "", at: begun.at };
+    const { op, on, place } = resumption;
+    return { what: `${name.padEnd(12)} ${op}`, object: op === "select" ? "" : this.names.target(on, op), at: place.at };
+  }
+
+  /** A step that would never have ended. */
+  stopped(task: Task | undefined, places: readonly Place[]): void {
+    const looping = task ?? this.task;
+    this.stops++;
+    this.hung.add(looping);
+    if (this.phase === "unwinding") return;
+    const tasks = this.infos();
+    const lines = [
+      `livelock: ${looping.name} was stopped, for it awaits one promise after the other, and none that lets anybody else go on; if it is not an endless loop, allow more by the option \`steps\`, or put a t.yield() into it`,
+      ...tasks.map(lineOf),
+      `The last ${places.length} promises were made`,
+      ...byFrequency(places.map(({ at }) => ({ what: at === "" ? "at an unknown place" : "", object: "", at }))),
+    ];
+    this.error ??= { error: new DeadlockError(lines.join("\n"), tasks) };
   }
 
   // ------------------------------------------------------------------------------------------------------------------ the end
@@ -411,7 +445,7 @@ export class Run extends Room {
   private fail(error: unknown): void {
     this.failure ??= { error, tasks: this.infos() };
     this.failedAt = realTime();
-    this.hung = new Set(this.tasks.filter((task) => task.isOutside));
+    for (const task of this.tasks) if (task.isOutside) this.hung.add(task);
     this.recorder = null;
     this.phase = "unwinding";
     this.step(this.canceller, () => this.cancelAll());
@@ -444,4 +478,31 @@ export class Run extends Room {
     // Whoever waits for the end goes on before the next bubble does.
     drained(() => this.giveBack());
   }
+}
+
+/** What a task did, to which object, in which line. */
+interface Doing {
+  readonly what: string;
+  readonly object: string;
+  readonly at: string;
+}
+
+/** The different ones among what was done, the most frequent first, each with how often it was. */
+function byFrequency(doings: readonly Doing[]): string[] {
+  const found = new Map<string, { n: number; doing: Doing; readonly objects: Set<string> }>();
+  for (const doing of doings) {
+    // Where the line is known it says enough: a loop may well make a new object each time.
+    const key = `${doing.what} ${doing.at === "" ? doing.object : doing.at}`;
+    if (!found.has(key)) found.set(key, { n: 0, doing, objects: new Set() });
+    const same = found.get(key)!;
+    same.n++;
+    same.objects.add(doing.object);
+  }
+  const sorted = [...found.values()].sort((a, b) => b.n - a.n);
+  const said = sorted.slice(0, SAID).map(({ n, doing: { what, object, at }, objects }) => {
+    const target = objects.size > 1 ? `${objects.size} different objects` : object;
+    const parts = [`${n} ×`.padEnd(6), what, target, at === "" ? "" : `at ${at}`];
+    return `  ${parts.filter((part) => part !== "").join(" ")}`;
+  });
+  return sorted.length <= SAID ? said : [...said, `  and ${sorted.length - SAID} more`];
 }

@@ -7,6 +7,9 @@
  * Invariant: the seam is in place exactly while tests run that use it, so production code pays nothing for tests that are over.
  */
 import { install, type Seam } from "../runtime.ts";
+import { count, uncount } from "./circle.ts";
+import type { Place } from "./place.ts";
+import { prepare } from "./platform.ts";
 import { listen, unlisten } from "./rejections.ts";
 import type { Room } from "./room.ts";
 import type { Task } from "./task.ts";
@@ -41,6 +44,12 @@ export function within(task: Task, begin: () => void): void {
   tasks ??= storage<Task>();
   if (tasks === null) begin();
   else tasks.run(task, begin);
+}
+
+/** Calls `f` as nobody's code. */
+function outside(f: () => void): void {
+  if (tasks === undefined || tasks === null) f();
+  else tasks.run(undefined, f);
 }
 
 /** The task whose code this is, according to AsyncLocalStorage; undefined where there is none, or its bubble is no more. */
@@ -81,17 +90,28 @@ export function hold(): void {
       "headgate/testing: another copy of headgate is running a bubble in this process, and neither would see what the other does; make sure that one copy is installed (npm ls headgate) and that it is not bundled a second time",
     );
   }
+  prepare();
   if (holders++ > 0) return;
-  world[INSTALLED] = seam;
+  // In a frozen world it is not to be seen.
+  Reflect.set(world, INSTALLED, seam);
   install(seam);
   listen(() => stored()?.room.unhandled ?? null);
+  count(looping);
+}
+
+/** Whom to tell that the code which runs was stopped, for it is a loop. */
+function looping(): ((places: readonly Place[]) => void) | null {
+  const task = stored();
+  const room = task?.room ?? (running?.knowsItsCode === true ? null : running);
+  return room === null ? null : (places) => outside(() => room.stopped(task, places));
 }
 
 export function letGo(): void {
   if (--holders > 0) return;
   install(null);
   unlisten();
-  delete world[INSTALLED];
+  uncount();
+  Reflect.deleteProperty(world, INSTALLED);
 }
 
 /** Lets this bubble take part. */

@@ -4,7 +4,7 @@
  * Where the ack of a message goes says which delivery of which message it is: `$JS.ACK.<stream>.<consumer>.<deliveries>.<sequence in the
  * stream>.<sequence of the consumer>.<time it was published, ns>.<messages to come>`. Newer servers put two tokens before the stream.
  */
-import type { NatsHeaders, NatsMessage } from "./nats-wire.ts";
+import type { NatsHeaders, NatsMessage } from "./nats-line.ts";
 import type { NatsDelivery } from "./nats.ts";
 import { reasonOf } from "./reason.ts";
 
@@ -25,24 +25,39 @@ function infoOf(message: NatsMessage): { deliveries: string; sequence: string; p
   return { deliveries: token(first), sequence: token(first + 1), place: token(first + 2), published: token(first + 3) };
 }
 
+/** Names a message for good, of all that its consumer ever delivers: the sequences of a stream begin anew when it is made anew. */
+export function nameOf(message: NatsMessage): string {
+  const { sequence, published } = infoOf(message);
+  return `${sequence}.${published}`;
+}
+
 export function toDelivery(
   message: NatsMessage,
   key: ((message: NatsMessage) => string | undefined) | undefined,
 ): NatsDelivery {
   const { deliveries, sequence, place } = infoOf(message);
-  const attributes: Record<string, string> = {};
-  const { headers } = message;
-  if (headers !== undefined) for (const name of headers.keys()) attributes[name] = headers.get(name);
   const delivery = {
     // Not with the count of its deliveries: a server (2.9.10) may forget that there was one, if a message is due in the very moment in which
     // a request ends. The other number is that of the consumer, and no two of its deliveries have the same.
     id: `${sequence}.${place}`,
     body: textOf(message),
     attempt: Number(deliveries),
-    attributes,
+    attributes: attributesOf(message),
     message,
   };
   return key === undefined ? delivery : withKey(delivery, key);
+}
+
+/** Who publishes may write anything where headers are; the client throws when it reads what is none, and what throws here ends its reading. */
+function attributesOf(message: NatsMessage): Readonly<Record<string, string>> {
+  const attributes: Record<string, string> = {};
+  try {
+    const { headers } = message;
+    if (headers !== undefined) for (const name of headers.keys()) attributes[name] = headers.get(name);
+  } catch {
+    // The body is there all the same.
+  }
+  return attributes;
 }
 
 /** What has no key that can be told is for the handler to see. */
@@ -56,20 +71,35 @@ function withKey(delivery: NatsDelivery, keyOf: (message: NatsMessage) => string
 }
 
 /**
- * The headers of a dead letter. Its id is that of the message, so that JetStream drops the second of two; with the time, for the sequences
- * begin anew when a stream is made anew.
+ * The headers of a dead letter in their forms, the fullest first: the next one is for when the server or the client refuses the last, for
+ * the letter may be longer than the message was. The last one is none.
+ *
+ * Its id is that of the message, so that JetStream drops the second of two.
  */
 export function headersOf(
   { message, attempt, attributes }: NatsDelivery,
   error: unknown,
   consumer: string,
-  headers: NatsHeaders,
-): NatsHeaders {
-  for (const [name, value] of Object.entries(attributes)) if (!/^nats-/i.test(name)) headers.set(name, value);
-  const { sequence, published } = infoOf(message);
-  headers.set("Nats-Msg-Id", `dead.${consumer}.${sequence}.${published}`);
-  headers.set("Headgate-Reason", reasonOf(error));
-  headers.set("Headgate-Attempts", String(attempt));
-  headers.set("Headgate-Subject", message.subject);
+  headers: () => NatsHeaders,
+): readonly (() => NatsHeaders | undefined)[] {
+  const theirs = Object.entries(attributes).filter(([name]) => !/^nats-/i.test(name));
+  const reason = ["Headgate-Reason", reasonOf(error)] as const;
+  const ours = [
+    ["Nats-Msg-Id", `dead.${consumer}.${nameOf(message)}`],
+    ["Headgate-Attempts", String(attempt)],
+    ["Headgate-Subject", message.subject],
+  ] as const;
+  const forms = [[...theirs, reason, ...ours], [...theirs, ...ours], [reason, ...ours], ours];
+  return [...forms.map((form) => () => written(headers(), form)), () => undefined];
+}
+
+function written(headers: NatsHeaders, all: readonly (readonly [name: string, value: string])[]): NatsHeaders {
+  for (const [name, value] of all) {
+    try {
+      headers.set(name, value.replaceAll(/[\r\n]+/g, " "));
+    } catch {
+      // What another client has called a header this one does not take: the letter goes without it.
+    }
+  }
   return headers;
 }

@@ -4,39 +4,12 @@
  * Invariants:
  * - An inbox has one request under way, which is over when it is full, or when the server says so. One of which nothing is heard is lost,
  *   and its inbox with it: what comes there later is given back.
- * - The client forgets what is said while there is no connection, or says all of it when there is one again. So after a cut, or when an
- *   answer is overdue, nothing is said before the server has answered a ping.
+ * - A letter is answered, or it is known that it is not: it was refused, the connection was cut, or the time is over.
  */
-import { Chan, context, type Context, select, time } from "../index.ts";
+import { Chan, type Context, select, time } from "../index.ts";
+import { monotonic } from "../runtime.ts";
+import { type Line, type NatsHeaders, type NatsMessage, refusalOf } from "./nats-line.ts";
 import type { NatsDelivery } from "./nats.ts";
-
-/** What is needed of the headers of the client. */
-export interface NatsHeaders {
-  readonly code: number;
-  readonly description: string;
-  keys(): Iterable<string>;
-  get(key: string): string;
-  set(key: string, value: string): void;
-}
-
-/** What is needed of a message of the client. */
-export interface NatsMessage {
-  readonly subject: string;
-  readonly data: Uint8Array;
-  readonly reply?: string;
-  readonly headers?: NatsHeaders;
-}
-
-/** What is needed of a connection: that of `@nats-io/transport-node`, `@nats-io/nats-core` (WebSockets), or `nats` from 2.7. */
-export interface NatsConnection {
-  publish(subject: string, payload: Uint8Array, options?: { reply?: string; headers?: NatsHeaders }): void;
-  subscribe(
-    subject: string,
-    options: { callback: (error: Error | null, message: NatsMessage) => void },
-  ): { unsubscribe(): void };
-  flush(): Promise<void>;
-  status(): AsyncIterable<{ readonly type: string }>;
-}
 
 const encoder: TextEncoder = /* @__PURE__ */ new TextEncoder();
 
@@ -49,61 +22,14 @@ export function bytesOf(text: string): Uint8Array {
 const MARGIN = 400;
 /** How long the server keeps a request of which it has fulfilled a part and may deliver no more for now, in ms. */
 const PART = 50;
-/** How long a server may take to answer a ping, in ms. */
-const PONG = 900;
-
-/** A connection, and whether somebody is at its other end. */
-export class Line {
-  readonly connection: NatsConnection;
-  /** Closed and replaced when the connection is cut: what was said may not have been heard, and no answer to it comes. */
-  cut: Chan<never> = new Chan();
-  private doubts = 0;
-
-  constructor(connection: NatsConnection) {
-    this.connection = connection;
-    void this.watch();
-  }
-
-  private async watch(): Promise<void> {
-    for await (const { type } of this.connection.status()) {
-      if (type !== "disconnect") continue;
-      this.doubt();
-      const { cut } = this;
-      this.cut = new Chan();
-      cut.close();
-    }
-  }
-
-  /** Somebody waited in vain for an answer. */
-  doubt(): void {
-    this.doubts++;
-  }
-
-  /** Returns when the server is there, as far as we know. Rejects if it is not, and when ctx ends. */
-  async reach(ctx: Context): Promise<void> {
-    const err = ctx.err();
-    if (err !== undefined) throw err;
-    while (this.doubts > 0) {
-      const { doubts } = this;
-      const [limit, cancel] = context.withTimeout(ctx, PONG);
-      using _ = cancel;
-      try {
-        await context.wait(this.connection.flush(), limit);
-      } catch (error) {
-        const err = ctx.err();
-        if (err !== undefined) throw err;
-        throw new Error("natsConsumer: the server does not answer; is the connection down?", { cause: error });
-      }
-      if (this.doubts === doubts) this.doubts = 0;
-    }
-  }
-}
+/** How long a letter may wait for its answer until the server is asked whether it is there, in ms. */
+const UNANSWERED = 1_000;
 
 /** What an inbox is for. */
 export interface Purpose {
   /** Where requests for messages go, and how long the server keeps one that finds none, in ms, at most. */
   readonly next: { readonly subject: string; readonly expires: number };
-  /** What to make of a message, and of the time of the request for it, in epoch ms. */
+  /** What to make of a message, and of the time of the request for it, on the monotonic clock. */
   readonly receive: (message: NatsMessage, asked: number) => NatsDelivery;
   /** What to do with a message for which nobody waits. */
   readonly giveBack: (late: NatsDelivery) => void;
@@ -119,13 +45,13 @@ export class Inbox {
   private request = 0;
   /** How long the server keeps the next request, in ms. */
   private expires: number;
-  /** When the last request was made, and when something came: epoch ms. */
+  /** When the last request was made, and when something came, on the monotonic clock. */
   asked = 0;
   private came = 0;
   private wanted = 0;
   /** What the server has said of the last request. */
   private status: NatsHeaders | undefined;
-  private error: Error | null = null;
+  private refusal: Error | undefined;
   /** Closed and replaced when a request is over. */
   private over: Chan<never> = new Chan();
   /** A request may still be under way that nobody waits for. */
@@ -136,16 +62,23 @@ export class Inbox {
     this.subject = subject;
     this.purpose = purpose;
     this.expires = purpose.next.expires;
+    const refusal = (operation: "publish" | "subscription", what: string): void => {
+      if (operation === "publish" && what === purpose.next.subject) this.fail(refusalOf(operation, what));
+    };
+    line.refusals.add(refusal);
     const subscription = line.connection.subscribe(`${subject}.*`, {
       callback: (error, message) => {
-        if (error !== null) this.fail(error);
+        if (error !== null) this.fail(refusalOf("subscription", `${subject}.*`), error);
         else if (message.reply) this.arrived(message);
         else if (message.subject === `${subject}.${this.request}` && message.headers?.code !== 100) {
           this.end(message.headers);
         }
       },
     });
-    this.close = () => subscription.unsubscribe();
+    this.close = () => {
+      line.refusals.delete(refusal);
+      subscription.unsubscribe();
+    };
   }
 
   /** What has come. */
@@ -158,7 +91,7 @@ export class Inbox {
   private arrived(message: NatsMessage): void {
     const delivery = this.purpose.receive(message, this.asked);
     if (this.isLost) return this.purpose.giveBack(delivery);
-    if (this.got.length === 0) this.came = time.now();
+    if (this.got.length === 0) this.came = monotonic();
     this.got.push(delivery);
     if (--this.wanted === 0) this.end(undefined);
   }
@@ -170,9 +103,10 @@ export class Inbox {
     this.request++;
   }
 
-  /** We may not listen here: the client has ended the subscription. */
-  private fail(error: Error): void {
-    this.error = error;
+  /** We may not ask, or not listen here, and then the client has ended the subscription. */
+  private fail(refusal: Error, cause?: Error): void {
+    if (cause !== undefined) refusal.cause = cause;
+    this.refusal = refusal;
     this.isLost = true;
     this.end(undefined);
   }
@@ -187,22 +121,23 @@ export class Inbox {
     }
     const { subject } = this.purpose.next;
     const { over, expires } = this;
-    this.asked = time.now();
+    this.asked = monotonic();
     this.wanted = max;
     const request = bytesOf(JSON.stringify({ batch: max, expires: expires * 1e6, no_wait: true }));
     this.line.connection.publish(subject, request, { reply: `${this.subject}.${this.request}` });
     const lost = await this.ends(ctx, over);
     this.adapt();
     if (this.got.length > 0) return;
-    if (this.error !== null) throw new Error("natsConsumer: the inbox is not ours to listen to", { cause: this.error });
+    if (this.refusal !== undefined) throw this.refusal;
     if (lost !== undefined) {
       if (ctx.err() !== undefined) return;
       throw lost;
     }
     const { code, description } = this.status!;
-    if (code !== 404 && code !== 408) throw new Error(`natsConsumer: ${code} ${description}`);
+    if (code === 503) throw unanswered(subject);
+    if (code !== 404 && code !== 408) throw new Error(`natsConsumer: ${code} ${description}${adviceOn(code)}`);
     // The server has refused it, because other requests wait for more than there is, and would refuse the next as quickly.
-    if (time.now() - this.asked < expires / 2) await time.sleep(20, ctx).catch(() => {});
+    if (monotonic() - this.asked < expires / 2) await time.sleep(20, ctx).catch(() => {});
   }
 
   /**
@@ -212,7 +147,7 @@ export class Inbox {
   private adapt(): void {
     const most = this.purpose.next.expires;
     if (this.got.length === 0) this.expires = Math.min(2 * this.expires, most);
-    else if (this.wanted <= 0 || time.now() - this.came < PART / 2) this.expires = most;
+    else if (this.wanted <= 0 || monotonic() - this.came < PART / 2) this.expires = most;
     else this.expires = Math.min(PART, most);
   }
 
@@ -249,11 +184,17 @@ export interface Letter {
   readonly headers?: NatsHeaders;
 }
 
+/** A letter that is waited for. */
+interface Waiting {
+  readonly subject: string;
+  readonly hear: (answer: NatsMessage | Error) => void;
+}
+
 /** Letters to the server that it answers. */
 export class Letters {
   readonly inbox: string;
   private readonly line: Line;
-  private readonly waiting: Map<string, (answer: NatsMessage | Error) => void> = new Map();
+  private readonly waiting: Map<string, Waiting> = new Map();
   private sent = 0;
 
   constructor(line: Line, inbox: string) {
@@ -261,45 +202,53 @@ export class Letters {
     this.inbox = inbox;
     line.connection.subscribe(`${inbox}.re.*`, {
       callback: (error, message) => {
-        if (error === null) this.waiting.get(message.subject)?.(message);
-        else for (const hear of this.waiting.values()) hear(error);
+        if (error === null) this.waiting.get(message.subject)?.hear(message);
+        else this.fail(() => true, refusalOf("subscription", `${inbox}.re.*`));
       },
+    });
+    line.refusals.add((operation, subject) => {
+      if (operation === "publish") this.fail((waiting) => waiting.subject === subject, refusalOf(operation, subject));
     });
   }
 
+  private fail(whose: (waiting: Waiting) => boolean, error: Error): void {
+    for (const waiting of this.waiting.values()) if (whose(waiting)) waiting.hear(error);
+  }
+
   /**
-   * Sends letters, all at once, and resolves to the answers: to each of them, or to the first and the last. Rejects when ctx ends first,
-   * when the connection is cut, or when nobody is there to answer one.
+   * Sends letters, all at once, and resolves to the answers: to each of them, where an error says why there is none; or to the first and the
+   * last, and then it rejects if one of the two is not answered. Rejects when ctx ends first, and when the connection is cut.
    */
-  async send(ctx: Context, letters: readonly Letter[], answered: "each" | "ends"): Promise<readonly NatsMessage[]> {
+  async send(ctx: Context, letters: readonly Letter[], answered: "each"): Promise<readonly (NatsMessage | Error)[]>;
+  async send(ctx: Context, letters: readonly Letter[], answered: "ends"): Promise<readonly NatsMessage[]>;
+  async send(ctx: Context, letters: readonly Letter[], answered: "each" | "ends"): Promise<readonly unknown[]> {
     if (letters.length === 0) return [];
-    const { cut, connection } = this.line;
+    const { cut } = this.line;
+    const all = new Chan<true>(1);
+    const answers: (NatsMessage | Error)[] = [];
     const replies: string[] = [];
-    const answers: NatsMessage[] = [];
-    const all = new Chan<Error | undefined>(letters.length);
     let left = answered === "each" ? letters.length : Math.min(letters.length, 2);
     try {
-      for (const [i, { subject, payload, headers }] of letters.entries()) {
+      for (const [i, letter] of letters.entries()) {
         if (answered === "ends" && i > 0 && i < letters.length - 1) {
-          connection.publish(subject, payload);
+          this.line.connection.publish(letter.subject, letter.payload);
           continue;
         }
         const reply = `${this.inbox}.re.${++this.sent}`;
         replies.push(reply);
-        this.waiting.set(reply, (answer) => {
+        const hear = (answer: NatsMessage | Error): void => {
           this.waiting.delete(reply);
-          if (answer instanceof Error) all.trySend(answer);
-          else if (answer.headers?.code === 503) all.trySend(unanswered(subject));
-          else {
-            answers[i] = answer;
-            if (--left === 0) all.trySend(undefined);
-          }
-        });
-        connection.publish(subject, payload, { reply, ...(headers === undefined ? {} : { headers }) });
+          const isAnswer = answer instanceof Error || answer.headers?.code !== 503;
+          answers[i] = isAnswer ? answer : unanswered(letter.subject);
+          left--;
+          if (left === 0 || (answered === "ends" && answers[i] instanceof Error)) all.trySend(true);
+        };
+        this.waiting.set(reply, { subject: letter.subject, hear });
+        this.publish(letter, reply, answered === "each" ? hear : undefined);
       }
-      const got = await select({ all, cut }, ctx);
-      if (got.case === "cut") throw new Error("natsConsumer: the connection was cut before the server has answered");
-      if (got.value !== undefined) throw got.value;
+      await this.answered(ctx, all, cut);
+      const failed = answered === "ends" ? answers.find((answer) => answer instanceof Error) : undefined;
+      if (failed !== undefined) throw failed;
       return answers;
     } catch (error) {
       // Before anything is said again, let us see whether anybody is there.
@@ -309,8 +258,45 @@ export class Letters {
       for (const reply of replies) this.waiting.delete(reply);
     }
   }
+
+  /** The client refuses what is longer than the server takes; `refused` is told then. */
+  private publish({ subject, payload, headers }: Letter, reply: string, refused?: (error: Error) => void): void {
+    try {
+      this.line.connection.publish(subject, payload, { reply, ...(headers === undefined ? {} : { headers }) });
+    } catch (error) {
+      if (refused === undefined || !(error instanceof Error)) throw error;
+      refused(error);
+    }
+  }
+
+  /** Waits for the answers. While they are overdue the server is pinged: if nobody is there, the line is cut. */
+  private async answered(ctx: Context, all: Chan<true>, cut: Chan<never>): Promise<void> {
+    const overdue = new time.Timer(UNANSWERED);
+    try {
+      for (;;) {
+        const { case: first } = await select({ all, cut, overdue: overdue.c }, ctx);
+        if (first === "all") return;
+        if (first === "cut") throw new Error("natsConsumer: the connection was cut before the server has answered");
+        this.line.doubt();
+        this.line.reach(ctx).catch(() => {});
+        overdue.reset(UNANSWERED);
+      }
+    } finally {
+      overdue.stop();
+    }
+  }
 }
 
 function unanswered(subject: string): Error {
-  return new Error(`natsConsumer: nobody answers ${subject}; is there such a stream, and is JetStream up?`);
+  const missing = /^\$JS\.(?:.*\.)?(?:API\.CONSUMER|ACK)\./.test(subject)
+    ? "is there still such a consumer, and is JetStream up?"
+    : "is there such a stream, and is JetStream up?";
+  return new Error(`natsConsumer: nobody answers ${subject}; ${missing}`);
+}
+
+/** What to do about a request that the server has refused. */
+function adviceOn(code: number): string {
+  return code === 409
+    ? "; is there still such a consumer, and does it allow as many requests as there are workers?"
+    : "";
 }

@@ -13,26 +13,23 @@
  * - The server does not fence: it confirms the ack of an old delivery and settles the new one with it. So the clock does: a lease begins
  *   when its request was sent, which is before the server's own begins. A verdict on a lease that has run out by that count is not sent,
  *   and one that was confirmed only after that does not count; both are reported as lost.
- * - The server counts deliveries, so a release costs an attempt: leave `max_deliver` alone, or set it well above `maxAttempts`.
+ * - The server counts deliveries; an attempt is a delivery that was not released, as far as is known: see `releases`. Leave `max_deliver`
+ *   alone, or set it well above `maxAttempts`.
  */
-import { context, type Context, time } from "../index.ts";
+import { context, type Context } from "../index.ts";
+import { monotonic } from "../runtime.ts";
+import { onlyKnown } from "./known.ts";
+import { Line, type NatsConnection, type NatsHeaders, type NatsMessage } from "./nats-line.ts";
 import { headersOf, textOf, toDelivery } from "./nats-message.ts";
-import {
-  bytesOf,
-  Inbox,
-  type Letter,
-  Letters,
-  Line,
-  type NatsConnection,
-  type NatsHeaders,
-  type NatsMessage,
-} from "./nats-wire.ts";
+import { Released } from "./nats-released.ts";
+import { bytesOf, Inbox, type Letter, Letters } from "./nats-wire.ts";
 import type { Dead, Delivery, Nack, Source } from "./source.ts";
 
-export type { NatsConnection, NatsHeaders, NatsMessage } from "./nats-wire.ts";
+export type { NatsConnection, NatsHeaders, NatsMessage, NatsStatus } from "./nats-line.ts";
 
 /** A message of JetStream. The body is its data as text; the bytes are in `message.data`. */
 export interface NatsDelivery extends Delivery<string> {
+  /** How often it was delivered, but for the releases that are known: those of this source, and with `releases` those of all. */
   readonly attempt: number;
   /** Its headers, each with its first value. */
   readonly attributes: Readonly<Record<string, string>>;
@@ -50,6 +47,12 @@ export interface NatsConsumerOptions {
    * is published again, with the same `Nats-Msg-Id`, which JetStream drops for as long as the stream's `duplicate_window` says.
    */
   readonly deadLetters?: { readonly subject: string; readonly headers: () => NatsHeaders };
+  /**
+   * The name of a stream that takes `<name>.>`, where a line is written for each release, so that all processes know that it was no failed
+   * attempt. It is read when a message comes for a second time. Give it a `max_age` that is longer than a message stays in the queue.
+   * Absent: each source knows its own releases, and of 10,000 messages; a process that is stopped while it holds a message costs it an attempt.
+   */
+  readonly releases?: string;
   /** The ordering key of a message; `undefined` for none, as if it throws. */
   readonly key?: (message: NatsMessage) => string | undefined;
   /** Where the API of JetStream is. "$JS.API"; with a domain, "$JS.<domain>.API" */
@@ -65,8 +68,11 @@ export interface NatsConsumerOptions {
  * **Cancellation**: when `ctx` ends before the server has described the consumer, rejects with `ctx.err()`. After 5 s without an
  * answer it rejects as well.
  *
- * **Errors**: TypeError for options that make no sense; an Error if there is no such consumer, if it is a push consumer, or if its
- * `ack_policy` is not explicit.
+ * **Errors**: TypeError for options that make no sense; an Error that says what to do if there is no such consumer, if it is a push
+ * consumer, if its `ack_policy` is not explicit, if the user of the connection may not ask, and if there is no stream for the `releases`.
+ *
+ * **Ordering**: of messages with one `key` one is handled at a time within one worker. For more, give each part of the keys a subject, and
+ * each subject a consumer with `max_ack_pending: 1`: see docs/worker.md.
  *
  * @example
  * ```ts no-run
@@ -89,8 +95,10 @@ export async function natsConsumer(
   for (const name of ["publish", "subscribe", "flush", "status"] as const) {
     if (typeof connection?.[name] !== "function") throw new TypeError(`natsConsumer: the connection has no ${name}`);
   }
-  for (const name of ["stream", "consumer"] as const) {
-    const value: unknown = options?.[name];
+  onlyKnown("natsConsumer", options, OPTIONS);
+  for (const name of ["stream", "consumer", "releases"] as const) {
+    const value: unknown = options[name];
+    if (name === "releases" && value === undefined) continue;
     if (typeof value !== "string" || !/^[^\s.*>]+$/.test(value)) {
       throw new TypeError(
         `natsConsumer: ${name} must be a name without spaces, dots and wildcards; got ${String(value)}`,
@@ -108,8 +116,23 @@ export async function natsConsumer(
   }
   const line = new Line(connection);
   const letters = new Letters(line, `${options.inboxPrefix ?? "_INBOX"}.${crypto.randomUUID()}`);
-  return new Consumer(line, letters, options, await settingsOf(letters, options, ctx));
+  const [limit, cancel] = context.withTimeout(ctx, 5_000);
+  using _ = cancel;
+  const settings = await settingsOf(limit, letters, options);
+  const released = new Released(letters, options);
+  await released.open(limit);
+  return new Consumer(line, letters, options, settings, released);
 }
+
+const OPTIONS: Readonly<Record<keyof NatsConsumerOptions, true>> = {
+  stream: true,
+  consumer: true,
+  deadLetters: true,
+  releases: true,
+  key: true,
+  apiPrefix: true,
+  inboxPrefix: true,
+};
 
 /** What the server says of the consumer. */
 interface Settings {
@@ -128,13 +151,11 @@ const EXPIRES = 500;
 /** ms after which nothing more comes of a request. */
 const FORGOTTEN = 60_000;
 
-async function settingsOf(letters: Letters, options: NatsConsumerOptions, ctx: Context): Promise<Settings> {
+async function settingsOf(ctx: Context, letters: Letters, options: NatsConsumerOptions): Promise<Settings> {
   const { stream, consumer, apiPrefix = "$JS.API" } = options;
   const what = `natsConsumer: the consumer ${consumer} of the stream ${stream}`;
-  const [limit, cancel] = context.withTimeout(ctx, 5_000);
-  using _ = cancel;
   const question = { subject: `${apiPrefix}.CONSUMER.INFO.${stream}.${consumer}`, payload: bytesOf("") };
-  const [answer] = await letters.send(limit, [question], "ends");
+  const [answer] = await letters.send(ctx, [question], "ends");
   const info = JSON.parse(textOf(answer!)) as {
     readonly error?: { readonly description: string };
     readonly config: {
@@ -147,7 +168,9 @@ async function settingsOf(letters: Letters, options: NatsConsumerOptions, ctx: C
       readonly max_expires?: number;
     };
   };
-  if (info.error !== undefined) throw new Error(`${what}: ${info.error.description}`);
+  if (info.error !== undefined) {
+    throw new Error(`${what}: ${info.error.description}; make it, or correct the options stream and consumer`);
+  }
   const { ack_policy, ack_wait, deliver_subject, backoff = [], max_batch, max_expires, max_ack_pending } = info.config;
   if (deliver_subject !== undefined) throw new Error(`${what} is a push consumer; a worker needs one that is pulled`);
   if (ack_policy !== "explicit") throw new Error(`${what} must have the ack_policy explicit, not ${ack_policy}`);
@@ -158,11 +181,23 @@ async function settingsOf(letters: Letters, options: NatsConsumerOptions, ctx: C
   return { lease, batch, expires };
 }
 
-/** What became of what was told, and when that was: epoch ms. */
+/** What became of what was told, and when that was, on the monotonic clock. */
 interface Told {
   readonly held: readonly NatsDelivery[];
   readonly lost: readonly NatsDelivery[];
   readonly told: number;
+}
+
+/** A delivery that we hold. */
+interface Lease {
+  /** When it is over at the earliest, on the monotonic clock. */
+  until: number;
+  /** The server has confirmed a verdict, in a call that has failed because of others. */
+  settled: boolean;
+  /** It is among the dead letters. */
+  buried: boolean;
+  /** Its release is among those that were written down. */
+  released: boolean;
 }
 
 class Consumer implements Source<NatsDelivery> {
@@ -172,8 +207,9 @@ class Consumer implements Source<NatsDelivery> {
   private readonly letters: Letters;
   private readonly options: NatsConsumerOptions;
   private readonly settings: Settings;
-  /** When the leases that we hold are over at the earliest, in epoch ms, by the id of the delivery; the oldest first, more or less. */
-  private readonly leases: Map<string, number> = new Map();
+  private readonly released: Released;
+  /** By the id of the delivery; what ends first is first, more or less. */
+  private readonly leases: Map<string, Lease> = new Map();
   /** The inboxes that no pull uses now. */
   private readonly idle: Inbox[] = [];
   /** The inboxes that no pull will use any more, but where something may come. */
@@ -186,11 +222,12 @@ class Consumer implements Source<NatsDelivery> {
     inProgress: bytesOf("+WPI"),
   };
 
-  constructor(line: Line, letters: Letters, options: NatsConsumerOptions, settings: Settings) {
+  constructor(line: Line, letters: Letters, options: NatsConsumerOptions, settings: Settings, released: Released) {
     this.line = line;
     this.letters = letters;
     this.options = options;
     this.settings = settings;
+    this.released = released;
     this.lease = settings.lease;
     const { deadLetters } = options;
     if (deadLetters !== undefined) this.deadLetter = (ctx, items) => this.bury(ctx, items, deadLetters);
@@ -199,13 +236,15 @@ class Consumer implements Source<NatsDelivery> {
   // -------------------------------------------------------------------------------------------------------------------- pull
 
   pull = async (ctx: Context, max: number): Promise<readonly NatsDelivery[]> => {
+    this.line.mustBeOpen();
     const inbox = this.idle.pop() ?? this.open();
     try {
       for (;;) {
         const got = inbox.take();
         // If the server was so slow that their leases are over, they come again.
-        if (inbox.asked + this.lease <= time.now()) got.length = 0;
-        if (got.length > 0 || ctx.err() !== undefined) return got;
+        if (inbox.asked + this.lease <= monotonic()) got.length = 0;
+        if (got.length > 0) return await this.released.counted(ctx, got);
+        if (ctx.err() !== undefined) return got;
         await inbox.ask(ctx, Math.min(max, this.settings.batch));
       }
     } finally {
@@ -216,18 +255,19 @@ class Consumer implements Source<NatsDelivery> {
   private open(): Inbox {
     const { stream, consumer, apiPrefix = "$JS.API" } = this.options;
     const subject = `${apiPrefix}.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
-    const old = time.now() - FORGOTTEN;
+    const old = monotonic() - FORGOTTEN;
     for (const { asked, close } of this.lost) if (asked < old) close();
     this.lost = this.lost.filter(({ asked }) => asked >= old);
     return new Inbox(this.line, `${this.letters.inbox}.${++this.inboxes}`, {
       next: { subject, expires: this.settings.expires },
       receive: (message, asked) => {
         const delivery = toDelivery(message, this.options.key);
-        this.leases.set(delivery.id, asked + this.lease);
+        this.leases.set(delivery.id, { until: asked + this.lease, settled: false, buried: false, released: false });
         return delivery;
       },
       giveBack: ({ id, message }) => {
         this.leases.delete(id);
+        this.released.write(context.background(), [message]).catch(() => {});
         try {
           this.line.connection.publish(message.reply!, this.words.nak);
         } catch {
@@ -239,14 +279,27 @@ class Consumer implements Source<NatsDelivery> {
 
   // ---------------------------------------------------------------------------------------------------------------- verdicts
 
-  ack = (ctx: Context, deliveries: readonly NatsDelivery[]): Promise<readonly NatsDelivery[]> =>
-    this.settle(ctx, deliveries, () => this.words.ack);
+  ack = async (ctx: Context, deliveries: readonly NatsDelivery[]): Promise<readonly NatsDelivery[]> => {
+    const lost = await this.settle(ctx, deliveries, () => this.words.ack);
+    for (const { message } of deliveries) this.released.forget(message);
+    return lost;
+  };
 
-  nack = (ctx: Context, items: readonly Nack<NatsDelivery>[]): Promise<readonly NatsDelivery[]> =>
-    this.settle(ctx, deliveriesOf(items), (i) => {
+  nack = async (ctx: Context, items: readonly Nack<NatsDelivery>[]): Promise<readonly NatsDelivery[]> => {
+    const deliveries = deliveriesOf(items);
+    const released = items.flatMap(({ delivery, why }) => {
+      const lease = this.leases.get(delivery.id);
+      if (why !== "released" || lease === undefined || lease.released) return [];
+      // Once, however often the verdict has to be told.
+      lease.released = true;
+      return [delivery.message];
+    });
+    await this.released.write(ctx, released);
+    return this.settle(ctx, deliveries, (i) => {
       const { delay } = items[i]!;
       return delay > 0 ? bytesOf(`-NAK ${JSON.stringify({ delay: Math.round(delay * 1e6) })}`) : this.words.nak;
     });
+  };
 
   private async bury(
     ctx: Context,
@@ -255,17 +308,41 @@ class Consumer implements Source<NatsDelivery> {
   ): Promise<readonly NatsDelivery[]> {
     await this.line.reach(ctx);
     const { stream, consumer } = this.options;
-    const now = time.now();
-    const held = items.filter(({ delivery }) => (this.leases.get(delivery.id) ?? 0) > now);
-    const letters = held.map(({ delivery, error }) => {
-      const all = headersOf(delivery, error, `${stream}.${consumer}`, headers());
-      return { subject, payload: delivery.message.data, headers: all };
+    const now = monotonic();
+    let unburied = items.flatMap(({ delivery, error }) => {
+      const lease = this.leases.get(delivery.id);
+      if (lease === undefined || lease.until <= now || lease.buried) return [];
+      return [{ lease, delivery, forms: headersOf(delivery, error, `${stream}.${consumer}`, headers) }];
     });
-    for (const answer of await this.letters.send(ctx, letters, "each")) {
-      const { error } = JSON.parse(textOf(answer)) as { error?: { description: string } };
-      if (error !== undefined) throw new Error(`natsConsumer: no dead letter to ${subject}: ${error.description}`);
+    let failure: Error | undefined;
+    for (let form = 0; unburied.length > 0; form++) {
+      const letters = unburied.map(({ delivery, forms }) => {
+        const given = forms[form]!();
+        const letter = { subject, payload: delivery.message.data };
+        return given === undefined ? letter : { ...letter, headers: given };
+      });
+      const answers = await this.letters.send(ctx, letters, "each");
+      unburied = unburied.filter(({ lease, forms }, i) => {
+        const refusal = refusalOf(subject, answers[i]!);
+        if (refusal === undefined) lease.buried = true;
+        else if (refusal.isLength && form + 1 < forms.length) return true;
+        else failure ??= refusal.error;
+        return false;
+      });
     }
-    return this.settle(ctx, deliveriesOf(items), () => this.words.term);
+    const deliveries = deliveriesOf(items);
+    if (failure === undefined) {
+      const lost = await this.settle(ctx, deliveries, () => this.words.term);
+      for (const { message } of deliveries) this.released.forget(message);
+      return lost;
+    }
+    // Those that are there need not wait for those that are not. The next call is told of all the same ones, or of a part.
+    const buried = deliveries.filter(({ id }) => this.leases.get(id)?.buried === true);
+    for (const { id } of (await this.tell(ctx, buried, () => this.words.term)).held) {
+      const lease = this.leases.get(id);
+      if (lease !== undefined) lease.settled = true;
+    }
+    throw failure;
   }
 
   /** Tells the server verdicts, and lets go of what they are about. Returns what we may not have held any more. */
@@ -280,9 +357,19 @@ class Consumer implements Source<NatsDelivery> {
   }
 
   extend = async (ctx: Context, deliveries: readonly NatsDelivery[]): Promise<readonly NatsDelivery[]> => {
+    const restart = ({ id }: NatsDelivery, from: number): void => {
+      const lease = this.leases.get(id);
+      // What has a verdict by now is gone.
+      if (lease === undefined) return;
+      lease.until = from + this.lease;
+      this.leases.delete(id);
+      this.leases.set(id, lease);
+    };
+    // Nobody else can have what is settled: it is ours until a call has said so.
+    const now = monotonic();
+    for (const delivery of deliveries) if (this.leases.get(delivery.id)?.settled === true) restart(delivery, now);
     const { held, lost, told } = await this.tell(ctx, deliveries, () => this.words.inProgress);
-    // What has a verdict by now is gone.
-    for (const { id } of held) if (this.leases.delete(id)) this.leases.set(id, told + this.lease);
+    for (const delivery of held) restart(delivery, told);
     return lost;
   };
 
@@ -293,41 +380,62 @@ class Consumer implements Source<NatsDelivery> {
     what: (i: number) => Uint8Array,
   ): Promise<Told> {
     await this.line.reach(ctx);
-    const told = time.now();
+    const told = monotonic();
     const lost: NatsDelivery[] = [];
+    const held: NatsDelivery[] = [];
     const letters: Letter[] = [];
     const sent: NatsDelivery[] = [];
     const untils: number[] = [];
     for (const [i, delivery] of deliveries.entries()) {
-      const until = this.leases.get(delivery.id) ?? 0;
-      if (until <= told) {
+      const lease = this.leases.get(delivery.id);
+      if (lease === undefined || lease.until <= told) {
         lost.push(delivery);
+        continue;
+      }
+      if (lease.settled) {
+        held.push(delivery);
         continue;
       }
       letters.push({ subject: delivery.message.reply!, payload: what(i) });
       sent.push(delivery);
-      untils.push(until);
+      untils.push(lease.until);
     }
     // An answer to each took 14 µs of our time a message, not 9, and 20 of the server's, not 15 (in batches of 100).
     await this.letters.send(ctx, letters, "ends");
-    const heard = time.now();
-    // It may have been extended meanwhile.
-    const isHeld = ({ id }: NatsDelivery, i: number): boolean =>
-      heard <= Math.max(untils[i]!, this.leases.get(id) ?? 0);
-    const held = sent.filter(isHeld);
-    if (held.length < sent.length) lost.push(...sent.filter((delivery, i) => !isHeld(delivery, i)));
+    const heard = monotonic();
+    for (const [i, delivery] of sent.entries()) {
+      // It may have been extended meanwhile.
+      const until = Math.max(untils[i]!, this.leases.get(delivery.id)?.until ?? 0);
+      if (heard <= until) held.push(delivery);
+      else lost.push(delivery);
+    }
     this.forget(heard);
     return { held, lost, told };
   }
 
   /** Forgets the leases that are over, while they are the oldest. */
   private forget(now: number): void {
-    for (const [id, until] of this.leases) {
+    for (const [id, { until }] of this.leases) {
       if (until > now) return;
       this.leases.delete(id);
     }
   }
 }
+
+/** Why a dead letter is not there, and whether it was too long; nothing if it is there. */
+function refusalOf(subject: string, answer: NatsMessage | Error): { error: Error; isLength: boolean } | undefined {
+  // What the client has not sent was too long, unless there is nobody to send it to.
+  if (answer instanceof Error) return { error: answer, isLength: /payload/i.test(`${answer.name} ${answer.message}`) };
+  const { error } = JSON.parse(textOf(answer)) as { error?: { description: string; err_code?: number } };
+  if (error === undefined) return undefined;
+  return {
+    error: new Error(`natsConsumer: no dead letter to ${subject}: ${error.description}`),
+    isLength: TOO_LONG.includes(error.err_code ?? 0),
+  };
+}
+
+/** "message size exceeds maximum allowed", which is the `max_msg_size` of the stream; and "header size exceeds maximum allowed of 64k". */
+const TOO_LONG = [10_054, 10_097];
 
 function deliveriesOf(items: readonly { readonly delivery: NatsDelivery }[]): readonly NatsDelivery[] {
   return items.map(({ delivery }) => delivery);

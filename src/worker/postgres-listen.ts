@@ -7,7 +7,7 @@
  *   was made, and after it was lost.
  * - With the last subscriber the connection goes, so that `pool.end()` need not wait for it.
  */
-import { time } from "../index.ts";
+import { monotonic } from "../runtime.ts";
 
 /** What runs statements: a pool or a client of `pg`. */
 export interface PostgresQueryable {
@@ -66,7 +66,7 @@ export class Listener {
     this.subscribers.add(subscriber);
     // The only connection is needed for the queries.
     if (this.connecting || this.pool.options?.max === 1) return Infinity;
-    const early = this.notBefore - time.now();
+    const early = this.notBefore - monotonic();
     if (this.client !== undefined) this.listen(this.client);
     else if (early > 0) return early;
     else void this.connect();
@@ -125,7 +125,7 @@ export class Listener {
 
   /** Has everybody look for himself, and subscribe again. */
   private failed(): void {
-    this.notBefore = time.now() + AGAIN;
+    this.notBefore = monotonic() + AGAIN;
     this.told(undefined, undefined);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Messages of PostgreSQL: what the source of postgres.ts makes of the rows it pulled, and what it writes about the dead.
+ * Messages of PostgreSQL: what the source of postgres.ts makes of the rows it pulled.
  *
  * Invariant: the id of a delivery is never that of another: `<row>.<number of its deliveries so far>`.
  */
@@ -15,20 +15,6 @@ export function toDelivery(row: PulledRow): PostgresDelivery {
     ...(row.key === null ? {} : { key: row.key }),
     ...(row.attributes === null ? {} : { attributes: JSON.parse(row.attributes) as Readonly<Record<string, string>> }),
   };
-}
-
-/** Why a message was given up, for a person to read: an error with its stack and causes, without what PostgreSQL does not take. */
-export function reasonOf(error: unknown): string {
-  const parts: string[] = [];
-  try {
-    for (let at = error; parts.length < 10; at = (at as Error).cause) {
-      parts.push(at instanceof Error ? (at.stack ?? String(at)) : String(at));
-      if (!(at instanceof Error) || at.cause === undefined) break;
-    }
-  } catch {
-    parts.push("an error that cannot be shown");
-  }
-  return parts.join("\ncaused by ").slice(0, 20_000).replaceAll("\0", "");
 }
 
 /** The last key that was given out on a way through all keys, which goes on at the first after the last. */

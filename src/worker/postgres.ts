@@ -10,9 +10,11 @@
  * Invariants: see postgres-sql.ts, where the tables are; the connection that listens is in postgres-listen.ts.
  */
 import { Chan, context, type Context, select, time } from "../index.ts";
+import { monotonic } from "../runtime.ts";
 import { onlyKnown } from "./known.ts";
+import { explained } from "./postgres-errors.ts";
 import { listenerOf, type PostgresPool, type PostgresQueryable, type Subscriber } from "./postgres-listen.ts";
-import { lastOf, reasonOf, toDelivery } from "./postgres-message.ts";
+import { lastOf, toDelivery } from "./postgres-message.ts";
 import {
   namesOf,
   type PostgresTableOptions,
@@ -21,6 +23,7 @@ import {
   statements,
   TABLE,
 } from "./postgres-sql.ts";
+import { LONG, Verdicts } from "./postgres-verdicts.ts";
 import type { Dead, Delivery, Nack, Source } from "./source.ts";
 
 export type { PostgresClient, PostgresPool, PostgresQueryable } from "./postgres-listen.ts";
@@ -95,7 +98,9 @@ export async function createQueue(pool: PostgresQueryable, options: PostgresTabl
   if (typeof pool?.query !== "function") throw new TypeError("createQueue: the first argument must be a pool of pg");
   onlyKnown("createQueue", options, TABLE);
   const { create } = statements(namesOf("createQueue", options.table));
-  await pool.query(create);
+  await pool.query(create).catch((error: unknown) => {
+    throw explained("the tables cannot be made", error);
+  });
 }
 
 /**
@@ -109,7 +114,8 @@ export async function createQueue(pool: PostgresQueryable, options: PostgresTabl
  * leased or delayed the others wait. Who publishes to one key from several transactions at once has no order between them.
  *
  * **Errors**: TypeError or RangeError for options that make no sense. Pulls and verdicts reject as the pool's queries do, and can be
- * made again. A verdict whose answer was lost with its connection may have counted; told again, it is reported as lost.
+ * made again; where a table, a right or a password is missing, the message says so, and what to do. A verdict whose answer was lost with its
+ * connection may have counted; told again, it has.
  *
  * @example
  * ```ts no-run
@@ -176,8 +182,6 @@ const PUBLISH: Readonly<Record<keyof PostgresPublishOptions, true>> = {
   client: true,
 };
 
-/** A hundred years, in ms. The dates of PostgreSQL end somewhere. */
-const LONG = 3_155_760_000_000;
 /** How long a pull that was cancelled waits for the statement that is under way, in ms. */
 const ANSWER = 500;
 /** ms without a pull, after which the connection that listens is let go. */
@@ -215,7 +219,7 @@ class Queue implements PostgresQueue {
   private closed = false;
   /** Where the next pull begins among the keys: they take turns. */
   private lastKey = "";
-  /** Until then nobody looks for messages with keys, for there were none: epoch ms. */
+  /** Until then nobody looks for messages with keys, for there were none: on the monotonic clock. */
   private keylessUntil = 0;
   private subscribed = false;
   private idle: time.Timer | undefined;
@@ -223,14 +227,14 @@ class Queue implements PostgresQueue {
   private news: Chan<never> = new Chan();
   /** What came after its pull had gone. Empty when nobody pulls. */
   private readonly late: PostgresDelivery[] = [];
-  /** Whether a verdict counted that nobody waited for any longer: told again, the server will call it lost. */
-  private readonly unanswered: WeakMap<PostgresDelivery, Promise<boolean>> = new WeakMap();
+  private readonly verdicts: Verdicts;
 
   constructor(pool: PostgresPool, sql: Statements, settings: Settings) {
     this.pool = pool;
     this.sql = sql;
     this.settings = settings;
     this.lease = settings.lease;
+    this.verdicts = new Verdicts(pool, sql, settings.queue, settings.lease, () => this.tell());
     this.subscriber = { channel: settings.channel, queue: settings.queue, tell: () => this.tell() };
   }
 
@@ -264,7 +268,7 @@ class Queue implements PostgresQueue {
     try {
       return await context.wait(taking, ctx);
     } catch (error) {
-      if (ctx.err() === undefined) throw error;
+      if (ctx.err() === undefined) throw explained("the pull failed", error);
     }
     const [limit, cancel] = context.withTimeout(context.background(), ANSWER);
     using _ = cancel;
@@ -282,7 +286,7 @@ class Queue implements PostgresQueue {
 
   private async lookAndTake(max: number): Promise<Taken> {
     const { queue, lease } = this.settings;
-    if (time.now() < this.keylessUntil) {
+    if (monotonic() < this.keylessUntil) {
       const { rows } = await this.pool.query(this.sql.pullFree, [queue, max, lease]);
       if (rows.length > 0) return { deliveries: rows.map(toDelivery), wait: 0 };
     }
@@ -293,7 +297,7 @@ class Queue implements PostgresQueue {
         };
         const [first] = rows;
         this.lastKey = lastOf(rows, this.lastKey);
-        if (first?.keyed === false) this.keylessUntil = time.now() + KEYLESS;
+        if (first?.keyed === false) this.keylessUntil = monotonic() + KEYLESS;
         if (first === undefined || first.id !== null) return { deliveries: rows.map(toDelivery), wait: 0 };
         // A timer may be a little early for another machine's clock; a ms late is late enough.
         const wait = first.busy ? BUSY : first.wait === null ? Infinity : Math.max(1, Math.ceil(first.wait));
@@ -350,59 +354,16 @@ class Queue implements PostgresQueue {
   // ---------------------------------------------------------------------------------------------------------------- verdicts
 
   ack = (ctx: Context, deliveries: readonly PostgresDelivery[]): Promise<readonly PostgresDelivery[]> =>
-    this.settle(ctx, this.sql.ack, deliveries, [this.settings.queue]);
+    this.verdicts.ack(ctx, deliveries);
 
   nack = (ctx: Context, items: readonly Nack<PostgresDelivery>[]): Promise<readonly PostgresDelivery[]> =>
-    this.settle(ctx, this.sql.nack, items.map(deliveryOf), [
-      this.settings.queue,
-      items.map(({ delay }) => Math.min(Math.max(delay, 0) || 0, LONG)),
-      items.map(({ why }) => (why === "released" ? 1 : 0)),
-    ]);
+    this.verdicts.nack(ctx, items);
 
   deadLetter = (ctx: Context, items: readonly Dead<PostgresDelivery>[]): Promise<readonly PostgresDelivery[]> =>
-    this.settle(ctx, this.sql.deadLetter, items.map(deliveryOf), [
-      this.settings.queue,
-      items.map(({ error }) => reasonOf(error)),
-    ]);
+    this.verdicts.deadLetter(ctx, items);
 
   extend = (ctx: Context, deliveries: readonly PostgresDelivery[]): Promise<readonly PostgresDelivery[]> =>
-    this.settle(ctx, this.sql.extend, deliveries, [this.lease]);
-
-  /** Tells a verdict, and returns those of which the server says that they are not ours. */
-  private async settle(
-    ctx: Context,
-    sql: string,
-    deliveries: readonly PostgresDelivery[],
-    values: unknown[],
-  ): Promise<readonly PostgresDelivery[]> {
-    const err = ctx.err();
-    if (err !== undefined) throw err;
-    if (deliveries.length === 0) return [];
-    const named = deliveries.map(({ id }) => id.split("."));
-    const ids = named.map(([id]) => id);
-    const query = this.pool.query(sql, [ids, named.map(([, number]) => number), ...values]);
-    const settling = query.then(({ rows }) => new Set(rows.map(({ id }: { id: string }) => id)));
-    try {
-      const settled = await context.wait(settling, ctx);
-      this.tell();
-      const lost = deliveries.filter((_, i) => !settled.has(ids[i]!));
-      if (sql === this.sql.extend) return lost;
-      const answers = lost.map((delivery) => this.unanswered.get(delivery) ?? Promise.resolve(false));
-      const counted = await context.wait(Promise.all(answers), ctx);
-      return lost.filter((_, i) => !counted[i]);
-    } catch (error) {
-      if (sql === this.sql.extend) throw error;
-      for (const [i, delivery] of deliveries.entries()) {
-        const before = this.unanswered.get(delivery);
-        const counts = settling.then(
-          async (settled) => settled.has(ids[i]!) || (await before) === true,
-          () => before ?? false,
-        );
-        this.unanswered.set(delivery, counts);
-      }
-      throw error;
-    }
-  }
+    this.verdicts.extend(ctx, deliveries);
 
   // -------------------------------------------------------------------------------------------------------------------- publish
 
@@ -432,7 +393,10 @@ class Queue implements PostgresQueue {
     if (bodies.length === 0) return;
     const each = <T>(value: T): T[] => bodies.map(() => value);
     const json = attributes === undefined ? null : JSON.stringify(attributes);
-    await client.query(this.sql.publish, [this.settings.queue, bodies, each(key ?? null), each(json), delay]);
+    const values = [this.settings.queue, bodies, each(key ?? null), each(json), delay];
+    await client.query(this.sql.publish, values).catch((error: unknown) => {
+      throw explained("nothing was published", error);
+    });
     this.tell();
   };
 
@@ -441,5 +405,3 @@ class Queue implements PostgresQueue {
     return (rows[0] as { size: number }).size;
   };
 }
-
-const deliveryOf = ({ delivery }: { readonly delivery: PostgresDelivery }): PostgresDelivery => delivery;

@@ -20,10 +20,15 @@ export interface PubsubReceived {
   readonly deliveryAttempt?: number | null;
 }
 
-/** How a call is to be made: with a deadline, in ms, and without repeating it. */
+/** How a call is to be made: with a deadline, in ms, without repeating it, and by itself. */
 export interface PubsubCallOptions {
   timeout: number;
   retry: null;
+  /**
+   * Of a publisher: its client would put a request off, and put it together with others, and all of these would fail where one is
+   * refused. One that is put off when the client is closed rejects, and nobody hears it.
+   */
+  isBundling?: false;
 }
 
 /** What is needed of a subscriber: that of `new v1.SubscriberClient()` of `@google-cloud/pubsub`. */
@@ -37,17 +42,20 @@ export interface PubsubSubscriber {
     request: { subscription: string; ackIds: string[]; ackDeadlineSeconds: number },
     options: PubsubCallOptions,
   ): Promise<unknown>;
+  /** Asked for a sign of life when nothing has come for a while. Absent: a server that is silent looks like one without messages. */
+  getSubscription?(request: { subscription: string }, options: PubsubCallOptions): Promise<unknown>;
+}
+
+/** A message to be published. */
+export interface PubsubLetter {
+  data: Uint8Array;
+  attributes: { [name: string]: string };
+  orderingKey: string;
 }
 
 /** What is needed of a publisher: that of `new v1.PublisherClient()` of `@google-cloud/pubsub`. */
 export interface PubsubPublisher {
-  publish(
-    request: {
-      topic: string;
-      messages: { data: Uint8Array; attributes: { [name: string]: string }; orderingKey: string }[];
-    },
-    options: PubsubCallOptions,
-  ): Promise<unknown>;
+  publish(request: { topic: string; messages: PubsubLetter[] }, options: PubsubCallOptions): Promise<unknown>;
 }
 
 /** Something to be told of many deliveries: that they are acked, or the seconds that their leases last from now. */
@@ -124,11 +132,6 @@ function settleEach(error: unknown, ids: readonly string[], { confirmed, refused
   if (passes) throw error;
 }
 
-/** The gRPC status of a call that was not answered in its time, as a pull is not when there is no message. */
-export function isTimeout(error: unknown): boolean {
-  return (error as { code?: unknown } | null)?.code === 4;
-}
-
 /** A call that ends when ctx does, but takes no longer than this many ms. */
 export function within(ctx: Context, ms: number): PubsubCallOptions {
   const left = (ctx.deadline() ?? Infinity) - time.now();
@@ -139,16 +142,14 @@ export function within(ctx: Context, ms: number): PubsubCallOptions {
 export async function under<T>(ctx: Context, call: () => Promise<T>): Promise<T> {
   const err = ctx.err();
   if (err !== undefined) throw err;
-  return context.wait(call(), ctx);
+  const calling = call();
+  // It may fail when nobody waits for it any more.
+  calling.catch(() => {});
+  return context.wait(calling, ctx);
 }
 
 /** The bytes of a message. The client's JSON form has them in base64. */
 export function bytesOf({ data }: PubsubMessage): Uint8Array {
   if (typeof data !== "string") return data ?? new Uint8Array();
   return Uint8Array.from(atob(data), (char) => char.charCodeAt(0));
-}
-
-/** The value of an attribute has 1,024 bytes at the most. */
-export function fitting(text: string): string {
-  return text.slice(0, new TextEncoder().encodeInto(text, new Uint8Array(1_024)).read);
 }

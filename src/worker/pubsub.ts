@@ -15,9 +15,8 @@
 import { context, type Context, time } from "../index.ts";
 import {
   bytesOf,
-  fitting,
-  isTimeout,
   type Order,
+  type PubsubLetter,
   type PubsubMessage,
   type PubsubPublisher,
   type PubsubReceived,
@@ -26,11 +25,17 @@ import {
   under,
   within,
 } from "./pubsub-client.ts";
+import { type About, explained, isRefused, isTimeout } from "./pubsub-errors.ts";
+import { Line, reconnect } from "./pubsub-line.ts";
+import { lettersOf } from "./pubsub-message.ts";
+import { monotonic } from "../runtime.ts";
 import { onlyKnown } from "./known.ts";
+import { Releases } from "./releases.ts";
 import type { Dead, Delivery, Nack, Source } from "./source.ts";
 
 export type {
   PubsubCallOptions,
+  PubsubLetter,
   PubsubMessage,
   PubsubPublisher,
   PubsubReceived,
@@ -40,8 +45,8 @@ export type {
 /** A message of Pub/Sub. Its id is the ack id; that of the message is `message.messageId`. */
 export interface PubsubDelivery<T extends string | Uint8Array = string> extends Delivery<T> {
   /**
-   * The broker's count if the subscription has a dead-letter policy. Without one it does not count, and this is how often this source
-   * has got the message and not released it; it knows the last 10,000 messages.
+   * The broker's count if the subscription has a dead-letter policy, without the releases that this source has made. Without a policy the
+   * broker does not count, and this is how often this source has got the message and not released it. It knows the last 10,000 messages.
    */
   readonly attempt: number;
   readonly attributes: Readonly<Record<string, string>>;
@@ -175,8 +180,6 @@ const LATE = 2_500;
 const LONGEST_WAIT = 8_000;
 /** Between a request that is answered at once, with nothing, and the next, in ms. */
 const PAUSE = 50;
-/** Attributes that a message may have, but for those that we add to a dead letter. */
-const ATTRIBUTES = 100 - 4;
 /** Of how many messages the deliveries are counted, where the broker does not. */
 const REMEMBERED = 10_000;
 
@@ -184,7 +187,7 @@ type D = PubsubDelivery<any>;
 
 /** A delivery that we hold. */
 interface Lease {
-  /** When it is over at the earliest: epoch ms. */
+  /** When it is over at the earliest, on the monotonic clock. */
   until: number;
   /** Verdicts that are on their way. */
   verdicts: number;
@@ -198,11 +201,14 @@ class Subscription implements Source<D> {
   readonly lease: number;
   readonly deadLetter?: NonNullable<Source<D>["deadLetter"]>;
   private readonly client: PubsubSubscriber;
+  private readonly line: Line;
   private readonly options: PubsubSubscriptionOptions & { readonly wait: number };
   /** By the id of the delivery, more or less in the order in which they end. */
   private readonly leases: Map<string, Lease> = new Map();
   /** How often a message was delivered, for a broker that does not say; by its id. */
   private readonly counts: Map<string, number> = new Map();
+  /** How often a message was released, for a broker that counts releases as attempts. */
+  private readonly releases: Releases = new Releases();
   private readonly decoder: TextDecoder | null;
 
   constructor(
@@ -210,6 +216,7 @@ class Subscription implements Source<D> {
     options: PubsubSubscriptionOptions & { readonly lease: number; readonly wait: number },
   ) {
     this.client = client;
+    this.line = new Line(client, options.deadLetters?.publisher, options.subscription);
     this.options = options;
     this.lease = options.lease;
     // A byte order mark is part of the text.
@@ -226,26 +233,35 @@ class Subscription implements Source<D> {
     for (let first = true; ctx.err() === undefined; first = false) {
       // The next pull will go on: who calls waits for the end of ctx, and not much longer.
       if (!first && (ctx.deadline() ?? Infinity) - time.now() < wait) return [];
-      const sent = time.now();
+      const sent = monotonic();
       let received: readonly PubsubReceived[];
       try {
-        const [answer] = await this.client.pull(request, { timeout: wait, retry: null });
+        const [answer] = await this.line.call(() => this.client.pull(request, { timeout: wait, retry: null }));
         received = answer.receivedMessages ?? [];
       } catch (error) {
-        if (isTimeout(error)) continue;
         if (ctx.err() !== undefined) return [];
-        throw error;
+        if (!isTimeout(error)) throw explained(error, { subscription });
+        if (await this.isThere(ctx)) continue;
+        throw new Error(
+          "pubsubSubscription: the server does not answer; is the connection down, or the address another one?",
+          { cause: error },
+        );
       }
       if (received.length > 0) return this.take(ctx, received, sent);
       // The server may answer before there is anything; it would the next request as quickly.
-      if (time.now() - sent < PAUSE) await time.sleep(PAUSE, ctx).catch(() => {});
+      if (monotonic() - sent < PAUSE) await time.sleep(PAUSE, ctx).catch(() => {});
     }
     return [];
   };
 
+  /** Whether the server is, as far as is known before the end of ctx. */
+  private async isThere(ctx: Context): Promise<boolean> {
+    return context.wait(this.line.isThere(), ctx).catch(() => true);
+  }
+
   private async take(ctx: Context, received: readonly PubsubReceived[], sent: number): Promise<readonly D[]> {
     const got = received.map((each) => this.receive(each, sent));
-    if (ctx.err() !== undefined || (this.lease === SHORTEST && time.now() - sent < LATE)) return got;
+    if (ctx.err() !== undefined || (this.lease === SHORTEST && monotonic() - sent < LATE)) return got;
     // If this fails, they are held for the shortest lease, and that is what our clock says.
     const limit = context.withTimeout(context.background(), RECEIPT);
     using _ = limit[1];
@@ -261,7 +277,9 @@ class Subscription implements Source<D> {
     return {
       id,
       body: this.decoder === null ? data : this.decoder.decode(data),
-      attempt: deliveryAttempt || this.count(message!, 1),
+      attempt: deliveryAttempt
+        ? this.releases.attempt(message!.messageId ?? "", deliveryAttempt)
+        : this.count(message!, 1),
       attributes: message!.attributes ?? {},
       message: message!,
       ...(key ? { key } : {}),
@@ -283,7 +301,10 @@ class Subscription implements Source<D> {
 
   ack = async (ctx: Context, deliveries: readonly D[]): Promise<readonly D[]> => {
     const lost = await this.settle(ctx, deliveries, () => "ack");
-    for (const { message } of deliveries) this.counts.delete(message.messageId ?? "");
+    for (const { message } of deliveries) {
+      this.counts.delete(message.messageId ?? "");
+      this.releases.forget(message.messageId ?? "");
+    }
     return lost;
   };
 
@@ -297,7 +318,10 @@ class Subscription implements Source<D> {
       ({ id }) => seconds.get(id)!,
     );
     for (const { delivery, why } of items) {
-      if (why === "released" && this.counts.has(delivery.message.messageId ?? "")) this.count(delivery.message, -1);
+      if (why !== "released") continue;
+      const id = delivery.message.messageId ?? "";
+      if (this.counts.has(id)) this.count(delivery.message, -1);
+      else this.releases.set(id, this.releases.of(id) + 1);
     }
     return lost;
   };
@@ -307,41 +331,48 @@ class Subscription implements Source<D> {
     items: readonly Dead<D>[],
     { topic, publisher }: NonNullable<PubsubSubscriptionOptions["deadLetters"]>,
   ): Promise<readonly D[]> {
+    const { subscription } = this.options;
     const living = items.filter(({ delivery: { id } }) => this.isHeld(id) && !this.leases.get(id)!.buried);
-    // Each by itself: together they might be more than a request may have.
-    const call = within(ctx, this.lease);
     const publish = async ({ delivery, error }: Dead<D>): Promise<void> => {
       const lease = this.leases.get(delivery.id)!;
-      await publisher.publish({ topic, messages: [this.letter(delivery, error)] }, call);
+      await this.publish(ctx, publisher, topic, lettersOf(delivery, error, subscription));
       lease.buried = true;
     };
+    // Each by itself: together they might be more than a request may have.
     const told = await under(ctx, () => Promise.allSettled(living.map(publish)));
+    const failed = told.flatMap((each) => (each.status === "rejected" ? [each.reason as unknown] : []));
+    // Those that are there need not wait for those that are not. The next call is told of all the same ones, or of a part.
+    if (failed.some(isTimeout)) reconnect(publisher);
     const deliveries = items.map(({ delivery }) => delivery);
-    const failed = told.find((each) => each.status === "rejected");
-    if (failed === undefined) return this.ack(ctx, deliveries);
-    // Those that are there need not wait for those that are not. The next call is told of all the same ones.
-    const buried = deliveries.filter(({ id }) => this.leases.get(id)?.buried === true);
-    await this.send(ctx, buried, () => "ack");
-    throw failed.reason;
+    if (failed.length === 0) return this.ack(ctx, deliveries);
+    await this.send(
+      ctx,
+      deliveries.filter(({ id }) => this.leases.get(id)?.buried === true),
+      () => "ack",
+    );
+    throw failed[0];
   }
 
-  private letter(
-    { body, attempt, attributes, key, message }: D,
-    error: unknown,
-  ): { data: Uint8Array; attributes: { [name: string]: string }; orderingKey: string } {
-    const kept = Object.entries(attributes).filter(([name]) => !name.startsWith("goog"));
-    const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    return {
-      data: this.decoder === null ? body : bytesOf(message),
-      orderingKey: key ?? "",
-      attributes: {
-        ...Object.fromEntries(kept.slice(0, ATTRIBUTES)),
-        "headgate-reason": fitting(reason),
-        "headgate-attempts": String(attempt),
-        "headgate-subscription": this.options.subscription,
-        "headgate-message-id": message.messageId ?? "",
-      },
-    };
+  /** Publishes one of the forms of a letter: the first that the server takes. */
+  private async publish(
+    ctx: Context,
+    publisher: PubsubPublisher,
+    topic: string,
+    forms: readonly PubsubLetter[],
+  ): Promise<void> {
+    let refused: unknown;
+    for (const letter of forms) {
+      const err = ctx.err();
+      if (err !== undefined) throw err;
+      try {
+        await publisher.publish({ topic, messages: [letter] }, { ...within(ctx, this.lease), isBundling: false });
+        return;
+      } catch (error) {
+        if (!isRefused(error)) throw explained(error, { topic });
+        refused ??= error;
+      }
+    }
+    throw refused;
   }
 
   /** Tells the server the verdicts on what we hold. Returns what we do not hold, or may not have held any more when it got there. */
@@ -372,7 +403,7 @@ class Subscription implements Source<D> {
       try {
         await this.tell(ctx, orders, (id) => {
           const lease = told.get(id)!;
-          lease.settled = time.now() <= lease.until;
+          lease.settled = monotonic() <= lease.until;
         });
       } finally {
         for (const lease of told.values()) lease.verdicts--;
@@ -381,12 +412,8 @@ class Subscription implements Source<D> {
   }
 
   extend = async (ctx: Context, deliveries: readonly D[]): Promise<readonly D[]> => {
-    const sent = time.now();
+    const sent = monotonic();
     const held = deliveries.filter(({ id }) => this.isHeld(id)).map(({ id }) => id);
-    const ids = held.filter((id) => {
-      const { settled, verdicts } = this.leases.get(id)!;
-      return !settled && verdicts === 0;
-    });
     const restart = (id: string): void => {
       const lease = this.leases.get(id);
       if (lease === undefined) return;
@@ -394,26 +421,38 @@ class Subscription implements Source<D> {
       this.leases.delete(id);
       this.leases.set(id, lease);
     };
+    // What is settled in a call that has failed because of others is known until a call has told so: nobody else can have it.
+    for (const id of held) if (this.leases.get(id)!.settled) restart(id);
+    const ids = held.filter((id) => {
+      const { settled, verdicts } = this.leases.get(id)!;
+      return !settled && verdicts === 0;
+    });
     await under(ctx, () => this.tell(ctx, new Map([[this.lease / 1_000, ids]]), restart));
     const known = new Set(held);
     return deliveries.filter(({ id }) => !known.has(id) || !this.leases.has(id));
   };
 
-  private tell(
+  private async tell(
     ctx: Context,
     orders: ReadonlyMap<Order["seconds"], readonly string[]>,
     confirmed: (id: string) => void,
   ): Promise<void> {
+    const { subscription } = this.options;
     const list = [...orders].map(([seconds, ids]) => ({ seconds, ids }));
     // No longer than from one extension to the next: while this is under way, those it is about are not extended.
-    return tell(this.client, this.options.subscription, list, within(ctx, this.lease / 3), {
-      confirmed,
-      refused: (id) => this.leases.delete(id),
-    });
+    const call = within(ctx, this.lease / 3);
+    const outcome = { confirmed, refused: (id: string): void => void this.leases.delete(id) };
+    try {
+      await this.line.call(() => tell(this.client, subscription, list, call, outcome));
+    } catch (error) {
+      // There may be no pull that would notice: a worker that cannot settle has no room for more.
+      if (isTimeout(error)) void this.line.isThere();
+      throw explained(error, { subscription } satisfies About);
+    }
   }
 
   private isHeld(id: string): boolean {
-    const now = time.now();
+    const now = monotonic();
     for (const [first, { until }] of this.leases) {
       if (until > now) break;
       this.leases.delete(first);

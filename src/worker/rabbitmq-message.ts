@@ -1,7 +1,9 @@
 /**
- * Messages of RabbitMQ: what the source of rabbitmq.ts makes of them, and how it makes copies.
+ * Messages of RabbitMQ: what the source of rabbitmq.ts makes of them, and what goes into a copy.
  *
- * Invariant: attempt = 1 + the deliveries of this copy before (the broker counts them) + those of the copies before it (a header).
+ * Invariant: attempt = 1 + the failures before. A message that has failed comes again as a copy, whose header counts them; one that was
+ * released, or whose worker is gone, comes again as it was. The broker's own count, `x-delivery-count`, cannot tell the three apart: it
+ * stands in only for a message that is too large to be copied.
  */
 import type { RabbitDelivery } from "./rabbitmq.ts";
 
@@ -20,10 +22,11 @@ export function toDelivery(
   message: RabbitMessage,
   channel: number,
   keyOf: ((message: RabbitMessage) => string | undefined) | undefined,
+  copies: { canBeWhole(message: RabbitMessage): boolean },
 ): RabbitDelivery {
   const { deliveryTag, redelivered } = message.fields;
   const { headers = {} } = message.properties;
-  const before = headers["x-delivery-count"] ?? (redelivered ? 1 : 0);
+  const before = redelivered && !copies.canBeWhole(message) ? (headers["x-delivery-count"] ?? 1) : 0;
   const attributes: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers)) {
     if (typeof value === "string") attributes[name] = value;
@@ -72,22 +75,32 @@ const PROPERTIES: readonly string[] = [
   "appId",
 ];
 
+/** The headers of a message that a copy of it has, too. */
+export function headersOf(message: RabbitMessage): Record<string, unknown> {
+  const headers = Object.entries(message.properties.headers ?? {});
+  return Object.fromEntries(headers.filter(([name]) => !OF_THIS_COPY.test(name)));
+}
+
 /** The options to publish a copy of a message with. */
 export function copied(
   message: RabbitMessage,
-  more: Record<string, unknown>,
+  headers: Record<string, unknown>,
   expiration: number | undefined,
 ): Record<string, unknown> {
-  const options: Record<string, unknown> = { persistent: true, mandatory: true };
+  const options: Record<string, unknown> = { persistent: true, mandatory: true, headers };
   const properties = message.properties as Readonly<Record<string, unknown>>;
   for (const name of PROPERTIES) if (properties[name] !== undefined) options[name] = properties[name];
-  const headers = Object.entries(message.properties.headers ?? {}).filter(([name]) => !OF_THIS_COPY.test(name));
-  options["headers"] = { ...Object.fromEntries(headers), ...more };
   if (expiration !== undefined) options["expiration"] = String(expiration);
   return options;
 }
 
-/** The longest delay in the queue where one of `delay` ms waits: a message only expires when it is the first. */
-export function bucketOf(delay: number): number {
-  return 125 * 2 ** Math.max(0, Math.ceil(Math.log2(delay / 125)));
+const encoder: TextEncoder = /* @__PURE__ */ new TextEncoder();
+
+/** How many bytes a header takes at most. */
+export function sizeOf(value: unknown): number {
+  if (typeof value === "string") return 5 + encoder.encode(value).length;
+  if (typeof value !== "object" || value === null) return 9;
+  if (ArrayBuffer.isView(value)) return 5 + value.byteLength;
+  if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + sizeOf(item), 5);
+  return Object.entries(value).reduce((sum, [name, item]) => sum + sizeOf(name) + sizeOf(item), 5);
 }

@@ -11,18 +11,22 @@
  * - A delivery belongs to its channel. When that is closed, the broker delivers all of them again, and whoever has a verdict on one
  *   is told that it was lost, and so is the worker when it asks for more time. There is no other lease; but see `consumer_timeout`
  *   (30 min), and keep `maxLease` below it.
- * - An ack has no answer in this protocol. So after each batch of verdicts comes a request that has one, and a channel does things
- *   in their order. No tag is told twice: the broker would close the channel.
+ * - An ack has no answer in this protocol. So after each batch of verdicts the queue is asked something, and answers when it has taken
+ *   them. No tag is told twice: the broker would close the channel.
  * - A message that moves to another queue is published, confirmed, and only then acked. If the two are cut apart there are two of it,
  *   with the same `messageId` if it had one. It is never in no queue.
+ * - What one message is refused for concerns no other: the rest of its batch is settled, and known to be, whatever becomes of the channel.
  */
 import { Chan, context, type Context, select, time } from "../index.ts";
 import type { Dead, Delivery, Nack, Source } from "./source.ts";
-import { type RabbitChannel, type RabbitConnection, Session } from "./rabbitmq-channel.ts";
+import { Session } from "./rabbitmq-channel.ts";
+import { heard, leave, type RabbitChannel, type RabbitConnection } from "./rabbitmq-client.ts";
+import { explained } from "./rabbitmq-errors.ts";
 import { type RabbitMessage, toDelivery } from "./rabbitmq-message.ts";
+import { onlyKnown } from "./known.ts";
 import { reasonOf } from "./reason.ts";
 
-export type { RabbitChannel, RabbitConnection } from "./rabbitmq-channel.ts";
+export type { RabbitChannel, RabbitConnection } from "./rabbitmq-client.ts";
 export type { RabbitMessage } from "./rabbitmq-message.ts";
 
 /** A message of RabbitMQ. The body is its content as text; the bytes are in `message.content`. */
@@ -35,29 +39,36 @@ export interface RabbitDelivery extends Delivery<string> {
 
 /** Which queue, and how to use it. */
 export interface RabbitQueueOptions {
-  /** A quorum queue that exists. A classic one works, but tells no more of attempts than whether there was one. */
+  /** A queue that exists: a quorum queue, for a classic one may lose what it has confirmed. */
   readonly queue: string;
   /** How many messages this source may hold at most, buffered and handed over together. As many as its workers have room for: `concurrency + prefetch` */
   readonly prefetch?: number;
   /**
    * Where dead messages go. The name of a queue that exists: the message is published there with the headers `headgate-reason`,
-   * `headgate-attempts` and `headgate-queue`, and then acked. "broker": it is rejected, and goes where the dead-letter exchange of
-   * the queue sends it, in one step, but without our reason; without such an exchange it is gone.
+   * `headgate-attempts` and `headgate-queue`, and then acked. If its own headers leave no room for the reason, or are too large to be
+   * written again, that is left out, and `headgate-left-out` says so. "broker": it is rejected, and goes where the dead-letter exchange
+   * of the queue sends it, in one step, but without our reason; without such an exchange it is gone.
    */
   readonly deadLetters?: { readonly queue: string } | "broker";
   /**
    * RabbitMQ cannot delay a delivery. true: a message to be delivered later waits in a quorum queue `<queue>.delay.<ms>`, which this
    * source declares, one for 125 ms and one for each doubling; there it expires, and goes back to the end of the queue after the
-   * delay, or up to twice as long if a longer one is before it. false: it is delivered again at once. true
+   * delay, or up to twice as long if a longer one is before it. false: it goes to the end of the queue at once. Its header
+   * `headgate-attempts` counts its failures. A message with more than some 63 kB of headers cannot be copied: it is given back as it is. true
    */
   readonly delays?: boolean;
   /** The ordering key of a message; `undefined` for none, as if it throws. */
   readonly key?: (message: RabbitMessage) => string | undefined;
+  /** How long `close` may take, in ms. What the broker has not answered by then is cut. 2 000 */
+  readonly closeTimeout?: number;
 }
 
 /** A queue as a source. */
 export interface RabbitQueue extends Source<RabbitDelivery> {
-  /** Gives back everything that has no verdict, and closes the channel, and the connection if a function made it. Resolves within 5 s. */
+  /**
+   * Gives back everything that has no verdict, and closes the channel, and the connection if a function made it. Resolves within
+   * `closeTimeout`, and never rejects: a connection of ours that has not answered by then is cut.
+   */
   readonly close: () => Promise<void>;
 }
 
@@ -90,13 +101,17 @@ export function rabbitQueue(
   if (typeof connection !== "function" && typeof connection?.createConfirmChannel !== "function") {
     throw new TypeError("rabbitQueue: the first argument must be a connection of amqplib, or a function that connects");
   }
-  const { queue, prefetch, deadLetters } = options;
+  onlyKnown("rabbitQueue", options, OPTIONS);
+  const { queue, prefetch, deadLetters, closeTimeout } = options;
   if (typeof queue !== "string" || queue === "") throw new TypeError("rabbitQueue: queue must be the name of a queue");
   if (prefetch !== undefined && !(Number.isSafeInteger(prefetch) && prefetch >= 1 && prefetch <= 65_535)) {
     throw new RangeError(`rabbitQueue: prefetch must be a whole number from 1 to 65535; got ${String(prefetch)}`);
   }
   if (deadLetters !== undefined && deadLetters !== "broker" && typeof deadLetters?.queue !== "string") {
     throw new TypeError('rabbitQueue: deadLetters must be { queue } or "broker"');
+  }
+  if (closeTimeout !== undefined && !(closeTimeout > 0 && closeTimeout <= 2 ** 31 - 1)) {
+    throw new RangeError(`rabbitQueue: closeTimeout must be a number of ms above 0; got ${String(closeTimeout)}`);
   }
   return new Queue(connection, options);
 }
@@ -105,10 +120,12 @@ export function rabbitQueue(
 const IDLE = 1_000;
 /** How long a pull that was cancelled waits for the broker's answer, in ms. */
 const ANSWER = 500;
-/** How long a close waits for the broker's answers, in ms. */
-const GOODBYE = 5_000;
+/** How long a close waits for the broker's answers, in ms, unless an option says otherwise: `grace` and this fit into 30 s. */
+const GOODBYE = 2_000;
 /** There is no lease; but three times in this many ms the worker asks what has been lost, and tells the handlers. */
 const LEASE = 6_000;
+
+const OPTIONS = { queue: true, prefetch: true, deadLetters: true, delays: true, key: true, closeTimeout: true };
 
 /** A delivery that has no verdict, or one that the broker may not know of yet. */
 interface Held {
@@ -133,6 +150,8 @@ class Queue implements RabbitQueue {
   private readonly buffer: RabbitDelivery[] = [];
   /** What was handed over or is buffered, by the id of the delivery, in the order of its arrival on the channel that is open. */
   private readonly held: Map<string, Held> = new Map();
+  /** What is settled, and whoever settled it has not been told so, for another of its batch was not. */
+  private readonly settled: Set<string> = new Set();
   /** Closed when there is news for the pulls that wait; there is none while nobody does. */
   private news: Chan<never> | undefined;
   private pulls = 0;
@@ -176,24 +195,25 @@ class Queue implements RabbitQueue {
 
   /** Starts consuming, on a new channel if need be. Several pulls may wait for it; those whose ctx ends do not. */
   private async start(ctx: Context, window: number): Promise<void> {
-    this.starting ??= this.consume(window).finally(() => {
-      this.starting = undefined;
-    });
+    this.starting ??= heard(
+      this.consume(window).finally(() => {
+        this.starting = undefined;
+      }),
+    );
     try {
       await context.wait(this.starting, ctx);
     } catch (error) {
-      if (ctx.err() === undefined) throw error;
+      if (ctx.err() === undefined) throw explained(error, this.options.queue);
     }
   }
 
   private async consume(window: number): Promise<void> {
     const session = this.session === undefined || this.session.over ? await this.open() : this.session;
     this.session = session;
-    if (this.closed) return session.close();
-    await session.consume(this.options.queue, window, (message) => {
+    if (this.closed) return session.close(this.goodbye);
+    await session.consume(window, (message, consumer) => {
       if (message === null) return this.tell();
-      const delivery = toDelivery(message, session.n, this.options.key);
-      const { consumer } = session;
+      const delivery = toDelivery(message, session.n, this.options.key, session.copies);
       this.held.set(delivery.id, { session, consumer, message, told: false, copy: undefined });
       this.buffer.push(delivery);
       this.tell();
@@ -207,9 +227,10 @@ class Queue implements RabbitQueue {
     if (owned) hush(connection);
     try {
       const channel = await connection.createConfirmChannel();
-      return new Session(connection, channel, owned, ++this.sessions, (cut) => this.forget(cut));
+      const { queue } = this.options;
+      return new Session(connection, channel, queue, owned, ++this.sessions, (cut) => this.forget(cut));
     } catch (error) {
-      if (owned) connection.close().catch(() => {});
+      if (owned) void leave(connection, this.goodbye);
       throw error;
     }
   }
@@ -236,11 +257,11 @@ class Queue implements RabbitQueue {
       await this.session?.cancel();
     };
     // What still comes after that is buffered, and given back.
-    await context.wait(stopped(), limit).catch(() => {});
+    await context.wait(heard(stopped()), limit).catch(() => {});
     for (const { id } of this.buffer.splice(keep)) {
-      const { session, message } = this.held.get(id)!;
+      const held = this.held.get(id);
       this.held.delete(id);
-      session.do((channel) => channel.nack(message, false, true));
+      held?.session.giveBack(held.message);
     }
   }
 
@@ -262,18 +283,22 @@ class Queue implements RabbitQueue {
     this.buffer.length = 0;
     this.watch();
     this.tell();
-    const [limit, cancel] = context.withTimeout(context.background(), GOODBYE);
+    const [limit, cancel] = context.withTimeout(context.background(), this.goodbye);
     using _ = cancel;
     const all = async (): Promise<void> => {
       await this.starting?.catch(() => {});
-      await this.session?.close();
+      await this.session?.close(this.goodbye);
     };
-    await context.wait(all(), limit).catch(() => {});
+    await context.wait(heard(all()), limit).catch(() => {});
   };
+
+  private get goodbye(): number {
+    return this.options.closeTimeout ?? GOODBYE;
+  }
 
   // ---------------------------------------------------------------------------------------------------------------- verdicts
 
-  ack = (ctx: Context, deliveries: readonly RabbitDelivery[]): Promise<readonly RabbitDelivery[]> => {
+  ack = async (ctx: Context, deliveries: readonly RabbitDelivery[]): Promise<readonly RabbitDelivery[]> => {
     if (ctx.err() === undefined) this.ackFirst(deliveries);
     return this.settle(ctx, deliveries, async (held) => ack(held));
   };
@@ -288,40 +313,47 @@ class Queue implements RabbitQueue {
       first.push(held);
     }
     const last = first.at(-1);
-    if (last === undefined) return;
-    last.session.do((channel) => channel.ack(last.message, true));
+    if (last === undefined || last.session.isEnding) return;
+    // That is a command for each of its consumers.
+    const consumers = new Set(first.map(({ consumer }) => consumer));
+    last.session.tell((channel) => channel.ack(last.message, true), consumers.size);
     for (const held of first) wasTold(held);
   }
 
   nack = (ctx: Context, items: readonly Nack<RabbitDelivery>[]): Promise<readonly RabbitDelivery[]> => {
-    const { queue, delays = true } = this.options;
+    const { delays = true } = this.options;
     const deliveries = items.map(({ delivery }) => delivery);
     return this.settle(ctx, deliveries, async (held, i) => {
-      const { delivery, delay } = items[i]!;
-      if (delay <= 0 || !delays) return tellOnce(held, (channel) => channel.nack(held.message, false, true));
-      held.copy ??= held.session.delayed(queue, Math.ceil(delay), held.message, delivery.attempt);
+      const { delivery, delay, why } = items[i]!;
+      const { message, session } = held;
+      const isLater = delay > 0 && delays;
+      if ((why === "released" && !isLater) || !session.copies.canBeWhole(message)) {
+        return tellOnce(held, (channel) => channel.nack(message, false, true));
+      }
+      const failures = why === "released" ? delivery.attempt - 1 : delivery.attempt;
+      held.copy ??= isLater ? session.copies.later(delay, message, failures) : session.copies.again(message, failures);
       await move(held);
     });
   };
 
   private bury(ctx: Context, items: readonly Dead<RabbitDelivery>[]): Promise<readonly RabbitDelivery[]> {
-    const { queue, deadLetters } = this.options;
+    const { deadLetters } = this.options;
     const deliveries = items.map(({ delivery }) => delivery);
     return this.settle(ctx, deliveries, async (held, i) => {
+      const { message, session } = held;
       if (deadLetters === undefined || deadLetters === "broker") {
-        return tellOnce(held, (channel) => channel.nack(held.message, false, false));
+        return tellOnce(held, (channel) => channel.nack(message, false, false));
       }
       const { delivery, error } = items[i]!;
-      held.copy ??= held.session.publish(deadLetters.queue, held.message, {
-        "headgate-reason": reasonOf(error),
-        "headgate-attempts": delivery.attempt,
-        "headgate-queue": queue,
-      });
+      held.copy ??= session.copies.letter(deadLetters.queue, message, delivery.attempt, reasonOf(error));
       await move(held);
     });
   }
 
-  /** Tells the broker the verdicts, and waits until it has heard them. Returns those whose channel is closed. */
+  /**
+   * Tells the broker the verdicts, and waits until the queue has taken them. Returns those whose channel is closed. If some are refused, the
+   * others are settled all the same, and it rejects: told again, those that are settled stay so.
+   */
   private async settle(
     ctx: Context,
     deliveries: readonly RabbitDelivery[],
@@ -330,31 +362,50 @@ class Queue implements RabbitQueue {
     const err = ctx.err();
     if (err !== undefined) throw err;
     const { session } = this;
+    const refusals: unknown[] = [];
     const telling: Promise<void>[] = [];
     for (const [i, { id }] of deliveries.entries()) {
       const held = this.held.get(id);
-      if (held?.told === false) telling.push(verdict(held, i));
+      if (held?.told === false) telling.push(verdict(held, i).catch((error) => void refusals.push(error)));
     }
     try {
       await context.wait(Promise.all(telling), ctx);
-      await context.wait(Promise.resolve(session?.barrier()), ctx);
+      const upTo = this.toldOf(deliveries);
+      await context.wait(heard(session?.taken() ?? Promise.resolve()), ctx);
+      for (const id of upTo) if (this.held.delete(id)) this.settled.add(id);
     } catch (error) {
       // What a closed channel leaves undone is no riddle: it is all lost.
       if (deliveries.some(({ id }) => this.held.has(id))) throw error;
     }
-    const lost = deliveries.filter(({ id }) => !this.held.delete(id));
     this.tell();
-    return lost;
+    // The channel may have been closed meanwhile: then the rest is lost, refused or not.
+    const left = deliveries.filter(({ id }) => this.held.has(id)).length;
+    if (left > 0) throw refused(refusals, left, deliveries.length);
+    return deliveries.filter(({ id }) => !this.settled.delete(id));
+  }
+
+  private toldOf(deliveries: readonly RabbitDelivery[]): string[] {
+    return deliveries.flatMap(({ id }) => (this.held.get(id)?.told === true ? [id] : []));
   }
 
   extend = async (_: Context, deliveries: readonly RabbitDelivery[]): Promise<readonly RabbitDelivery[]> =>
-    deliveries.filter(({ id }) => !this.held.has(id));
+    deliveries.filter(({ id }) => !this.held.has(id) && !this.settled.has(id));
+}
+
+/** Why some of a batch were not settled. */
+function refused(refusals: readonly unknown[], left: number, all: number): unknown {
+  const [first = new Error("rabbitQueue: the channel takes nothing more")] = refusals;
+  if (all === 1) return first;
+  const why = first instanceof Error ? first.message : String(first);
+  return new Error(`rabbitQueue: ${left} of ${all} messages could not be settled, the others are: ${why}`, {
+    cause: first,
+  });
 }
 
 /** Tells the broker a verdict. It would close the channel if it was told of a message twice. */
 function tellOnce(held: Held, verdict: (channel: RabbitChannel) => void): void {
   if (held.told) return;
-  held.session.do(verdict);
+  held.session.tell(verdict);
   wasTold(held);
 }
 

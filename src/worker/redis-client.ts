@@ -4,10 +4,13 @@
  * Invariants:
  * - A connection of our own is never repaired, and keeps no command for later: a read that is sent when nobody waits for it any more
  *   would be assigned messages that nobody gets. When it fails it is closed, and another one is made.
+ * - A connection on which nothing comes back is given up. A network that swallows bytes says nothing by itself for a quarter of an hour.
+ *   The client of the user may be as deaf: once it has said which database it uses, no connection of ours depends on its answer.
  * - It reads from the database that the client has selected, and no time limit that was meant for other commands cuts it off from a read.
  * - Whatever the client makes of replies for its user, we get texts.
  */
-import { context, type Context } from "../index.ts";
+import { context, type Context, time } from "../index.ts";
+import { isServers } from "./redis-errors.ts";
 
 /** What is needed of a client of the package `redis`, from version 4. */
 export interface NodeRedisClient {
@@ -67,11 +70,38 @@ export function prefixOf(client: RedisClient): string {
   return typeof prefix === "object" ? new TextDecoder().decode(prefix) : (prefix ?? "");
 }
 
+/** ms that a client which has said before which database it uses is waited for when it is asked again. */
+const REPEATED = 500;
+
+/** Which database the client has selected. `known`: what it said before, which stands if it does not answer soon. */
+export async function databaseOf(
+  ctx: Context,
+  client: RedisClient,
+  known: string | undefined,
+): Promise<string | undefined> {
+  const asked = askInfo(senderOf(client)).then((theirs) => theirs("db"));
+  if (known === undefined) return context.wait(asked, ctx);
+  const [soon, cancel] = context.withTimeout(ctx, REPEATED);
+  using _ = cancel;
+  return context.wait(asked, soon).catch(() => known);
+}
+
+/** What the server says of a connection. */
+async function askInfo(send: Send): Promise<(name: string) => string | undefined> {
+  const said = String(await send("CLIENT", "INFO"));
+  return (name) => new RegExp(`\\b${name}=(\\d+)`).exec(said)?.[1];
+}
+
 /** A connection of our own. */
 export interface Connection {
-  readonly send: Send;
   /** What the server calls it. */
   readonly id: string;
+  /**
+   * Sends a command that may take the server `block` ms. If nothing comes back in that time and its `silence`, rejects and is closed. It
+   * is closed, too, when the command fails and that is no answer of the server's.
+   */
+  readonly ask: (block: number, ...args: string[]) => Promise<unknown>;
+  readonly isClosed: () => boolean;
   readonly close: () => void;
 }
 
@@ -83,33 +113,67 @@ type Duplicate = RedisClient & {
   disconnect(): unknown;
 };
 
-/** Makes a connection like that of the client. A server that does not answer is waited for until ctx ends. */
-export async function connect(ctx: Context, client: RedisClient): Promise<Connection> {
+/**
+ * Makes a connection like that of the client, to the database that `database` says. A server that does not answer is waited for until
+ * ctx ends; later, for `silence` ms.
+ */
+export async function connect(
+  ctx: Context,
+  client: RedisClient,
+  silence: number,
+  database: (ctx: Context) => Promise<string | undefined>,
+): Promise<Connection> {
   const own = client.duplicate("call" in client ? IOREDIS : nodeRedis(client)) as Duplicate;
   const send = senderOf(own);
   // What went wrong is told by the command that fails.
   own.on("error", () => {});
+  let isClosed = false;
   const end = async (): Promise<void> => {
     if (own.destroy === undefined) await own.disconnect();
     else own.destroy();
   };
-  // It may be closed already, which is an error for some.
-  const close = (): void => void end().catch(() => {});
-  /** What the server says of a connection. */
-  const info = async (send: Send): Promise<(name: string) => string | undefined> => {
-    const said = String(await context.wait(send("CLIENT", "INFO"), ctx));
-    return (name) => new RegExp(`\\b${name}=(\\d+)`).exec(said)?.[1];
+  const close = (): void => {
+    if (isClosed) return;
+    isClosed = true;
+    // It may be closed already, which is an error for some.
+    void end().catch(() => {});
+  };
+  const ask = async (block: number, ...args: string[]): Promise<unknown> => {
+    const [limit, giveUp] = context.withCancel(context.background());
+    const stop = afterSilence(block + silence, giveUp);
+    try {
+      return await context.wait(send(...args), limit);
+    } catch (error) {
+      if (isServers(error)) throw error;
+      close();
+      if (limit.err() === undefined) throw error;
+      throw new Error(`the server has not answered for ${silence} ms; another connection is made`, { cause: error });
+    } finally {
+      stop();
+      giveUp();
+    }
   };
   try {
     await context.wait(own.connect(), ctx);
-    const [theirs, ours] = [await info(senderOf(client)), await info(send)];
-    const db = theirs("db");
+    const db = await database(ctx);
+    const ours = await context.wait(askInfo(send), ctx);
     if (db !== undefined && db !== ours("db")) await context.wait(send("SELECT", db), ctx);
-    return { send, id: ours("id")!, close };
+    return { id: ours("id")!, ask, close, isClosed: () => isClosed };
   } catch (error) {
     close();
     throw error;
   }
+}
+
+/**
+ * Calls `then` after so many ms, in two parts: where the process was suspended, or busy in one piece, one of them may have passed before
+ * anybody could read what had come meanwhile, but not the other.
+ */
+function afterSilence(ms: number, then: () => void): () => void {
+  let timer = time.afterFunc(ms / 2, () => {
+    timer = time.afterFunc(ms / 2, then);
+  });
+  return () => void timer.stop();
 }
 
 const IOREDIS = {
@@ -130,6 +194,46 @@ function nodeRedis(client: RedisClient): object {
     legacyMode: false,
     disableOfflineQueue: true,
     commandOptions: {},
+    pingInterval: undefined,
     socket: { ...socket, reconnectStrategy: false, socketTimeout: undefined },
   };
+}
+
+/** A connection that is made when it is needed, and made again when it is closed. */
+export class Renewed {
+  private readonly life: Context;
+  private readonly patience: number;
+  private readonly make: (ctx: Context) => Promise<Connection>;
+  private making: Promise<Connection> | undefined;
+  /** What there is now; it may be closed. */
+  current: Connection | undefined;
+
+  /** `life`: after its end none is made. `patience`: ms that it may take to make one. */
+  constructor(life: Context, patience: number, make: (ctx: Context) => Promise<Connection>) {
+    this.life = life;
+    this.patience = patience;
+    this.make = make;
+  }
+
+  /** **Errors**: rejects as the making does, and with DeadlineExceeded if that takes too long; then it is made again for the next. */
+  get(): Promise<Connection> {
+    if (this.current?.isClosed() === true) this.making = this.current = undefined;
+    return (this.making ??= this.open());
+  }
+
+  private async open(): Promise<Connection> {
+    const [ctx, cancel] = context.withTimeout(this.life, this.patience);
+    using _ = cancel;
+    try {
+      return (this.current = await this.make(ctx));
+    } catch (error) {
+      this.making = undefined;
+      throw error;
+    }
+  }
+
+  /** Closes what there is. One that is being made is given up if `life` has ended. */
+  async close(): Promise<void> {
+    (await this.making?.catch(() => undefined))?.close();
+  }
 }

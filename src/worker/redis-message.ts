@@ -1,10 +1,10 @@
 /**
- * Messages of Redis: what the source of redis.ts makes of the entries it has read, and of what is published; and how errors are told apart.
+ * Messages of Redis: what the source of redis.ts makes of the entries it has read, and of what is published.
  */
 import { onlyKnown } from "./known.ts";
 import type { RedisDelivery, RedisPublishOptions } from "./redis.ts";
 
-type Entry = readonly [id: string, fields: readonly string[]];
+export type Entry = readonly [id: string, fields: readonly string[]];
 
 /** The entries of the one stream: in RESP2 in a list of pairs, in RESP3 in a map, which each client shows in its own way. */
 export function entriesOf(reply: unknown): readonly Entry[] {
@@ -14,7 +14,7 @@ export function entriesOf(reply: unknown): readonly Entry[] {
   return (Array.isArray(first) ? first[1] : second) as readonly Entry[];
 }
 
-/** The delivery of an entry. */
+/** The delivery of an entry. Of fields with one name the last counts. */
 export function toDelivery(
   id: string,
   entry: string,
@@ -23,10 +23,23 @@ export function toDelivery(
   bodyField: string = "body",
   keyField: string = "key",
 ): RedisDelivery {
-  const attributes: Record<string, string> = {};
-  for (let i = 0; i < fields.length; i += 2) attributes[fields[i]!] = fields[i + 1]!;
-  const { [bodyField]: body = "", [keyField]: key, ...others } = attributes;
-  return { id, body, attempt, entry, attributes: others, ...(key ? { key } : {}) };
+  // A field may be called like anything that objects have already.
+  const all = new Map<string, string>();
+  for (let i = 0; i < fields.length; i += 2) all.set(fields[i]!, fields[i + 1]!);
+  const [body = "", key] = [all.get(bodyField), all.get(keyField)];
+  all.delete(bodyField);
+  all.delete(keyField);
+  return { id, body, attempt, entry, attributes: Object.fromEntries(all), ...(key ? { key } : {}) };
+}
+
+/** The order of two entries in the stream. */
+export function compareEntries(a: string, b: string): number {
+  const [[aMs, aSeq], [bMs, bSeq]] = [a, b].map((id) => id.split("-").map(BigInt)) as [
+    [bigint, bigint],
+    [bigint, bigint],
+  ];
+  const difference = aMs === bMs ? aSeq - bSeq : aMs - bMs;
+  return difference < 0n ? -1 : difference > 0n ? 1 : 0;
 }
 
 const PUBLISH: Readonly<Record<keyof RedisPublishOptions, true>> = { key: true, attributes: true };
@@ -53,9 +66,4 @@ export function toFields(
     throw new TypeError(`publish: body, key and attributes must be texts; got ${typeof text}`);
   }
   return fields;
-}
-
-/** Whether this is an error of the server with this code. What a script has failed with is amid other words, in some versions. */
-export function isReply(error: unknown, code: string): boolean {
-  return error instanceof Error && error.message.includes(code);
 }

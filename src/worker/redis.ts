@@ -6,25 +6,30 @@
  *   It is asked to end the read (CLIENT UNBLOCK), and says either that there was nothing, or what it was.
  * - One read is under way at most. If the server does not answer in time, the pull returns without it; what the answer brings is for
  *   the next pull, or is given back.
- * - A verdict counts only from who holds the message: Redis compares the consumer and the number of deliveries, and we whether it was
- *   handed over again since, for a release takes its delivery off that number. Where the group is gone, nobody holds anything.
- * - A verdict whose answer nobody waited for any longer has counted all the same. Told again, it counts.
+ * - Verdicts have a connection of their own, too: a command is never kept for later, and a connection on which nothing comes back is
+ *   given up within a lease. What they say, and when they count, is in redis-verdicts.ts; what the server does then in redis-scripts.ts.
+ * - It reads before it makes the group: a server whose memory is full refuses to make one, and yet can be drained.
  * - No consumer is ever deleted: XGROUP DELCONSUMER deletes the messages it holds, too.
  */
 import { Chan, context, type Context, select, semaphore, sync, time } from "../index.ts";
+import { monotonic } from "../runtime.ts";
 import { onlyKnown } from "./known.ts";
 import {
   checkClient,
   connect,
   type Connection,
+  databaseOf,
   prefixOf,
   type RedisClient,
+  Renewed,
   type Send,
   senderOf,
 } from "./redis-client.ts";
-import { entriesOf, isReply, toDelivery, toFields } from "./redis-message.ts";
-import { ACK, BURY, CREATE, EXTEND, NACK, SWEEP } from "./redis-scripts.ts";
-import type { Dead, Delivery, Nack, Source } from "./source.ts";
+import { explained, isReply } from "./redis-errors.ts";
+import { compareEntries, entriesOf, toDelivery, toFields } from "./redis-message.ts";
+import { ADMIT, CREATE, SWEEP } from "./redis-scripts.ts";
+import { Verdicts } from "./redis-verdicts.ts";
+import type { Delivery, Nack, Source } from "./source.ts";
 
 export type { IoRedisClient, NodeRedisClient, RedisClient } from "./redis-client.ts";
 
@@ -61,6 +66,11 @@ export interface RedisStreamOptions {
   readonly body?: string;
   /** The field with the ordering key. Where it is empty there is none. "key" */
   readonly key?: string;
+  /**
+   * Of messages with one key, one is handled at a time, and in order: among all the consumers of the "group", or by each "consumer" for
+   * itself, which asks less of the server. All consumers of a group must say the same. "group"
+   */
+  readonly ordering?: "group" | "consumer";
 }
 
 /** How to publish a message. */
@@ -83,22 +93,28 @@ export interface RedisStream extends Source<RedisDelivery> {
    */
   readonly publish: (body: string, options?: RedisPublishOptions, ctx?: Context) => Promise<string>;
   /**
-   * Closes the connection of the pulls, when the read that is under way has ended, and what nobody waited for is given back: a server that
-   * does not answer is given 6 s for that. Pulls reject from now on. The client stays open: it is yours.
+   * Closes the connections of the source, when the read that is under way has ended, and what nobody waited for is given back: a server that
+   * does not answer is given 6 s for that, and then they are cut. Pulls and verdicts reject from now on. The client stays open: it is yours.
    */
   readonly close: () => Promise<void>;
 }
 
 /**
- * Makes a source of a stream. Nothing happens before the first pull. The client is used for the verdicts; the pulls have a connection
- * of their own, a duplicate of it, which is made again after a cut. Call `close` at the end, or that keeps the process alive.
+ * Makes a source of a stream. Nothing happens before the first pull. The client publishes; the pulls have a connection of their own, and
+ * so have the verdicts. These are duplicates of the client, which are made again after a cut, and when nothing comes back on them for as
+ * long as a lease, five seconds at most. Call `close` at the end, or they keep the process alive.
  *
- * Needs Redis 6.2. Beside the stream there is a sorted set `<stream>:<group>:delayed`. The keys are those of the client's database, and have
- * the `keyPrefix` that it may have. In a cluster use one client for the node that has the stream, and give all keys the same hash tag.
- * A user with few rights needs those to use these keys and for `client|id`, `client|info` and `client|unblock`.
+ * Needs Redis 6.2. Beside the stream there are three sorted sets, `<stream>:<group>:delayed`, `…:keys` and `…:told`. The keys are those of
+ * the client's database, and have the `keyPrefix` that it may have. In a cluster use one client for the node that has the stream, and give
+ * all keys the same hash tag. A user with few rights needs those to use these keys and for `client|id`, `client|info` and `client|unblock`.
  *
- * **Errors**: TypeError or RangeError for a client of a cluster, and for options that make no sense. When the server is away, pulls and
- * verdicts reject. If the stream or the group is deleted, it is made again, and what was held is lost.
+ * **Ordering**: messages come in the order of the stream. Of those with one key, in the whole group, the first without a verdict is given
+ * out, and what follows it to the same consumer alone; one that has failed keeps its place, and those behind it wait. After a consumer has
+ * died, they wait for its lease. See the option `ordering`.
+ *
+ * **Errors**: TypeError or RangeError for a client of a cluster, and for options that make no sense. When the server is away, or refuses,
+ * pulls and verdicts reject, and the message says why and what to do. If the stream or the group is deleted, it is made again, and what was
+ * held is lost.
  *
  * @example
  * ```ts no-run
@@ -124,12 +140,15 @@ export function redisStream(client: RedisClient, options: RedisStreamOptions): R
       throw new TypeError(`redisStream: ${name} must be a text that is not empty; got ${String(value)}`);
     }
   }
-  const { lease = 30_000, settled, body = "body", key = "key" } = options;
+  const { lease = 30_000, settled, ordering, body = "body", key = "key" } = options;
   if (!Number.isSafeInteger(lease) || lease < 1) {
     throw new RangeError(`redisStream: lease must be a whole number of ms from 1; got ${String(lease)}`);
   }
   if (settled !== undefined && settled !== "delete" && settled !== "keep") {
     throw new TypeError(`redisStream: settled must be "delete" or "keep"; got ${String(settled)}`);
+  }
+  if (ordering !== undefined && ordering !== "group" && ordering !== "consumer") {
+    throw new TypeError(`redisStream: ordering must be "group" or "consumer"; got ${String(ordering)}`);
   }
   if (body === key) throw new TypeError(`redisStream: the body and the key cannot both be in the field ${body}`);
   return new Stream(client, options, lease);
@@ -144,19 +163,20 @@ const OPTIONS: Readonly<Record<keyof RedisStreamOptions, true>> = {
   settled: true,
   body: true,
   key: true,
+  ordering: true,
 };
 
 /** How often to look for leases that have run out, in ms: no read lasts longer. With a short lease more often. */
 const SWEEPING = 1_000;
 /** How long to wait between two attempts to end the read, in ms: 630 together. */
 const ENDING = [10, 20, 40, 80, 160, 320] as const;
-/** How long a server may be silent when it should have answered, in ms. Then the connection is given up. */
-const SILENCE = 5_000;
+/** How long a server may be silent when it should have answered, in ms, where a lease is not shorter. Then the connection is given up. */
+const SILENCE = { least: 1_000, most: 5_000 } as const;
 
 /** A read that is under way, or a sweep. */
 interface Asked {
   readonly connection: Connection;
-  /** When it should have been answered: epoch ms. */
+  /** When it should have been answered: on the monotonic clock. */
   readonly until: number;
   /** Closed when it was answered, or failed. */
   readonly over: Chan<never>;
@@ -166,45 +186,70 @@ interface Asked {
 class Stream implements RedisStream {
   readonly lease: number;
   readonly deadLetter?: Source<RedisDelivery>["deadLetter"] & {};
-  private readonly client: RedisClient;
   private readonly send: Send;
   private readonly options: RedisStreamOptions;
   private readonly consumer: string;
   private readonly stream: string;
-  private readonly delayed: string;
+  /** The stream, the due, the lines, the notes: see redis-scripts.ts. */
+  private readonly keys: readonly [string, string, string, string];
+  /** The field with the key, if lines are kept for all consumers. */
+  private readonly lined: string;
+  private readonly verdicts: Verdicts;
   private readonly turn: semaphore.Weighted = new semaphore.Weighted(1);
-  private connecting: Promise<Connection> | undefined;
-  private current: Connection | undefined;
+  private readonly reading: Renewed;
+  private readonly telling: Renewed;
+  /** Which database the client uses, as it said last. */
+  private database: string | undefined;
   private asked: Asked | undefined;
   /** How many wait for what was asked. */
   private waiting = 0;
   /** Ends with close. */
   private readonly life: Context;
   private readonly end: context.CancelFunc;
+  private readonly endTelling: context.CancelFunc;
   private readonly givingBack: sync.WaitGroup = new sync.WaitGroup();
-  /** By the id in the stream: the last delivery of what has no verdict. */
-  private readonly held: Map<string, RedisDelivery> = new Map();
-  /** What has a verdict, though nobody waited for the answer: told again, the server would call it lost. */
-  private readonly counted: WeakSet<RedisDelivery> = new WeakSet();
+  private isClosed = false;
   private delivered = 0;
-  /** When to look for what has to be delivered again: epoch ms. */
+  /** When to look for what has to be delivered again: on the monotonic clock. */
   private sweepAt = 0;
-  /** When something becomes due that was nacked since the last sweep began: epoch ms. */
-  private nacked = Infinity;
+  /** When something becomes due, as we were told since the last sweep began: on the monotonic clock. */
+  private dueAt = Infinity;
   private cursor = "0-0";
 
   constructor(client: RedisClient, options: RedisStreamOptions, lease: number) {
-    this.client = client;
+    const { stream, group, deadLetters, key = "key", ordering = "group", settled = "" } = options;
     this.send = senderOf(client);
     this.options = options;
     this.lease = lease;
     this.consumer = options.consumer ?? `headgate-${crypto.randomUUID()}`;
     const prefix = prefixOf(client);
-    this.stream = prefix + options.stream;
-    this.delayed = `${this.stream}:${options.group}:delayed`;
-    const { deadLetters } = options;
-    if (deadLetters !== undefined) this.deadLetter = (ctx, items) => this.bury(ctx, items, prefix + deadLetters);
+    this.stream = prefix + stream;
+    const beside = `${this.stream}:${group}`;
+    this.keys = [this.stream, `${beside}:delayed`, `${beside}:keys`, `${beside}:told`];
+    this.lined = ordering === "group" ? key : "";
     [this.life, this.end] = context.withCancel(context.background());
+    const silence = Math.min(Math.max(lease, SILENCE.least), SILENCE.most);
+    this.reading = new Renewed(this.life, SILENCE.most, (ctx) =>
+      connect(ctx, client, silence, async (ctx) => (this.database = await databaseOf(ctx, client, this.database))),
+    );
+    // What was read is told about in the same database.
+    const [told, endTelling] = context.withCancel(context.background());
+    this.endTelling = endTelling;
+    this.telling = new Renewed(told, SILENCE.most, (ctx) =>
+      connect(ctx, client, silence, () => Promise.resolve(this.database)),
+    );
+    this.verdicts = new Verdicts({
+      send: (...args) => this.tell(args),
+      keys: this.keys,
+      group,
+      consumer: this.consumer,
+      settled,
+      lease,
+      due: (ms) => this.due(ms),
+    });
+    if (deadLetters !== undefined) {
+      this.deadLetter = (ctx, items) => this.verdicts.bury(ctx, items, prefix + deadLetters);
+    }
   }
 
   // -------------------------------------------------------------------------------------------------------------------- pull
@@ -236,51 +281,26 @@ class Stream implements RedisStream {
 
   /** The connection for the reads; `undefined` if ctx ends before there is one. */
   private async connected(ctx: Context): Promise<Connection | undefined> {
-    this.connecting ??= this.open();
     try {
-      return await context.wait(this.connecting, ctx);
+      return await context.wait(this.reading.get(), ctx);
     } catch (error) {
       if (ctx.err() !== undefined) return undefined;
-      throw new Error("redisStream: there is no connection", { cause: error });
-    }
-  }
-
-  private async open(): Promise<Connection> {
-    const [ctx, cancel] = context.withTimeout(this.life, SILENCE);
-    using _ = cancel;
-    let connection: Connection | undefined;
-    try {
-      connection = await connect(ctx, this.client);
-      await context.wait(this.createGroup(connection), ctx);
-      this.current = connection;
-      return connection;
-    } catch (error) {
-      connection?.close();
-      this.connecting = undefined;
-      throw error;
-    }
-  }
-
-  private async createGroup({ send }: Connection): Promise<void> {
-    try {
-      await send("EVAL", CREATE, "1", this.stream, this.options.group);
-    } catch (error) {
-      if (!isReply(error, "BUSYGROUP")) throw error;
+      throw explained("the pull failed", error);
     }
   }
 
   /** Asks for messages: old ones if it is time to look for them, else new ones. */
   private ask(connection: Connection, ctx: Context, max: number): void {
-    const now = time.now();
+    const now = monotonic();
     const sweeps = now >= this.sweepAt;
-    const deadline = ctx.deadline() ?? Infinity;
-    const block = sweeps ? 0 : Math.max(1, Math.ceil(Math.min(this.sweepAt, deadline) - now));
+    const left = (ctx.deadline() ?? Infinity) - time.now();
+    const block = sweeps ? 0 : Math.max(1, Math.ceil(Math.min(this.sweepAt - now, left)));
     const asked: Asked = { connection, until: now + block, over: new Chan(), result: undefined };
     const end = (result: Asked["result"] & {}): void => {
       asked.result = result;
       this.asked = undefined;
       asked.over.close();
-      if ("error" in result) this.drop(connection);
+      if ("error" in result) connection.close();
       else if (this.waiting === 0) this.giveBack(result.got);
     };
     this.asked = asked;
@@ -288,7 +308,7 @@ class Stream implements RedisStream {
       (got) => end({ got }),
       (error: unknown) => {
         if (!isReply(error, "NOGROUP")) return end({ error });
-        // Somebody has deleted the stream.
+        // There is none yet, or somebody has deleted the stream.
         return this.createGroup(connection).then(
           () => end({ got: [] }),
           (error: unknown) => end({ error }),
@@ -297,57 +317,101 @@ class Stream implements RedisStream {
     );
   }
 
-  private async read({ send }: Connection, max: number, block: number): Promise<readonly RedisDelivery[]> {
-    const how = ["COUNT", String(max), "BLOCK", String(block), "STREAMS", this.stream, ">"];
-    const reply = await send("XREADGROUP", "GROUP", this.options.group, this.consumer, ...how);
-    return entriesOf(reply).map(([entry, fields]) => this.receive(entry, fields, 1));
+  private async createGroup({ ask }: Connection): Promise<void> {
+    const { group } = this.options;
+    try {
+      await ask(0, "EVAL", CREATE, "2", this.stream, this.keys[1], group);
+    } catch (error) {
+      if (isReply(error, "BUSYGROUP")) return;
+      throw explained(`the group ${group} of the stream ${this.stream} cannot be made`, error);
+    }
   }
 
-  private async sweep({ send }: Connection, max: number): Promise<readonly RedisDelivery[]> {
-    this.nacked = Infinity;
-    const reply = await send(...this.script(SWEEP, [], [String(this.lease), String(max), this.cursor]));
+  private async read(connection: Connection, max: number, block: number): Promise<readonly RedisDelivery[]> {
+    this.verdicts.turned.clear();
+    const how = ["COUNT", String(max), "BLOCK", String(block), "STREAMS", this.stream, ">"];
+    const reply = await connection.ask(block, "XREADGROUP", "GROUP", this.options.group, this.consumer, ...how);
+    const got = entriesOf(reply).map(([entry, fields]) => this.deliveryOf(entry, fields, 1));
+    const lined = this.lined === "" ? [] : got.filter(({ key }) => key !== undefined);
+    return this.received(connection, got, lined);
+  }
+
+  private async sweep(connection: Connection, max: number): Promise<readonly RedisDelivery[]> {
+    this.dueAt = Infinity;
+    this.verdicts.turned.clear();
+    const how = [this.lined, this.inHand(), String(this.lease), String(max), this.cursor];
+    const reply = await connection.ask(0, ...this.script(SWEEP, how));
     const [cursor, soonest, entries] = reply as readonly [
       string,
       unknown,
-      readonly (readonly [string, string[], unknown])[],
+      readonly (readonly [string, string[], unknown, string])[],
     ];
     this.cursor = cursor;
-    const now = time.now();
+    const now = monotonic();
     // Some clients are told to make numbers texts.
     const due = Number(soonest);
     // If there was something, or not all was seen, there may be more.
     const next = entries.length > 0 ? 0 : cursor === "0-0" ? Math.min(SWEEPING, this.lease / 4) : 20;
-    this.sweepAt = Math.min(now + next, due < 0 ? Infinity : now + due, this.nacked);
-    return entries.map(([entry, fields, count]) => this.receive(entry, fields, Number(count)));
+    this.sweepAt = Math.min(now + next, due < 0 ? Infinity : now + due, this.dueAt);
+    const got = entries.map(([entry, fields, count, line]) => {
+      const delivery = this.deliveryOf(entry, fields, Number(count));
+      if (line) this.verdicts.lines.set(delivery, line);
+      return delivery;
+    });
+    return this.received(connection, got, []);
   }
 
-  private receive(entry: string, fields: readonly string[], attempt: number): RedisDelivery {
+  private deliveryOf(entry: string, fields: readonly string[], attempt: number): RedisDelivery {
     const { body, key } = this.options;
-    const delivery = toDelivery(`${entry}.${++this.delivered}`, entry, fields, attempt, body, key);
-    this.held.set(entry, delivery);
-    return delivery;
+    return toDelivery(`${entry}.${++this.delivered}`, entry, fields, attempt, body, key);
+  }
+
+  /**
+   * Which of these are given out: all but those that were parked. `unsure`: those of which the server must say it. That are also those of a
+   * line of which one was nacked meanwhile: what is behind that one must not be given out before it, and the worker knows nothing of it.
+   */
+  private async received(
+    connection: Connection,
+    all: readonly RedisDelivery[],
+    unsure: readonly RedisDelivery[],
+  ): Promise<readonly RedisDelivery[]> {
+    const { held, lines, turned } = this.verdicts;
+    let given = all;
+    for (let asked = unsure; ; asked = []) {
+      const again = new Set([...asked, ...given.filter((delivery) => turned.has(lines.get(delivery) ?? ""))]);
+      turned.clear();
+      if (again.size === 0) break;
+      const sorted = [...again].sort((a, b) => compareEntries(a.entry, b.entry));
+      const args = [this.lined, this.inHand(), ...sorted.map(({ entry }) => entry)];
+      const said = (await connection.ask(0, ...this.script(ADMIT, args))) as readonly string[];
+      const parked = new Set(sorted.filter((_, i) => !said[i]));
+      for (const [i, delivery] of sorted.entries()) if (said[i]) lines.set(delivery, said[i]);
+      given = given.filter((delivery) => !parked.has(delivery));
+    }
+    for (const delivery of given) held.set(delivery.entry, delivery);
+    return given;
+  }
+
+  /** The ids of what we hold that stands in a line. */
+  private inHand(): string {
+    const { held, lines } = this.verdicts;
+    if (this.lined === "") return "";
+    return [...held.values()].flatMap((delivery) => (lines.has(delivery) ? delivery.entry : [])).join(" ");
   }
 
   /** Waits for the answer; `undefined` if ctx has ended, and it did not come soon after. */
   private async answer(asked: Asked, ctx: Context): Promise<readonly RedisDelivery[] | undefined> {
-    const silent = new time.Timer(asked.until + SILENCE - time.now());
     this.waiting++;
     try {
-      const { over } = asked;
-      const first = await select({ over, silent: silent.c, ended: ctx.done() });
-      if (first.case === "silent") {
-        this.drop(asked.connection);
-        throw new Error(`redisStream: the server has been silent for ${SILENCE} ms`);
-      }
+      const first = await select({ over: asked.over, ended: ctx.done() });
       if (first.case === "ended" && !(await this.endRead(asked))) return undefined;
     } finally {
       this.waiting--;
-      silent.stop();
     }
     const result = asked.result!;
     if ("got" in result) return result.got;
     if (ctx.err() !== undefined) return [];
-    throw result.error;
+    throw explained("the pull failed", result.error);
   }
 
   /** Asks the server to end the read. False if it does not answer. */
@@ -362,21 +426,25 @@ class Stream implements RedisStream {
   }
 
   private unblock({ id }: Connection): void {
+    const { current } = this.telling;
+    const command = ["CLIENT", "UNBLOCK", id];
+    const asked = current === undefined || current.isClosed() ? this.send(...command) : current.ask(0, ...command);
     // Who may not do that waits until the read ends by itself.
-    this.send("CLIENT", "UNBLOCK", id).catch(() => {});
+    asked.catch(() => {});
   }
 
-  private drop(connection: Connection): void {
-    connection.close();
-    if (connection !== this.current) return;
-    this.current = undefined;
-    this.connecting = undefined;
+  /** Something is due in so many ms: we are told before a sweep would find it. */
+  private due(ms: number): void {
+    const at = monotonic() + ms;
+    this.dueAt = Math.min(this.dueAt, at);
+    this.sweepAt = Math.min(this.sweepAt, at);
+    if (this.asked !== undefined && at < this.asked.until) this.unblock(this.asked.connection);
   }
 
   /** Releases what came when nobody waited for it any more. If that fails, it comes back when its lease has run out. */
   private giveBack(got: readonly RedisDelivery[]): void {
     if (got.length === 0) return;
-    const [ctx, cancel] = context.withTimeout(context.background(), SILENCE);
+    const [ctx, cancel] = context.withTimeout(context.background(), SILENCE.most);
     const items = got.map((delivery): Nack<RedisDelivery> => ({ delivery, delay: 0, why: "released" }));
     this.givingBack.add(1);
     this.nack(ctx, items)
@@ -390,122 +458,43 @@ class Stream implements RedisStream {
   // ---------------------------------------------------------------------------------------------------------------- verdicts
 
   ack = (ctx: Context, deliveries: readonly RedisDelivery[]): Promise<readonly RedisDelivery[]> =>
-    this.settle(ctx, deliveries, (held) =>
-      this.script(
-        ACK,
-        [],
-        [this.options.settled ?? "", ...held.flatMap(({ entry, attempt }) => [entry, String(attempt)])],
-      ),
-    );
+    this.verdicts.ack(ctx, deliveries);
 
-  nack = async (ctx: Context, items: readonly Nack<RedisDelivery>[]): Promise<readonly RedisDelivery[]> => {
-    const how = new Map(items.map((item) => [item.delivery.id, item]));
-    const all = items.map(({ delivery }) => delivery);
-    const lost = await this.settle(ctx, all, (held) => {
-      const told = held.flatMap(({ id, entry, attempt }) => {
-        const { delay, why } = how.get(id)!;
-        const count = why === "released" ? attempt - 1 : attempt;
-        return [entry, String(attempt), String(count), String(Math.max(0, Math.ceil(delay)))];
-      });
-      return this.script(NACK, [], [String(this.lease), ...told]);
-    });
-    // Our own pull knows at once, and others when they sweep.
-    const due = time.now() + Math.min(...items.map(({ delay }) => Math.max(0, Math.ceil(delay))));
-    this.nacked = Math.min(this.nacked, due);
-    this.sweepAt = Math.min(this.sweepAt, due);
-    if (this.asked !== undefined && due < this.asked.until) this.unblock(this.asked.connection);
-    return lost;
-  };
+  nack = (ctx: Context, items: readonly Nack<RedisDelivery>[]): Promise<readonly RedisDelivery[]> =>
+    this.verdicts.nack(ctx, items);
 
   extend = (ctx: Context, deliveries: readonly RedisDelivery[]): Promise<readonly RedisDelivery[]> =>
-    this.settle(
-      ctx,
-      deliveries,
-      (held) =>
-        this.script(
-          EXTEND,
-          [],
-          held.flatMap(({ entry, attempt }) => [entry, String(attempt)]),
-        ),
-      "held",
-    );
+    this.verdicts.extend(ctx, deliveries);
 
-  private bury(
-    ctx: Context,
-    items: readonly Dead<RedisDelivery>[],
-    deadLetters: string,
-  ): Promise<readonly RedisDelivery[]> {
-    const why = new Map(items.map(({ delivery, error }) => [delivery.id, String(error)]));
-    const all = items.map(({ delivery }) => delivery);
-    return this.settle(ctx, all, (held) => {
-      const told = held.flatMap(({ id, entry, attempt }) => [entry, String(attempt), why.get(id)!]);
-      return this.script(BURY, [deadLetters], [this.options.settled ?? "", ...told]);
-    });
+  private async tell(args: readonly string[]): Promise<unknown> {
+    if (this.isClosed) throw new Error("a verdict after close()");
+    const connection = await this.telling.get();
+    return connection.ask(0, ...args);
   }
 
-  /** Tells Redis of those that are held, and forgets them, unless they still are. Returns those that were lost. */
-  private async settle(
-    ctx: Context,
-    deliveries: readonly RedisDelivery[],
-    command: (held: readonly RedisDelivery[]) => readonly string[],
-    then?: "held",
-  ): Promise<readonly RedisDelivery[]> {
-    const err = ctx.err();
-    if (err !== undefined) throw err;
-    const isHeld = ({ id, entry }: RedisDelivery): boolean => this.held.get(entry)?.id === id;
-    const told = new Map(deliveries.filter(isHeld).map((delivery) => [delivery.id, delivery]));
-    if (told.size > 0) {
-      const answer = this.lostOf([...told.values()], command);
-      let lost: ReadonlySet<string>;
-      try {
-        lost = await context.wait(answer, ctx);
-      } catch (error) {
-        const count = (lost: ReadonlySet<string>): void => {
-          for (const delivery of told.values()) if (!lost.has(delivery.entry)) this.counted.add(delivery);
-        };
-        if (then !== "held") answer.then(count, () => {});
-        throw error;
-      }
-      // Only now is it forgotten: had the call failed, the next would be told of all the same ones. It may have come again meanwhile.
-      for (const delivery of told.values()) {
-        const isLost = lost.has(delivery.entry);
-        if (isLost) told.delete(delivery.id);
-        if ((isLost || then !== "held") && isHeld(delivery)) this.held.delete(delivery.entry);
-      }
-    }
-    return deliveries.filter((delivery) => !told.has(delivery.id) && !this.counted.has(delivery));
-  }
-
-  /** Sends a command about these, which returns the ids of those that were lost: all, if the group is gone. */
-  private async lostOf(
-    told: readonly RedisDelivery[],
-    command: (told: readonly RedisDelivery[]) => readonly string[],
-  ): Promise<ReadonlySet<string>> {
-    try {
-      return new Set((await this.send(...command(told))) as readonly string[]);
-    } catch (error) {
-      if (!isReply(error, "NOGROUP")) throw error;
-      return new Set(told.map(({ entry }) => entry));
-    }
-  }
-
-  private script(text: string, keys: readonly string[], args: readonly string[]): readonly string[] {
-    const all = [this.stream, this.delayed, ...keys];
-    return ["EVAL", text, String(all.length), ...all, this.options.group, this.consumer, ...args];
+  private script(text: string, args: readonly string[]): readonly string[] {
+    return ["EVAL", text, String(this.keys.length), ...this.keys, this.options.group, this.consumer, ...args];
   }
 
   // ------------------------------------------------------------------------------------------------------------------- other
 
   publish = async (body: string, options: RedisPublishOptions = {}, ctx?: Context): Promise<string> => {
     const fields = toFields(body, options, this.options.body, this.options.key);
-    return (await context.wait(this.send("XADD", this.stream, "*", ...fields), ctx)) as string;
+    try {
+      return (await context.wait(this.send("XADD", this.stream, "*", ...fields), ctx)) as string;
+    } catch (error) {
+      if (error === ctx?.err()) throw error;
+      throw explained("the message was not published", error);
+    }
   };
 
   close = async (): Promise<void> => {
     this.end();
     if (this.asked !== undefined) await this.endRead(this.asked);
-    const connection = await this.connecting?.catch(() => undefined);
-    if (connection !== undefined) this.drop(connection);
+    await this.reading.close();
     await this.givingBack.wait();
+    this.isClosed = true;
+    this.endTelling();
+    await this.telling.close();
   };
 }

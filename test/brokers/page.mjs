@@ -10,7 +10,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { proxyTo } from "./faults/proxy.mjs";
 
 const modules = fileURLToPath(new URL("node_modules", import.meta.url));
 const page = readFileSync(new URL("../../docs/worker.md", import.meta.url), "utf8");
@@ -19,12 +21,7 @@ const page = readFileSync(new URL("../../docs/worker.md", import.meta.url), "utf
 export function isFollowed(broker, env) {
   const title = `${broker}: by the programs of the page, two workers share the orders, one is stopped, and each order is handled once`;
   void test(title, { timeout: 60_000 }, async (t) => {
-    const folder = mkdtempSync(join(tmpdir(), "headgate-page-"));
-    t.after(() => rmSync(folder, { recursive: true, force: true }));
-    symlinkSync(modules, join(folder, "node_modules"), "dir");
-    writeFileSync(join(folder, "worker.mjs"), fileOf("worker.mjs"));
-    writeFileSync(join(folder, "publish.mjs"), fileOf("publish.mjs"));
-    writeFileSync(join(folder, "broker.mjs"), fileOf(`broker.mjs, ${broker}`));
+    const folder = folderOf(t, broker);
     const start = (file) => {
       const program = startProgram(join(folder, file), env);
       t.after(() => program.child.kill("SIGKILL"));
@@ -49,8 +46,104 @@ export function isFollowed(broker, env) {
   });
 }
 
+/**
+ * Registers the tests of what becomes of the program of the page when its broker hangs, or is gone. `start` starts a server of its own, and
+ * `env` says where that is.
+ */
+export function isEnded(broker, start, env) {
+  const troubles = { hangs: (server) => server.pause(), "is gone": (server) => server.kill() };
+  for (const [trouble, make] of Object.entries(troubles)) {
+    const title = `${broker}: the program of the page prints its report, says what is wrong, and ends with 1 when its broker ${trouble}`;
+    void test(title, { timeout: 120_000 }, async (t) => {
+      const server = await start();
+      t.after(() => server.stop());
+      const folder = folderOf(t, broker);
+      // With a shorter grace: the default is 25 s.
+      const grace = 4_000;
+      writeFileSync(
+        join(folder, "worker.mjs"),
+        fileOf("worker.mjs").replace("    abort,\n", `    abort, grace: ${grace},\n`),
+      );
+      const begin = (file) => {
+        const program = startProgram(join(folder, file), env(server));
+        t.after(() => program.child.kill("SIGKILL"));
+        return program;
+      };
+      await begin("publish.mjs").ends;
+      const program = begin("worker.mjs");
+      await program.until(() => (program.said.match(/^handled /gm) ?? []).length > 20);
+      await make(server);
+      // What is handled now cannot be acked.
+      await once(program.child.stdout, "data");
+      const asked = Date.now();
+      program.child.kill("SIGTERM");
+      const [code] = await once(program.child, "close");
+      const took = Date.now() - asked;
+      assert.match(program.told, /expired: [1-9][^]*stopped: 'cancelled'/);
+      assert.match(program.told, /^\w*Error: /m);
+      assert.doesNotMatch(program.told, /triggerUncaughtException|UnhandledPromiseRejection/);
+      assert.equal(code, 1);
+      // The grace, two seconds to close, and what a busy machine adds. Without a limit it takes more than a minute.
+      assert.ok(took < grace + 20_000, `it took ${took} ms`);
+    });
+  }
+}
+
+/** Registers the test of the program of the page on a connection that something between has forgotten. `env` says where a server at a port is. */
+export function isReconnected(broker, server, env) {
+  const title = `${broker}: the program of the page goes on, on another connection, when nothing comes back on its own`;
+  void test(title, { timeout: 120_000 }, async (t) => {
+    const address = /(?<host>127\.0\.0\.1):(?<port>\d+)/;
+    const proxy = await proxyTo(Number(address.exec(server.url).groups.port));
+    t.after(() => proxy.close());
+    const folder = folderOf(t, broker);
+    const begin = (file, url) => {
+      const program = startProgram(join(folder, file), env(url));
+      t.after(() => program.child.kill("SIGKILL"));
+      return program;
+    };
+    await begin("publish.mjs", server.url).ends;
+    const program = begin("worker.mjs", server.url.replace(address, `127.0.0.1:${proxy.port}`));
+    const orders = () => new Set(program.said.match(/(?<=^handled )order \d+$/gm));
+    await program.until(() => orders().size > 20);
+    proxy.swallow();
+    await program.until(() => orders().size === 500);
+    program.child.kill("SIGTERM");
+    // On a machine that is too busy to be in time a lease may have been lost; then it says so.
+    const [code] = await once(program.child, "close");
+    assert.match(program.told, code === 0 ? /expired: 0,/ : /expired: [1-9]/);
+  });
+}
+
+/** Registers the test of the program of the page on a server that does not let it pull. `says` is what it must say of that. */
+export function isToldOff(broker, env, says) {
+  const title = `${broker}: the program of the page says once what it may not do, and ends with 1`;
+  void test(title, { timeout: 60_000 }, async (t) => {
+    const program = startProgram(join(folderOf(t, broker), "worker.mjs"), env);
+    t.after(() => program.child.kill("SIGKILL"));
+    while (!says.test(program.told)) await Promise.race([once(program.child.stderr, "data"), program.ends]);
+    // It tries again and again.
+    await sleep(1_500);
+    program.child.kill("SIGTERM");
+    const [code] = await once(program.child, "close");
+    assert.equal(program.told.split(says).length, 2, program.told);
+    assert.match(program.told, /pulled: 0,[^]*stopped: 'cancelled'/);
+    assert.equal(code, 1);
+  });
+}
+
+/** A folder with the files of the page. */
+function folderOf(t, broker) {
+  const folder = mkdtempSync(join(tmpdir(), "headgate-page-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  symlinkSync(modules, join(folder, "node_modules"), "dir");
+  for (const name of ["worker.mjs", "publish.mjs"]) writeFileSync(join(folder, name), fileOf(name));
+  writeFileSync(join(folder, "broker.mjs"), fileOf(`broker.mjs, ${broker}`));
+  return folder;
+}
+
 /** The text of a file on the page, by what its fence says after the language. */
-function fileOf(name) {
+export function fileOf(name) {
   const text = page.split(`\n\`\`\`js ${name}\n`)[1]?.split("\n```\n")[0];
   if (text === undefined) throw new Error(`docs/worker.md has no ${name}`);
   return `${text}\n`;

@@ -62,7 +62,7 @@ async function run({ url, atEnd }) {
     fenced: true,
     delayed: true,
     attempts: true,
-    releaseIsFree: false,
+    releaseIsFree: true,
     deadLetters: true,
     keys: true,
     attributes: true,

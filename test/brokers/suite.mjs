@@ -19,10 +19,14 @@ export async function serverOf(broker, start) {
     void test(broker, { skip: server.skipped }, () => {});
     return undefined;
   }
+  // A promise that rejects with nobody to hear it ends a program: none of ours may, nor any of a client's that we have set off.
+  const unheard = [];
+  process.on("unhandledRejection", (error) => unheard.push(error));
   const ends = [];
   after(async () => {
     for (const end of ends.reverse()) await end();
     await server.stop();
+    assert.deepEqual(unheard, [], "promises have rejected unheard");
   });
   return { ...server, atEnd: (end) => ends.push(end) };
 }

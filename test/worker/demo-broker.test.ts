@@ -258,9 +258,13 @@ describe("what the demo says of a real broker", () => {
     expect(plain(report, gateway, broker, left)).toMatchObject({ broker: { left: null } });
   });
 
-  it("is no equation if a verdict may have counted that was not confirmed, and ten leftovers at the most", () => {
-    const leftover = { delivery: { id: "1", body: "" }, was: "acked" as const, error: new Error("lost") };
-    const lost = { ...report, expired: 12, leftovers: Array.from({ length: 12 }, () => leftover) };
+  it("is no equation if a verdict may have counted that was not confirmed, and ten lines of leftovers at the most", () => {
+    const leftovers = Array.from({ length: 12 }, (_, i) => ({
+      delivery: { id: `${i}`, body: "" },
+      was: "acked" as const,
+      error: new Error(`lost ${i}`),
+    }));
+    const lost = { ...report, expired: 12, leftovers };
     const lines = tailOf(account(lost, gateway, new RealBroker(fake(), undefined), 0));
     expect(lines[3]).toBe("over all terminals: published ≤ acked + dead + still in the broker");
     expect(lines).toHaveLength(16);

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import type { Report } from "headgate/worker";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { GatewayCount } from "../../docs/demo/gateway.ts";
-import { type Options, parse, UsageError } from "../../docs/demo/options.ts";
+import { type Options, parse, refuseWhatNpmKept, UsageError } from "../../docs/demo/options.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -26,8 +26,10 @@ class Program {
   private errors = "";
   private heard = (): void => {};
 
-  constructor(args: readonly string[], input = "") {
-    this.child = spawn(process.execPath, args, { cwd: root, timeout: 15_000, killSignal: "SIGKILL" });
+  constructor(args: readonly string[], input = "", extra: Readonly<Record<string, string>> = {}) {
+    const { FORCE_COLOR: _, ...inherited } = process.env;
+    const env = { ...inherited, ...extra };
+    this.child = spawn(process.execPath, args, { cwd: root, timeout: 15_000, killSignal: "SIGKILL", env });
     let out = "";
     this.child.stdout!.setEncoding("utf8").on("data", (text: string) => (out += text));
     this.child.stderr!.setEncoding("utf8").on("data", (text: string) => {
@@ -52,11 +54,16 @@ class Program {
   signal(name: NodeJS.Signals): void {
     this.child.kill(name);
   }
+
+  /** Reads no more of its stdout, as `head` does when it has enough. */
+  hangUp(): void {
+    this.child.stdout!.destroy();
+  }
 }
 
 const compiled = join(root, ".build", "docs");
-const demo = (args: string, input?: string): Program =>
-  new Program([join(compiled, "demo", "main.js"), ...args.split(" ")], input);
+const demo = (args: string, input?: string, env?: Readonly<Record<string, string>>): Program =>
+  new Program([join(compiled, "demo", "main.js"), ...args.split(" ")], input, env);
 
 interface Account {
   report: Report & { cause?: string };
@@ -167,6 +174,69 @@ describe("the demo", () => {
     expect(end.out).not.toContain("abandoned");
   });
 
+  it("begins with what it does and what to press, and at a signal tells how many are in flight, and how long", async () => {
+    const program = demo(
+      "--messages 500 --concurrency 5 --slow 1500 --refuse 0 --hang 0 --timeout 600000 --grace 60000",
+    );
+    await program.says("5 running");
+    program.signal("SIGINT");
+    const { code, errors } = await program.ended;
+    expect(code).toBe(0);
+    const lines = errors.split("\n");
+    expect(lines.slice(0, 2)).toEqual([
+      "demo: a worker delivers 500 messages over HTTP to a gateway that is slow",
+      "demo: Ctrl-C drains and accounts for every message; Ctrl-C again aborts",
+    ]);
+    expect(lines.filter((line) => line.startsWith("draining"))).toEqual([
+      "draining: 5 in flight, 60 s at most; Ctrl-C again to abort",
+    ]);
+    expect(errors).not.toContain("aborting");
+  });
+
+  it("at the second signal tells what is aborted, and what a third one does", async () => {
+    const program = demo("--messages 500 --concurrency 5 --hang 1 --timeout 600000 --grace 600000");
+    await program.says("5 running");
+    program.signal("SIGINT");
+    await program.says("draining: 5 in flight, 600 s at most; Ctrl-C again to abort\n");
+    program.signal("SIGINT");
+    const { errors } = await program.ended;
+    const kills = "Ctrl-C again kills the process";
+    expect(errors).toContain(`\naborting: 5 in flight are broken off, to go back to the broker; ${kills}\n`);
+  });
+
+  it("that stops by itself is aborted by the first signal, and says so before", async () => {
+    const program = demo("--messages 500 --concurrency 5 --hang 1 --timeout 600000 --grace 600000 --stop-after 600");
+    await program.says("draining: 5 in flight, 600 s at most; Ctrl-C to abort\n");
+    program.signal("SIGINT");
+    const { code, out, errors } = await program.ended;
+    expect(code).toBe(0);
+    expect(out).toMatch(/^stopped: aborted \(SIGINT signal received\); /);
+    expect(errors).toContain("\naborting: 5 in flight are broken off, to go back to the broker\n");
+  });
+
+  it("tells that it aborts when the time to drain is over", async () => {
+    const end = await demo("--messages 50 --concurrency 5 --hang 1 --timeout 600000 --grace 1 --stop-after 600").ended;
+    expect(end.errors).toContain("\naborting, as the time to drain is over: 5 in flight are broken off, ");
+  });
+
+  it("has no colour where nobody could see it, and all of it with FORCE_COLOR", async () => {
+    const quick = "--messages 20 --slow 1 --refuse 0 --hang 0 --timeout 60000";
+    const plain = await demo(quick).ended;
+    expect(plain.out + plain.errors).not.toContain("\x1b");
+    const coloured = await demo(quick, "", { FORCE_COLOR: "1" }).ended;
+    expect(coloured.out).toContain("\x1b[32m= acked               20\x1b[0m");
+    const json = await demo(`${quick} --json`, "", { FORCE_COLOR: "1" }).ended;
+    expect(accountOf(json).report.acked).toBe(20);
+  });
+
+  it("ends without a word when nobody reads any more what it prints", async () => {
+    const program = demo("--messages 20 --slow 1 --refuse 0 --hang 0 --timeout 60000");
+    program.hangUp();
+    const { code, errors } = await program.ended;
+    expect(code).toBe(0);
+    expect(errors).not.toMatch(/EPIPE|^ +at /m);
+  });
+
   it("publishes the JSON lines of a file, or of stdin", async () => {
     const file = join(folder, "good.jsonl");
     writeFileSync(file, '{"n":1}\r\n"two"\nnull\n[4]');
@@ -266,10 +336,20 @@ describe("the options of the demo", () => {
       expect(help.out.replaceAll(/\s+/g, " ")).toContain(word);
   });
 
+  it("that npm has kept to itself are refused, with how they reach the demo", () => {
+    const kept = (): void => refuseWhatNpmKept({ npm_config_stop_after: "true" });
+    expect(kept).toThrow(UsageError);
+    expect(kept).toThrow(
+      /^npm has kept --stop-after to itself: options come behind a --, as in npm run demo -- --stop-after$/,
+    );
+    expect(() => refuseWhatNpmKept({ npm_config_loglevel: "silent", npm_config_json: "" })).not.toThrow();
+  });
+
   it.each<[args: string, message: RegExp]>([
     ["--messages=-1", /^--messages takes a whole number of 0 or more, not "-1"$/],
     ["--messages=1.5", /^--messages takes a whole number/],
     ["--messages=", /^--messages takes a whole number of 0 or more, not ""$/],
+    ["--messages=10000001", /^--messages takes 10000000 at the most, not "10000001"$/],
     ["--messages=Infinity", /^--messages takes a whole number/],
     ["--concurrency=0", /^--concurrency takes a whole number of 1 or more, not "0"$/],
     ["--attempts=0", /^--attempts takes a whole number of 1 or more/],
@@ -304,6 +384,21 @@ describe("the options of the demo", () => {
 });
 
 describe("the example of two goroutines", () => {
+  it.each(["two-goroutines", "examples/two-goroutines.ts", "docs/examples/two-goroutines.ts", "two-goroutines.ts"])(
+    "is run by the name %s",
+    async (name) => {
+      const { code, out } = await new Program(["docs/run.mjs", name]).ended;
+      expect([code, out.split("\n").at(-2)]).toEqual([0, "both have stopped"]);
+    },
+  );
+
+  it("ends without a word when nobody reads any more what it prints", async () => {
+    const program = new Program(["docs/run.mjs", "two-goroutines"]);
+    program.hangUp();
+    const { code, errors } = await program.ended;
+    expect([code, errors]).toEqual([0, ""]);
+  });
+
   it("stops one by hand, the other by its deadline, and waits for both", async () => {
     const { code, out, errors } = await new Program([join(compiled, "examples", "two-goroutines.js")]).ended;
     expect([code, errors]).toEqual([0, ""]);

@@ -9,6 +9,7 @@ import {
   type NatsDelivery,
   type NatsHeaders,
   type NatsMessage,
+  type NatsStatus,
 } from "headgate/worker/nats";
 import { describe, expect, it } from "vitest";
 import { elapse, virtualTime } from "../clock.ts";
@@ -28,9 +29,15 @@ class Fake implements NatsConnection {
   inbox = "";
   /** Whether pings are answered. */
   pongs = true;
+  /** What the client and the server make of a dead letter: an error that is thrown, or told; nothing if they take it. */
+  refuses: (size: number, headers: NatsHeaders | undefined) => Error | object | undefined = () => undefined;
+  /** What is read and written of releases: how many lines a subject has. */
+  readonly lines: Map<string, number> = new Map();
+  streams: readonly string[] = ["released.>"];
+  reconnects = 0;
   /** What it still says before it answers a ping. */
   beforePong = (): void => {};
-  private readonly events: Chan<{ type: string }> = new Chan(9);
+  private readonly events: Chan<NatsStatus> = new Chan(9);
   private readonly listeners: { subject: string; callback: (error: null, message: NatsMessage) => void }[] = [];
 
   subscribe(
@@ -45,10 +52,10 @@ class Fake implements NatsConnection {
     if (subject.startsWith("$JS.API.CONSUMER.INFO")) this.send(options.reply!, JSON.stringify({ config: this.config }));
     else if (subject === NEXT) this.inbox = options.reply!;
     if (subject === NEXT) this.said.push(`next ${new TextDecoder().decode(payload)}`);
-    if (subject.startsWith("dead")) {
-      this.letters.push(
-        Object.fromEntries([...options.headers!.keys()].map((name) => [name, options.headers!.get(name)])),
-      );
+    if (subject.startsWith("dead")) this.bury(payload, options.reply!, options.headers);
+    if (subject.startsWith("$JS.API.STREAM.INFO.released")) this.tellOfReleases(payload, options.reply!);
+    if (subject.startsWith("released.")) {
+      this.lines.set(subject, (this.lines.get(subject) ?? 0) + 1);
       this.send(options.reply!, "{}");
     }
     if (!subject.startsWith("$JS.ACK")) return;
@@ -58,6 +65,33 @@ class Fake implements NatsConnection {
     if (this.confirms && asks === "?") this.send(options.reply!, "");
   }
 
+  private bury(payload: Uint8Array, reply: string, headers: NatsHeaders | undefined): void {
+    const refusal = this.refuses(payload.length, headers);
+    if (refusal instanceof Error) throw refusal;
+    if (refusal !== undefined) return this.send(reply, JSON.stringify({ error: refusal }));
+    this.letters.push(Object.fromEntries([...(headers?.keys() ?? [])].map((name) => [name, headers!.get(name)])));
+    this.send(reply, "{}");
+  }
+
+  private tellOfReleases(payload: Uint8Array, reply: string): void {
+    const { subjects_filter: filter } = JSON.parse(new TextDecoder().decode(payload) || "{}") as {
+      subjects_filter?: string;
+    };
+    this.said.push(`releases? ${filter ?? ""}`);
+    const subjects = filter === undefined ? {} : { [filter]: this.lines.get(filter) };
+    this.send(reply, JSON.stringify({ config: { subjects: this.streams }, state: { subjects } }));
+  }
+
+  async reconnect(): Promise<void> {
+    this.reconnects++;
+    this.cut();
+  }
+
+  /** The server says, to nobody in particular, what the user may not do. */
+  deny(operation: string, subject: string): void {
+    this.events.trySend({ type: "error", error: { operation, subject } });
+  }
+
   async flush(): Promise<void> {
     this.said.push("ping");
     this.beforePong();
@@ -65,7 +99,7 @@ class Fake implements NatsConnection {
     if (!this.pongs) await new Promise(() => {});
   }
 
-  async *status(): AsyncGenerator<{ type: string }> {
+  async *status(): AsyncGenerator<NatsStatus> {
     for await (const event of this.events) yield event;
   }
 
@@ -83,6 +117,13 @@ class Fake implements NatsConnection {
     const data = new TextEncoder().encode(body);
     const listener = this.listeners.find(({ subject }) => inbox.startsWith(subject))!;
     queueMicrotask(() => listener.callback(null, { subject: inbox, data, ...more }));
+  }
+
+  /** Sends a message to the inbox that is no copy: its properties may throw. */
+  sendAsItIs(message: object): void {
+    const listener = this.listeners.find(({ subject }) => this.inbox.startsWith(subject))!;
+    const data = new TextEncoder().encode("odd");
+    queueMicrotask(() => listener.callback(null, Object.assign(message, { data }) as NatsMessage));
   }
 
   deliver(body: string, count: number, sequence: number, inbox: string = this.inbox): void {
@@ -402,6 +443,209 @@ describe("a consumer of NATS", () => {
       },
     ]);
     expect(fake.said.at(-1)).toBe("+TERM? 1 1");
+  });
+
+  it("publishes a dead letter in a smaller form where it would be too long, down to the message by itself", async () => {
+    const tooLong = new Error("'payload' max_payload size exceeded");
+    const ours = ["Nats-Msg-Id", "Headgate-Attempts", "Headgate-Subject"];
+    const forms = [["Headgate-Reason", ...ours], ours, ["Headgate-Reason", ...ours], ours, []];
+    for (const refusal of [
+      tooLong,
+      { description: "too long", err_code: 10_054 },
+      { description: "", err_code: 10_097 },
+    ]) {
+      for (const [taken, form] of forms.entries()) {
+        const fake = new Fake();
+        let told = 0;
+        fake.refuses = () => (told++ < taken ? refusal : undefined);
+        const source = await open(fake, { deadLetters: { subject: "dead", headers: headersOf } });
+        const [delivery] = await held(fake, source, 1);
+        expect(await source.deadLetter!(background, [{ delivery: delivery!, error: "no" }])).toEqual([]);
+        expect(fake.letters.map((letter) => Object.keys(letter))).toEqual([form]);
+      }
+    }
+  });
+
+  it("settles the dead whose letters are taken beside one that is refused, and they stay settled for longer than a lease", async () => {
+    const fake = new Fake();
+    const source = await open(fake, { deadLetters: { subject: "dead", headers: headersOf } });
+    const got = await held(fake, source, 3);
+    const isSecond = (headers: NatsHeaders | undefined): boolean =>
+      headers?.get("Nats-Msg-Id").includes(".2.") === true;
+    fake.refuses = (_, headers) => (isSecond(headers) ? { description: "maximum messages exceeded" } : undefined);
+    const bury = () =>
+      source.deadLetter!(
+        background,
+        got.map((delivery) => ({ delivery, error: "no" })),
+      );
+    await expect(bury()).rejects.toThrow("no dead letter to dead: maximum messages exceeded");
+    expect(fake.said.filter((said) => said.startsWith("+TERM"))).toEqual(["+TERM? 1 1", "+TERM? 1 3"]);
+    for (let n = 0; n < 4; n++) {
+      await elapse(20_000);
+      expect(await source.extend!(background, got)).toEqual([]);
+    }
+    expect(fake.said.filter((said) => said.startsWith("+WPI"))).toEqual(Array(4).fill("+WPI? 1 2"));
+    fake.refuses = () => undefined;
+    expect(await bury()).toEqual([]);
+    expect(fake.said.filter((said) => said.startsWith("+TERM")).at(-1)).toBe("+TERM? 1 2");
+    expect(fake.letters.length).toBe(3);
+  });
+
+  it("has no line breaks in the headers of a dead letter, and leaves out what the client does not take as one", async () => {
+    const fake = new Fake();
+    const strict = (): NatsHeaders => {
+      const all = headersOf();
+      const set = (name: string, value: string): void => {
+        if (!/^[\w-]+$/.test(name) || /[\r\n]/.test(value)) throw new Error("invalid header");
+        all.set(name, value);
+      };
+      return { ...all, set };
+    };
+    const source = await open(fake, { deadLetters: { subject: "dead", headers: strict } });
+    const pulling = source.pull(background, 1);
+    await elapse(1);
+    const headers = headersOf();
+    for (const [name, value] of [
+      ["colour", "re\r\nd"],
+      ["bad name", "x"],
+    ] as const)
+      headers.set(name, value);
+    fake.send(fake.inbox, "a", { subject: "s.m", reply: "$JS.ACK.s.w.1.1.1.1700.0", headers });
+    const [delivery] = await pulling;
+    await source.deadLetter!(background, [{ delivery: delivery!, error: new Error("no\r\nNats-Msg-Id: x") }]);
+    expect(fake.letters[0]).toMatchObject({ colour: "re d", "Headgate-Reason": "Error: no Nats-Msg-Id: x" });
+    expect(fake.letters[0]).not.toHaveProperty("bad name");
+  });
+
+  it("delivers a message whose headers the client cannot read", async () => {
+    const fake = new Fake();
+    const source = await open(fake);
+    const pulling = source.pull(background, 1);
+    await elapse(1);
+    const odd = { subject: "s.m", reply: "$JS.ACK.s.w.1.1.1.1700.0" };
+    Object.defineProperty(odd, "headers", {
+      enumerable: true,
+      get: () => {
+        throw new Error("invalid header");
+      },
+    });
+    fake.sendAsItIs(odd);
+    expect((await pulling).map(({ body, attributes }) => [body, attributes])).toEqual([["odd", {}]]);
+  });
+
+  it("asks for another connection when two pings in a row are not answered, and for no other before the next two", async () => {
+    const fake = new Fake();
+    const source = await open(fake);
+    fake.pongs = false;
+    for (const reconnects of [0, 1, 1, 2]) {
+      const rejected = expect(source.pull(background, 1)).rejects.toThrow("the server does not answer");
+      await elapse(1_800);
+      await rejected;
+      expect(fake.reconnects).toBe(reconnects);
+    }
+  });
+
+  it("notices by a verdict alone that nothing comes back, for a worker without room does not pull", async () => {
+    const fake = new Fake();
+    const source = await open(fake);
+    const got = await held(fake, source, 1);
+    fake.pongs = false;
+    fake.confirms = false;
+    const rejected = expect(source.ack(background, got)).rejects.toThrow("cut before the server has answered");
+    await elapse(3_000);
+    await rejected;
+    expect(fake.reconnects).toBe(1);
+  });
+
+  it("does not take a slow answer for none while the server answers pings", async () => {
+    const fake = new Fake();
+    const source = await open(fake);
+    const got = await held(fake, source, 1);
+    fake.confirms = false;
+    const acking = source.ack(background, got);
+    await elapse(8_000);
+    fake.send(fake.replies.at(-1)!, "");
+    expect(await acking).toEqual([]);
+    expect(fake.reconnects).toBe(0);
+  });
+
+  it("says at once what the user may not do, and what to do about it", async () => {
+    const fake = new Fake();
+    const source = await open(fake, { deadLetters: { subject: "dead", headers: headersOf } });
+    const got = await held(fake, source, 1);
+    const pulling = expect(source.pull(background, 1)).rejects.toThrow(
+      `may not publish to ${NEXT}; give it the permission`,
+    );
+    await elapse(1);
+    fake.deny("publish", NEXT);
+    await pulling;
+    fake.confirms = false;
+    const acking = expect(source.ack(background, got)).rejects.toThrow("may not publish to $JS.ACK.s.w.>; give it");
+    await elapse(1);
+    fake.deny("publish", got[0]!.message.reply!);
+    await acking;
+  });
+
+  it("says that nobody answers, and asks the right question", async () => {
+    const fake = new Fake();
+    const source = await open(fake);
+    const pulling = expect(source.pull(background, 1)).rejects.toThrow("is there still such a consumer");
+    await elapse(1);
+    fake.refuse(503, "");
+    await pulling;
+  });
+
+  it("leaves its own releases out of the attempts, and forgets them with the ack", async () => {
+    const fake = new Fake();
+    const source = await open(fake);
+    const attempts: number[] = [];
+    for (const [i, why] of (["released", "failed", "released", "acked", "failed"] as const).entries()) {
+      const pulling = source.pull(background, 1);
+      await elapse(1);
+      fake.deliver("a", i + 1, 7);
+      const [delivery] = await pulling;
+      attempts.push(delivery!.attempt);
+      if (why === "acked") await source.ack(background, [delivery!]);
+      else await source.nack(background, [{ delivery: delivery!, delay: 0, why }]);
+    }
+    expect(attempts).toEqual([1, 1, 2, 2, 5]);
+  });
+
+  it("writes its releases down where there is a stream for that, before it gives back, and once however often it has to", async () => {
+    const fake = new Fake();
+    const source = await open(fake, { releases: "released" });
+    const pulling = source.pull(background, 1);
+    await elapse(1);
+    fake.deliver("a", 1, 7);
+    const [delivery] = await pulling;
+    const release = (ctx: context.Context) => source.nack(ctx, [{ delivery: delivery!, delay: 0, why: "released" }]);
+    fake.confirms = false;
+    const [ctx] = context.withTimeout(background, 10);
+    const rejected = expect(release(ctx)).rejects.toThrow("deadline");
+    await elapse(10);
+    await rejected;
+    fake.confirms = true;
+    expect(await release(background)).toEqual([]);
+    expect([...fake.lines]).toEqual([["released.s.w.7.1700", 1]]);
+    // Another process knows, too, and asks only about what it does not get for the first time.
+    const other = await open(fake, { releases: "released" });
+    const again = other.pull(background, 2);
+    await elapse(1);
+    fake.said.length = 0;
+    fake.deliver("a", 3, 7);
+    fake.deliver("b", 1, 8);
+    expect((await again).map(({ attempt }) => attempt)).toEqual([2, 1]);
+    expect(fake.said).toEqual(["releases? released.s.w.7.1700"]);
+  });
+
+  it("refuses a stream of releases that is not there, or takes something else", async () => {
+    const fake = new Fake();
+    fake.streams = ["released.*"];
+    await expect(open(fake, { releases: "released" })).rejects.toThrow(
+      "needs a stream released with the subject released.>",
+    );
+    await expect(open(fake, { releases: "a.b" })).rejects.toThrow("releases must be a name without spaces, dots");
+    await expect(open(fake, { release: "released" } as object)).rejects.toThrow("there is no option release");
   });
 
   it("delivers a message whose key cannot be told without one, and every body as it is", async () => {

@@ -74,6 +74,8 @@ class Fake implements PubsubSubscriber {
   }
 
   async publish({ messages }: { messages: Letter[] }, options: PubsubCallOptions): Promise<unknown> {
+    // The client of Google's would put it off, and together with others.
+    expect(options.isBundling).toBe(false);
     await this.answer(`publish ${new TextDecoder().decode(messages[0]!.data)}`, options);
     return this.letters.push(...messages);
   }
@@ -106,6 +108,31 @@ async function holding(texts: readonly string[], options: Partial<PubsubSubscrip
   const got = await source.pull(background, 1_000);
   fake.said.length = 0;
   return { fake, source, got };
+}
+
+/** A client that has a connection, as those of Google's have: `silent` is one on which nothing comes back. */
+class Connected extends Fake {
+  silent = false;
+  subscriberStub: Promise<{ close(): void }> | undefined;
+
+  constructor() {
+    super();
+    void this.initialize();
+  }
+
+  initialize(): Promise<unknown> {
+    const number = ++this.connections;
+    return (this.subscriberStub ??= Promise.resolve({ close: () => this.said.push(`closed ${number}`) }));
+  }
+
+  private connections = 0;
+
+  async getSubscription(_: { subscription: string }, { timeout }: PubsubCallOptions): Promise<unknown> {
+    this.said.push("sign of life?");
+    if (!this.silent) throw fails(7);
+    await time.sleep(timeout);
+    throw fails(4);
+  }
 }
 
 const deadLetters = (fake: Fake) => ({ deadLetters: { topic, publisher: fake } });
@@ -253,6 +280,113 @@ describe("a pull of Pub/Sub", () => {
     expect(got.length).toBe(1);
     await elapse(9_000);
     expect(await source.ack(background, got)).toEqual(got);
+  });
+});
+
+describe("a connection of Pub/Sub on which nothing comes back", () => {
+  virtualTime();
+
+  it("is left for another within a lease, and the pull says so", async () => {
+    const client = new Connected();
+    client.silent = true;
+    const rejected = expect(open(client).pull(background, 1)).rejects.toThrow("the server does not answer");
+    await elapse(7_000);
+    await rejected;
+    await settle();
+    const signs = ["sign of life?", "sign of life?"];
+    expect(client.said).toEqual(["pull 1", "pull 1", ...signs, "closed 1"]);
+    // The next one is asked for a sign of life in its turn.
+    client.silent = false;
+    const pulling = open(client).pull(background, 1);
+    client.offer(message("a", "a"));
+    expect((await pulling).length).toBe(1);
+  });
+
+  it("is left, too, when the worker has room for nothing and its verdicts are not answered", async () => {
+    const client = new Connected();
+    const source = open(client);
+    client.offer(message("a", "a"));
+    const got = await source.pull(background, 1);
+    client.silent = true;
+    client.said.length = 0;
+    client.answers.push(() => time.sleep(3_334).then(rejects(fails(4))));
+    const rejected = expect(source.ack(background, got)).rejects.toThrow("the server has not answered in time");
+    await elapse(3_334);
+    await rejected;
+    await elapse(3_000);
+    await settle();
+    expect(client.said).toEqual(["ack a", "sign of life?", "sign of life?", "closed 1"]);
+    expect(await source.ack(background, got)).toEqual([]);
+  });
+
+  it("is not left where the server gives a sign of life, if only that it may not tell", async () => {
+    const client = new Connected();
+    const [ctx, cancel] = context.withTimeout(background, 20_000);
+    const pulling = open(client).pull(ctx, 1);
+    await elapse(20_000);
+    expect(await pulling).toEqual([]);
+    cancel();
+    expect(client.said.filter((said) => said === "sign of life?").length).toBeGreaterThan(2);
+    expect(client.said.filter((said) => said.startsWith("closed"))).toEqual([]);
+  });
+
+  it("does not hold up a pull whose ctx has ended", async () => {
+    const client = new Connected();
+    client.silent = true;
+    const [ctx, cancel] = context.withCancel(background);
+    const pulling = open(client).pull(ctx, 1);
+    await elapse(4_500);
+    cancel();
+    await settle();
+    expect(await pulling).toEqual([]);
+    await elapse(3_000);
+  });
+});
+
+describe("the errors of Pub/Sub", () => {
+  virtualTime();
+
+  it("say what is wrong and what to do, and keep the client's as their cause", async () => {
+    const fake = new Fake();
+    const source = open(fake, deadLetters(fake));
+    const cases = [
+      [5, `there is no subscription ${subscription}; make it`],
+      [7, "may not be used with these credentials; give them roles/pubsub.subscriber"],
+      [9, "is it a pull subscription"],
+      [16, "does not take the credentials"],
+    ] as const;
+    for (const [code, words] of cases) {
+      const cause = fails(code);
+      fake.answers.push(rejects(cause));
+      const error: unknown = await source.pull(background, 1).catch((error: unknown) => error);
+      expect(error).toMatchObject({ code, cause });
+      expect(String(error)).toContain(words);
+    }
+    fake.offer(message("a", "a"));
+    const [delivery] = await source.pull(background, 1);
+    fake.answers.push(rejects(fails(5)));
+    await expect(source.ack(background, [delivery!])).rejects.toThrow(`there is no subscription ${subscription}`);
+    fake.answers.push(rejects(fails(5)));
+    const dead = source.deadLetter!(background, [{ delivery: delivery!, error: "no" }]);
+    await expect(dead).rejects.toThrow(`there is no topic ${topic}; make it`);
+  });
+});
+
+describe("the attempts, where Pub/Sub counts each delivery", () => {
+  virtualTime();
+
+  it("are without the releases that the source has made", async () => {
+    const fake = new Fake();
+    const source = open(fake);
+    const attempts: number[] = [];
+    for (const [i, how] of (["released", "failed", "released", "acked", "failed"] as const).entries()) {
+      fake.offer({ ...message(`a${i}`, "a"), deliveryAttempt: i + 1 });
+      const [delivery] = await source.pull(background, 1);
+      attempts.push(delivery!.attempt);
+      if (how === "acked") await source.ack(background, [delivery!]);
+      else await source.nack(background, [nacked(delivery!, 0, how)]);
+    }
+    expect(attempts).toEqual([1, 1, 2, 2, 5]);
   });
 });
 
@@ -516,7 +650,45 @@ describe("a dead letter of Pub/Sub", () => {
   it("has a reason that Pub/Sub takes, however long the error is", async () => {
     const { fake, bury } = await dying();
     await bury("🚀".repeat(1_000));
-    expect(fake.letters[0]!.attributes["headgate-reason"]).toBe("🚀".repeat(256));
+    const reason = fake.letters[0]!.attributes["headgate-reason"]!;
+    expect(reason).toMatch(/^(🚀){200,}/u);
+    expect(Buffer.byteLength(reason)).toBeLessThanOrEqual(1_024);
+  });
+
+  it("has text that UTF-8 can write, in its reason and wherever else it is ours to write", async () => {
+    const { fake, bury } = await dying();
+    await bury(new Error("half \uD83D"));
+    const { attributes } = fake.letters[0]!;
+    expect(attributes["headgate-reason"]).toBe("Error: half \uFFFD");
+  });
+
+  it("that is refused is published in a smaller form, down to the message by itself", async () => {
+    const attributesOf = (letter: Letter): string[] => Object.keys(letter.attributes);
+    const ours = ["headgate-attempts", "headgate-subscription", "headgate-message-id"];
+    const forms = [["colour", "headgate-reason", ...ours], ["colour", ...ours], ["headgate-reason", ...ours], ours, []];
+    for (const [refused, form] of forms.entries()) {
+      const fake = new Fake();
+      const source = open(fake, deadLetters(fake));
+      fake.offer(message("a", "a", { attributes: { colour: "red" } }));
+      const got = await source.pull(background, 1);
+      for (let n = 0; n < refused; n++) fake.answers.push(rejects(fails(3)));
+      expect(await source.deadLetter!(background, [{ delivery: got[0]!, error: "no" }])).toEqual([]);
+      expect(attributesOf(fake.letters[0]!)).toEqual(form);
+    }
+  });
+
+  it("that is refused in every form rejects, and is not acked; the others are, and stay so for longer than a lease", async () => {
+    const { fake, source, got, bury } = await dying();
+    // Both are published at once: the answers to the first forms come in turn, and then those to the other forms of a.
+    fake.answers.push(rejects(fails(3)), async () => {}, ...Array.from({ length: 4 }, () => rejects(fails(3))));
+    await expect(bury()).rejects.toThrow("status 3");
+    expect(fake.said.at(-1)).toBe("ack b");
+    for (let n = 0; n < 4; n++) {
+      await elapse(4_000);
+      expect(await source.extend!(background, got)).toEqual([]);
+    }
+    expect(await bury()).toEqual([]);
+    expect(fake.said.filter((said) => said.startsWith("ack"))).toEqual(["ack b", "ack a"]);
   });
 
   it("has no more attributes than Pub/Sub takes", async () => {

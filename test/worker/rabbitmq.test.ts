@@ -19,6 +19,7 @@ interface Open {
   readonly events: EventEmitter;
   receive: (message: RabbitMessage | null) => void;
   tag: number;
+  prefetch: number;
 }
 
 /** A broker: it delivers on the channel that consumes what it is told to, and notes what is said to it. */
@@ -38,11 +39,21 @@ class Fake {
   late: string[] = [];
   /** The headers of the messages. */
   headers: Record<string, unknown> = { "x-delivery-count": 2, "headgate-attempts": 3 };
+  redelivered = false;
   readonly published: Record<string, unknown>[] = [];
   /** Runs when a consumer begins, before its answer is heard. */
   begins = (): void => {};
   readonly events: EventEmitter = new EventEmitter();
   private consumer: Open | undefined;
+  /** How often it was asked by a consumer without credit; what it delivers to such a one, as RabbitMQ 4 may. */
+  asked = 0;
+  surplus: string[] = [];
+
+  private asks(channel: Open, receive: (message: RabbitMessage | null) => void): { consumerTag: string } {
+    this.asked++;
+    for (const body of this.surplus.splice(0)) receive(this.message(channel, body));
+    return { consumerTag: "asks" };
+  }
 
   readonly connection: RabbitConnection = {
     on: (event, listener) => this.events.on(event, listener as () => void),
@@ -50,22 +61,26 @@ class Fake {
     createConfirmChannel: async () => {
       if (this.refusal !== undefined) throw this.refusal;
       this.channels++;
-      const channel: Open = { events: new EventEmitter(), receive: () => {}, tag: 0 };
+      const channel: Open = { events: new EventEmitter(), receive: () => {}, tag: 0, prefetch: 0 };
       return {
         connection: { stream: { setNoDelay: (noDelay: boolean) => (this.noDelay = noDelay) } },
         on: (event, listener) => channel.events.on(event, listener as () => void),
         prefetch: async (count) => {
-          this.window = count;
+          channel.prefetch = count;
           if (this.mute) await new Promise(() => {});
         },
-        consume: async (_, receive) => {
+        consume: async (_, receive, options) => {
+          if (this.mute) await new Promise(() => {});
+          if (options?.arguments?.["x-credit"] !== undefined) return this.asks(channel, receive);
+          this.window = channel.prefetch;
           this.consumer = channel;
           channel.receive = receive;
           this.begins();
           return { consumerTag: "t" };
         },
-        cancel: async () => {
+        cancel: async (tag) => {
           if (this.mute) await new Promise(() => {});
+          if (tag !== "t") return;
           this.deliver(...this.late);
           this.said.push("cancel");
         },
@@ -92,13 +107,15 @@ class Fake {
 
   deliver(...bodies: string[]): void {
     const channel = this.consumer!;
-    for (const body of bodies) {
-      channel.receive({
-        content: new TextEncoder().encode(body),
-        fields: { deliveryTag: ++channel.tag, redelivered: false },
-        properties: { headers: this.headers },
-      });
-    }
+    for (const body of bodies) channel.receive(this.message(channel, body));
+  }
+
+  private message(channel: Open, body: string): RabbitMessage {
+    return {
+      content: new TextEncoder().encode(body),
+      fields: { deliveryTag: ++channel.tag, redelivered: this.redelivered },
+      properties: { headers: this.headers },
+    };
   }
 
   /** The broker cancels the consumer. */
@@ -173,8 +190,19 @@ describe("a queue of RabbitMQ", () => {
     expect(fake.noDelay).toBe(true);
   });
 
-  it("counts the attempts of all copies of a message", async () => {
+  it("counts the failures of a message, and no releases", async () => {
     const [fake, source] = open();
+    const pulling = source.pull(background, 1);
+    await elapse(1);
+    fake.redelivered = true;
+    fake.deliver("a");
+    expect((await pulling)[0]!.attempt).toBe(4);
+  });
+
+  it("counts every delivery of a message that is too large to be copied with the count of its failures", async () => {
+    const [fake, source] = open();
+    fake.headers = { "x-delivery-count": 2, "headgate-attempts": 3, large: "x".repeat(64_500) };
+    fake.redelivered = true;
     const pulling = source.pull(background, 1);
     await elapse(1);
     fake.deliver("a");
@@ -356,7 +384,7 @@ describe("a queue of RabbitMQ", () => {
       {
         colour: "red",
         "headgate-reason": "an error that cannot be shown",
-        "headgate-attempts": 2,
+        "headgate-attempts": 1,
         "headgate-queue": "q",
         "headgate-copy": 1,
       },

@@ -22,6 +22,8 @@ interface JetStream {
 }
 
 const CONSUMER = "demo";
+/** In ms. */
+const DAY = 86_400_000;
 
 export async function openNats(url: URL, queue: string): Promise<Adapter> {
   const { connect, headers } = load<Transport>("@nats-io/transport-node");
@@ -41,10 +43,13 @@ export async function openNats(url: URL, queue: string): Promise<Adapter> {
     const dead = `${queue}-dead`;
     await streams.add({ name: queue, subjects: [subject], retention: "workqueue" });
     await streams.add({ name: dead, subjects: [`${dead}.letters`] });
+    // What a stop gives back is no failed attempt, whoever gets it next.
+    const releases = `${queue}-released`;
+    await streams.add({ name: releases, subjects: [`${releases}.>`], max_age: DAY * 1e6 });
     const config = { durable_name: CONSUMER, ack_policy: "explicit", ack_wait: LEASE * 1e6, max_ack_pending: 10_000 };
     await consumers.add(queue, config);
     const deadLetters = { subject: `${dead}.letters`, headers };
-    const source = await natsConsumer(connection, { stream: queue, consumer: CONSUMER, deadLetters });
+    const source = await natsConsumer(connection, { stream: queue, consumer: CONSUMER, deadLetters, releases });
     const js = jetstream(connection);
     return {
       source,

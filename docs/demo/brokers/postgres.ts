@@ -3,8 +3,13 @@ import { createQueue, type PostgresPool, postgresQueue } from "headgate/worker/p
 import { load } from "../clients.ts";
 import { type Adapter, LEASE } from "./broker.ts";
 
+interface Client {
+  readonly connection: { readonly stream: { destroy(): void } };
+  once(event: "end", listener: () => void): unknown;
+}
 type Pool = PostgresPool & {
   on(event: "error", listener: () => void): unknown;
+  on(event: "connect", listener: (client: Client) => void): unknown;
   end(): Promise<void>;
 };
 interface Pg {
@@ -13,16 +18,32 @@ interface Pg {
 
 const table = "headgate_demo";
 
+/** ms that the server may take to say goodbye. */
+const GOODBYE = 1_500;
+
 export async function openPostgres(url: URL, queue: string): Promise<Adapter> {
   const { Pool } = load<Pg>("pg");
   const times = { connectionTimeoutMillis: 5_000, query_timeout: 5_000 };
   const pool = new Pool({ connectionString: url.href, max: 6, keepAlive: true, ...times });
   // Whoever does not listen to an emitter's errors is ended by them.
   pool.on("error", () => {});
+  const clients = new Set<Client>();
+  pool.on("connect", (client) => {
+    clients.add(client);
+    client.once("end", () => clients.delete(client));
+  });
+  // A server that hangs says none. What the pool has let go of may still wait for it.
+  const end = async (): Promise<void> => {
+    const cut = setTimeout(() => {
+      for (const { connection } of clients) connection.stream.destroy();
+    }, GOODBYE);
+    cut.unref();
+    await pool.end();
+  };
   try {
     await createQueue(pool, { table });
   } catch (error) {
-    await pool.end();
+    await end();
     throw error;
   }
   const source = postgresQueue(pool, { table, queue, lease: LEASE });
@@ -33,7 +54,7 @@ export async function openPostgres(url: URL, queue: string): Promise<Adapter> {
     deadLetters: `the table ${table}_dead`,
     close() {
       source.close();
-      return pool.end();
+      return end();
     },
   };
 }

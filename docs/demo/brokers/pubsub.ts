@@ -60,7 +60,8 @@ export async function openPubsub(url: URL, queue: string): Promise<Adapter> {
     source,
     publish(texts) {
       const messages = texts.map((text) => ({ data: Buffer.from(text), attributes: {}, orderingKey: "" }));
-      return publisher.publish({ topic, messages }, once);
+      // They are a batch already, and need not wait to be put into another.
+      return publisher.publish({ topic, messages }, { ...once, isBundling: false });
     },
     deadLetters: `the subscription ${queue}-dead`,
     close,

@@ -26,7 +26,8 @@ export async function openRedis(url: URL, queue: string): Promise<Adapter> {
     await client.connect();
     isOpen = true;
     await client.sendCommand(["XGROUP", "CREATE", queue, GROUP, "0", "MKSTREAM"]).catch((error: Error) => {
-      if (!error.message.startsWith("BUSYGROUP")) throw error;
+      // A server whose memory is full says OOM first, also where the group is there; if it is not, the pull says so.
+      if (!/^(BUSYGROUP|OOM)/.test(error.message)) throw error;
     });
   } catch (error) {
     if (isOpen) client.destroy();

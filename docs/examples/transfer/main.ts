@@ -1,7 +1,10 @@
 /**
- * The transfer between two banks, in four versions, each cancelled at random moments: what is left behind?
+ * A transfer between two banks, cancelled at random moments.
  *
- *     npm run example -- examples/transfer/main.ts [--seed N] [--runs N] [--no-fence]
+ *     npm run example -- transfer [--seed N] [--runs N] [--no-fence]
+ *
+ * There are four versions of it: what does each leave behind? The seed (1) decides when they are cancelled, `--runs` (600) how many there
+ * are; with `--no-fence` the banks forget what was undone.
  *
  * Read the versions in the order of the table below, then `services.ts`, for no client can do it alone: see `--no-fence`.
  */

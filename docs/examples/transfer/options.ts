@@ -1,5 +1,5 @@
 /**
- * What these programs can be told on the command line: whole numbers and switches, by name.
+ * What these programs can be told: whole numbers and switches by name, the URLs of banks, and times by the environment.
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
@@ -21,9 +21,29 @@ export function optionsOf<O extends Record<string, number | boolean>>(
     ]);
     return { ...options, ...Object.fromEntries(given) };
   } catch (error) {
-    process.stderr.write(`${(error as Error).message}\nusage: ${usage}\n`);
-    process.exit(2);
+    misused((error as Error).message, usage);
   }
+}
+
+/** The URLs of two banks, or of fewer. Ends the process if one is none, or there are more. */
+export function banksOf(urls: readonly string[], usage: string): string[] {
+  for (const url of urls)
+    if (!/^https?:\/\//.test(url) || !URL.canParse(url)) misused(`"${url}" is no URL of a bank`, usage);
+  if (urls.length > 2) misused(`there are two banks, not ${urls.length}`, usage);
+  return [...urls];
+}
+
+/** A time in ms that the environment names. Ends the process if it is none. */
+export function msOf(name: string, fallback: number): number {
+  const text = process.env[name] ?? String(fallback);
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  return misused(`${name} is a whole number of ms, not "${text}"`, `${name}=${fallback}`);
+}
+
+/** It was called in a way that makes no sense: says so, and how it is called, and ends the process. */
+export function misused(why: string, usage: string): never {
+  process.stderr.write(`${why}\nusage: ${usage}\n`);
+  process.exit(2);
 }
 
 type Widened<T> = T extends number ? number : boolean;

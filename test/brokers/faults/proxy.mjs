@@ -37,6 +37,13 @@ export async function proxyTo(port) {
       for (const pair of all) for (const socket of pair) socket.resetAndDestroy();
       return all.length;
     },
+    /** What the server says on the connections there are now gets lost, as does what it is told from now on unless `hears`. Others are as before. */
+    swallow({ hears = false } = {}) {
+      for (const [near, far] of pairs) {
+        far.removeAllListeners("data").resume();
+        if (!hears) near.removeAllListeners("data").resume();
+      }
+    },
     /** From now on nothing gets through, and nobody is told; what is sent waits. */
     freeze() {
       frozen = true;

@@ -91,6 +91,8 @@ export async function start() {
       await end("SIGQUIT");
       server = await run();
     },
+    /** Ends the server without any farewell, and does not start it again. */
+    kill: () => end("SIGQUIT"),
     pause: () => signalAll("SIGSTOP"),
     resume: () => signalAll("SIGCONT"),
     async stop() {

@@ -1,7 +1,7 @@
 /**
  * Google's emulator of Pub/Sub, on the loopback only.
  *
- * `start()` resolves to `{ url, stop, restart, pause, resume }`, or to `{ skipped }` with the reason. The emulator comes in Google's
+ * `start()` resolves to `{ url, stop, restart, kill, pause, resume }`, or to `{ skipped }` with the reason. The emulator comes in Google's
  * package `google-cloud-cli-pubsub-emulator`, which Debian does not have; so it is never installed here, only found.
  * It keeps everything in memory: after `restart` it has neither topics nor subscriptions.
  */
@@ -38,6 +38,8 @@ export async function start() {
       await end(server, "SIGKILL");
       server = await run();
     },
+    /** Ends the server, as a crash would, and does not start it again. */
+    kill: () => end(server, "SIGKILL"),
     pause: () => server.signal("SIGSTOP"),
     resume: () => server.signal("SIGCONT"),
     async stop() {

@@ -40,6 +40,8 @@ export async function start() {
       await end(server, "SIGKILL");
       server = await run();
     },
+    /** Ends the server as a crash would, and does not start it again. */
+    kill: () => end(server, "SIGKILL"),
     pause: () => server.signal("SIGSTOP"),
     resume: () => server.signal("SIGCONT"),
     async stop() {
