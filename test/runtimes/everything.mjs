@@ -523,15 +523,15 @@ const workers = {
   async memoryBroker() {
     const broker = memoryBroker({ lease: 50 });
     await broker.publish(1);
-    const [first, again] = await lasts(50, async () => {
-      const [first] = await broker.pull(bg, 10);
-      // The lease is over; the message comes again.
-      const [again] = await broker.pull(bg, 10);
-      return [first, again];
-    });
-    same([first.attempt, again.attempt, again.body, broker.size], [1, 2, 1, 1]);
-    await broker.ack(bg, [again]);
-    same(broker.size, 0);
+    const [first] = await broker.pull(bg, 10);
+    // The lease is over, and the message comes again; on a slow machine more than once before it is acked.
+    let again;
+    let lost;
+    do {
+      [again] = await broker.pull(bg, 10);
+      lost = await broker.ack(bg, [again]);
+    } while (lost.length > 0);
+    same([first.attempt, again.attempt > 1, again.body, broker.size], [1, true, 1, 0]);
   },
   async Permanent() {
     const broker = await brokerOfTwo();
@@ -541,18 +541,20 @@ const workers = {
     same([report.dead, broker.deadLetters.map(({ error }) => error.message)], [2, ["no order", "no order"]]);
   },
   async Stopping() {
+    const [abort, drop] = context.withCancel(bg);
     const [ctx, cancel] = context.withCancel(bg);
     const broker = memoryBroker();
     await broker.publish(1);
     let cause;
     const handle = async (ctx) => {
       cancel();
+      drop();
       await ctx.done().recv();
       cause = context.cause(ctx);
       throw ctx.err();
     };
-    const report = await worker(ctx, broker, handle, { grace: 100, abortWindow: 50, settle: 20 });
-    same([cause instanceof Stopping, report.released, report.stopped], [true, 1, "cancelled"]);
+    const report = await worker(ctx, broker, handle, { abort });
+    same([cause instanceof Stopping, report.released, report.stopped], [true, 1, "aborted"]);
   },
   async LeaseExpired() {
     let cause;
