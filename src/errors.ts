@@ -3,7 +3,8 @@
  *
  * An application may well hold two copies (two versions, or a bundle beside a module). Each error therefore says by a symbol of the
  * global registry which of our classes it is of, and that class answers `instanceof` by it. Only the class itself does: for a subclass
- * `instanceof` stays ordinary, else every Canceled would be an instance of every class derived from it.
+ * `instanceof` stays ordinary, else every Canceled would be an instance of every class derived from it. What does not bear the question,
+ * such as a proxy whose traps throw, is an instance of none.
  */
 const KIND = /* @__PURE__ */ Symbol.for("headgate.error");
 
@@ -20,8 +21,13 @@ interface ErrorClass {
 export const Branded: new (message?: string, options?: ErrorOptions) => Error = /* @__PURE__ */ (() =>
   class extends Error {
     static override [Symbol.hasInstance](value: unknown): boolean {
-      if (!Object.hasOwn(this, "kind")) return Function.prototype[Symbol.hasInstance].call(this, value);
-      return (value as { [KIND]?: string } | null | undefined)?.[KIND] === (this as unknown as ErrorClass).kind;
+      try {
+        if (!Object.hasOwn(this, "kind")) return Function.prototype[Symbol.hasInstance].call(this, value);
+        return (value as { [KIND]?: string } | null | undefined)?.[KIND] === (this as unknown as ErrorClass).kind;
+      } catch {
+        // The value's own traps and getters: it is none of ours, and must not end the program that asks.
+        return false;
+      }
     }
 
     get [KIND](): string {

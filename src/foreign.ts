@@ -1,7 +1,10 @@
 /**
  * Asking what is not ours: values, errors and objects of other people, whose getters may throw, and whose proxies may lie.
  *
- * Invariant: nothing here throws, whatever it is asked about.
+ * Invariants:
+ * - Nothing here throws, whatever it is asked about.
+ * - What was thrown is never returned from an async function, nor given to `resolve`: what has a `then` would be awaited, and lost. It is
+ *   thrown again, rejected with, or carried in an object of ours.
  */
 
 /** What `read` returns; undefined if it throws. */
@@ -34,4 +37,23 @@ export function kindOf(value: unknown): string {
   if (typeof value !== "object") return typeof value;
   const name = propertyOf(propertyOf(value, "constructor"), "name");
   return typeof name === "string" && name !== "" ? name : "object";
+}
+
+/** Whether it is an error, also one of another realm, such as a test runner's. */
+export function isError(value: unknown): value is Error {
+  return attempt(() => value instanceof Error || Object.prototype.toString.call(value) === "[object Error]") === true;
+}
+
+/** A value as a text: `String(value)`, or what else can be said of it. */
+export function textOf(value: unknown): string {
+  return attempt(() => String(value)) ?? attempt(() => Object.prototype.toString.call(value)) ?? `[${typeof value}]`;
+}
+
+/** `Promise.resolve`, which throws at a promise whose `constructor` cannot be read. Here that is a rejection, as if it had been awaited. */
+export function promiseOf<T>(value: PromiseLike<T> | T): Promise<Awaited<T>> {
+  try {
+    return Promise.resolve(value) as Promise<Awaited<T>>;
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }

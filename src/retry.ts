@@ -4,6 +4,7 @@
 import { notAContext, refusal } from "./guard.ts";
 import { type Context, withTimeout } from "./context/index.ts";
 import { Branded, mustBeFunction } from "./errors.ts";
+import { isA } from "./foreign.ts";
 import { duration, random } from "./runtime.ts";
 
 /** How to try again. What is left out has the default given. */
@@ -33,9 +34,11 @@ export class Permanent extends Branded {
  * With `timeout`, each try gets a context with that deadline. It is for `fn` to heed it, and its ctx in general: a try that does not
  * is waited for, so that two never run at the same time.
  *
+ * Every try runs in the asynchronous context of this call.
+ *
  * **Cancellation**: when `ctx` ends, the sleep between two tries ends with it.
  *
- * **Errors**: rejects with the last error of `fn`; with `ctx.err()` if ctx had ended before the first try. RangeError or TypeError for
+ * **Errors**: rejects with the last error of `fn`, whatever that is and however it behaves when it is asked; with `ctx.err()` if ctx had ended before the first try. RangeError or TypeError for
  * a policy that makes no sense, and then `fn` is not called.
  *
  * @example
@@ -66,7 +69,7 @@ export async function retry<T>(
     try {
       return await once(ctx, fn, attempt, timeout);
     } catch (error) {
-      if (error instanceof Permanent || attempt >= tries) throw error;
+      if (isA(error, Permanent) || attempt >= tries) throw error;
       await pause(ctx, backoff(attempt, policy));
       if (ctx.err() !== undefined) throw error;
     }

@@ -13,6 +13,7 @@
  * - What an operation does is done when it is called. Only the moment at which its caller resumes is decided here.
  */
 import { type Alarm, type Clock, type Expiring, isAnySet, platformClock, ringOverdue } from "./alarm.ts";
+import { join } from "./copies.ts";
 import { isPerRequest, nextTurn, onMicrotask, ownNow } from "./platform.ts";
 import { Waiter } from "./queue.ts";
 
@@ -71,8 +72,18 @@ export function install(next: Seam | null): void {
   credit = 0;
 }
 
+/** Whether this copy of the package has been used, from when on the world knows of it. */
+let isKnown = false;
+
+function meet(): void {
+  if (isKnown) return;
+  isKnown = true;
+  join(install);
+}
+
 /** To be called by the constructor of everything that operations are made on. */
 export function created(object: object, parent?: object): void {
+  meet();
   if (seam !== null) seam.created(object, parent);
 }
 
@@ -245,6 +256,7 @@ let held: (() => void)[] | null = null;
 
 function overdue(): boolean {
   credit = 0;
+  meet();
   // Inside a bubble's step all turns are the bubble's.
   if (seam !== null && seam.bubble(undefined) !== null) return false;
   if (held !== null) return true;
@@ -335,6 +347,7 @@ export function random(on: unknown): number {
  * for.
  */
 export function setAlarm(clock: Clock, due: number, target: Expiring, on?: unknown): Alarm {
+  meet();
   // The next question shall not wait for its turn.
   questions = 0;
   questionBatch = 1;

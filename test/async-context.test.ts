@@ -40,13 +40,13 @@ const handed: Record<string, (seen: Seen) => Promise<unknown>> = {
       await time.sleep(1);
       seen(store());
     };
-    for (const who of "ABC") als.run(who, () => void group.go(task));
+    for (const who of ["A", "B", "C"]) als.run(who, () => void group.go(task));
     await group.wait();
   },
   "what it awaits": async (seen) => {
     const group = new errgroup.Group();
     group.setLimit(1);
-    for (const who of "ABC") {
+    for (const who of ["A", "B", "C"]) {
       als.run(
         who,
         () =>
@@ -62,14 +62,14 @@ const handed: Record<string, (seen: Seen) => Promise<unknown>> = {
     const done = new sync.WaitGroup();
     done.add(3);
     als.run("X", () => void time.sleep(5));
-    for (const [i, who] of [..."ABC"].entries()) {
+    for (const [i, who] of ["A", "B", "C"].entries()) {
       als.run(who, () => time.afterFunc(10 + i, () => (seen(store()), done.done())));
     }
     await done.wait();
   },
   "time.afterFunc, set again by somebody else": async (seen) => {
     const done = new sync.WaitGroup();
-    for (const who of "ABC") {
+    for (const who of ["A", "B", "C"]) {
       done.add(2);
       const timer = als.run(who, () => time.afterFunc(1, () => (seen(store()), done.done())));
       als.run("X", () => void time.sleep(3).then(() => timer.reset(1)));
@@ -79,19 +79,19 @@ const handed: Record<string, (seen: Seen) => Promise<unknown>> = {
   "context.afterFunc at a deadline": async (seen) => {
     als.run("X", () => void time.sleep(2));
     const [ctx] = als.run("Y", () => context.withTimeout(context.background(), 4));
-    for (const who of "ABC") als.run(who, () => context.afterFunc(ctx, () => seen(store())));
+    for (const who of ["A", "B", "C"]) als.run(who, () => context.afterFunc(ctx, () => seen(store())));
     await ctx.done().recv();
     await time.sleep(1);
   },
   "context.afterFunc at a cancel": async (seen) => {
     const [ctx, cancel] = context.withCancel(context.background());
-    for (const who of "ABC") als.run(who, () => context.afterFunc(ctx, () => seen(store())));
+    for (const who of ["A", "B", "C"]) als.run(who, () => context.afterFunc(ctx, () => seen(store())));
     als.run("X", cancel);
     await time.sleep(1);
   },
   "the function of singleflight": async (seen) => {
     const group = new singleflight.Group<string, void>();
-    await Promise.all([..."ABC"].map((who) => als.run(who, () => group.do(who, () => seen(store())))));
+    await Promise.all(["A", "B", "C"].map((who) => als.run(who, () => group.do(who, () => seen(store())))));
   },
   "go, wg.go and tasks of a group": async (seen) => {
     const wg = new sync.WaitGroup();
@@ -103,7 +103,7 @@ const handed: Record<string, (seen: Seen) => Promise<unknown>> = {
   },
   "a try of retry, after a pause": async (seen) => {
     await Promise.all(
-      [..."ABC"].map((who) =>
+      ["A", "B", "C"].map((who) =>
         als.run(who, () =>
           retry.retry(
             context.background(),
@@ -116,7 +116,7 @@ const handed: Record<string, (seen: Seen) => Promise<unknown>> = {
   },
   "the body and the tasks of errgroup.run": async (seen) => {
     await Promise.all(
-      [..."ABC"].map((who) =>
+      ["A", "B", "C"].map((who) =>
         als.run(who, () => errgroup.run(context.background(), (group) => group.go(() => seen(store())))),
       ),
     );

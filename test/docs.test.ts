@@ -51,7 +51,7 @@ function snippetsOf(file: string): Snippet[] {
 
 const files = ["README.md", "CONTRIBUTING.md", ...filesUnder("docs", ".md"), ...filesUnder("src", ".ts")];
 const fences = files.flatMap(snippetsOf);
-const programs = fences.filter(({ mode }) => /^js \w+\.mjs\b/.test(mode));
+const programs = fences.filter(({ mode }) => /^js (\w+\.mjs\b|keys, )/.test(mode));
 const snippets = fences.filter((fence) => !programs.includes(fence));
 const pathOf = (s: Snippet): string => join(out, `${s.file.replace(/\W+/g, "-")}-${s.line}.ts`);
 
@@ -62,7 +62,10 @@ afterAll(() => rmSync(out, { recursive: true, force: true }));
 
 describe("the snippets of the documentation", () => {
   it("are files of programs only on the page whose programs are run with real brokers", () => {
-    const brokers = ["Redis", "PostgreSQL", "NATS", "RabbitMQ", "Pub/Sub"].map((name) => `broker.mjs, ${name}`);
+    const brokers = ["Redis", "PostgreSQL", "NATS", "RabbitMQ", "Pub/Sub"].flatMap((name) => {
+      const keys = name === "NATS" || name === "RabbitMQ" ? [`keys, ${name}`] : [];
+      return [`broker.mjs, ${name}`, ...keys];
+    });
     const names = ["worker.mjs", "publish.mjs", ...brokers];
     expect(programs.map(({ file, mode }) => `${file} ${mode}`)).toEqual(
       names.map((name) => `docs/worker.md js ${name}`),

@@ -31,7 +31,7 @@ const missing = Object.entries({ runtimes, runners, bundlers, compilers }).flatM
 const short = (version) => version.split(".").slice(0, 2).join(".");
 const major = (version) => version.split(".")[0];
 const named = ({ name, version }) =>
-  `${name.replace(/ \d+$/, "")} ${name.startsWith("Node") ? short(version) : major(version)}`;
+  `${name.replace(/ \d+$/, "")} ${["Node", "Bun", "Deno"].some((runtime) => name.startsWith(runtime)) ? short(version) : version}`;
 
 function runtimeRows() {
   const judged = runtimes.rows.filter(({ name }) => name !== "Node, this one");
@@ -62,6 +62,8 @@ function tableOf() {
     ...runtimeRows(),
     [runnerNames.join(", "), "the same, and under their fake timers"],
     [[...bundlerNames].join(", "), "the same, bundled"],
+    [`pino ${major(runners.rows.find(({ name }) => name === "pino").version)}`, "a line for each object, and no value"],
+    ["two copies of headgate in one tree", "values, ends and errors go from one to the other"],
     [`TypeScript ${compilerNames.join(", ")}`, "all declarations, in each way to resolve modules"],
   ];
   return ["| where | what was run there |", "|---|---|", ...rows.map((row) => `| ${row.join(" | ")} |`)].join("\n");

@@ -4,29 +4,11 @@
  * Invariants:
  * - What was thrown may be anything: a cycle, a getter that throws, a proxy that was revoked, no error at all. Nothing here throws over it,
  *   and what `serialized` returns survives `JSON.stringify`.
- * - As with all errors of headgate, `instanceof` knows these across two copies of the package, by the same symbol of the global registry;
- *   and is ordinary for a subclass.
  */
+import { Branded } from "../errors.ts";
+import { isA, isError, propertyOf, textOf } from "../foreign.ts";
 import { retry } from "../index.ts";
 import type { DeadLetter, Entry } from "./result.ts";
-
-const KIND = /* @__PURE__ */ Symbol.for("headgate.error");
-
-const Branded: new (message: string, options?: ErrorOptions) => Error = /* @__PURE__ */ (() =>
-  class extends Error {
-    static override [Symbol.hasInstance](value: unknown): boolean {
-      if (!Object.hasOwn(this, "kind")) return Function.prototype[Symbol.hasInstance].call(this, value);
-      return (value as { [KIND]?: string } | null | undefined)?.[KIND] === (this as unknown as { kind: string }).kind;
-    }
-
-    get [KIND](): string {
-      return (this.constructor as unknown as { kind: string }).kind;
-    }
-
-    override get name(): string {
-      return this[KIND];
-    }
-  })();
 
 /**
  * Thrown by a step that KNOWS that nothing has happened: the input was refused, the connection too. Such a step is not undone. If in
@@ -45,11 +27,7 @@ export class NotApplied extends Branded {
 
 /** Whether an attempt that threw this has had no effect for sure. */
 export function saysNotApplied(error: unknown): boolean {
-  try {
-    return error instanceof NotApplied || (error instanceof retry.Permanent && error.cause instanceof NotApplied);
-  } catch {
-    return false;
-  }
+  return isA(error, NotApplied) || (isA(error, retry.Permanent) && isA(propertyOf(error, "cause"), NotApplied));
 }
 
 /** What {@link orThrow} throws for a saga that was not committed. Its `cause` says why, as that of the result does. */
@@ -73,13 +51,38 @@ export class SagaError extends Branded {
   }) {
     const { id, status, cause, letters = [], errors = [], log } = result;
     const steps = letters.map(({ step, why }) => `${step} (${why})`).join(", ");
-    super(`saga ${id}: ${status}${steps === "" ? "" : `: ${steps}`}; ${textOf(property(cause, "message"))}`, { cause });
+    super(
+      `saga ${id}: ${status}${steps === "" ? "" : `: ${steps}`}; ${textOf(propertyOf(cause, "message") ?? "an error that cannot be shown")}`,
+      { cause },
+    );
     this.id = id;
     this.status = status;
     this.letters = letters;
     this.errors = errors;
     this.log = log;
   }
+
+  /** For a log: with its message, its cause, and the errors of its steps. */
+  toJSON(): object {
+    const { name, message, id, status, letters } = this;
+    return { name, message, id, status, letters, ...plain(this) };
+  }
+}
+
+/** What of a result, or of its error, is no JSON by itself: errors, as plain JSON. */
+export function plain(of: {
+  readonly cause?: unknown;
+  readonly errors?: readonly Error[];
+  readonly log: readonly Entry[];
+}): object {
+  const { cause, errors, log } = of;
+  return {
+    ...(cause === undefined ? {} : { cause: serialized(cause) }),
+    ...(errors === undefined ? {} : { errors: errors.map((error) => serialized(error)) }),
+    log: log.map(({ error, ...entry }) =>
+      error === undefined ? entry : { ...entry, error: withoutStack(serialized(error)) },
+    ),
+  };
 }
 
 /** An error as plain JSON. */
@@ -97,16 +100,21 @@ const DEPTH = 16;
 /** An error, or whatever was thrown, as plain JSON. A chain of causes ends where it would come back to itself. */
 export function serialized(error: unknown, outer: readonly unknown[] = []): SerializedError {
   if (!isError(error)) return { name: typeof error, message: textOf(error) };
-  const [stack, code, cause] = [property(error, "stack"), property(error, "code"), property(error, "cause")];
+  const [stack, code, cause] = [propertyOf(error, "stack"), propertyOf(error, "code"), propertyOf(error, "cause")];
   const path = [...outer, error];
   const goesOn = cause !== undefined && path.length < DEPTH && !path.includes(cause);
   return {
-    name: textOf(property(error, "name")),
-    message: textOf(property(error, "message")),
+    name: textOf(propertyOf(error, "name") ?? "Error"),
+    message: textOf(propertyOf(error, "message") ?? "an error that cannot be shown"),
     ...(typeof stack === "string" ? { stack } : {}),
     ...(typeof code === "string" || Number.isFinite(code) ? { code: code as string | number } : {}),
     ...(goesOn ? { cause: serialized(cause, path) } : {}),
   };
+}
+
+/** The same without stacks, for a log. */
+export function withoutStack({ stack: _, cause, ...error }: SerializedError): SerializedError {
+  return cause === undefined ? error : { ...error, cause: withoutStack(cause) };
 }
 
 /** The error that was serialized, as far as that is possible. */
@@ -121,32 +129,4 @@ export function revived({ name, message, stack, code, cause }: SerializedError):
 /** What was thrown, as an Error. */
 export function errorOf(thrown: unknown): Error {
   return isError(thrown) ? thrown : new Error(textOf(thrown), { cause: thrown });
-}
-
-/** Also for errors of another realm, such as a test runner's. */
-function isError(value: unknown): value is Error {
-  try {
-    return value instanceof Error || Object.prototype.toString.call(value) === "[object Error]";
-  } catch {
-    return false;
-  }
-}
-
-function property(of: object, key: string): unknown {
-  try {
-    return (of as Record<string, unknown>)[key];
-  } catch {
-    return undefined;
-  }
-}
-
-function textOf(value: unknown): string {
-  for (const text of [String, (value: unknown) => Object.prototype.toString.call(value)]) {
-    try {
-      return text(value);
-    } catch {
-      // Then not like this.
-    }
-  }
-  return `[${typeof value}]`;
 }

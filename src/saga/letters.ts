@@ -27,13 +27,18 @@ export async function send(
 ): Promise<void> {
   const group = new errgroup.Group();
   for (const letter of letters) {
-    const deliver = async (): Promise<void> => sent(letter, await sendOne(ctx, letter, sink));
+    const deliver = async (): Promise<void> => sent(letter, (await sendOne(ctx, letter, sink))?.error);
     void group.go(deliver);
   }
   await group.wait();
 }
 
-async function sendOne(ctx: Context, letter: DeadLetter, sink: Settings["deadLetter"]): Promise<Error | undefined> {
+/** Why it was not taken; in an object: an error that has a `then` would be awaited. */
+async function sendOne(
+  ctx: Context,
+  letter: DeadLetter,
+  sink: Settings["deadLetter"],
+): Promise<{ readonly error: Error } | undefined> {
   const [sending, cancel] = context.withTimeout(ctx, PATIENCE);
   using _ = cancel;
   const call = async (trying: Context): Promise<void> => {
@@ -47,6 +52,6 @@ async function sendOne(ctx: Context, letter: DeadLetter, sink: Settings["deadLet
     await retry.retry(sending, call, POLICY);
     return undefined;
   } catch (error) {
-    return errorOf(error);
+    return { error: errorOf(error) };
   }
 }

@@ -1,11 +1,13 @@
 /**
  * What comes out of a saga: its result, the log of its steps, its dead letters, and its events while it runs.
  */
-import { SagaError, type SerializedError } from "./errors.ts";
+import { plain, SagaError, type SerializedError } from "./errors.ts";
 
 /**
  * How a saga ended. Every outcome of the world is one of these; `log` has an entry for each step that was started, in that order, and,
  * if the way back was closed, for those that were not, too.
+ *
+ * `JSON.stringify` of a result has its errors as {@link SerializedError}s, so that a log shows them; `output` and letters are as they are.
  */
 export type Result<Done> =
   /** Every step is done. */
@@ -48,7 +50,7 @@ export interface Entry {
   readonly ms: number;
 }
 
-/** An entry as plain JSON. */
+/** An entry as plain JSON; its error has no stack. */
 export interface LoggedEntry extends Omit<Entry, "error"> {
   readonly error?: SerializedError;
 }
@@ -76,8 +78,10 @@ export interface DeadLetter {
   readonly cause: SerializedError;
   /** Of the attempts to undo the step, or to finish it: the last 16. */
   readonly errors: readonly SerializedError[];
-  /** The steps, when the letter was written. */
+  /** The steps, when the letter was written: this one and its neighbours, 100 at most. The result has all. */
   readonly log: readonly LoggedEntry[];
+  /** How many steps are not in the log. Absent: none. */
+  readonly omitted?: number;
   /** When: ISO 8601. */
   readonly at: string;
 }
@@ -124,6 +128,11 @@ export type Happening =
       readonly error: SerializedError;
     }
   | { readonly type: "finished"; readonly status: "committed" | "compensated" | "dead-lettered" | "lost" };
+
+/** Gives a result its form as JSON. That is not enumerable, so a result shows itself, and is compared, by what it says. */
+export function withJson<Done>(result: Result<Done>): Result<Done> {
+  return Object.defineProperty(result, "toJSON", { value: () => ({ ...result, ...plain(result) }) });
+}
 
 /**
  * The output of a saga that was committed: `run(…).then(orThrow)` is the form that throws.

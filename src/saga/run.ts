@@ -17,21 +17,37 @@
  * - Whatever happens outside, `run` resolves; from the failure on within the budget and the time of the sink (S6), leaving nothing (S7).
  */
 import { context, type Context, retry, time } from "../index.ts";
+import { monotonic } from "../runtime.ts";
 import { attempt } from "./attempt.ts";
 import { errorOf, revived, saysNotApplied, serialized } from "./errors.ts";
 import { type Past, resumed } from "./journal.ts";
 import { send } from "./letters.ts";
 import type { Settings } from "./options.ts";
-import type { DeadLetter, Happening, Result } from "./result.ts";
-import { entryOf, loggedOf, outputsBefore, type State, stateOf, type Step } from "./state.ts";
+import { type DeadLetter, type Happening, type Result, withJson } from "./result.ts";
+import type { Call } from "./saga.ts";
+import { entryOf, loggedOf, type Outputs, outputsBefore, type State, stateOf, type Step } from "./state.ts";
 
 /** How many errors of a step are kept for its letter: there may be no end of attempts. */
 const KEPT = 16;
+
+/** How many steps are in the log of a letter: each letter with all of thousands of steps would be gigabytes. */
+const LOGGED = 100;
+
+/** What all letters of a run have in common. */
+interface Common extends Pick<DeadLetter, "cause" | "log" | "at"> {
+  /** Those of the log. */
+  readonly steps: readonly State[];
+}
 
 /** What a person must see to, before it is a letter. */
 interface Trouble {
   readonly state: State;
   readonly why: DeadLetter["why"];
+}
+
+/** Why a step is not done. In an object: an error that has a `then` would be awaited if an async function returned it. */
+interface Failure {
+  readonly error: Error;
 }
 
 /** How the user's code is called. */
@@ -92,7 +108,7 @@ export class Execution {
     }
     try {
       this.emit({ type: "started", input: this.input });
-      const result = await this.outcome();
+      const result = withJson(await this.outcome());
       this.emit({ type: "finished", status: result.status });
       return result;
     } finally {
@@ -103,21 +119,21 @@ export class Execution {
 
   private async outcome(): Promise<Result<unknown>> {
     const { id } = this.settings;
-    const cause = await this.goForward();
-    if (cause === undefined) {
+    const failure = await this.goForward();
+    if (failure === undefined) {
       return { status: "committed", id, output: outputsBefore(this.states), log: this.log().map(entryOf) };
     }
-    const trouble = this.onward === undefined ? await this.goBack(cause) : this.owed(this.onward);
-    return this.report(cause, trouble);
+    const trouble = this.onward === undefined ? await this.goBack(failure.error) : this.owed(this.onward);
+    return this.report(failure.error, trouble);
   }
 
   // ----------------------------------------------------------------------------------------------------------------- forward
 
   /** Calls the steps that are not done. Returns why they are not all done, if so. */
-  private async goForward(): Promise<Error | undefined> {
-    if (this.past.cause !== undefined) return this.past.cause;
+  private async goForward(): Promise<Failure | undefined> {
+    if (this.past.cause !== undefined) return { error: this.past.cause };
     for (const state of this.states) {
-      if (state.outcome === "dead-lettered") return this.causeOf(state);
+      if (state.outcome === "dead-lettered") return { error: this.causeOf(state) };
       if (state.outcome !== "done") {
         const failure =
           this.onward === undefined ? await this.callForward(state) : await this.callOnward(state, this.onward);
@@ -134,46 +150,46 @@ export class Execution {
     return revived(letter.cause);
   }
 
-  private async callForward(state: State): Promise<Error | undefined> {
+  private async callForward(state: State): Promise<Failure | undefined> {
     const stopped = this.stopped();
-    if (stopped !== undefined) return stopped;
+    if (stopped !== undefined) return { error: stopped };
     const { timeout, retry: policy = { tries: 1 } } = state.step;
     const mayCall = (): boolean => this.stopped() === undefined;
     const failure = await this.call(state, { ctx: this.forward, bound: this.life, timeout, policy, mayCall });
-    return failure && (this.stopped() ?? failure);
+    return failure && { error: this.stopped() ?? failure.error };
   }
 
-  private async callOnward(state: State, ctx: Context): Promise<Error | undefined> {
+  private async callOnward(state: State, ctx: Context): Promise<Failure | undefined> {
     const { timeout, retry: policy = this.settings.compensation.retry } = state.step;
     const mayCall = (): boolean => this.isOver(ctx) === undefined;
     const failure = mayCall()
       ? await this.call(state, { ctx, bound: ctx, timeout, policy, mayCall })
-      : new Error("saga: no time is left");
-    return failure && (this.isOver(ctx) === undefined ? failure : (this.stopped() ?? failure));
+      : { error: new Error("saga: no time is left") };
+    if (failure === undefined || this.isOver(ctx) === undefined) return failure;
+    return { error: this.stopped() ?? failure.error };
   }
 
-  private async call(state: State, manner: Manner): Promise<Error | undefined> {
+  private async call(state: State, manner: Manner): Promise<Failure | undefined> {
     const { step, key } = state;
-    const call = { key, input: this.input, done: outputsBefore(this.states, state) };
-    const begun = time.now();
+    const begun = monotonic();
     // It may have been under way when the run before this one was killed.
     state.isDoubtful = state.outcome === "unknown";
     state.outcome = "unknown";
     this.emit({ type: "stepStarted", step: step.name, key });
     const run = (ctx: Context, attempt: number): unknown => {
       state.attempts++;
-      return step.run(ctx, { ...call, attempt });
+      return step.run(ctx, this.callOf(state, attempt, {}));
     };
-    let failure: Error | undefined;
+    let failure: Failure | undefined;
     try {
       state.output = await this.tries(state, "run", manner, run);
       state.outcome = "done";
     } catch (error) {
-      failure = state.errors.at(-1) ?? errorOf(error);
-      state.error = failure;
+      failure = { error: state.errors.at(-1) ?? errorOf(error) };
+      state.error = failure.error;
       if (!state.isDoubtful) state.outcome = "not applied";
     }
-    state.ms = time.now() - begun;
+    state.ms = Math.round(monotonic() - begun);
     const { outcome, attempts, ms } = state;
     const output = outcome === "done" ? { output: state.output } : {};
     this.emit({ type: "stepFinished", step: step.name, key, outcome, ...output, attempts, ms });
@@ -227,15 +243,10 @@ export class Execution {
     if (!mayCall()) return this.ending;
     const { timeout, retry: policy } = this.settings.compensation;
     const manner = { ctx: undoing, bound: undoing, timeout, policy, mayCall };
-    const call = {
-      key,
-      input: this.input,
-      done: outputsBefore(this.states, state),
-      ...(outcome === "done" ? { outcome, output: state.output } : { outcome: "unknown" as const }),
-    };
+    const known = outcome === "done" ? { outcome, output: state.output } : { outcome: "unknown" as const };
     const run = (ctx: Context, attempt: number): unknown => {
       state.undos++;
-      return compensate(ctx, { ...call, attempt });
+      return compensate(ctx, this.callOf(state, attempt, known));
     };
     try {
       await this.tries(state, "compensate", manner, run);
@@ -249,6 +260,21 @@ export class Execution {
   }
 
   // -------------------------------------------------------------------------------------------------------------------- both
+
+  /** What a step or its undo is called with. The outputs are put together when they are asked for: of thousands of steps few ask. */
+  private callOf<More extends object>(state: State, attempt: number, more: More): Call<unknown, Outputs> & More {
+    const { states } = this;
+    let done: Outputs | undefined;
+    return {
+      key: state.key,
+      input: this.input,
+      get done() {
+        return (done ??= outputsBefore(states, state));
+      },
+      ...more,
+      attempt,
+    };
+  }
 
   /** Calls the user's code as often as it may be called, and collects what it throws. */
   private tries<T>(
@@ -300,7 +326,15 @@ export class Execution {
 
   private async report(cause: Error, trouble: readonly Trouble[]): Promise<Result<unknown>> {
     const { id, deadLetter } = this.settings;
-    const written = new Map(trouble.map((each) => [this.letterOf(cause, each), each.state]));
+    const steps = this.log();
+    // Once for all letters, which are written in this moment: there may be thousands of them.
+    const common = {
+      cause: serialized(cause),
+      steps,
+      log: steps.map(loggedOf),
+      at: new Date(time.now()).toISOString(),
+    };
+    const written = new Map(trouble.map((each) => [this.letterOf(common, each), each.state]));
     const errors = new Map<DeadLetter, Error>();
     await send(this.detached, [...written.keys()], deadLetter, (letter, error) => {
       const { step, key } = letter;
@@ -322,8 +356,9 @@ export class Execution {
     return { status: "compensated", id, cause, log };
   }
 
-  private letterOf(cause: Error, { state, why }: Trouble): DeadLetter {
+  private letterOf({ cause, steps, log, at }: Common, { state, why }: Trouble): DeadLetter {
     const { step, key, outcome } = state;
+    const from = Math.max(0, Math.min(steps.indexOf(state) - LOGGED / 2, log.length - LOGGED));
     return {
       saga: this.name,
       id: this.settings.id,
@@ -334,10 +369,11 @@ export class Execution {
       todo: this.onward === undefined ? "undo" : "finish",
       outcome: outcome as DeadLetter["outcome"],
       why,
-      cause: serialized(cause),
+      cause,
       errors: state.errors.map((error) => serialized(error)),
-      log: this.log().map(loggedOf),
-      at: new Date(time.now()).toISOString(),
+      log: log.slice(from, from + LOGGED),
+      ...(log.length > LOGGED ? { omitted: log.length - LOGGED } : {}),
+      at,
     };
   }
 

@@ -52,7 +52,7 @@ export interface Saga<In, Done> {
   /**
    * A saga with one more step. Without `compensate` the step cannot be undone, and goes to the dead letters if it would have to be.
    *
-   * **Errors**: TypeError for a name that is empty, has a `:` in it or is used already, and for what is no function; TypeError or RangeError
+   * **Errors**: TypeError for a name that is empty, has a `:` in it, is `then`, or is used already, and for what is no function; TypeError or RangeError
    * for options that make no sense.
    */
   readonly step: <const Name extends string, Out>(
@@ -76,6 +76,8 @@ export interface Saga<In, Done> {
    *
    * **Errors**: resolves for every outcome of the world. Rejects only for misuse: TypeError or RangeError, naming the rule, and then nothing
    * was called.
+   *
+   * All that the caller has given (steps, undos, sink, `observe`) runs in the asynchronous context of this call.
    *
    * **Ordering**: one call at a time. An attempt that ignores the end of its ctx is abandoned 100 ms after it, and goes on by itself.
    */
@@ -166,6 +168,8 @@ function checkedNewStep(
 ): Step {
   if (typeof name !== "string" || name === "" || name.includes(":"))
     throw new TypeError(`saga: the name of a step must be a string, not empty and without ":"; got ${String(name)}`);
+  if (name === "then")
+    throw new TypeError("saga: a step cannot be called then: the outputs would be taken for a promise, and awaited");
   if (steps.some((step) => step.name === name))
     throw new TypeError(`saga: there is a step ${name} already; its key must be its own`);
   if (typeof run !== "function") throw new TypeError(`saga: step ${name}: run must be a function, got ${typeof run}`);

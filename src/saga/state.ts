@@ -1,7 +1,7 @@
 /**
  * What a run of a saga knows of each of its steps.
  */
-import { serialized } from "./errors.ts";
+import { serialized, withoutStack } from "./errors.ts";
 import type { StepOptions } from "./options.ts";
 import type { Entry, LoggedEntry, Outcome } from "./result.ts";
 import type { Compensate, Run } from "./saga.ts";
@@ -55,7 +55,7 @@ export function entryOf({ step, key, outcome, attempts, undos, error, ms }: Stat
 
 export function loggedOf(state: State): LoggedEntry {
   const { error, ...entry } = entryOf(state);
-  return error === undefined ? entry : { ...entry, error: serialized(error) };
+  return error === undefined ? entry : { ...entry, error: withoutStack(serialized(error)) };
 }
 
 /** The outputs of the steps that are done, up to but without this one. */

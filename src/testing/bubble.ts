@@ -6,6 +6,7 @@ import { mustBeFunction } from "../errors.ts";
 import { duration, type Expiring } from "../runtime.ts";
 import { START } from "./clock.ts";
 import { PLAIN } from "./plan.ts";
+import { warn } from "./others.ts";
 import { text } from "./plain.ts";
 import type { Manner } from "./room.ts";
 import { Run } from "./run.ts";
@@ -108,6 +109,7 @@ export async function bubble(fn: (t: Bubble) => PromiseLike<void> | void, option
     ...mannerOf(options, 100_000, "bubble"),
     timers: "idle",
     record: true,
+    choices: false,
     storage: true,
     checked: true,
   };
@@ -118,6 +120,7 @@ export async function bubble(fn: (t: Bubble) => PromiseLike<void> | void, option
   } finally {
     letGo();
   }
+  if (run.usesOther) warn("bubble");
   if (run.failure !== null) throw run.failure.error;
 }
 

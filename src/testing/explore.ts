@@ -14,12 +14,11 @@
  */
 import { mustBeFunction } from "../errors.ts";
 import { type Bubble, apiOf, mannerOf, mustBeOutside, wholeNumber } from "./bubble.ts";
-import { DeadlockError, LeakError, NondeterminismError, ScheduleError } from "./errors.ts";
+import { NondeterminismError } from "./errors.ts";
 import {
   BLAME,
   byPriority,
   decode,
-  encode,
   following,
   generator,
   type Injection,
@@ -28,13 +27,14 @@ import {
   type Recipe,
   uniform,
 } from "./plan.ts";
-import { isA, isError, text, thrownText } from "./plain.ts";
+import { OTHER_COPY, warn } from "./others.ts";
+import { isA, isError, text } from "./plain.ts";
 import { drained, environment, nextTurn, realTime } from "./platform.ts";
 import { collect, type Unhandled } from "./rejections.ts";
 import type { Manner } from "./room.ts";
 import { Run } from "./run.ts";
 import { hold, letGo } from "./seam.ts";
-import { lineOf } from "./task.ts";
+import { essence, scheduleError } from "./story.ts";
 import { acquire, release } from "./turns.ts";
 
 /** What to explore. What is left out has the default given. */
@@ -75,8 +75,10 @@ export interface ExploreReport {
   readonly schedules: number;
   /** At how many points the plain order was cancelled. */
   readonly points: number;
-  /** Whether all that was asked for was run: false if `max` came before. */
+  /** Whether all that was asked for was run: false if `max` came before, and where another copy of headgate was used. */
   readonly complete: boolean;
+  /** What was used that the kit cannot see. Not there if it has seen everything. */
+  readonly warning?: string;
   /** ms of real time. */
   readonly ms: number;
 }
@@ -125,9 +127,11 @@ export async function explore(
   mustBeOutside("explore");
   const settings = checked(options);
   hold();
+  const exploration = new Exploration(scenario, settings);
   try {
-    return await new Exploration(scenario, settings).run();
+    return await exploration.run();
   } finally {
+    if (exploration.usesOther) warn("explore");
     letGo();
   }
 }
@@ -208,6 +212,8 @@ class Exploration {
   private schedules = 0;
   private points = 0;
   private complete = true;
+  /** Whether another copy of headgate was used. */
+  usesOther = false;
   /** What has been run since the platform had time to tell of unhandled rejections. */
   private unchecked: Recipe[] = [];
   /** Whether a task has ever waited for something outside: from then on it must be known exactly whose code goes on after that. */
@@ -219,23 +225,31 @@ class Exploration {
   }
 
   async run(): Promise<ExploreReport> {
-    const { cancel, signals, fail, replay } = this.settings;
+    const { replay } = this.settings;
     const begun = realTime();
-    if (replay !== undefined) {
-      await this.attempt(planOf(decode(replay)));
-    } else {
-      const plain = await this.attempt({ picker: PLAIN, mayCancel: false });
-      const lengths = cancel === false ? [] : await this.cancelEverywhere(plain);
-      if (signals === 2) await this.signalTwice(lengths);
-      if (fail !== undefined) await this.failEverywhere();
-      if (cancel !== "everywhere") {
-        await this.search(plain);
-        await this.wander(plain.steps);
-      }
+    try {
+      if (replay === undefined) await this.all();
+      else await this.attempt(planOf(decode(replay)));
+    } catch (error) {
+      // What another copy does is not ours to repeat; nothing has failed.
+      if (!this.usesOther || !isA(error, NondeterminismError) || error.cause !== undefined) throw error;
     }
     await this.check(false);
-    const { schedules, points, complete } = this;
-    return { schedules, points, complete, ms: Math.round(realTime() - begun) };
+    const { schedules, points, complete, usesOther } = this;
+    const report = { schedules, points, complete: complete && !usesOther, ms: Math.round(realTime() - begun) };
+    return usesOther ? { ...report, warning: OTHER_COPY } : report;
+  }
+
+  /** Everything that was asked for. */
+  private async all(): Promise<void> {
+    const { cancel, signals, fail } = this.settings;
+    const plain = await this.attempt({ picker: PLAIN, mayCancel: false });
+    const lengths = cancel === false ? [] : await this.cancelEverywhere(plain);
+    if (signals === 2) await this.signalTwice(lengths);
+    if (fail !== undefined) await this.failEverywhere();
+    if (cancel === "everywhere") return;
+    await this.search(plain);
+    await this.wander(plain.steps);
   }
 
   /** How many more schedules may be run. */
@@ -276,10 +290,22 @@ class Exploration {
     callers: boolean = false,
   ): Promise<Run> {
     const { start, external, steps, timers, fail } = this.settings;
-    const manner: Manner = { start, external, steps, timers, fail, record, callers, checked, storage: this.storage };
+    const manner: Manner = {
+      start,
+      external,
+      steps,
+      timers,
+      fail,
+      record,
+      callers,
+      checked,
+      choices: true,
+      storage: this.storage,
+    };
     const run = new Run(plan, manner);
     if (!record) this.schedules++;
     await run.start(() => this.scenario(apiOf(run)));
+    if (run.usesOther) this.usesOther = true;
     if (!run.wasOutside || this.storage) return run;
     this.storage = true;
     if (run.failure === null) return run;
@@ -370,6 +396,10 @@ class Exploration {
         }
       }
       if (!exhaustive && deviations >= bound) continue;
+      // There is no room for what would come after those that wait: nobody needs to remember it.
+      const isFull = !exhaustive && left <= now.length;
+      if (isFull && run.counts.slice(prefix.length).some((n) => n > 1)) this.complete = false;
+      if (isFull) continue;
       for (let i = prefix.length; i < run.picks.length; i++) {
         for (let other = 1; other < run.counts[i]!; other++) {
           const found = { picks: run.picks, counts: run.counts, at: i, pick: other, deviations: deviations + 1 };
@@ -408,10 +438,11 @@ class Exploration {
     this.schedules = schedules;
     if (!isSame(run)) {
       const what = run.failure === null ? "it passed" : `it failed otherwise: ${essence(run.failure.error)}`;
-      const message = `nondeterminism: a schedule failed, and when it was run again ${what}; ${BLAME}. The failure was: ${essence(first)}`;
+      const blame = this.usesOther ? OTHER_COPY : BLAME;
+      const message = `nondeterminism: a schedule failed, and when it was run again ${what}; ${blame}. The failure was: ${essence(first)}`;
       return new NondeterminismError(message, { cause: first });
     }
-    return this.scheduleError(run, recipe);
+    return scheduleError(run, recipe, schedules);
   }
 
   /** Puts choices back to the plain order, in ever smaller groups, as long as the failure stays the same. */
@@ -431,38 +462,7 @@ class Exploration {
     }
     return { ...recipe, picks };
   }
-
-  private scheduleError(run: Run, recipe: Recipe): ScheduleError {
-    const { error, tasks } = run.failure!;
-    const replay = encode(recipe);
-    const trace = run.trace();
-    const timeline = String(trace).split("\n");
-    const rows = timeline.slice(1);
-    const hidden = rows.length - BEGINNING - ENDING;
-    // These say themselves who is blocked where.
-    const isListed = isA(error, DeadlockError) || isA(error, LeakError);
-    const message = [
-      thrownText(error),
-      ...(error === run.context.err()
-        ? ["(the error of t.ctx, which was cancelled: catch it if the scenario may end so)"]
-        : []),
-      "",
-      `found by schedule ${this.schedules}, ${tellOf(recipe)}; run it again with`,
-      `  explore(scenario, { replay: ${JSON.stringify(replay)} })   or   HEADGATE_REPLAY='${replay}'`,
-      "",
-      ...(isListed || tasks.length === 0 ? [] : ["tasks that had not ended:", ...tasks.map(lineOf), ""]),
-      timeline[0],
-      ...(hidden <= 0
-        ? rows
-        : [...rows.slice(0, BEGINNING), `   …  (${hidden} rows more: see error.trace)`, ...rows.slice(-ENDING)]),
-    ];
-    return new ScheduleError(message.join("\n"), error, { replay, schedules: this.schedules, trace, tasks });
-  }
 }
-
-/** How many rows of a long timeline a message shows. */
-const BEGINNING = 40;
-const ENDING = 100;
 
 /** Whether a run that was cancelled at this point was the same up to there. */
 function beginAlike(plain: Run, run: Run, cancelAt: number): boolean {
@@ -507,26 +507,6 @@ function trimmed(picks: readonly number[]): readonly number[] {
   let { length } = picks;
   while (length > 0 && picks[length - 1] === 0) length--;
   return picks.slice(0, length);
-}
-
-/** By what two failures are taken for the same: name and first line. */
-function essence(error: unknown): string {
-  return thrownText(error).split("\n")[0]!;
-}
-
-function tellOf({ picks, cancelAt, hop, abortAt, failAt }: Recipe): string {
-  const deviations = picks.filter((pick) => pick !== 0).length;
-  const parts = [deviations === 0 ? "in the plain order" : `which leaves the plain order ${deviations} time(s)`];
-  if (cancelAt !== undefined) {
-    parts.push(
-      hop === undefined
-        ? `t.ctx cancelled after step ${cancelAt}`
-        : `t.ctx cancelled after step ${cancelAt} and microtask ${hop} of the next`,
-    );
-  }
-  if (abortAt !== undefined) parts.push(`t.abort cancelled after step ${abortAt}`);
-  if (failAt !== undefined) parts.push(`operation ${failAt} refused`);
-  return parts.join(", ");
 }
 
 function shuffled<T>(items: readonly T[], random: () => number): T[] {

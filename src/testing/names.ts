@@ -12,7 +12,7 @@ import { Weighted } from "../semaphore.ts";
 import { Group as Flights } from "../singleflight.ts";
 import { Cond, Mutex, RWMutex, WaitGroup } from "../sync/index.ts";
 import type { Place } from "./place.ts";
-import { errorText, isA, isError, nameOf, tried, valueText } from "./plain.ts";
+import { cut, errorText, isA, isError, nameOf, tried, valueText } from "./plain.ts";
 
 const KINDS: readonly (readonly [new (...args: never[]) => object, string])[] = [
   [Chan, "ch"],
@@ -31,6 +31,8 @@ interface Made {
   readonly made: Place;
 }
 
+/** How many cases of a select are told, at most. */
+const CASES = 20;
 /** How many objects wait for their names at most. */
 const UNNAMED = 1_024;
 
@@ -129,9 +131,8 @@ export class Names {
     if (op === "context.wait") return "promise";
     // It was made outside of the bubble.
     if (!isPlain(on)) return `${kindOf(on)}?`;
-    return tried(() => Object.entries(on), [])
-      .map(([key, c]) => `${key}: ${this.caseOf(c)}`)
-      .join(", ");
+    const cases = tried(() => Object.entries(on), []).map(([key, c]) => `${key}: ${this.caseOf(c)}`);
+    return cut(cases.slice(0, CASES).join(", "), 20 * CASES);
   }
 
   private caseOf(c: unknown): string {
@@ -145,8 +146,7 @@ export class Names {
 
   /** A value in a few characters. */
   value(value: unknown): string {
-    const text = this.of(value) ?? plain(value);
-    return text.length <= 40 ? text : `${text.slice(0, 39)}…`;
+    return cut(this.of(value) ?? plain(value), 40);
   }
 }
 

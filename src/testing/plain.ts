@@ -42,14 +42,40 @@ export function text(value: unknown): string {
   return tried(() => String(value), undefined) ?? kind();
 }
 
-/** A value as JSON, where it can be; a function by its name. */
+/** A value as JSON, where it can be, or the beginning of it; a function by its name. */
 export function valueText(value: unknown): string {
   if (typeof value === "function") return `${nameOf(value) || "function"}()`;
-  if (typeof value !== "object" || value === null)
-    return typeof value === "string" ? JSON.stringify(value) : text(value);
+  if (typeof value !== "object" || value === null) return typeof value === "string" ? json(value, 0)! : text(value);
   if (isError(value)) return errorText(value);
-  const json: unknown = tried(() => JSON.stringify(value), undefined);
-  return typeof json === "string" ? json : text(value);
+  return tried(() => json(value, 0), undefined) ?? text(value);
+}
+
+/** How many characters of a value are made at least, if it has as many: a message may have millions. */
+const ENOUGH = 100;
+
+/** As JSON.stringify, but that it stops when that is enough, and that bytes are only counted. `length` is what has been made already. */
+function json(value: unknown, length: number): string | undefined {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, ENOUGH));
+  if (typeof value === "bigint") return `${value}n`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${value.byteLength})`;
+  const { toJSON } = value as { toJSON?: unknown };
+  if (typeof toJSON === "function") return json(toJSON.call(value, ""), length + 1);
+  const isList = Array.isArray(value);
+  let out = isList ? "[" : "{";
+  for (const key of isList ? value.keys() : Object.keys(value)) {
+    if (length + out.length > ENOUGH) return out;
+    const part = json((value as Record<PropertyKey, unknown>)[key], length + out.length);
+    if (part === undefined && !isList) continue;
+    if (out.length > 1) out += ",";
+    out += isList ? (part ?? "null") : `${json(key, 0)}:${part}`;
+  }
+  return out + (isList ? "]" : "}");
+}
+
+/** The first `length` characters of a text. A slice would keep the whole text in memory. */
+export function cut(text: string, length: number): string {
+  return text.length <= length ? text : `${Array.from(text.slice(0, length - 1)).join("")}…`;
 }
 
 /** The name of a function; empty where it has none, or something else in its place. */

@@ -20,7 +20,9 @@ interface Platform {
     readonly cwd?: () => string;
     readonly uptime?: () => number;
     readonly exit?: (code: number) => void;
+    readonly emitWarning?: (message: string, type: string) => void;
   };
+  readonly console?: { readonly warn: (message: string) => void };
   readonly setImmediate?: (f: () => void) => unknown;
   readonly setTimeout?: (f: () => void, ms: number) => unknown;
   readonly performance?: { readonly now: () => number };

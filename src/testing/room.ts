@@ -31,6 +31,8 @@ export interface Manner {
   readonly timers: "idle" | "any";
   /** Whether to write down what happens, and where: several times slower. */
   readonly record: boolean;
+  /** Whether the choices are kept, for who wants to take others the next time. They are one more for each step, without end. */
+  readonly choices: boolean;
   /** Whether to write down who calls each operation that may be refused. */
   readonly callers?: boolean;
   /** Whether to use AsyncLocalStorage, where there is one: exact in code that goes on after a promise from outside. */
@@ -64,6 +66,8 @@ export abstract class Room implements Scheduler {
   readonly clock: Clock = new Clock();
   steps = 0;
   isOver = false;
+  /** Whether another copy of headgate was used in it, of which nothing is seen. */
+  usesOther = false;
   /** Whether anything has been begun that can bring news from outside, or nobody knows. */
   mayHearFromOutside = true;
   /** What has gone wrong: the first error that nobody has caught. */
@@ -177,10 +181,12 @@ export abstract class Room implements Scheduler {
 
   prepare(start: Start, fn: unknown): () => void {
     const beginning = this.beginning();
+    // Where somebody asked for it, and not where the slot became free.
+    const here = this.here();
     return () => {
       const name = this.names.task(fn);
       this.recorder?.write(this.steps, this.who(), "go", name);
-      this.begin(name, start, this.here(), beginning);
+      this.begin(name, start, here, beginning);
     };
   }
 

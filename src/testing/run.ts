@@ -18,8 +18,10 @@
 import { background, type CancelCauseFunc, type Context, withCancelCause } from "../context/index.ts";
 import { recount } from "./circle.ts";
 import { canTell, isConnected, unwatch, watch } from "./contact.ts";
+import { byFrequency, type Doing } from "./doings.ts";
 import { DeadlockError, LeakError } from "./errors.ts";
 import type { Plan } from "./plan.ts";
+import { OTHER_COPY } from "./others.ts";
 import { place, type Place, withoutStacks, withStacks } from "./place.ts";
 import { tried } from "./plain.ts";
 import { drained, later, nextTurn, realTime, soon } from "./platform.ts";
@@ -40,8 +42,6 @@ const TURN = 1_024;
 
 /** How many resumptions are remembered, to tell what a loop does. */
 const REMEMBERED = 100;
-/** How many lines are said of them. */
-const SAID = 8;
 
 /** How many turns of the event loop are spent on the world outside before it is asked every millisecond only. */
 const POLLS = 20;
@@ -250,6 +250,7 @@ export class Run extends Room {
     const all = mayCancel ? n + 1 : n;
     if (all === 1 || this.phase === "unwinding") return 0;
     const i = this.plan.picker.pick(all, this.picks.length, queue);
+    if (!this.manner.choices) return i;
     this.picks.push(i);
     this.counts.push(all);
     if (n > 1 && i < n) this.schedule.push(i);
@@ -340,7 +341,7 @@ export class Run extends Room {
     else {
       const blocked = this.infos();
       const what = "deadlock: all tasks in the bubble are blocked and no timer is pending";
-      this.fail(new DeadlockError([what, ...blocked.map(lineOf)].join("\n"), blocked));
+      this.fail(new DeadlockError(this.whole([what, ...blocked.map(lineOf)]), blocked));
     }
   }
 
@@ -369,13 +370,19 @@ export class Run extends Room {
         ...outside.map((task) => lineOf(this.infoOf(task))),
         "If it is I/O, bring it into the schedule by t.external(promise), and raise `external` if it may take longer; if it is another task of the test, let them use a channel",
       ].join("\n");
-      return this.fail(this.main.ended ? new LeakError(what, this.infos()) : new DeadlockError(what, this.infos()));
+      const report = this.whole([what]);
+      return this.fail(this.main.ended ? new LeakError(report, this.infos()) : new DeadlockError(report, this.infos()));
     }
     const again = (): void => this.take(this.next);
     recount(this.manner.steps);
     this.giveBack();
     if (this.polls++ < POLLS) nextTurn(again);
     else later(again, 1);
+  }
+
+  /** A report; where the kit has not seen all, it says so. */
+  private whole(lines: readonly string[]): string {
+    return (this.usesOther ? [...lines, `Beware: ${OTHER_COPY}`] : lines).join("\n");
   }
 
   private livelock(): DeadlockError {
@@ -387,7 +394,7 @@ export class Run extends Room {
       `The last ${this.last.length} times a task went on, it was from`,
       ...byFrequency(this.last.map((resumption) => this.doingOf(resumption))),
     ];
-    return new DeadlockError(lines.join("\n"), tasks);
+    return new DeadlockError(this.whole(lines), tasks);
   }
 
   private doingOf(resumption: Resumption): Doing {
@@ -410,7 +417,7 @@ export class Run extends Room {
       `The last ${places.length} promises were made`,
       ...byFrequency(places.map(({ at }) => ({ what: at === "" ? "at an unknown place" : "", object: "", at }))),
     ];
-    this.error ??= { error: new DeadlockError(lines.join("\n"), tasks) };
+    this.error ??= { error: new DeadlockError(this.whole(lines), tasks) };
   }
 
   // ------------------------------------------------------------------------------------------------------------------ the end
@@ -438,7 +445,7 @@ export class Run extends Room {
       ...[...contexts].map(([ctx, made]) => `  ${this.names.of(ctx)}${made.at === "" ? "" : ` made at ${made.at}`}`),
       ...alarms.map((alarm) => `  ${alarm.label(this.names)}${alarm.set.at === "" ? "" : ` set at ${alarm.set.at}`}`),
     ];
-    this.fail(new LeakError(lines.join("\n"), left));
+    this.fail(new LeakError(this.whole(lines), left));
   }
 
   /** The run has failed. Whoever heeds t.ctx gets a chance to clean up; that is not recorded. */
@@ -478,31 +485,4 @@ export class Run extends Room {
     // Whoever waits for the end goes on before the next bubble does.
     drained(() => this.giveBack());
   }
-}
-
-/** What a task did, to which object, in which line. */
-interface Doing {
-  readonly what: string;
-  readonly object: string;
-  readonly at: string;
-}
-
-/** The different ones among what was done, the most frequent first, each with how often it was. */
-function byFrequency(doings: readonly Doing[]): string[] {
-  const found = new Map<string, { n: number; doing: Doing; readonly objects: Set<string> }>();
-  for (const doing of doings) {
-    // Where the line is known it says enough: a loop may well make a new object each time.
-    const key = `${doing.what} ${doing.at === "" ? doing.object : doing.at}`;
-    if (!found.has(key)) found.set(key, { n: 0, doing, objects: new Set() });
-    const same = found.get(key)!;
-    same.n++;
-    same.objects.add(doing.object);
-  }
-  const sorted = [...found.values()].sort((a, b) => b.n - a.n);
-  const said = sorted.slice(0, SAID).map(({ n, doing: { what, object, at }, objects }) => {
-    const target = objects.size > 1 ? `${objects.size} different objects` : object;
-    const parts = [`${n} ×`.padEnd(6), what, target, at === "" ? "" : `at ${at}`];
-    return `  ${parts.filter((part) => part !== "").join(" ")}`;
-  });
-  return sorted.length <= SAID ? said : [...said, `  and ${sorted.length - SAID} more`];
 }

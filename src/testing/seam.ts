@@ -9,6 +9,7 @@
 import { install, type Seam } from "../runtime.ts";
 import { count, uncount } from "./circle.ts";
 import type { Place } from "./place.ts";
+import { observe, unobserve } from "./others.ts";
 import { prepare } from "./platform.ts";
 import { listen, unlisten } from "./rejections.ts";
 import type { Room } from "./room.ts";
@@ -87,7 +88,7 @@ let holders = 0;
 export function hold(): void {
   if (world[INSTALLED] !== undefined && world[INSTALLED] !== seam) {
     throw new Error(
-      "headgate/testing: another copy of headgate is running a bubble in this process, and neither would see what the other does; make sure that one copy is installed (npm ls headgate) and that it is not bundled a second time",
+      "headgate/testing: another copy of headgate is running a bubble in this process, and neither would see what the other does; make sure that one copy is installed (npm ls headgate), that libraries have headgate among their peerDependencies, and that it is not bundled a second time",
     );
   }
   prepare();
@@ -97,12 +98,21 @@ export function hold(): void {
   install(seam);
   listen(() => stored()?.room.unhandled ?? null);
   count(looping);
+  observe(() => {
+    const room = roomOf(stored());
+    if (room !== null) room.usesOther = true;
+  });
+}
+
+/** The bubble whose code runs, which is that of a task if AsyncLocalStorage knows one. */
+function roomOf(task: Task | undefined): Room | null {
+  return task?.room ?? (running?.knowsItsCode === true ? null : running);
 }
 
 /** Whom to tell that the code which runs was stopped, for it is a loop. */
 function looping(): ((places: readonly Place[]) => void) | null {
   const task = stored();
-  const room = task?.room ?? (running?.knowsItsCode === true ? null : running);
+  const room = roomOf(task);
   return room === null ? null : (places) => outside(() => room.stopped(task, places));
 }
 
@@ -111,6 +121,7 @@ export function letGo(): void {
   install(null);
   unlisten();
   uncount();
+  unobserve();
   Reflect.deleteProperty(world, INSTALLED);
 }
 

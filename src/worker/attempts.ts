@@ -5,6 +5,7 @@
  * Invariant: no more than `REMEMBERED` messages are known. Where ids never come again, memory must not grow with them, so what failed
  * longest ago is forgotten.
  */
+import { isA } from "../foreign.ts";
 import { retry } from "../index.ts";
 import type { Held } from "./held.ts";
 import type { Settings } from "./options.ts";
@@ -29,7 +30,7 @@ export class Attempts {
   /** The attempt has failed. Returns the ms until the next one; nothing if there is to be none. */
   failed(held: Held<Delivery>, error: unknown): number | undefined {
     const attempt = this.of(held);
-    if (isPermanent(error) || attempt >= this.settings.maxAttempts) {
+    if (isA(error, retry.Permanent) || attempt >= this.settings.maxAttempts) {
       this.forget(held);
       return undefined;
     }
@@ -57,14 +58,5 @@ export class Attempts {
       // As for a nonsensical number: the message must not be lost over it.
     }
     return retry.backoff(attempt);
-  }
-}
-
-/** It asks what was thrown, which may be anything, and may throw in its turn. */
-function isPermanent(error: unknown): boolean {
-  try {
-    return error instanceof retry.Permanent;
-  } catch {
-    return false;
   }
 }

@@ -5,7 +5,9 @@
  * - Nothing waits for ever: each call has a ctx with a deadline, and must settle soon after its end.
  * - What must not happen is a {@link Fault}, whose message says what was seen. Any other error is the source's own.
  */
+import { isA, textOf } from "../foreign.ts";
 import { Chan, context, type Context, select, time } from "../index.ts";
+import { monotonic } from "../runtime.ts";
 import type { Lab, Traits } from "./conformance.ts";
 import type { Delivery, Source } from "./source.ts";
 
@@ -61,15 +63,15 @@ export class Bench<D extends Delivery<string>> {
     try {
       got = await this.settles("the pull", source.pull(ctx, max), ctx);
     } catch (error) {
-      if (error instanceof Fault || ctx.err() === undefined) throw error;
+      if (isA(error, Fault) || ctx.err() === undefined) throw error;
       throw new Fault(
-        `the ctx of a pull ended, and the pull rejected with ${String(error)} instead of returning a list`,
+        `the ctx of a pull ended, and the pull rejected with ${textOf(error)} instead of returning a list`,
         {
           cause: error,
         },
       );
     }
-    if (!Array.isArray(got)) throw new Fault(`a pull returned ${String(got)}, which is no list`);
+    if (!Array.isArray(got)) throw new Fault(`a pull returned ${textOf(got)}, which is no list`);
     if (got.length > max) throw new Fault(`a pull for at most ${max} returned ${got.length}`);
     if (new Set(got.map(({ id }) => id)).size < got.length)
       throw new Fault("two deliveries of one pull have the same id");
@@ -85,14 +87,14 @@ export class Bench<D extends Delivery<string>> {
     while (got.length < count) {
       if (ctx.err() !== undefined) {
         const came = `${got.length} of the ${count} expected came within ${Math.round(within)} ms: ${texts(got)}`;
-        throw new Fault(cause === undefined ? came : `${came}; a pull rejected with ${String(cause)}`, { cause });
+        throw new Fault(cause === undefined ? came : `${came}; a pull rejected with ${textOf(cause)}`, { cause });
       }
       try {
         const some = await this.pull(source, count - got.length, ctx);
         got.push(...some);
         if (some.length === 0) await this.pause(ctx);
       } catch (error) {
-        if (error instanceof Fault) throw error;
+        if (isA(error, Fault)) throw error;
         cause = error;
         await time.sleep(50, ctx).catch(() => {});
       }
@@ -109,11 +111,11 @@ export class Bench<D extends Delivery<string>> {
   async nothing(source: Source<D>, ms: number): Promise<void> {
     const [ctx, cancel] = context.withTimeout(context.background(), ms);
     using _ = cancel;
-    const begun = time.now();
+    const begun = monotonic();
     while (ctx.err() === undefined) {
       const got = await this.pull(source, 10, ctx);
       if (got.length > 0) {
-        throw new Fault(`nothing may come, but after ${Math.round(time.now() - begun)} ms this came: ${texts(got)}`);
+        throw new Fault(`nothing may come, but after ${Math.round(monotonic() - begun)} ms this came: ${texts(got)}`);
       }
       await this.pause(ctx);
     }
@@ -129,13 +131,13 @@ export class Bench<D extends Delivery<string>> {
     source: Source<D>,
     verb: Verb,
     deliveries: readonly D[],
-    options: { readonly delay?: number; readonly ctx?: Context } = {},
+    options: { readonly delay?: number; readonly ctx?: Context; readonly error?: (delivery: D) => unknown } = {},
   ): Promise<readonly D[]> {
-    const { delay = 0 } = options;
+    const { delay = 0, error = ({ body }: D): unknown => new Error(`poison: ${body}`) } = options;
     const [limit, cancel] = context.withTimeout(context.background(), this.patience);
     using _ = cancel;
     const ctx = options.ctx ?? limit;
-    return (await this.settles(`the ${verb}`, this.send(source, verb, deliveries, delay, ctx), ctx)) ?? [];
+    return (await this.settles(`the ${verb}`, this.send(source, verb, deliveries, delay, error, ctx), ctx)) ?? [];
   }
 
   /** Tells a verdict that must count. */
@@ -149,6 +151,7 @@ export class Bench<D extends Delivery<string>> {
     verb: Verb,
     deliveries: readonly D[],
     delay: number,
+    error: (delivery: D) => unknown,
     ctx: Context,
   ): Promise<readonly D[] | void> {
     if (verb === "ack") return source.ack(ctx, deliveries);
@@ -167,7 +170,7 @@ export class Bench<D extends Delivery<string>> {
       throw new Fault("the broker is said to have dead letters, but the source has no deadLetter");
     return source.deadLetter(
       ctx,
-      deliveries.map((delivery) => ({ delivery, error: new Error(`poison: ${delivery.body}`) })),
+      deliveries.map((delivery) => ({ delivery, error: error(delivery) })),
     );
   }
 
@@ -237,6 +240,6 @@ export function texts(deliveries: readonly Delivery<string>[]): string {
 }
 
 function brief(body: unknown): string {
-  if (typeof body !== "string") return `${typeof body} ${String(body)}`;
+  if (typeof body !== "string") return `${typeof body} ${textOf(body)}`;
   return JSON.stringify(body.length > 40 ? `${body.slice(0, 40)}… (${body.length} characters)` : body);
 }

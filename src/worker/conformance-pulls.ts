@@ -1,5 +1,6 @@
 /** The rules of `pull`. */
 import { context, type Context, time } from "../index.ts";
+import { monotonic } from "../runtime.ts";
 import { type Bench, Fault, numbered, type Rule, texts } from "./conformance-bench.ts";
 import type { Delivery } from "./source.ts";
 
@@ -115,7 +116,7 @@ export function pulls<D extends Delivery<string>>(): readonly Rule<D>[] {
         await bench.lab.publish(bodies);
         const [ctx, cancel] = context.withTimeout(context.background(), bench.patience);
         cancel();
-        const begun = time.now();
+        const begun = monotonic();
         const got = await bench.pull(bench.source, 10, ctx);
         await shares(bench, got, bodies, begun);
       },
@@ -124,15 +125,15 @@ export function pulls<D extends Delivery<string>>(): readonly Rule<D>[] {
       name: "a pull that is stopped while messages arrive hands over all that it was assigned",
       async check(bench) {
         // How long a message takes to arrive: the moments to stop at are spread around that.
-        const begun = time.now();
+        const begun = monotonic();
         const first = bench.takeOne(bench.source);
         first.catch(() => {});
         await bench.lab.publish(["first"]);
         await bench.counts(bench.source, "ack", [await first]);
-        const arrival = Math.min(50, time.now() - begun);
+        const arrival = Math.min(50, monotonic() - begun);
         for (let i = 0; i < STOPS; i++) {
           const bodies = numbered(3, `stop ${i}, `);
-          const start = time.now();
+          const start = monotonic();
           const [ctx, cancel] = context.withTimeout(context.background(), bench.patience);
           using _ = cancel;
           const pulled = bench.pull(bench.source, 10, ctx);
@@ -206,7 +207,7 @@ async function shares<D extends Delivery<string>>(
   begun: number,
 ): Promise<void> {
   const left = bodies.length - got.length;
-  const rest = left > 0 ? await bench.take(bench.other, left, begun + bench.beforeLease - time.now()) : [];
+  const rest = left > 0 ? await bench.take(bench.other, left, begun + bench.beforeLease - monotonic()) : [];
   bench.areExactly([...got, ...rest], bodies);
   if (got.length > 0) await bench.counts(bench.source, "ack", got);
   if (rest.length > 0) await bench.counts(bench.other, "ack", rest);

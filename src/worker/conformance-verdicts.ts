@@ -1,5 +1,7 @@
 /** The rules of `ack`, `nack`, `deadLetter` and `extend`. */
+import { isA } from "../foreign.ts";
 import { context, time } from "../index.ts";
+import { monotonic } from "../runtime.ts";
 import { type Bench, Fault, numbered, type Rule, texts, type Verb } from "./conformance-bench.ts";
 import type { Traits } from "./conformance.ts";
 import type { Delivery } from "./source.ts";
@@ -10,6 +12,20 @@ const needsFence = (traits: Traits): string | undefined =>
   needsLease(traits) ?? (traits.fenced ? undefined : "the broker does not tell whether a lease was lost");
 const needsDead = ({ deadLetters }: Traits): string | undefined =>
   deadLetters ? undefined : "the source has no dead letters";
+
+/** What may have been thrown, and is told as a reason that a header may have to hold. */
+function oddErrors(): readonly unknown[] {
+  const [emoji, half] = ["\u{1F680}", "\uD83D"];
+  return [
+    undefined,
+    "",
+    new Error(""),
+    new Error("first\r\nsecond: \u0000\u001b"),
+    new Error(`${emoji.repeat(499)}${half}`),
+    new Error(`x${emoji.repeat(2_500)}`),
+    { code: 404 },
+  ];
+}
 
 export function verdicts<D extends Delivery<string>>(): readonly Rule<D>[] {
   return [
@@ -127,10 +143,10 @@ export function verdicts<D extends Delivery<string>>(): readonly Rule<D>[] {
       unless: needsLease,
       async check(bench) {
         await bench.lab.publish(["a"]);
-        const begun = time.now();
+        const begun = monotonic();
         await bench.takeOne(bench.source);
         const again = await bench.takeOne(bench.other, bench.traits.lease + bench.patience);
-        const after = Math.round(time.now() - begun);
+        const after = Math.round(monotonic() - begun);
         if (after < bench.traits.lease * 0.6) throw new Fault(`it came again after ${after} ms`);
         bench.areExactly([again], ["a"]);
         bench.attemptIs(again, 2);
@@ -202,6 +218,27 @@ export function verdicts<D extends Delivery<string>>(): readonly Rule<D>[] {
       },
     },
     {
+      name: "a dead letter is put aside whatever was thrown, also what no header can hold",
+      unless: needsDead,
+      async check(bench) {
+        const errors = oddErrors();
+        const bodies = numbered(errors.length);
+        await bench.lab.publish(bodies);
+        const got = await bench.take(bench.source, bodies.length);
+        const error = ({ body }: D): unknown => errors[bodies.indexOf(body)];
+        const lost = await bench.tell(bench.source, "deadLetter", got, { error });
+        if (lost.length > 0) throw new Fault(`these were called lost: ${texts(lost)}`);
+        const letters = await bench.until(
+          "the dead letters",
+          bench.lab.deadLetters,
+          (list) => list.length >= bodies.length,
+        );
+        const kept = letters.map(({ body }) => body).sort();
+        if (kept.join() !== [...bodies].sort().join()) throw new Fault(`put aside are ${kept.join(", ")}`);
+        await bench.isEmpty();
+      },
+    },
+    {
       name: "verdicts of all kinds at the same time each count",
       async check(bench) {
         await bench.lab.publish(["acked", "nacked", "released", "dead"]);
@@ -255,7 +292,7 @@ export function verdicts<D extends Delivery<string>>(): readonly Rule<D>[] {
           const settled = await bench.tell(bench.source, verb, [delivery], { ctx }).then(
             () => true,
             (error: unknown) => {
-              if (error instanceof Fault) throw error;
+              if (isA(error, Fault)) throw error;
               return false;
             },
           );
@@ -284,10 +321,10 @@ function verbsOf<D extends Delivery<string>>(bench: Bench<D>): readonly Verb[] {
 async function isDelayed<D extends Delivery<string>>(bench: Bench<D>, delay: number, within: number): Promise<void> {
   await bench.lab.publish(["a"]);
   const first = await bench.takeOne(bench.source);
-  const begun = time.now();
+  const begun = monotonic();
   await bench.counts(bench.source, "nack", [first], delay);
   const again = await bench.takeOne(bench.other, within);
-  const after = Math.round(time.now() - begun);
+  const after = Math.round(monotonic() - begun);
   // The clocks of two machines, and their ways of rounding, may differ a little.
   if (after < delay - 20) throw new Fault(`the delay is ${delay} ms, and it came back after ${after}`);
   bench.areExactly([again], ["a"]);

@@ -7,6 +7,7 @@
  * - What the broker cannot do is not tested, and the case says so by name. Nothing is left out silently.
  * - All its time is the library's, so a source in memory can be tested in a bubble, in virtual time.
  */
+import { isA, textOf } from "../foreign.ts";
 import { Bench, Fault } from "./conformance-bench.ts";
 import { pulls } from "./conformance-pulls.ts";
 import { verdicts } from "./conformance-verdicts.ts";
@@ -158,14 +159,14 @@ async function run<D extends Delivery<string>>(
   try {
     await check(new Bench(lab, traits));
   } catch (error) {
-    const what = error instanceof Fault ? error.message : `failed with ${String(error)}`;
+    const what = isA(error, Fault) ? error.message : `failed with ${textOf(error)}`;
     broken = new Error(`the source breaks a rule: ${name}: ${what}`, { cause: error });
   }
   try {
     await lab.close();
   } catch (error) {
     // Who breaks a rule may well break the lab, too. It is the rule that matters.
-    broken ??= new Error(`the lab could not be closed: ${name}: ${String(error)}`, { cause: error });
+    broken ??= new Error(`the lab could not be closed: ${name}: ${textOf(error)}`, { cause: error });
   }
   if (broken !== undefined) throw broken;
 }

@@ -16,7 +16,7 @@ export interface Held<D extends Delivery> {
   readonly key: string | undefined;
   /** As the broker counts, from 1. */
   readonly attempt: number | undefined;
-  /** When its handler started: epoch ms. */
+  /** When its handler started, on the monotonic clock. */
   since: number;
   /** Ends the ctx of its handler, while that runs. */
   cancel: context.CancelCauseFunc | null;
@@ -28,6 +28,8 @@ export interface Held<D extends Delivery> {
   error: unknown;
   /** ms until the next delivery, if it is retried, or released behind one that is. */
   delay: number;
+  /** Why its verdict was given up: the source has refused it. */
+  refused: Error | null;
 }
 
 /** The deliveries in what a pull has brought, ready to be held. Those that are none are left out; who has an id is one. */
@@ -50,6 +52,7 @@ export function heldOf<D extends Delivery>(pulled: readonly D[]): Held<D>[] {
       verdict: "released",
       error: undefined,
       delay: 0,
+      refused: null,
     });
   }
   return all;

@@ -5,7 +5,7 @@ export { LeaseExpired, LeaseLost, Stopping } from "./causes.ts";
 export { memoryBroker } from "./memory.ts";
 export type { DeadLetter, MemoryBroker, MemoryBrokerOptions, PublishOptions } from "./memory.ts";
 export type { WorkerOptions } from "./options.ts";
-export type { Leftover, Phase, Progress, Report, WorkerEvent } from "./report.ts";
+export type { Leftover, Phase, Progress, Report, SourceErrors, WorkerEvent } from "./report.ts";
 export type { Dead, Delivery, Handler, Nack, Source, Verdict } from "./source.ts";
 export { worker } from "./worker.ts";
 

@@ -7,6 +7,7 @@
  * - A handler is told when it has had its message for `maxLease`, whatever the source is like.
  */
 import { context, select, time } from "../index.ts";
+import { monotonic } from "../runtime.ts";
 import { LeaseExpired, LeaseLost } from "./causes.ts";
 import { lostOf } from "./held.ts";
 import type { Delivery } from "./source.ts";
@@ -39,10 +40,11 @@ async function extend<D extends Delivery>(run: Run<D>, interval: number): Promis
       held.lost = true;
       held.cancel?.(new LeaseLost());
     }
-    run.emit({ type: "extended", count: still.length - lost.size, lost: lost.size });
+    run.account.trouble.succeeded("extend");
+    run.account.emit({ type: "extended", count: still.length - lost.size, lost: lost.size });
   } catch (error) {
     if (run.alive.err() !== undefined) return;
-    run.emit({ type: "sourceError", call: "extend", error, retryIn: interval });
+    run.account.sourceFailed("extend", error, interval);
   }
 }
 
@@ -51,7 +53,7 @@ export async function limitLeases<D extends Delivery>(run: Run<D>): Promise<void
   const { maxLease } = run.settings;
   if (maxLease === Infinity) return;
   for (;;) {
-    const now = time.now();
+    const now = monotonic();
     // Whoever starts from now on has at least this long.
     let next = now + maxLease;
     for (const held of run.held) {

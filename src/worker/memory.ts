@@ -6,10 +6,11 @@
  * - Of a key one message at most is not behind another: the first that was published of those that are not settled. So whatever
  *   happens to it, none overtakes it.
  * - Publishing and every verdict are a step of their own, as they would be over a network: `explore` finds out what happens meanwhile.
- * - All its time is the library's (`time.now()`, timer channels), so under a virtual clock it is deterministic.
+ * - All its time is the library's (its monotonic clock, timer channels): under a virtual clock it is deterministic, and nobody can set it.
  * - A verdict counts only from whoever holds the lease now; for anybody else it changes nothing and is reported as lost.
  */
 import { Chan, type Context, nil, select, semaphore, time } from "../index.ts";
+import { monotonic } from "../runtime.ts";
 import type { Dead, Delivery, Nack, Source } from "./source.ts";
 
 /** A message that was given up. */
@@ -36,7 +37,7 @@ export interface MemoryBroker<T> extends Source<Delivery<T>> {
   readonly deadLetter: (ctx: Context, items: readonly Dead<Delivery<T>>[]) => Promise<readonly Delivery<T>[]>;
   readonly extend: (ctx: Context, deliveries: readonly Delivery<T>[]) => Promise<readonly Delivery<T>[]>;
   /**
-   * Publishes a message; with a `capacity`, waits until there is room for it.
+   * Publishes a message; with a `capacity`, waits until there is room for it: see there what a handler must not do.
    *
    * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()` and the message is not published.
    *
@@ -47,6 +48,7 @@ export interface MemoryBroker<T> extends Source<Delivery<T>> {
   readonly end: () => void;
   /** How many messages are not settled: ready, delayed, leased, or behind another of their key. */
   readonly size: number;
+  /** The last ones, as many as the option says. */
   readonly deadLetters: readonly DeadLetter<T>[];
 }
 
@@ -54,14 +56,22 @@ export interface MemoryBroker<T> extends Source<Delivery<T>> {
 export interface MemoryBrokerOptions {
   /** How long a delivery belongs to who pulled it, in ms. 30 000 */
   readonly lease?: number;
-  /** How many messages it holds before `publish` waits. Unbounded */
+  /**
+   * How many messages it holds before `publish` waits. A message that is handled is still among them. So a handler must not wait for room in
+   * the broker that its own message is from: if all handlers do, none ends, and there is never any room. Publish to another broker there, or
+   * with a ctx that has a deadline. Unbounded
+   */
   readonly capacity?: number;
+  /** How many dead letters it keeps, the last ones. 10 000 */
+  readonly deadLetters?: number;
 }
 
 /**
  * Makes a broker in memory: leases, redelivery, attempts, delayed nacks, dead letters, publishing with back-pressure.
  *
- * **Errors**: RangeError for a lease that is not positive, or a capacity that is no whole number from 1.
+ * What bounds its memory: `capacity` the messages, `deadLetters` the dead letters. Without a capacity it holds whatever is published.
+ *
+ * **Errors**: RangeError for a lease that is not positive, a capacity that is no whole number from 1, a count of dead letters that is none from 0.
  *
  * @example
  * ```ts
@@ -76,13 +86,16 @@ export interface MemoryBrokerOptions {
  * ```
  */
 export function memoryBroker<T>(options: MemoryBrokerOptions = {}): MemoryBroker<T> {
-  const { lease = 30_000, capacity } = options;
+  const { lease = 30_000, capacity, deadLetters = 10_000 } = options;
   if (typeof lease !== "number" || !(lease > 0))
     throw new RangeError(`memoryBroker: lease must be a positive number of ms; got ${String(lease)}`);
   if (capacity !== undefined && (!Number.isSafeInteger(capacity) || capacity < 1)) {
     throw new RangeError(`memoryBroker: capacity must be a whole number from 1; got ${String(capacity)}`);
   }
-  return new Broker<T>(lease, capacity);
+  if (!Number.isSafeInteger(deadLetters) || deadLetters < 0) {
+    throw new RangeError(`memoryBroker: deadLetters must be a whole number from 0; got ${String(deadLetters)}`);
+  }
+  return new Broker<T>(lease, capacity, deadLetters);
 }
 
 /** Those of a message that was published without any. */
@@ -93,7 +106,7 @@ interface Message<T> {
   readonly body: T;
   readonly options: PublishOptions;
   attempts: number;
-  /** When its lease ends, or its delay: epoch ms. */
+  /** When its lease ends, or its delay, on the monotonic clock. */
   until: number;
   /** Published after it with the same key. */
   next: Message<T> | null;
@@ -102,6 +115,7 @@ interface Message<T> {
 class Broker<T> implements MemoryBroker<T> {
   readonly lease: number;
   readonly deadLetters: DeadLetter<T>[] = [];
+  private readonly kept: number;
   private readonly room: semaphore.Weighted | null;
   private readonly ready: Message<T>[] = [];
   /** The first message in `ready` that has not been delivered: taking from the front moves this, not the list. */
@@ -122,8 +136,9 @@ class Broker<T> implements MemoryBroker<T> {
   /** What publishing and verdicts go through. */
   private readonly wire: Chan<true> = new Chan(1);
 
-  constructor(lease: number, capacity: number | undefined) {
+  constructor(lease: number, capacity: number | undefined, kept: number) {
     this.lease = lease;
+    this.kept = kept;
     this.room = capacity === undefined ? null : new semaphore.Weighted(capacity);
   }
 
@@ -155,7 +170,7 @@ class Broker<T> implements MemoryBroker<T> {
   pull = async (ctx: Context, max: number): Promise<readonly Delivery<T>[]> => {
     for (;;) {
       if (ctx.err() !== undefined || this.ended) return [];
-      const now = time.now();
+      const now = monotonic();
       this.revive(now);
       if (this.front < this.ready.length) return this.deliver(max, now);
       const next = Math.min(this.delayed[0]?.until ?? Infinity, this.firstLease()?.[1].until ?? Infinity);
@@ -179,7 +194,7 @@ class Broker<T> implements MemoryBroker<T> {
       (message, id) => {
         const { delay, why } = how.get(id)!;
         if (why === "released") message.attempts--;
-        message.until = time.now() + delay;
+        message.until = monotonic() + delay;
         if (delay > 0) push(this.delayed, message);
         else this.ready.push(message);
         this.tell();
@@ -199,6 +214,7 @@ class Broker<T> implements MemoryBroker<T> {
           attempts: message.attempts,
           error: why.get(id),
         });
+        if (this.deadLetters.length > this.kept) this.deadLetters.shift();
         this.gone(message);
       },
     );
@@ -206,7 +222,7 @@ class Broker<T> implements MemoryBroker<T> {
 
   extend = async (ctx: Context, deliveries: readonly Delivery<T>[]): Promise<readonly Delivery<T>[]> =>
     this.settle(ctx, deliveries, (message, id) => {
-      message.until = time.now() + this.lease;
+      message.until = monotonic() + this.lease;
       this.leased.set(id, message);
     });
 
@@ -217,7 +233,7 @@ class Broker<T> implements MemoryBroker<T> {
     then: (message: Message<T>, id: string) => void,
   ): Promise<readonly Delivery<T>[]> {
     return this.step(() => {
-      this.revive(time.now());
+      this.revive(monotonic());
       return deliveries.filter(({ id }) => {
         const message = this.leased.get(id);
         if (message === undefined) return true;

@@ -25,7 +25,7 @@ function infoOf(message: NatsMessage): { deliveries: string; sequence: string; p
   return { deliveries: token(first), sequence: token(first + 1), place: token(first + 2), published: token(first + 3) };
 }
 
-/** Names a message for good, of all that its consumer ever delivers: the sequences of a stream begin anew when it is made anew. */
+/** Names a message among all that its consumer ever delivers. With the time, since the sequences of a stream begin at 1 when it is made again. */
 export function nameOf(message: NatsMessage): string {
   const { sequence, published } = infoOf(message);
   return `${sequence}.${published}`;
@@ -71,8 +71,8 @@ function withKey(delivery: NatsDelivery, keyOf: (message: NatsMessage) => string
 }
 
 /**
- * The headers of a dead letter in their forms, the fullest first: the next one is for when the server or the client refuses the last, for
- * the letter may be longer than the message was. The last one is none.
+ * The headers of a dead letter in their forms, the fullest first: when the server or the client refuses one, the
+ * next is tried. A letter may be longer than its message was. The last form has no headers.
  *
  * Its id is that of the message, so that JetStream drops the second of two.
  */

@@ -44,7 +44,8 @@ export interface NatsConsumerOptions {
   /**
    * Where dead messages go: a subject that a stream takes, and the client's `headers` function. The message is published there with
    * its headers, and `Headgate-Reason`, `Headgate-Attempts`, `Headgate-Subject`; then it is terminated. If the two are cut apart, it
-   * is published again, with the same `Nats-Msg-Id`, which JetStream drops for as long as the stream's `duplicate_window` says.
+   * is published again, with the same `Nats-Msg-Id`, which JetStream drops for as long as the stream's `duplicate_window` says. What is too
+   * long for the server is published in a smaller form: without the reason, without the message's headers, at last without any.
    */
   readonly deadLetters?: { readonly subject: string; readonly headers: () => NatsHeaders };
   /**
@@ -148,6 +149,8 @@ interface Settings {
  * request, it is a part of the lease at the most.
  */
 const EXPIRES = 500;
+/** ms that a nack may be delayed: a century, since the server reads no more digits than a whole number of 64 bits has. */
+const LONGEST = 3.2e12;
 /** ms after which nothing more comes of a request. */
 const FORGOTTEN = 60_000;
 
@@ -297,7 +300,8 @@ class Consumer implements Source<NatsDelivery> {
     await this.released.write(ctx, released);
     return this.settle(ctx, deliveries, (i) => {
       const { delay } = items[i]!;
-      return delay > 0 ? bytesOf(`-NAK ${JSON.stringify({ delay: Math.round(delay * 1e6) })}`) : this.words.nak;
+      if (delay <= 0) return this.words.nak;
+      return bytesOf(`-NAK ${JSON.stringify({ delay: Math.round(Math.min(delay, LONGEST) * 1e6) })}`);
     });
   };
 

@@ -21,7 +21,10 @@ export interface WorkerOptions<D extends Delivery = Delivery> {
    * fifth of the grace, 2 000 at the most
    */
   readonly abortWindow?: number;
-  /** ms of the grace that are kept for the last acks and nacks. A fifth of the grace, 2 000 at the most */
+  /**
+   * ms of the grace that are kept for the last acks and nacks: of what ends last, and of what is abandoned. It must cover two calls of the source,
+   * one after the other, when the broker is busy. A fifth of the grace, 2 000 at the most
+   */
   readonly settle?: number;
   /** When it ends, handlers are cancelled without waiting for the grace: the second signal of `shutdown`. */
   readonly abort?: Context;
@@ -36,6 +39,18 @@ export interface WorkerOptions<D extends Delivery = Delivery> {
    * extended, if the source has any. What it throws then is a failure like any other. 3 600 000
    */
   readonly maxLease?: number;
+  /**
+   * How often the source is told of one message that it refuses while it takes others, before that is given up. A dead letter is then given
+   * back, to come again a minute later, and counts as retried; after half as many tries where the worker has no room left for other
+   * messages. What else there is counts as expired, and is named with the error. What fails because the source is away is told again for
+   * as long as the worker runs. Infinity: never given up. 6
+   */
+  readonly callTries?: number;
+  /**
+   * How many messages the report names, the last ones: those that are expired, and the dead where the source has no `deadLetter`. Each is kept
+   * with its body; `observe` is told of all. Infinity: all of them. 1 000, or as many as the worker may hold if that is more
+   */
+  readonly leftovers?: number;
   /** Is told what happens, as it happens, and not waited for. An error it throws, or rejects with, is ignored. */
   readonly observe?: (event: WorkerEvent<D>) => void;
   /** Live counters; the object is the caller's, and one worker keeps it current. */
@@ -58,6 +73,8 @@ const KNOWN: Readonly<Record<keyof WorkerOptions, true>> = {
   backoff: true,
   callTimeout: true,
   maxLease: true,
+  callTries: true,
+  leftovers: true,
   observe: true,
   progress: true,
 };
@@ -85,13 +102,15 @@ export function checked<D extends Delivery>(options: WorkerOptions<D>): Settings
   if (options.abort !== undefined && typeof options.abort?.done !== "function")
     throw new TypeError("worker: abort must be a Context");
   const { progress } = options;
-  const maxAttempts = options.maxAttempts ?? 5;
+  const [maxAttempts, callTries] = [options.maxAttempts ?? 5, options.callTries ?? 6];
+  const prefetch = whole("prefetch", options.prefetch ?? concurrency, 0);
+  const leftovers = options.leftovers ?? Math.max(1_000, concurrency + prefetch);
   if (progress !== undefined && (typeof progress !== "object" || progress === null || Object.isFrozen(progress)))
     throw new TypeError("worker: progress must be an object that the worker can write to");
   return {
     ...options,
     concurrency,
-    prefetch: whole("prefetch", options.prefetch ?? concurrency, 0),
+    prefetch,
     batch: whole("batch", options.batch ?? 100, 1),
     grace,
     abortWindow,
@@ -100,6 +119,8 @@ export function checked<D extends Delivery>(options: WorkerOptions<D>): Settings
     backoff: options.backoff ?? retry.backoff,
     callTimeout: positive("callTimeout", options.callTimeout ?? 10_000),
     maxLease: positive("maxLease", options.maxLease ?? 3_600_000),
+    callTries: callTries === Infinity ? Infinity : whole("callTries", callTries, 1),
+    leftovers: leftovers === Infinity ? Infinity : whole("leftovers", leftovers, 0),
   };
 }
 

@@ -74,7 +74,8 @@ export interface PubsubSubscriptionOptions {
    * Where dead messages go: a topic, by its full name `projects/<project>/topics/<name>`, and a `v1.PublisherClient`. The message is
    * published there with its attributes and its ordering key, and with the attributes `headgate-reason`, `headgate-attempts`,
    * `headgate-subscription` and `headgate-message-id`; then it is acked. If the two are cut apart it may be there twice. Attributes whose
-   * names begin with "goog" are left out, as are those beyond the 100 that Pub/Sub takes.
+   * names begin with "goog" are left out, as are those beyond the 100 that Pub/Sub takes. What Pub/Sub refuses is published in a smaller
+   * form: without the reason, without the message's attributes, at last without any.
    */
   readonly deadLetters?: { readonly topic: string; readonly publisher: PubsubPublisher };
 }
@@ -90,10 +91,12 @@ export interface PubsubSubscriptionOptions {
  *
  * **Cancellation**: a pull returns up to `wait` ms after the end of its ctx: keep the worker's `grace` well above it.
  *
- * **Errors**: TypeError or RangeError, naming the rule, for options that make no sense. A server that does not answer looks to a pull
- * like one that has no messages.
+ * **Errors**: TypeError or RangeError, naming the rule, for options that make no sense. Calls reject with an error that says what to do, the
+ * client's own as its `cause`. A pull that is not answered looks like one without messages, so the server is asked for a sign of life then
+ * (`getSubscription`). When it gives none, the pull rejects, and a client of Google's is made to connect again.
  *
- * **Ordering**: with message ordering, the ordering key is the delivery's `key`, and the worker keeps the order of each.
+ * **Ordering**: with message ordering, the ordering key is the delivery's `key`. Pub/Sub hands out no message of a key while an earlier one is
+ * out, to whichever worker.
  *
  * @example
  * ```ts no-run
@@ -195,6 +198,8 @@ interface Lease {
   settled: boolean;
   /** It is among the dead letters. */
   buried: boolean;
+  /** A verdict was told, and nobody knows whether it was heard. */
+  unheard: boolean;
 }
 
 class Subscription implements Source<D> {
@@ -273,7 +278,7 @@ class Subscription implements Source<D> {
     const id = ackId!;
     const data = bytesOf(message!);
     const key = message!.orderingKey;
-    this.leases.set(id, { until: sent + SHORTEST, verdicts: 0, settled: false, buried: false });
+    this.leases.set(id, { until: sent + SHORTEST, verdicts: 0, settled: false, buried: false, unheard: false });
     return {
       id,
       body: this.decoder === null ? data : this.decoder.decode(data),
@@ -405,6 +410,9 @@ class Subscription implements Source<D> {
           const lease = told.get(id)!;
           lease.settled = monotonic() <= lease.until;
         });
+      } catch (error) {
+        for (const lease of told.values()) if (!lease.settled) lease.unheard = true;
+        throw error;
       } finally {
         for (const lease of told.values()) lease.verdicts--;
       }
@@ -441,7 +449,7 @@ class Subscription implements Source<D> {
     const list = [...orders].map(([seconds, ids]) => ({ seconds, ids }));
     // No longer than from one extension to the next: while this is under way, those it is about are not extended.
     const call = within(ctx, this.lease / 3);
-    const outcome = { confirmed, refused: (id: string): void => void this.leases.delete(id) };
+    const outcome = { confirmed, refused: (id: string): void => this.isRefused(id) };
     try {
       await this.line.call(() => tell(this.client, subscription, list, call, outcome));
     } catch (error) {
@@ -449,6 +457,13 @@ class Subscription implements Source<D> {
       if (isTimeout(error)) void this.line.isThere();
       throw explained(error, { subscription } satisfies About);
     }
+  }
+
+  /** The server does not know a delivery any more. While its lease is ours, that is the work of a verdict whose answer did not reach us. */
+  private isRefused(id: string): void {
+    const lease = this.leases.get(id);
+    if (lease?.unheard === true && monotonic() <= lease.until) lease.settled = true;
+    else this.leases.delete(id);
   }
 
   private isHeld(id: string): boolean {

@@ -10,7 +10,7 @@
  * - When it is over, nothing is said on it any more, and who waits for an answer is told so.
  * - Every goodbye has a limit; what is ours is cut then. No promise that nobody waits for can reject.
  */
-import { context, time } from "../index.ts";
+import { context, type Context, time } from "../index.ts";
 import { heard, leave, type RabbitChannel, type RabbitConnection, wireOf } from "./rabbitmq-client.ts";
 import { Copies } from "./rabbitmq-copies.ts";
 import type { RabbitMessage } from "./rabbitmq-message.ts";
@@ -100,6 +100,14 @@ export class Session {
   }
 
   // --------------------------------------------------------------------------------------------------------------- deliveries
+
+  /** Has the broker check the arguments of the queue: on a channel of its own, which ends if they are others. */
+  async declare(args: Readonly<Record<string, unknown>>): Promise<void> {
+    const channel = await this.connection.createConfirmChannel();
+    channel.on("error", () => {});
+    await channel.assertQueue(this.queue, { durable: true, arguments: args });
+    void heard(channel.close());
+  }
 
   /** `receive` gets the messages, and null when the broker has cancelled the consumer; and which consumer it is. */
   async consume(window: number, receive: Receive): Promise<void> {
@@ -253,21 +261,18 @@ export class Session {
     if (this.owned) wireOf(this.channel).stream?.destroy?.(new Error(`rabbitQueue: ${why}`));
   }
 
-  /** Gives back all that has no verdict, and closes what is ours, in so many ms at most. What is not closed by then is cut. */
-  async close(ms: number): Promise<void> {
-    const { channel } = this;
-    const [limit, cancel] = context.withTimeout(context.background(), ms);
-    using _ = cancel;
+  /** Gives back all that has no verdict, and closes what is ours. What is not closed by the end of `limit` is cut. Never rejects. */
+  async close(limit: Context): Promise<void> {
     const goodbye = async (): Promise<void> => {
       if (this.over) return;
       const taken = this.taken(true);
       this.closing = true;
       await taken;
-      await channel.close();
+      await this.channel.close();
     };
     await context.wait(heard(goodbye()), limit).catch(() => {});
     this.closing = true;
-    if (this.owned) await leave(this.connection, ms, limit);
+    if (this.owned) await leave(this.connection, limit);
     if (!this.over) this.end();
   }
 }

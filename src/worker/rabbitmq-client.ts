@@ -58,14 +58,13 @@ export function heard<T>(promise: Promise<T>): Promise<T> {
   return promise;
 }
 
-/** Closes a connection that is ours. One that has not answered within so many ms, or by the end of ctx, is cut. Never rejects. */
-export async function leave(
-  connection: RabbitConnection,
-  ms: number,
-  ctx: Context = context.background(),
-): Promise<void> {
-  const [limit, cancel] = context.withTimeout(ctx, ms);
-  using _ = cancel;
+/** Closes a connection that is ours. One that has not answered by the end of `limit`, or within so many ms, is cut. Never rejects. */
+export async function leave(connection: RabbitConnection, limit: Context | number): Promise<void> {
+  if (typeof limit === "number") {
+    const [within, cancel] = context.withTimeout(context.background(), limit);
+    using _ = cancel;
+    return await leave(connection, within);
+  }
   try {
     await context.wait(heard(connection.close()), limit);
   } catch {

@@ -15,6 +15,9 @@ function adviceOn(said: string, queue: string): string | undefined {
   }
   if (/NOT.FOUND/.test(said))
     return `there is no queue ${queue} here: declare it first, or mend its name or the vhost of the url`;
+  if (/PRECONDITION.FAILED/.test(said)) {
+    return `the queue ${queue} was declared with other arguments than those of "ordered": delete it, or give those it has`;
+  }
   if (/ACCESS.REFUSED/.test(said))
     return `the user of the url may not read the queue ${queue}: give it that permission`;
   if (/ConnectionClose/.test(said))

@@ -24,6 +24,7 @@ import { heard, leave, type RabbitChannel, type RabbitConnection } from "./rabbi
 import { explained } from "./rabbitmq-errors.ts";
 import { type RabbitMessage, toDelivery } from "./rabbitmq-message.ts";
 import { onlyKnown } from "./known.ts";
+import { inOrder, Lanes } from "./rabbitmq-order.ts";
 import { reasonOf } from "./reason.ts";
 
 export type { RabbitChannel, RabbitConnection } from "./rabbitmq-client.ts";
@@ -59,7 +60,16 @@ export interface RabbitQueueOptions {
   readonly delays?: boolean;
   /** The ordering key of a message; `undefined` for none, as if it throws. */
   readonly key?: (message: RabbitMessage) => string | undefined;
-  /** How long `close` may take, in ms. What the broker has not answered by then is cut. 2 000 */
+  /**
+   * The order of keys is kept across all workers, and after a failure. These are the arguments that the queue is declared with, which this
+   * source does, so that the broker checks them: a quorum queue with `"x-single-active-consumer": true`, so that one source has it and the
+   * others wait for their turn; and with an `x-delivery-limit`, for without one, from RabbitMQ 3.10 on, what is given back goes to the
+   * end of the queue. Each stop counts for that limit: set it to a million. What has failed waits in this process, and its key behind
+   * it; without a `key`, the whole queue. Its failures are counted there: after a stop, from 1 again. Give each worker a source of its own, and for
+   * more than one worker at a time, several such queues: see docs/worker.md.
+   */
+  readonly ordered?: Readonly<Record<string, unknown>>;
+  /** How long `close` may take, in ms. What the broker has not answered by then is cut. 1 500 */
   readonly closeTimeout?: number;
 }
 
@@ -102,7 +112,7 @@ export function rabbitQueue(
     throw new TypeError("rabbitQueue: the first argument must be a connection of amqplib, or a function that connects");
   }
   onlyKnown("rabbitQueue", options, OPTIONS);
-  const { queue, prefetch, deadLetters, closeTimeout } = options;
+  const { queue, prefetch, deadLetters, closeTimeout, ordered } = options;
   if (typeof queue !== "string" || queue === "") throw new TypeError("rabbitQueue: queue must be the name of a queue");
   if (prefetch !== undefined && !(Number.isSafeInteger(prefetch) && prefetch >= 1 && prefetch <= 65_535)) {
     throw new RangeError(`rabbitQueue: prefetch must be a whole number from 1 to 65535; got ${String(prefetch)}`);
@@ -110,10 +120,18 @@ export function rabbitQueue(
   if (deadLetters !== undefined && deadLetters !== "broker" && typeof deadLetters?.queue !== "string") {
     throw new TypeError('rabbitQueue: deadLetters must be { queue } or "broker"');
   }
+  if (ordered !== undefined) checkOrdered(ordered);
   if (closeTimeout !== undefined && !(closeTimeout > 0 && closeTimeout <= 2 ** 31 - 1)) {
     throw new RangeError(`rabbitQueue: closeTimeout must be a number of ms above 0; got ${String(closeTimeout)}`);
   }
   return new Queue(connection, options);
+}
+
+function checkOrdered(args: Readonly<Record<string, unknown>>): void {
+  const { "x-queue-type": type, "x-single-active-consumer": single, "x-delivery-limit": limit } = args;
+  if (type === "quorum" && single === true && typeof limit === "number" && limit > 0) return;
+  const needed = '"x-queue-type": "quorum", "x-single-active-consumer": true and an "x-delivery-limit"';
+  throw new TypeError(`rabbitQueue: ordered must be the arguments of the queue, with ${needed}: else no order is kept`);
 }
 
 /** After this many ms without a pull, what is buffered is given back. */
@@ -121,11 +139,19 @@ const IDLE = 1_000;
 /** How long a pull that was cancelled waits for the broker's answer, in ms. */
 const ANSWER = 500;
 /** How long a close waits for the broker's answers, in ms, unless an option says otherwise: `grace` and this fit into 30 s. */
-const GOODBYE = 2_000;
+const GOODBYE = 1_500;
 /** There is no lease; but three times in this many ms the worker asks what has been lost, and tells the handlers. */
 const LEASE = 6_000;
 
-const OPTIONS = { queue: true, prefetch: true, deadLetters: true, delays: true, key: true, closeTimeout: true };
+const OPTIONS = {
+  queue: true,
+  prefetch: true,
+  deadLetters: true,
+  delays: true,
+  key: true,
+  ordered: true,
+  closeTimeout: true,
+};
 
 /** A delivery that has no verdict, or one that the broker may not know of yet. */
 interface Held {
@@ -152,6 +178,9 @@ class Queue implements RabbitQueue {
   private readonly held: Map<string, Held> = new Map();
   /** What is settled, and whoever settled it has not been told so, for another of its batch was not. */
   private readonly settled: Set<string> = new Set();
+  /** What waits here for its next attempt, if the order is to be kept. */
+  private readonly lanes: Lanes | undefined;
+  private again = 0;
   /** Closed when there is news for the pulls that wait; there is none while nobody does. */
   private news: Chan<never> | undefined;
   private pulls = 0;
@@ -161,6 +190,7 @@ class Queue implements RabbitQueue {
     this.connection = connection;
     this.options = options;
     if (options.deadLetters !== undefined) this.deadLetter = (ctx, items) => this.bury(ctx, items);
+    if (options.ordered !== undefined) this.lanes = new Lanes((deliveries) => this.arrive(deliveries));
     if (typeof connection !== "function") hush(connection);
   }
 
@@ -173,12 +203,12 @@ class Queue implements RabbitQueue {
       for (;;) {
         if (this.closed) throw new Error("rabbitQueue: pull after close()");
         const err = ctx.err();
-        if (err instanceof context.Canceled && this.pulls === 1) await this.quiesce(max);
+        if (err instanceof context.Canceled && this.pulls === 1 && !this.lanes) await this.quiesce(max);
         if (err !== undefined || this.buffer.length > 0) return this.buffer.splice(0, max);
         const { session } = this;
         const window = Math.min(room, (this.options.prefetch ?? 65_535) - this.held.size);
         // There is room for more than the broker may deliver: another worker has that.
-        if (session?.consuming === true && session.isFull && window > 0) await session.cancel();
+        if (session?.consuming === true && session.isFull && window > 0 && !this.lanes) await session.cancel();
         if (session?.consuming !== true && window > 0) {
           await this.start(ctx, window);
           continue;
@@ -210,15 +240,27 @@ class Queue implements RabbitQueue {
   private async consume(window: number): Promise<void> {
     const session = this.session === undefined || this.session.over ? await this.open() : this.session;
     this.session = session;
-    if (this.closed) return session.close(this.goodbye);
+    if (this.closed) {
+      const [limit, cancel] = context.withTimeout(context.background(), this.goodbye);
+      using _ = cancel;
+      return await session.close(limit);
+    }
+    const { queue, ordered } = this.options;
+    const { key = ordered === undefined ? undefined : () => queue } = this.options;
+    if (ordered !== undefined) await session.declare(ordered);
     await session.consume(window, (message, consumer) => {
       if (message === null) return this.tell();
-      const delivery = toDelivery(message, session.n, this.options.key, session.copies);
+      const delivery = toDelivery(message, session.n, key, session.copies);
       this.held.set(delivery.id, { session, consumer, message, told: false, copy: undefined });
-      this.buffer.push(delivery);
-      this.tell();
-      this.watch();
+      if (this.lanes?.joins(delivery) !== true) this.arrive([delivery]);
     });
+  }
+
+  private arrive(deliveries: readonly RabbitDelivery[]): void {
+    this.buffer.push(...deliveries);
+    if (this.lanes !== undefined) this.buffer.sort(inOrder);
+    this.tell();
+    this.watch();
   }
 
   private async open(): Promise<Session> {
@@ -238,6 +280,7 @@ class Queue implements RabbitQueue {
   /** The channel is closed: all that it had delivered is the broker's again. */
   private forget(session: Session): void {
     for (const [id, held] of this.held) if (held.session === session) this.held.delete(id);
+    this.lanes?.clear();
     const left = this.buffer.filter(({ id }) => this.held.has(id));
     this.buffer.splice(0, this.buffer.length, ...left);
     this.tell();
@@ -265,17 +308,26 @@ class Queue implements RabbitQueue {
     }
   }
 
-  /** Sees to it that nothing stays in the buffer when nobody pulls: others may want it. */
+  /** Sees to it that nothing stays here when nobody pulls: others may want it. */
   private watch(): void {
-    if (this.pulls > 0 || this.buffer.length === 0) {
+    if (this.pulls > 0 || this.buffer.length + (this.lanes?.size ?? 0) === 0) {
       this.idle?.stop();
       this.idle = undefined;
     } else {
       this.idle ??= time.afterFunc(IDLE, () => {
         this.idle = undefined;
-        if (this.pulls === 0) void this.quiesce(0);
+        if (this.pulls > 0) return;
+        if (this.lanes === undefined) void this.quiesce(0);
+        else this.letGo(this.lanes);
       });
     }
+  }
+
+  /** Gives back what is here, in order, once nothing is in anybody's hands: only the end of the channel does that. */
+  private letGo(lanes: Lanes): void {
+    if (this.held.size > this.buffer.length + lanes.size) return this.watch();
+    const [limit, cancel] = context.withTimeout(context.background(), this.goodbye);
+    void this.session?.close(limit).then(cancel);
   }
 
   close = async (): Promise<void> => {
@@ -285,11 +337,9 @@ class Queue implements RabbitQueue {
     this.tell();
     const [limit, cancel] = context.withTimeout(context.background(), this.goodbye);
     using _ = cancel;
-    const all = async (): Promise<void> => {
-      await this.starting?.catch(() => {});
-      await this.session?.close(this.goodbye);
-    };
-    await context.wait(heard(all()), limit).catch(() => {});
+    // What is made after that closes itself.
+    await context.wait(this.starting ?? Promise.resolve(), limit).catch(() => {});
+    await this.session?.close(limit);
   };
 
   private get goodbye(): number {
@@ -299,7 +349,7 @@ class Queue implements RabbitQueue {
   // ---------------------------------------------------------------------------------------------------------------- verdicts
 
   ack = async (ctx: Context, deliveries: readonly RabbitDelivery[]): Promise<readonly RabbitDelivery[]> => {
-    if (ctx.err() === undefined) this.ackFirst(deliveries);
+    if (ctx.err() === undefined && this.lanes === undefined) this.ackFirst(deliveries);
     return this.settle(ctx, deliveries, async (held) => ack(held));
   };
 
@@ -326,6 +376,7 @@ class Queue implements RabbitQueue {
     return this.settle(ctx, deliveries, async (held, i) => {
       const { delivery, delay, why } = items[i]!;
       const { message, session } = held;
+      if (this.lanes !== undefined) return this.keep(this.lanes, held, items[i]!);
       const isLater = delay > 0 && delays;
       if ((why === "released" && !isLater) || !session.copies.canBeWhole(message)) {
         return tellOnce(held, (channel) => channel.nack(message, false, true));
@@ -335,6 +386,17 @@ class Queue implements RabbitQueue {
       await move(held);
     });
   };
+
+  /** To whoever pulls, it is another delivery. */
+  private keep(lanes: Lanes, held: Held, { delivery, delay, why }: Nack<RabbitDelivery>): void {
+    const attempt = delivery.attempt + (why === "failed" ? 1 : 0);
+    const next = { ...delivery, id: `${delivery.id.split("+")[0]}+${++this.again}`, attempt };
+    this.held.delete(delivery.id);
+    this.held.set(next.id, held);
+    this.settled.add(delivery.id);
+    if (delay > 0) lanes.add(next, delay);
+    else if (!lanes.joins(next)) this.arrive([next]);
+  }
 
   private bury(ctx: Context, items: readonly Dead<RabbitDelivery>[]): Promise<readonly RabbitDelivery[]> {
     const { deadLetters } = this.options;

@@ -27,8 +27,10 @@ const RULES: Readonly<Record<string, string>> = {
 /** The words of the server, without the name of a script that some versions put around them. */
 function wordsOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
-  const inScript = /^ERR Error running script .*?: @\w+: \d+: (?:-)?(.*)$/s.exec(error.message);
+  const inScript = /^ERR Error running script .*?: @\w+: ?\d+: (.*)$/s.exec(error.message);
   const words = inScript?.[1] ?? error.message;
+  // So a server says it of what a script does.
+  if (words.startsWith("ERR ACL failure")) return words.replace("ERR", "NOPERM");
   return /^-?[A-Z][A-Z0-9]+ /.test(words) ? words.replace(/^-/, "") : undefined;
 }
 
@@ -46,8 +48,7 @@ export function isReply(error: unknown, code: string): boolean {
 export function explained(what: string, error: unknown): Error {
   if (error instanceof Error && error.message.startsWith("redisStream: ")) return error;
   const words = wordsOf(error);
-  const code =
-    words === undefined ? undefined : Object.keys(RULES).find((code) => new RegExp(`\\b${code}\\b`).test(words));
+  const code = words === undefined ? undefined : Object.keys(RULES).find((code) => words.startsWith(`${code} `));
   const said = words ?? (error instanceof Error ? error.message : String(error));
   if (code !== undefined)
     return new Error(`redisStream: ${what}: ${RULES[code]}. The server says: ${said}`, { cause: error });

@@ -98,10 +98,15 @@ local function settle(id, hash)
 end
 `)();
 
-/** Makes the group. KEYS: the stream, the due; ARGV[1] is the group. Where there is something to settle, also on a server that is full. */
+/**
+ * Makes the group, whose lines begin anew. KEYS: the stream, the due, the lines; ARGV[1] is the group. Where there is something to settle, it
+ * makes it also on a server that is full.
+ */
 export const CREATE: string = /* @__PURE__ */ (() => `
 if redis.call('XLEN', KEYS[1]) > 0 then ${WRITE} end
-return redis.call('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')`)();
+local made = redis.call('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
+redis.call('ZREMRANGEBYRANK', KEYS[3], 0, -1)
+return made`)();
 
 /** From ARGV[6]: id, deliveries, notes, hash of the key. As the next two, returns those that are lost, and 1 if something came free. */
 export const ACK: string = /* @__PURE__ */ (() => `${TOLD}${SETTLE}

@@ -46,6 +46,8 @@ export class Verdicts {
   private readonly teller: Teller;
   /** What has a verdict, though nobody heard the answer: told again, the server would call it lost. */
   private readonly counted: WeakSet<RedisDelivery> = new WeakSet();
+  /** What has a verdict, as was heard. */
+  private readonly settled: WeakSet<RedisDelivery> = new WeakSet();
   /** The notes of calls that are under way, or whose answer was lost. */
   private readonly notes: WeakMap<RedisDelivery, readonly string[]> = new WeakMap();
   /** Notes that were answered. */
@@ -106,9 +108,12 @@ export class Verdicts {
     const each = told.flatMap(({ entry, attempt }) => [entry, String(attempt)]);
     const { lost } =
       told.length === 0 ? NOTHING : await this.hear("extend", this.tell(told, this.script(EXTEND, [], each)), ctx);
+    const isTold = new Set(told);
     return deliveries.filter((delivery) => {
       if (this.notes.has(delivery) || this.counted.has(delivery)) return false;
-      if (this.isHeld(delivery) && !lost.has(delivery.entry)) return false;
+      if (!isTold.has(delivery)) return true;
+      // It may have been settled meanwhile.
+      if (!lost.has(delivery.entry) || this.settled.has(delivery)) return false;
       if (this.isHeld(delivery)) this.held.delete(delivery.entry);
       return true;
     });
@@ -172,7 +177,7 @@ export class Verdicts {
       if (refused.has(entry)) continue;
       this.notes.delete(delivery);
       if (this.isHeld(delivery)) this.held.delete(entry);
-      if (unheard && !lost.has(entry)) this.counted.add(delivery);
+      if (!lost.has(entry)) (unheard ? this.counted : this.settled).add(delivery);
     }
   }
 

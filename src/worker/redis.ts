@@ -320,7 +320,7 @@ class Stream implements RedisStream {
   private async createGroup({ ask }: Connection): Promise<void> {
     const { group } = this.options;
     try {
-      await ask(0, "EVAL", CREATE, "2", this.stream, this.keys[1], group);
+      await ask(0, "EVAL", CREATE, "3", ...this.keys.slice(0, 3), group);
     } catch (error) {
       if (isReply(error, "BUSYGROUP")) return;
       throw explained(`the group ${group} of the stream ${this.stream} cannot be made`, error);
@@ -467,7 +467,7 @@ class Stream implements RedisStream {
     this.verdicts.extend(ctx, deliveries);
 
   private async tell(args: readonly string[]): Promise<unknown> {
-    if (this.isClosed) throw new Error("a verdict after close()");
+    if (this.isClosed) throw new Error("redisStream: a verdict after close()");
     const connection = await this.telling.get();
     return connection.ask(0, ...args);
   }

@@ -44,6 +44,21 @@ export interface Leftover<D extends Delivery> {
   readonly error?: unknown;
 }
 
+/** What went wrong with the source. */
+export interface SourceErrors {
+  /** Calls that have failed. */
+  readonly count: number;
+  /** The last of them, */
+  readonly call: keyof Source;
+  /** and what it rejected with. */
+  readonly error: unknown;
+  /**
+   * In words, with what to do: a call that did nothing but fail when the worker stopped, and had for some seconds; or a pull that never
+   * succeeded; or dead letters that were refused. Absent: what failed has passed. A program should print this, and end with an exit code that is not 0.
+   */
+  readonly trouble?: string;
+}
+
 /** The account: acked + retried + released + dead + expired = pulled. */
 export interface Report<D extends Delivery = Delivery> {
   readonly pulled: number;
@@ -58,13 +73,22 @@ export interface Report<D extends Delivery = Delivery> {
   readonly expired: number;
   /** Handlers that ignored the end of their ctx. Their messages are counted in `released`. */
   readonly abandoned: number;
-  /** The expired messages by name, and why; and the dead ones if the source has no `deadLetter`. */
+  /** The expired messages by name, and why; and the dead ones if the source has no `deadLetter`. The last ones, as many as the option says. */
   readonly leftovers: readonly Leftover<D>[];
+  /** How many more there were. Each was told to `observe`. Absent: none. */
+  readonly unnamed?: number;
+  /** Absent: no call of the source has failed. */
+  readonly sourceErrors?: SourceErrors;
   readonly stopped: "source ended" | "cancelled" | "aborted" | "failed";
   /** Why: the cause of the context that ended, or the error of the source. */
   readonly cause?: unknown;
   /** How long each phase took, in ms. */
   readonly took: { readonly draining: number; readonly aborting: number; readonly settling: number };
+  /**
+   * The report for a log: `JSON.stringify` calls it, and so does every logger. Errors are a line each, with their causes. Messages are named
+   * by the id of their delivery: it has no body, key or attribute of any.
+   */
+  readonly toJSON?: () => object;
 }
 
 /** How far the worker is in stopping. */
@@ -79,6 +103,8 @@ export type Phase = "running" | "draining" | "aborting" | "settling" | "done";
  * - `settled`: the source has been told of `count` messages, in a call of `ms`; or cannot be told (`expired`, 0 ms). Every message is in one of them.
  * - `extended`: of those held, `count` leases were restarted, and `lost` turned out to be lost.
  * - `sourceError`: a call has failed, and is made again in `retryIn` ms; Infinity: not again.
+ * - `trouble`: a call has done nothing but fail for some seconds, and a person should know: `message` has it in words. Once, until it succeeds.
+ * - `leftover`: a message is named in the report, or was: that keeps the last ones only. It is in a `settled`, too.
  * - `late`: a handler that was abandoned has ended after all, perhaps after the worker's return. It changes nothing.
  *
  * **Ordering**: `started`, `finished` and `settled` of a message come in this order; `done` is the last event but for `late`, and what
@@ -98,4 +124,13 @@ export type WorkerEvent<D extends Delivery = Delivery> =
   | { readonly type: "settled"; readonly verdict: Verdict; readonly count: number; readonly ms: number }
   | { readonly type: "extended"; readonly count: number; readonly lost: number }
   | { readonly type: "sourceError"; readonly call: keyof Source; readonly error: unknown; readonly retryIn: number }
+  | {
+      readonly type: "trouble";
+      readonly call: keyof Source;
+      readonly error: unknown;
+      readonly failures: number;
+      readonly ms: number;
+      readonly message: string;
+    }
+  | ({ readonly type: "leftover" } & Leftover<D>)
   | { readonly type: "late"; readonly delivery: D };

@@ -41,7 +41,7 @@ export interface Nack<D extends Delivery> {
 /** A delivery that no further attempt will mend. */
 export interface Dead<D extends Delivery> {
   readonly delivery: D;
-  /** What the handler threw: anything, but `String(error)` works. */
+  /** What the handler threw: anything, but `String(error)` works, and so do the properties of an Error. It may be nothing, empty, or long. */
   readonly error: unknown;
 }
 
@@ -55,7 +55,8 @@ export interface Dead<D extends Delivery> {
  * Canceled if that was cancelled: the stop has begun. A call that goes on after the end of its ctx is not waited for, but a pull is for a while.
  *
  * **Errors**: a call rejects only if it cannot say what became of all of it. A verdict is then told again, with the same messages or a
- * part of them, which the source must bear; a pull is made again after a pause.
+ * part of them, which the source must bear; a pull is made again after a pause. A verdict that is refused for one message alone is given up
+ * after some tries: a dead letter is nacked then, with a delay of a minute.
  *
  * **Ordering**: see {@link Nack} for those with a key. Anything else may be told in any order.
  *

@@ -18,12 +18,15 @@
  *   stop (I4). At most `concurrency` handlers run; at most `concurrency + prefetch` messages are held (I5).
  * - From the stop to the return pass no more than `grace` ms, whatever handlers and broker do (I6).
  */
+import { promiseOf } from "../foreign.ts";
 import { Chan, context, type Context, errgroup, retry, select, sync, time } from "../index.ts";
+import { monotonic } from "../runtime.ts";
+import { Account } from "./account.ts";
 import { Attempts } from "./attempts.ts";
 import { Stopping } from "./causes.ts";
 import { type Held, heldOf } from "./held.ts";
 import { checked, type Settings, type WorkerOptions } from "./options.ts";
-import type { Leftover, Phase, Progress, Report, WorkerEvent } from "./report.ts";
+import type { Phase, Progress, Report } from "./report.ts";
 import type { Delivery, Handler, Source, Verdict } from "./source.ts";
 import { Keys } from "./keys.ts";
 import { keepLeases, limitLeases } from "./leases.ts";
@@ -39,7 +42,10 @@ import { Settler } from "./settler.ts";
  * `ctx` carries, if it does.
  *
  * **Errors**: rejects only for misuse: TypeError or RangeError, naming the rule, and then nothing was pulled. Errors of handlers
- * decide about their message; errors of the source are retried, and show in the events and the report.
+ * decide about their message; errors of the source are retried, and show in the events and the report. A verdict that the source refuses for
+ * one message alone is given up after `callTries` tries.
+ *
+ * All that the caller has given (handlers, `backoff`, `observe`, the calls of the source) runs in the asynchronous context of this call.
  *
  * **Ordering**: messages are started in the order of their pull, `concurrency` at a time, and may end in any. Of those with one key,
  * one is handled at a time, in the order of their pull, while other keys go on. When one is retried or released, those of its key that
@@ -94,6 +100,9 @@ const LAST_WORDS = 0.25;
 /** Pulls that bring nothing, and do not wait for it, begin this far apart, in ms. */
 const IDLE = 100;
 
+/** Handlers that are started with the worker. Others are when there is a message for them: a hundred thousand would cost a second. */
+const AT_ONCE = 64;
+
 /** One run of a worker. */
 export class Run<D extends Delivery> {
   readonly source: Source<D>;
@@ -101,16 +110,21 @@ export class Run<D extends Delivery> {
   readonly results: Chan<Held<D>> = new Chan(AMPLE);
   /** What the calls of the source live under. */
   readonly calls: Context;
-  /** When everything must be over, in epoch ms: known from the stop on. */
+  /** When everything must be over, on the monotonic clock: known from the stop on. */
   deadline: number = Infinity;
   /** Gets a value when the phase has changed: what was put off must be looked at anew. */
   readonly nudge: Chan<true> = new Chan(1);
-  readonly progress: Progress;
+  readonly account: Account<D>;
 
+  readonly progress: Progress;
   private readonly ctx: Context;
   private readonly handle: Handler<D>;
   private readonly messages: Chan<Held<D>> = new Chan(AMPLE);
   private readonly keys: Keys<D> = new Keys();
+  private readonly group: errgroup.Group = new errgroup.Group();
+  private readonly handlers: sync.WaitGroup = new sync.WaitGroup();
+  /** How many have been started. */
+  private started = 0;
   /** Whether more will be pulled, and if not, whether `messages` is closed. */
   private input: "open" | "ended" | "closed" = "open";
   /** Gets a value when there is room for another message. */
@@ -139,9 +153,6 @@ export class Run<D extends Delivery> {
 
   private phase: Phase = "running";
   private since = 0;
-  private readonly took = { draining: 0, aborting: 0, settling: 0 };
-  private readonly counts = { started: 0, redelivered: 0, abandoned: 0 };
-  private readonly leftovers: Leftover<D>[] = [];
   /** The context that has cut the stop short. */
   private cutShort: Context | null = null;
   private failure: { readonly error: unknown } | null = null;
@@ -152,17 +163,8 @@ export class Run<D extends Delivery> {
     this.handle = handle;
     this.settings = settings;
     this.attempts = new Attempts(settings);
-    this.progress = Object.assign(settings.progress ?? ({} as Progress), {
-      pulled: 0,
-      waiting: 0,
-      running: 0,
-      settling: 0,
-      acked: 0,
-      retried: 0,
-      released: 0,
-      dead: 0,
-      expired: 0,
-    });
+    this.account = new Account(settings);
+    this.progress = this.account.progress;
     // A context of our own: the caller's may be that of another copy of the package, which no select knows.
     [this.abort, this.releaseAbort] = context.withCancel(settings.abort ?? context.background());
     this.outer = ctx.value(context.lifetime);
@@ -178,14 +180,9 @@ export class Run<D extends Delivery> {
   }
 
   async run(): Promise<Report<D>> {
-    const group = new errgroup.Group();
-    const handlers = new sync.WaitGroup();
+    const { group, handlers } = this;
     // The names are for those who watch the tasks in a test.
     const pull = (): Promise<void> => this.pull();
-    const handler = async (): Promise<void> => {
-      await this.handleAll();
-      handlers.done();
-    };
     const closer = async (): Promise<void> => {
       await handlers.wait();
       this.results.close();
@@ -198,10 +195,7 @@ export class Run<D extends Delivery> {
     const limit = (): Promise<void> => limitLeases(this);
     const watch = (): Promise<void> => this.watch();
     void group.go(pull);
-    for (let i = 0; i < this.settings.concurrency; i++) {
-      handlers.add(1);
-      void group.go(handler);
-    }
+    for (let i = 0; i < Math.min(this.settings.concurrency, AT_ONCE); i++) this.startHandler();
     for (const task of [closer, settler, leases, limit, watch]) void group.go(task);
     await group.wait();
     this.enter("done");
@@ -229,7 +223,9 @@ export class Run<D extends Delivery> {
         failures = 0;
       } catch (error) {
         const retryIn = retry.backoff(++failures);
-        this.emit({ type: "sourceError", call: "pull", error, retryIn });
+        // A pull must not reject because the stop has begun; but it is no trouble either.
+        if (this.isStopping) this.account.emit({ type: "sourceError", call: "pull", error, retryIn });
+        else this.account.sourceFailed("pull", error, retryIn);
         await time.sleep(retryIn, this.stop).catch(() => {});
       }
     }
@@ -254,7 +250,7 @@ export class Run<D extends Delivery> {
     const [patience, lose] = context.withTimeout(this.patience, callTimeout + slack);
     using _cancel = cancel;
     using _lose = lose;
-    const begun = time.now();
+    const begun = monotonic();
     const pulled = Promise.resolve(this.source.pull(ctx, Math.min(batch, room), room));
     let brought: readonly D[];
     try {
@@ -269,9 +265,10 @@ export class Run<D extends Delivery> {
       return;
     }
     this.take(brought);
+    this.account.trouble.succeeded("pull", brought.length > 0);
     if (brought.length > 0 || ctx.err() !== undefined || this.source.ended === true) return;
     // It should have waited. Asked again at once, and again, it would keep everything else from its turn.
-    await time.sleep(begun + IDLE - time.now(), this.stop).catch(() => {});
+    await time.sleep(begun + IDLE - monotonic(), this.stop).catch(() => {});
   }
 
   /** What is no delivery is the source's mistake, and is not to cost the others their turn. */
@@ -280,14 +277,14 @@ export class Run<D extends Delivery> {
     if (all.length > 0) {
       this.progress.pulled += all.length;
       this.progress.waiting += all.length;
-      this.emit({ type: "pulled", count: all.length });
+      this.account.emit({ type: "pulled", count: all.length });
     }
     for (const held of all) {
       held.order = ++this.pulled;
       this.held.add(held);
-      if (this.attempts.of(held) > 1) this.counts.redelivered++;
+      if (this.attempts.of(held) > 1) this.account.counts.redelivered++;
       const to = this.isStopping ? "return" : this.keys.admit(held);
-      if (to === "handle") this.messages.trySend(held);
+      if (to === "handle") this.start(held);
       else if (to === "return") this.release(held);
     }
     if (all.length === deliveries?.length) return;
@@ -308,11 +305,29 @@ export class Run<D extends Delivery> {
     try {
       await this.source.nack(ctx, items);
     } catch (error) {
-      this.emit({ type: "sourceError", call: "nack", error, retryIn: Infinity });
+      this.account.sourceFailed("nack", error, Infinity);
     }
   }
 
   // ---------------------------------------------------------------------------------------------------------- stage 2: handle
+
+  /** Hands a message to the handlers, one more of which is started if there are not enough. */
+  private start(held: Held<D>): void {
+    this.messages.trySend(held);
+    const { concurrency } = this.settings;
+    const wanted = this.progress.running + this.progress.waiting - this.keys.waiting;
+    if (this.started < Math.min(concurrency, wanted)) this.startHandler();
+  }
+
+  private startHandler(): void {
+    this.started++;
+    this.handlers.add(1);
+    const handler = async (): Promise<void> => {
+      await this.handleAll();
+      this.handlers.done();
+    };
+    void this.group.go(handler);
+  }
 
   private async handleAll(): Promise<void> {
     for await (const held of this.messages) {
@@ -324,13 +339,13 @@ export class Run<D extends Delivery> {
   private async handleOne(held: Held<D>): Promise<void> {
     const { delivery } = held;
     const [ctx, cancel] = context.withCancelCause(this.handling);
-    const begun = time.now();
+    const begun = monotonic();
     held.cancel = cancel;
     held.since = begun;
     this.progress.waiting--;
     this.progress.running++;
-    this.counts.started++;
-    this.emit({ type: "started", delivery });
+    this.account.counts.started++;
+    this.account.emit({ type: "started", delivery });
     let pending = false;
     let failure: { readonly error: unknown } | undefined;
     // Why its ctx had ended when it did: what happens between that and our going on is no excuse for a failure (I8).
@@ -338,13 +353,14 @@ export class Run<D extends Delivery> {
     try {
       const result = this.handle(ctx, delivery);
       if (typeof (result as PromiseLike<unknown> | undefined)?.then === "function") {
+        // One whose own properties throw has failed, as it would have by `await`.
+        const returning = promiseOf(result);
         pending = true;
         const ended = (): void => {
           pending = false;
           why = context.cause(ctx);
-          if (held.cancel !== cancel) this.emit({ type: "late", delivery });
+          if (held.cancel !== cancel) this.account.emit({ type: "late", delivery });
         };
-        const returning = Promise.resolve(result);
         void returning.then(ended, ended);
         await context.wait(returning, this.patience);
       }
@@ -354,7 +370,7 @@ export class Run<D extends Delivery> {
     held.cancel = null;
     cancel();
     this.progress.running--;
-    if (pending) this.counts.abandoned++;
+    if (pending) this.account.counts.abandoned++;
     if (failure === undefined) this.decide(held, "acked", begun);
     else if (why instanceof Stopping || pending) this.decide(held, "released", begun, failure.error);
     else this.decideFailure(held, begun, failure.error);
@@ -374,10 +390,10 @@ export class Run<D extends Delivery> {
     if (begun !== undefined) {
       const ending = {
         verdict: held.lost ? "expired" : verdict,
-        ms: time.now() - begun,
+        ms: Math.round(monotonic() - begun),
         ...(error === undefined ? {} : { error }),
       } as const;
-      this.emit({ type: "finished", delivery: held.delivery, ...ending });
+      this.account.emit({ type: "finished", delivery: held.delivery, ...ending });
     }
     this.results.trySend(held);
     if (held.key !== undefined) this.goOn(held);
@@ -386,12 +402,17 @@ export class Run<D extends Delivery> {
   /** What the verdict on a message means for the others of its key. */
   private goOn(held: Held<D>): void {
     const { next, followers } = this.keys.decided(held);
-    if (next !== undefined) this.messages.trySend(next);
+    if (next !== undefined) this.start(next);
     for (const follower of followers) this.release(follower);
     this.closeMessages();
   }
 
   // ----------------------------------------------------------------------------------------------- stage 3 is in settler.ts
+
+  /** There is no room for another message. */
+  get isFull(): boolean {
+    return this.held.size >= this.settings.concurrency + this.settings.prefetch;
+  }
 
   /** The source has been told, or cannot be told any more: the message is off our hands. */
   finish(held: Held<D>, verdict: Verdict, error?: unknown): void {
@@ -401,7 +422,7 @@ export class Run<D extends Delivery> {
     this.progress[verdict]++;
     if (verdict === "acked") this.attempts.forget(held);
     if (verdict === "expired" || (verdict === "dead" && this.source.deadLetter === undefined)) {
-      this.leftovers.push({ delivery: held.delivery, was: held.verdict, error: error ?? held.error });
+      this.account.leave({ delivery: held.delivery, was: held.verdict, error: error ?? held.error });
     }
     this.room.trySend(true);
   }
@@ -419,7 +440,7 @@ export class Run<D extends Delivery> {
       stop: this.stop.done(),
     });
     if (why === "over") return;
-    this.deadline = time.now() + grace;
+    this.deadline = monotonic() + grace;
     if (why === "stop") {
       this.enter("draining");
       this.releaseWaiting();
@@ -431,7 +452,7 @@ export class Run<D extends Delivery> {
       this.stopNow(context.cause(this.cutShort));
       this.releaseWaiting();
     }
-    this.deadline = Math.min(this.deadline, time.now() + abortWindow + settle);
+    this.deadline = Math.min(this.deadline, monotonic() + abortWindow + settle);
     this.enter("aborting");
     this.cancelHandlers(new Stopping({ cause: context.cause(this.stop) }));
     const patient = { over: ends.over, outer: ends.outer };
@@ -441,10 +462,10 @@ export class Run<D extends Delivery> {
     this.endLifetime(new Stopping({ cause: context.cause(this.stop) }));
     if (why !== "outer") ({ case: why } = await select({ ...patient, late: time.after(words) }));
     if (why === "over") return;
-    this.deadline = Math.min(this.deadline, time.now() + settle);
+    this.deadline = Math.min(this.deadline, monotonic() + settle);
     this.enter("settling");
     this.endPatience();
-    if ((await select({ over: ends.over, late: time.after(this.deadline - time.now()) })).case === "over") return;
+    if ((await select({ over: ends.over, late: time.after(this.deadline - monotonic()) })).case === "over") return;
     this.endCalls();
     this.nudge.trySend(true);
   }
@@ -463,48 +484,20 @@ export class Run<D extends Delivery> {
 
   private enter(phase: Phase): void {
     if (this.phase === phase) return;
-    const now = time.now();
-    if (this.phase !== "running" && this.phase !== "done") this.took[this.phase] += now - this.since;
+    const now = monotonic();
+    if (this.phase !== "running" && this.phase !== "done")
+      this.account.took[this.phase] += Math.round(now - this.since);
     this.since = now;
     const from = this.phase;
     this.phase = phase;
-    this.emit({ type: "phase", from, to: phase });
+    this.account.emit({ type: "phase", from, to: phase });
     this.nudge.trySend(true);
   }
 
-  emit(event: WorkerEvent<D>): void {
-    if (this.settings.observe === undefined) return;
-    try {
-      const told: unknown = this.settings.observe(event);
-      if (typeof (told as PromiseLike<unknown> | undefined)?.then === "function") {
-        void Promise.resolve(told).catch(() => {});
-      }
-    } catch {
-      // An observer looks on: it cannot change what happens to a message.
-    }
-  }
-
   private report(): Report<D> {
-    const { pulled, acked, retried, released, dead, expired } = this.progress;
-    const why =
-      this.failure !== null
-        ? { stopped: "failed" as const, cause: this.failure.error }
-        : this.cutShort !== null
-          ? { stopped: "aborted" as const, cause: context.cause(this.cutShort) }
-          : this.ctx.err() !== undefined
-            ? { stopped: "cancelled" as const, cause: context.cause(this.ctx) }
-            : { stopped: "source ended" as const };
-    return {
-      pulled,
-      ...this.counts,
-      acked,
-      retried,
-      released,
-      dead,
-      expired,
-      leftovers: this.leftovers,
-      took: this.took,
-      ...why,
-    };
+    if (this.failure !== null) return this.account.report({ stopped: "failed", cause: this.failure.error });
+    if (this.cutShort !== null) return this.account.report({ stopped: "aborted", cause: context.cause(this.cutShort) });
+    if (this.ctx.err() === undefined) return this.account.report({ stopped: "source ended" });
+    return this.account.report({ stopped: "cancelled", cause: context.cause(this.ctx) });
   }
 }

@@ -67,7 +67,8 @@ const bundlers = [
     },
   },
   {
-    name: "vite",
+    name: "Vite",
+    package: "vite",
     async bundle(folder, program) {
       const { build } = await import("vite");
       await build({

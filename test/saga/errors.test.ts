@@ -200,3 +200,111 @@ it("NotApplied has a name, a message of its own, and a cause", () => {
   expect(new NotApplied()).toMatchObject({ name: "NotApplied", message: "saga: the step was not applied" });
   expect(new NotApplied("refused", { cause })).toMatchObject({ message: "refused", cause });
 });
+
+describe("as JSON", () => {
+  const boom = Object.assign(new Error("boom", { cause: new Error("inner") }), { code: "E1" });
+  const serialized = { name: "Error", message: "boom", code: "E1", cause: { name: "Error", message: "inner" } };
+  const transfer = saga("t")
+    .step(
+      "a",
+      () => 1,
+      () => Promise.reject(new Error("no undo")),
+    )
+    .step(
+      "b",
+      () => Promise.reject(boom),
+      () => {},
+    );
+  const run = (deadLetter: () => Promise<void>) =>
+    transfer.run(context.background(), 5, { id: "x", deadLetter, compensation: { retry: { tries: 1 } } });
+  const log = [
+    { step: "a", outcome: "dead-lettered", error: { message: "no undo" } },
+    { step: "b", outcome: "compensated", error: serialized },
+  ];
+
+  it("a result has the texts of its errors, and its letters as they are", async () => {
+    const result = await run(async () => {});
+    const json = JSON.parse(JSON.stringify({ result })) as object;
+    expect(json).toMatchObject({
+      result: {
+        status: "dead-lettered",
+        id: "x",
+        cause: serialized,
+        letters: [{ step: "a", input: 5, output: 1 }],
+        log,
+      },
+    });
+    expect({ ...result }).toEqual(result);
+    expect(Object.keys(result)).not.toContain("toJSON");
+  });
+
+  it("a result that was lost has the errors of the sink, too; and what orThrow throws has the same", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance", "Date"] });
+    const running = run(() => Promise.reject(new Error("disk full")));
+    await vi.advanceTimersByTimeAsync(10_000);
+    vi.useRealTimers();
+    const result = await running;
+    expect(JSON.parse(JSON.stringify(result))).toMatchObject({ status: "lost", errors: [{ message: "disk full" }] });
+    const error = await Promise.resolve(result)
+      .then(orThrow)
+      .catch((error: unknown) => error);
+    expect(JSON.parse(JSON.stringify(error))).toMatchObject({
+      name: "SagaError",
+      message: "saga x: lost: a (failed); boom",
+      status: "lost",
+      cause: serialized,
+      errors: [{ message: "disk full" }],
+      letters: [{ step: "a" }],
+    });
+  });
+
+  it("a result that was committed has its output", async () => {
+    const result = await saga("s")
+      .step(
+        "a",
+        () => 1,
+        () => {},
+      )
+      .run(context.background(), 0, { id: "y", deadLetter: async () => {} });
+    expect(JSON.parse(JSON.stringify(result))).toMatchObject({ status: "committed", output: { a: 1 } });
+  });
+});
+
+describe("the letters of a saga of a thousand steps", () => {
+  it("have a log of 100 each: the step itself and its neighbours; the result has all", async () => {
+    let many = saga("s") as ReturnType<typeof saga<number>>;
+    for (let i = 0; i < 1_000; i++) {
+      const fail = (): never => {
+        throw new Error(`no undo of ${i}`);
+      };
+      many = many.step(
+        `s${i}` as never,
+        () => {
+          if (i === 999) throw new Error("the last");
+        },
+        fail,
+      );
+    }
+    const letters: DeadLetter[] = [];
+    const result = await many.run(context.background(), 0, {
+      deadLetter: (_, letter) => void letters.push(letter),
+      compensation: { retry: { tries: 1 } },
+    });
+    expect([result.status, result.log.length, letters.length]).toEqual(["dead-lettered", 1_000, 1_000]);
+    for (const { step, log, omitted } of letters) {
+      expect([log.length, omitted]).toEqual([100, 900]);
+      expect(log.map((entry) => entry.step)).toContain(step);
+    }
+    expect(JSON.stringify(letters).length).toBeLessThan(30e6);
+  });
+
+  it("have all of the log where there are no more than that", async () => {
+    const letters: DeadLetter[] = [];
+    await saga("s")
+      .step("a", () => 1)
+      .step("b", () => Promise.reject(new NotApplied()))
+      .run(context.background(), 0, { deadLetter: (_, letter) => void letters.push(letter) });
+    expect(letters[0]!.log.map(({ step }) => step)).toEqual(["a", "b"]);
+    expect(letters[0]).not.toHaveProperty("omitted");
+  });
+});

@@ -40,11 +40,11 @@ async function exercise({ bubble, explore }: Kit): Promise<void> {
   await bubble(async (t) => {
     const [group, ctx] = errgroup.withContext(t.ctx);
     const ch = new Chan<number>();
-    group.go(async () => {
+    void group.go(async () => {
       for (let i = 0; i < 600; i++) await ch.send(i, ctx);
       ch.close();
     });
-    group.go(async () => {
+    void group.go(async () => {
       for await (const n of ch) if (n % 100 === 0) await time.sleep(60_000, ctx);
     });
     await group.wait();
@@ -99,7 +99,7 @@ describe("fake timers that are installed after the kit was imported", () => {
 
   it("make a Date that `start` takes", async () => {
     vi.useFakeTimers({ now: 86_400_000 });
-    await bubble((t) => void expect(t.now()).toBe(86_400_000), { start: new Date() });
+    await bubble((t) => expect(t.now()).toBe(86_400_000), { start: new Date() });
   });
 });
 

@@ -121,6 +121,7 @@ describe("what a broker cannot do", () => {
         "extend after a lost lease is reported, and does not touch the next holder's delivery: a delivery is held until the connection ends",
         "a verdict on several counts for those that are held, and reports exactly the others: a delivery is held until the connection ends",
         "a dead letter is put aside with its body and the reason, and is gone from the queue: the source has no dead letters",
+        "a dead letter is put aside whatever was thrown, also what no header can hold: the source has no dead letters",
       ]
     `);
     expect(cases.length - left.length).toBeGreaterThan(15);
@@ -442,6 +443,28 @@ describe("a source that breaks a rule is found out:", () => {
           ),
       }),
       ["a dead letter is put aside with its body and the reason"],
+    ],
+    [
+      "it refuses a dead letter whose reason it cannot write into a header",
+      (source) => ({
+        async deadLetter(ctx, items) {
+          const reasons = items.map(({ error }) => String(error));
+          // eslint-disable-next-line no-control-regex
+          if (reasons.some((reason) => /[\u0000-\u001f]/.test(reason))) throw new Error("invalid header");
+          return source.deadLetter!(ctx, items);
+        },
+      }),
+      ["a dead letter is put aside whatever was thrown"],
+    ],
+    [
+      "it refuses a dead letter that dies of nothing",
+      (source) => ({
+        async deadLetter(ctx, items) {
+          if (items.some(({ error }) => error === undefined)) throw new TypeError("no error");
+          return source.deadLetter!(ctx, items);
+        },
+      }),
+      ["a dead letter is put aside whatever was thrown"],
     ],
     [
       "it has no dead letters, although it should",

@@ -187,8 +187,9 @@ describe("the demo", () => {
       "demo: a worker delivers 500 messages over HTTP to a gateway that is slow",
       "demo: Ctrl-C drains and accounts for every message; Ctrl-C again aborts",
     ]);
-    expect(lines.filter((line) => line.startsWith("draining"))).toEqual([
-      "draining: 5 in flight, 60 s at most; Ctrl-C again to abort",
+    // One may just have ended.
+    expect(lines.filter((line) => line.startsWith("draining:"))).toEqual([
+      expect.stringMatching(/^draining: [1-5] in flight, 60 s at most; Ctrl-C again to abort$/),
     ]);
     expect(errors).not.toContain("aborting");
   });

@@ -17,6 +17,7 @@ import {
 } from "headgate/worker";
 import { describe, expect, it } from "vitest";
 import { elapse, timersSet, virtualTime } from "../clock.ts";
+import { hostile, odd } from "../foreign.ts";
 import { account } from "./account.ts";
 
 const background = context.background();
@@ -270,6 +271,13 @@ describe("a handler", () => {
     return proxy;
   };
 
+  const unreadableConstructor = (): Promise<void> =>
+    Object.defineProperty(Promise.resolve(), "constructor", {
+      get() {
+        throw boom;
+      },
+    });
+
   it.each<[what: string, thrown: unknown]>([
     ["undefined", undefined],
     ["null", null],
@@ -283,6 +291,34 @@ describe("a handler", () => {
     await elapse(100);
     expect(account(running.report)).toBe("1 pulled: 1 retried");
     expect(told).toEqual(["failed 1"]);
+  });
+
+  it.each(odd)("that throws %s has failed, and not for good; nobody awaits what it threw", async (_, make) => {
+    const { source, told } = sourceOf(["1", "2"].map((id) => ({ id, body: Number(id) })));
+    const running = start(source, (_, { body }) => {
+      if (body === 2) return Promise.reject(make());
+      throw make();
+    });
+    await elapse(100);
+    expect(account(running.report)).toBe("2 pulled: 2 retried");
+    expect(told).toEqual(["failed 1", "failed 2"]);
+    expect(running.report!.abandoned).toBe(0);
+  });
+
+  it.each(odd)("that throws %s at its last attempt is dead of something that a source may ask", async (_, make) => {
+    const reasons: string[] = [];
+    const deadLetter: Source<D>["deadLetter"] = async (_, items) => {
+      for (const { error } of items) {
+        if (error instanceof Error) reasons.push(error.name, error.message, String(error.stack), String(error));
+        else reasons.push(String(error));
+      }
+    };
+    const { source } = sourceOf([{ id: "1", body: 1 }], { deadLetter });
+    const running = start(source, () => Promise.reject(make()), { maxAttempts: 1 });
+    await elapse(2_000);
+    expect(running.faults).toEqual([]);
+    expect(account(running.report)).toBe("1 pulled: 1 dead");
+    expect(reasons.length).toBeGreaterThan(0);
   });
 
   it("that throws undefined at its last attempt is dead of that", async () => {
@@ -324,11 +360,51 @@ describe("a handler", () => {
       "1 pulled: 1 retried",
     ],
     ["an error, which is no failure", () => boom, "1 pulled: 1 acked"],
+    ["a proxy whose traps throw, which is as if it were awaited", () => hostile({}), "1 pulled: 1 retried"],
+    ["a promise of one", () => ({ then: (ok: (value: unknown) => void) => ok(hostile({})) }), "1 pulled: 1 retried"],
+    ["a promise whose constructor cannot be read", () => unreadableConstructor(), "1 pulled: 1 retried"],
   ])("may return %s", async (_, result, expected) => {
     const { source } = sourceOf([{ id: "1", body: 1 }]);
     const running = start(source, result);
     await elapse(100);
     expect(account(running.report)).toBe(expected);
+  });
+});
+
+describe("a source whose calls", () => {
+  virtualTime();
+
+  it.each(odd)("reject with %s is told again", async (_, make) => {
+    const failed = new Set<string>();
+    const once = (call: string): Promise<void> => {
+      if (failed.has(call)) return Promise.resolve();
+      failed.add(call);
+      return Promise.reject(make());
+    };
+    const { source } = sourceOf([1, 2, 3].map((body) => ({ id: String(body), body })));
+    const { pull } = source;
+    const running = start(
+      {
+        ...source,
+        get ended() {
+          return source.ended === true;
+        },
+        pull: async (ctx, max) => {
+          await once("pull");
+          return pull(ctx, max);
+        },
+        ack: () => once("ack"),
+        nack: () => once("nack"),
+        deadLetter: () => once("deadLetter"),
+      },
+      (_, { body }) => {
+        if (body === 2) throw boom;
+        if (body === 3) throw new Permanent("no use");
+      },
+    );
+    await elapse(5_000);
+    expect(account(running.report)).toBe("3 pulled: 1 acked, 1 retried, 1 dead");
+    expect(running.faults.map(({ call }) => call).sort()).toEqual(["ack", "deadLetter", "nack", "pull"]);
   });
 });
 

@@ -110,6 +110,8 @@ class Play {
       maxAttempts: 1 + this.upTo(2),
       backoff: () => this.upTo(50),
       callTimeout: 100,
+      callTries: 6,
+      leftovers: 1_000,
       maxLease: this.is("a handler takes too long") ? 450 : 1e6,
       progress: this.progress,
     };

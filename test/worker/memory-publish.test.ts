@@ -2,7 +2,14 @@
  * The broker in memory: publishing, capacity, the end, bad input, and that it is deterministic.
  */
 import { context } from "headgate";
-import { type Delivery, memoryBroker, type MemoryBroker, type MemoryBrokerOptions, type Nack } from "headgate/worker";
+import {
+  type Delivery,
+  memoryBroker,
+  type MemoryBroker,
+  type MemoryBrokerOptions,
+  type Nack,
+  worker,
+} from "headgate/worker";
 import { describe, expect, it } from "vitest";
 import { elapse, isPending, settle, timersSet, virtualTime } from "../clock.ts";
 
@@ -188,5 +195,53 @@ describe("memoryBroker", () => {
     const first = await play();
     expect(first.length).toBeGreaterThan(60);
     expect(await play()).toEqual(first);
+  });
+});
+
+describe("dead letters", () => {
+  async function dead(options: MemoryBrokerOptions): Promise<readonly number[]> {
+    const broker = await filled([1, 2, 3, 4, 5], options);
+    for (const delivery of await broker.pull(ctx, 5)) await broker.deadLetter(ctx, [{ delivery, error: "bad" }]);
+    expect(broker.size).toBe(0);
+    return broker.deadLetters.map(({ body }) => body);
+  }
+
+  it("are kept as far as the option says: the last ones", async () => {
+    expect(await dead({ deadLetters: 3 })).toEqual([3, 4, 5]);
+    expect(await dead({ deadLetters: 0 })).toEqual([]);
+    expect(await dead({})).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it.each([-1, 1.5, NaN, Infinity, "5"])("cannot be kept in the number of %o", (deadLetters) => {
+    const message = `memoryBroker: deadLetters must be a whole number from 0; got ${deadLetters}`;
+    expect(() => memoryBroker({ deadLetters: deadLetters as number })).toThrow(new RangeError(message));
+  });
+});
+
+describe("a handler that publishes to the full broker which its own message is from", () => {
+  virtualTime();
+
+  it("gets no room, for its message has it; with a deadline it goes on, and with its ctx it can be stopped", async () => {
+    const broker = await filled([1], { capacity: 1 });
+    const seen: string[] = [];
+    const [stopping, stop] = context.withCancel(ctx);
+    const running = worker(
+      stopping,
+      broker,
+      async (ctx, { attempt }) => {
+        const [limited, cancel] = attempt === 1 ? context.withTimeout(ctx, 100) : context.withCancel(ctx);
+        using _ = cancel;
+        await broker.publish(2, {}, limited).catch((error: unknown) => {
+          seen.push(String(error));
+          throw error;
+        });
+      },
+      { backoff: () => 1 },
+    );
+    await elapse(60_000);
+    expect(seen).toEqual(["TimeoutError: context deadline exceeded"]);
+    stop();
+    await elapse(25_000);
+    expect(await running).toMatchObject({ pulled: 2, retried: 1, released: 1 });
   });
 });

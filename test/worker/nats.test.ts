@@ -243,6 +243,18 @@ describe("a consumer of NATS", () => {
     expect(fake.said.slice(1)).toEqual(["+WPI? 1 7", '-NAK {"delay":5000000}? 1 7']);
   });
 
+  it("delays a nack by a century at the most: the server could not read more", async () => {
+    const fake = new Fake();
+    const source = await open(fake);
+    const got = await held(fake, source, 2);
+    const delays = [1e15, Number.MAX_VALUE];
+    await source.nack(
+      background,
+      got.map((delivery, i) => ({ delivery, delay: delays[i]!, why: "failed" })),
+    );
+    expect(fake.said.slice(1)).toEqual([1, 2].map((n) => `-NAK {"delay":3200000000000000000}? 1 ${n}`));
+  });
+
   it("rejects a verdict that the server does not confirm in time, and sends it again", async () => {
     const fake = new Fake();
     const source = await open(fake);
@@ -545,7 +557,7 @@ describe("a consumer of NATS", () => {
     }
   });
 
-  it("notices by a verdict alone that nothing comes back, for a worker without room does not pull", async () => {
+  it("notices by a verdict alone that nothing comes back: a worker without room does not pull", async () => {
     const fake = new Fake();
     const source = await open(fake);
     const got = await held(fake, source, 1);

@@ -518,6 +518,17 @@ describe("a verdict of Pub/Sub", () => {
     expect(fake.said).toEqual(["ack a b c"]);
   });
 
+  it("whose answer was lost, and that is refused when it is told again, has counted: nobody else can have had it", async () => {
+    const { fake, source, got } = await holding(["a", "b"]);
+    const refusal = named({ a: "PERMANENT_FAILURE_INVALID_ACK_ID" });
+    fake.answers.push(rejects(fails(14)), rejects(refusal));
+    await expect(source.ack(background, got.slice(0, 1))).rejects.toThrow("status 14");
+    expect(await source.ack(background, got.slice(0, 1))).toEqual([]);
+    // What was not told before is lost.
+    fake.answers.push(rejects(named({ b: "PERMANENT_FAILURE_INVALID_ACK_ID" })));
+    expect(await source.ack(background, got.slice(1))).toEqual(got.slice(1));
+  });
+
   it("that the server could not take for some now rejects, and is told for these alone the next time", async () => {
     const { fake, source, got } = await holding(["a", "b", "c"]);
     const error = named({ b: "TRANSIENT_FAILURE_SERVICE_UNAVAILABLE", c: "PERMANENT_FAILURE_INVALID_ACK_ID" });

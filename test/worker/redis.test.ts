@@ -77,6 +77,7 @@ describe("redisStream", () => {
       [{ lease: 1.5 }, /lease must be/],
       [{ lease: Infinity }, /lease must be/],
       [{ settled: "drop" }, /settled must be/],
+      [{ ordering: "worker" }, /ordering must be "group" or "consumer"; got worker/],
       [{ body: "key" }, /cannot both be in the field key/],
       [{ dead: "x" }, /there is no option dead; there are stream, group, consumer, lease, deadLetters/],
     ] as const) {
@@ -232,7 +233,7 @@ describe("the connection of the pulls", () => {
     });
     expect(await source.pull(soon(), 1)).toMatchObject([{ body: "b" }]);
     expect(sent.filter(([, text]) => text?.includes("MKSTREAM"))).toMatchObject([
-      ["EVAL", expect.anything(), "2", "s", "s:g:delayed", "g"],
+      ["EVAL", expect.anything(), "3", "s", "s:g:delayed", "s:g:keys", "g"],
     ]);
   });
 });
@@ -251,6 +252,37 @@ describe("a connection of the pulls that is not answered", () => {
     void source.pull(context.background(), 1).catch(() => {});
     await settle();
     expect(duplicates.length).toBe(2);
+  });
+
+  it("is given up when it does not answer any more, by the pull and by a verdict, and another one is made", async () => {
+    let isDeaf = false;
+    const answering =
+      (answer: (args: readonly string[]) => unknown): Answer =>
+      (args) =>
+        isDeaf ? never() : answer(args);
+    const entries = [["s", [["1-0", ["body", "b"]]]]];
+    let isThere = true;
+    const { source, duplicates } = sourceOf({
+      EVAL: answering((args) => (args.at(-1) === "0-0" ? ["0-0", -1, []] : [[], 0])),
+      XREADGROUP: answering(() => (isThere ? entries : never())),
+    });
+    const got = await source.pull(context.background(), 1);
+    isThere = false;
+    isDeaf = true;
+    const pulled = source.pull(context.background(), 1);
+    const acked = source.ack(context.background(), got);
+    for (const call of [pulled, acked]) call.catch(() => {});
+    const says = "there is no connection: the server has not answered for 5000 ms";
+    // A read may wait for a second.
+    await elapse(5_999);
+    await expect(acked).rejects.toThrow(`the ack failed: ${says}`);
+    await elapse(1);
+    await expect(pulled).rejects.toThrow(`the pull failed: ${says}`);
+    isDeaf = false;
+    isThere = true;
+    expect(await source.ack(context.background(), got)).toEqual([]);
+    expect(await source.pull(context.background(), 1)).toMatchObject([{ body: "b" }]);
+    expect(duplicates.length).toBe(4);
   });
 
   it("is not waited for by close()", async () => {
@@ -333,18 +365,21 @@ describe("a pull", () => {
 describe("a verdict", () => {
   /** A source that holds two, and answers verdicts so. */
   const lab = async (evals: Answer) => {
-    const made = sourceOf({
-      XREADGROUP: () => [
-        [
-          "s",
+    const made = sourceOf(
+      {
+        XREADGROUP: () => [
           [
-            ["1-0", ["body", "a"]],
-            ["2-0", ["body", "b"]],
+            "s",
+            [
+              ["1-0", ["body", "a"]],
+              ["2-0", ["body", "b"]],
+            ],
           ],
         ],
-      ],
-      EVAL: (args) => (args.at(-1) === "0-0" ? ["0-0", -1, []] : evals(args)),
-    });
+        EVAL: (args) => (args.at(-1) === "0-0" ? ["0-0", -1, []] : evals(args)),
+      },
+      { deadLetters: "dead" },
+    );
     return { ...made, got: await made.source.pull(soon(), 2) };
   };
 
@@ -370,6 +405,47 @@ describe("a verdict", () => {
     await expect(source.ack(soon(), got)).rejects.toThrow("closed");
     fails = false;
     expect(await source.ack(soon(), got)).toEqual([]);
+  });
+
+  it("of death that is refused rejects with what the server says, and the others of its call have counted", async () => {
+    const told: string[][] = [];
+    let refuses = true;
+    const { source, got } = await lab((args) => {
+      told.push(args.filter((arg) => /^\d-0$/.test(arg)));
+      return refuses ? [[], 0, ["2-0", "WRONGTYPE Operation against a key holding the wrong kind of value"]] : [[], 0];
+    });
+    const items = got.map((delivery) => ({ delivery, error: "no" }));
+    for (let i = 0; i < 2; i++) {
+      await expect(source.deadLetter!(soon(), items)).rejects.toThrow(
+        /the dead letter of 2-0 was refused: a key holds something other than.*WRONGTYPE/,
+      );
+    }
+    refuses = false;
+    expect(await source.deadLetter!(soon(), items)).toEqual([]);
+    expect(told).toEqual([["1-0", "2-0"], ["2-0"], ["2-0"]]);
+  });
+
+  it("whose answer was lost shows the note of that call when it is told again, and is told the truth", async () => {
+    const told: (readonly string[])[] = [];
+    const { source, got } = await lab((args) => {
+      told.push(args.slice(-8));
+      if (told.length === 1) throw new Error("Socket closed unexpectedly");
+      return [["2-0"], 0];
+    });
+    await expect(source.ack(soon(), got)).rejects.toThrow("there is no connection: Socket closed unexpectedly");
+    expect(await source.extend(soon(), [])).toEqual([]);
+    expect(await source.ack(soon(), got)).toEqual([got[1]]);
+    const note = expect.stringMatching(/^[-0-9a-f]{36}:1$/) as unknown;
+    expect(told).toEqual([
+      ["1-0", "1", "", "", "2-0", "1", "", ""],
+      ["1-0", "1", note, "", "2-0", "1", note, ""],
+    ]);
+  });
+
+  it("after close() is refused in words", async () => {
+    const { source, got } = await lab(() => []);
+    await source.close();
+    await expect(source.ack(soon(), got)).rejects.toThrow("redisStream: a verdict after close()");
   });
 
   it.each([

@@ -81,6 +81,11 @@ export async function start() {
       while (await listening(port)) server.signal("SIGKILL");
       await run();
     },
+    /** Kills it for good. */
+    async kill() {
+      await end(server, "SIGKILL");
+      while (await listening(port)) server.signal("SIGKILL");
+    },
     pause: () => server.signal("SIGSTOP"),
     resume: () => server.signal("SIGCONT"),
     stop,
