@@ -194,7 +194,7 @@ export function account(
     lines.push(terminal.paint("bad", folded(line, terminal)));
   }
   const names = leftoversOf(report).map((line) => folded(line, terminal));
-  if (names.length > 0) lines.push(terminal.paint("bad", "leftovers:"), ...names);
+  if (names.length > 0) lines.push(terminal.paint("bad", headingOf(report)), ...names);
   return lines.join("\n");
 }
 
@@ -259,6 +259,10 @@ function sum({ acked, dead, expired }: Report, { shared, state }: Broker, left: 
   const adds = expired + unconfirmed === 0 ? "=" : "≤";
   return [...lines, `over all terminals: published ${adds} acked + dead + still in the broker`];
 }
+
+/** A report names the last leftovers only, and counts them all. */
+const headingOf = ({ leftovers, unnamed = 0 }: Report): string =>
+  unnamed === 0 ? "leftovers:" : `leftovers, the last ${leftovers.length} of ${leftovers.length + unnamed}:`;
 
 /** Lines of leftovers, and names in a line, at most. */
 const [LINES, NAMES] = [10, 3];

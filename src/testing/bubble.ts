@@ -57,6 +57,8 @@ export interface Bubble {
    * the others the trace is empty.
    */
   readonly trace: () => Trace;
+  /** One line, for logs: how far the bubble's time has come, and how many tasks have not ended. */
+  readonly toJSON: () => string;
 }
 
 /** How to run a bubble. What is left out has the default given. */
@@ -201,5 +203,6 @@ export function apiOf(run: Run): Bubble {
     },
     tasks: () => run.infos(),
     trace: () => run.trace(),
+    toJSON: () => `Bubble(+${run.clock.elapsed}ms, ${run.infos().length} task(s))`,
   };
 }

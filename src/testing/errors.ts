@@ -7,7 +7,8 @@ import type { Trace } from "./trace.ts";
 
 /**
  * Nothing can come of it any more: every task of a bubble is blocked and no timer is pending, or somebody has waited too long for a
- * promise from outside, or tasks run in a circle. `tasks` are those that have not ended, each with the line at which it waits.
+ * promise from outside, or tasks run in a circle. `tasks` are those that have not ended, each with the line at which it waits; plain
+ * data, which is also what JSON has of it.
  */
 export class DeadlockError extends Branded {
   /** @internal */ static readonly kind = "DeadlockError";
@@ -37,7 +38,8 @@ export class LeakError extends Branded {
 
 /**
  * A schedule was found under which the scenario fails. Its message tells the whole story: the original error, who was blocked where,
- * the timeline, and the string that replays it. `cause` is the original error.
+ * the timeline, and the string that replays it. `cause` is the original error. As JSON it is `replay`, `schedules` and `tasks`: neither
+ * the trace nor the cause is listed, so that a log of it stays short.
  */
 export class ScheduleError extends Branded {
   /** @internal */ static readonly kind = "ScheduleError";
@@ -47,7 +49,7 @@ export class ScheduleError extends Branded {
   /** How many schedules were run until this one was found, itself included. */
   readonly schedules: number;
   /** What happened, step by step. */
-  readonly trace: Trace;
+  declare readonly trace: Trace;
   /** All tasks that had not ended when it failed. */
   readonly tasks: readonly TaskInfo[];
 
@@ -59,7 +61,7 @@ export class ScheduleError extends Branded {
     super(message, { cause });
     this.replay = found.replay;
     this.schedules = found.schedules;
-    this.trace = found.trace;
+    Object.defineProperty(this, "trace", { value: found.trace });
     this.tasks = found.tasks;
   }
 }

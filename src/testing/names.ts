@@ -47,12 +47,20 @@ class Register {
 
 export class Names {
   /** The names that the user has given. */
-  private readonly chosen: WeakMap<object, string> = new WeakMap();
+  private readonly chosen: Pick<WeakMap<object, string>, "get" | "set" | "has">;
   private register: Register | null = null;
   /** How many tasks there have been, by the name of their function: one entry a function, as long as none makes names by itself. */
   private readonly tasks: Map<string, number> = new Map();
   /** What has been made and has no name yet: mostly nobody asks. */
   private unnamed: Made[] = [];
+
+  /**
+   * Whether it may be for long: then no object is kept alive for its name. That is dear to tidy up, too dear for each of some thousand
+   * schedules, which are short.
+   */
+  constructor(isLong: boolean) {
+    this.chosen = isLong ? new WeakMap() : new Map();
+  }
 
   /** Takes note of `object`, which has just been made. */
   created(object: object, parent: object | undefined, made: Place): void {

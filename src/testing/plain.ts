@@ -53,19 +53,24 @@ export function valueText(value: unknown): string {
 /** How many characters of a value are made at least, if it has as many: a message may have millions. */
 const ENOUGH = 100;
 
-/** As JSON.stringify, but that it stops when that is enough, and that bytes are only counted. `length` is what has been made already. */
-function json(value: unknown, length: number): string | undefined {
+/**
+ * As JSON.stringify, but that it stops when that is enough, and that bytes are only counted. `length` is what has been made already, for
+ * the objects `around`.
+ */
+function json(value: unknown, length: number, around: readonly object[] = []): string | undefined {
   if (typeof value === "string") return JSON.stringify(value.slice(0, ENOUGH));
   if (typeof value === "bigint") return `${value}n`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
   if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${value.byteLength})`;
+  if (around.includes(value)) throw new TypeError("a ring");
+  const within = [...around, value];
   const { toJSON } = value as { toJSON?: unknown };
-  if (typeof toJSON === "function") return json(toJSON.call(value, ""), length + 1);
+  if (typeof toJSON === "function") return json(toJSON.call(value, ""), length + 1, within);
   const isList = Array.isArray(value);
   let out = isList ? "[" : "{";
   for (const key of isList ? value.keys() : Object.keys(value)) {
     if (length + out.length > ENOUGH) return out;
-    const part = json((value as Record<PropertyKey, unknown>)[key], length + out.length);
+    const part = json((value as Record<PropertyKey, unknown>)[key], length + out.length, within);
     if (part === undefined && !isList) continue;
     if (out.length > 1) out += ",";
     out += isList ? (part ?? "null") : `${json(key, 0)}:${part}`;

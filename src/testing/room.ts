@@ -62,7 +62,7 @@ const capture = (res: (value: unknown) => void, rej: (error: unknown) => void): 
 
 export abstract class Room implements Scheduler {
   readonly manner: Manner;
-  readonly names: Names = new Names();
+  readonly names: Names;
   readonly clock: Clock = new Clock();
   steps = 0;
   isOver = false;
@@ -99,6 +99,7 @@ export abstract class Room implements Scheduler {
 
   constructor(manner: Manner) {
     this.manner = manner;
+    this.names = new Names(manner.record);
     this.task = this.canceller;
     this.recorder = this.written = manner.record ? new Recorder(this.names, this.clock) : null;
   }

@@ -40,8 +40,10 @@ const PATIENCE = 100;
 /** Every so many steps the rest of the process gets a turn. */
 const TURN = 1_024;
 
-/** How many resumptions are remembered, to tell what a loop does. */
+/** How many resumptions are remembered, to tell what a loop does. To remember them at all times would cost a tenth of all. */
 const REMEMBERED = 100;
+/** In how many steps there are that many: a timer fires in between, the clock and the test have their say. */
+const LAST_STEPS = 4 * REMEMBERED;
 
 /** How many turns of the event loop are spent on the world outside before it is asked every millisecond only. */
 const POLLS = 20;
@@ -222,7 +224,7 @@ export class Run extends Room {
     const resumption = this.queue[i]!;
     this.queue.splice(i, 1);
     resumption.task.queued--;
-    this.last[this.resumed++ % REMEMBERED] = resumption;
+    if (this.steps >= this.manner.steps - LAST_STEPS) this.last[this.resumed++ % REMEMBERED] = resumption;
     step(() => {
       this.beginStep(resumption.task);
       this.recorder?.resumption(this.steps, resumption, n);

@@ -20,13 +20,13 @@ let steps = 0;
 export function step(act: () => void, after: () => void): void {
   steps++;
   open = after;
-  const { port2 } = (stage ??= isPrompt() ? null : theStage()) ?? {};
-  if (port2 !== undefined) {
-    scene = act;
-    port2.postMessage(null);
-  } else {
+  if (stage === undefined) stage = isPrompt() ? null : theStage();
+  if (stage === null) {
     act();
     drained(over);
+  } else {
+    scene = act;
+    stage.port2.postMessage(null);
   }
 }
 

@@ -140,7 +140,11 @@ export class Line {
     this.silentSince ??= now;
     if (now - this.silentSince < SILENT) return;
     this.silentSince = undefined;
-    this.connection.reconnect?.().catch(() => {});
+    try {
+      this.connection.reconnect?.().catch(() => {});
+    } catch {
+      // It is closed, or cannot: the next ping finds out.
+    }
   }
 }
 

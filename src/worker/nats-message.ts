@@ -31,6 +31,11 @@ export function nameOf(message: NatsMessage): string {
   return `${sequence}.${published}`;
 }
 
+/** The server has delivered it before. */
+export function isRedelivered(message: NatsMessage): boolean {
+  return Number(infoOf(message).deliveries) > 1;
+}
+
 export function toDelivery(
   message: NatsMessage,
   key: ((message: NatsMessage) => string | undefined) | undefined,

@@ -1,15 +1,17 @@
 /**
  * Which deliveries of a message were released: given back without a failure, as by a worker that is stopped.
  *
- * The server counts deliveries, and would count these as attempts. So each source remembers its own; and where there is a stream for that, it
- * writes a line for each, under a subject of the message's own, and reads how many there are when a message comes again.
+ * The server counts deliveries, and would count these as attempts. So each source remembers its own. Where there is a stream for that, it
+ * writes the count down for each message, under a subject of its own, and reads it when the message comes again: from any process.
  *
- * Invariant: nothing waits for this stream in vain. What cannot be written or read in time counts as the server counts.
+ * Invariants:
+ * - Nothing waits for this stream in vain. What cannot be written or read in time counts as the server counts.
+ * - Only the last line of a subject is read, which the server finds at once, however many there are; to count lines it would read them all.
  */
 import { context, type Context } from "../index.ts";
 import type { NatsMessage } from "./nats-line.ts";
-import { nameOf, textOf } from "./nats-message.ts";
-import { bytesOf, type Letters } from "./nats-wire.ts";
+import { isRedelivered, nameOf, textOf } from "./nats-message.ts";
+import { bytesOf, type Letter, type Letters } from "./nats-wire.ts";
 import type { NatsConsumerOptions, NatsDelivery } from "./nats.ts";
 import { Releases } from "./releases.ts";
 
@@ -21,7 +23,8 @@ export class Released {
   private readonly api: string;
   private readonly stream: string | undefined;
   private readonly consumer: string;
-  private readonly own: Releases = new Releases();
+  /** What is known, by the name of the message. */
+  private readonly known: Releases = new Releases();
 
   constructor(letters: Letters, { stream, consumer, releases, apiPrefix = "$JS.API" }: NatsConsumerOptions) {
     this.letters = letters;
@@ -34,73 +37,85 @@ export class Released {
   async open(ctx: Context): Promise<void> {
     const { stream } = this;
     if (stream === undefined) return;
-    const [answer] = await this.letters.send(ctx, [this.question("")], "ends");
-    const { error, config } = JSON.parse(textOf(answer!)) as Info;
+    const question = { subject: `${this.api}.STREAM.INFO.${stream}`, payload: bytesOf("") };
+    const [answer] = await this.letters.send(ctx, [question], "ends");
+    const { error, config } = JSON.parse(textOf(answer!)) as {
+      readonly error?: { readonly description: string };
+      readonly config?: { readonly subjects?: readonly string[] };
+    };
     const subject = `${stream}.>`;
     if (error === undefined && config?.subjects?.includes(subject) === true) return;
+    const found = error?.description ?? `there is one with ${config?.subjects?.join() ?? "none"}`;
     throw new Error(
-      `natsConsumer: releases needs a stream ${stream} with the subject ${subject}; make it, with a max_age: ${error?.description ?? `there is one with ${config?.subjects?.join()}`}`,
+      `natsConsumer: releases needs a stream ${stream} with the subject ${subject}; make it, with a max_age: ${found}`,
     );
   }
 
   /** Deliveries with the attempts that they are. */
   async counted(ctx: Context, deliveries: NatsDelivery[]): Promise<readonly NatsDelivery[]> {
-    const again = deliveries.filter(({ attempt }) => attempt > 1);
+    const again = deliveries.flatMap(({ message }) => (isRedelivered(message) ? [message] : []));
     if (again.length === 0) return deliveries;
     // Once the worker is told to stop, they are not begun any more.
-    const written = ctx.err() === undefined ? await this.read(again) : new Map<string, number>();
+    if (ctx.err() === undefined) await this.read(again);
     return deliveries.map((delivery) => {
       if (delivery.attempt <= 1) return delivery;
-      const name = nameOf(delivery.message);
-      const releases = Math.max(this.own.of(name), written.get(name) ?? 0);
-      return { ...delivery, attempt: Math.max(1, delivery.attempt - releases) };
+      return { ...delivery, attempt: this.known.attempt(nameOf(delivery.message), delivery.attempt) };
     });
-  }
-
-  private async read(deliveries: readonly NatsDelivery[]): Promise<Map<string, number>> {
-    const counts = new Map<string, number>();
-    if (this.stream === undefined) return counts;
-    const [limit, cancel] = context.withTimeout(context.background(), PATIENCE);
-    using _ = cancel;
-    const questions = deliveries.map(({ message }) => this.question(this.subjectOf(message)));
-    const answers = await this.letters.send(limit, questions, "each").catch(() => []);
-    for (const [i, answer] of answers.entries()) {
-      if (answer instanceof Error) continue;
-      const { state } = JSON.parse(textOf(answer)) as Info;
-      const { message } = deliveries[i]!;
-      counts.set(nameOf(message), state?.subjects?.[this.subjectOf(message)] ?? 0);
-    }
-    return counts;
   }
 
   /** Writes down that these are released. */
   async write(ctx: Context, messages: readonly NatsMessage[]): Promise<void> {
-    for (const message of messages) this.own.set(nameOf(message), this.own.of(nameOf(message)) + 1);
-    if (this.stream === undefined || messages.length === 0) return;
+    await this.read(messages.filter((message) => isRedelivered(message) && !this.known.has(nameOf(message))));
+    const lines = messages.map((message) => {
+      const name = nameOf(message);
+      const count = this.known.of(name) + 1;
+      this.known.set(name, count);
+      return { subject: this.subjectOf(message), payload: bytesOf(String(count)) };
+    });
+    await this.ask(ctx, lines);
+  }
+
+  private async read(messages: readonly NatsMessage[]): Promise<void> {
+    const subject = `${this.api}.STREAM.MSG.GET.${this.stream}`;
+    const questions = messages.map((message) => {
+      return { subject, payload: bytesOf(JSON.stringify({ last_by_subj: this.subjectOf(message) })) };
+    });
+    const answers = await this.ask(context.background(), questions);
+    for (const [i, answer] of answers.entries()) {
+      if (answer instanceof Error) continue;
+      const name = nameOf(messages[i]!);
+      this.known.set(name, Math.max(this.known.of(name), countIn(answer)));
+    }
+  }
+
+  private async ask(ctx: Context, letters: readonly Letter[]): Promise<readonly (NatsMessage | Error)[]> {
+    if (this.stream === undefined || letters.length === 0) return [];
     const [limit, cancel] = context.withTimeout(ctx, PATIENCE);
     using _ = cancel;
-    const lines = messages.map((message) => ({ subject: this.subjectOf(message), payload: bytesOf("") }));
-    await this.letters.send(limit, lines, "each").catch(() => {});
+    try {
+      return await this.letters.send(limit, letters, "each");
+    } catch {
+      return [];
+    }
   }
 
   /** It does not come again. */
   forget(message: NatsMessage): void {
-    this.own.forget(nameOf(message));
+    this.known.forget(nameOf(message));
   }
 
   private subjectOf(message: NatsMessage): string {
     return `${this.stream}.${this.consumer}.${nameOf(message)}`;
   }
-
-  private question(subject: string): { subject: string; payload: Uint8Array } {
-    const payload = bytesOf(subject === "" ? "" : JSON.stringify({ subjects_filter: subject }));
-    return { subject: `${this.api}.STREAM.INFO.${this.stream}`, payload };
-  }
 }
 
-/** What the server says of a stream. */
-interface Info {
-  readonly error?: { readonly description: string };
-  readonly config?: { readonly subjects?: readonly string[] };
-  readonly state?: { readonly subjects?: Readonly<Record<string, number>> };
+/** The count in the last line of a subject; 0 where there is none, or something else. */
+function countIn(answer: NatsMessage): number {
+  try {
+    const { message } = JSON.parse(textOf(answer)) as { readonly message?: { readonly data?: string } };
+    const count = Number(atob(message?.data ?? ""));
+    return Number.isSafeInteger(count) && count > 0 ? count : 0;
+  } catch {
+    return 0;
+  }
 }

@@ -49,9 +49,9 @@ export interface NatsConsumerOptions {
    */
   readonly deadLetters?: { readonly subject: string; readonly headers: () => NatsHeaders };
   /**
-   * The name of a stream that takes `<name>.>`, where a line is written for each release, so that all processes know that it was no failed
-   * attempt. It is read when a message comes for a second time. Give it a `max_age` that is longer than a message stays in the queue.
-   * Absent: each source knows its own releases, and of 10,000 messages; a process that is stopped while it holds a message costs it an attempt.
+   * The name of a stream that takes `<name>.>`, where the releases of each message are written down, so that no process takes them for failed
+   * attempts. It is read when a message comes for a second time. Give it `max_msgs_per_subject: 1`, and a `max_age` that is longer than a
+   * message stays in the queue. Absent: each source knows its own releases, and of 10,000 messages; a process that is stopped while it holds a message costs it an attempt.
    */
   readonly releases?: string;
   /** The ordering key of a message; `undefined` for none, as if it throws. */

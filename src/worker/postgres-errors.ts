@@ -35,10 +35,10 @@ export function isAboutData(error: unknown): boolean {
 }
 
 /** The error itself; or if the server's words alone do not say it, one that says what was tried, what is wrong, and what to do. */
-export function explained(what: string, error: unknown): unknown {
+export function explained(what: string, error: unknown, caller: string = "postgresQueue"): unknown {
   const code = codeOf(error);
   const said = error instanceof Error ? error.message : String(error);
-  const prefix = `postgresQueue: ${what}: `;
+  const prefix = `${caller}: ${what}: `;
   if (RULES[code] !== undefined) {
     return Object.assign(new Error(`${prefix}${RULES[code]}. The server says: ${said}`, { cause: error }), { code });
   }

@@ -66,7 +66,7 @@ export class Verdicts {
   }
 
   async deadLetter(ctx: Context, items: readonly Dead<PostgresDelivery>[]): Promise<readonly PostgresDelivery[]> {
-    const letters = items.map(({ delivery, error }) => ({ delivery, reason: reasonOf(error).replaceAll("\0", " ") }));
+    const letters = items.map(({ delivery, error }) => ({ delivery, reason: reasonOf(error) }));
     const refused: unknown[] = [];
     const settled: PostgresDelivery[] = [];
     const lost = await this.bury(ctx, letters, refused, settled);

@@ -99,7 +99,7 @@ export async function createQueue(pool: PostgresQueryable, options: PostgresTabl
   onlyKnown("createQueue", options, TABLE);
   const { create } = statements(namesOf("createQueue", options.table));
   await pool.query(create).catch((error: unknown) => {
-    throw explained("the tables cannot be made", error);
+    throw explained("the tables cannot be made", error, "createQueue");
   });
 }
 

@@ -65,7 +65,7 @@ export class Line {
       }
     }
     reconnect(client);
-    if (this.publisher !== undefined) reconnect(this.publisher);
+    reconnect(this.publisher);
     // The next sign of life is wanted of the new connection.
     this.heard = monotonic();
     return false;
@@ -85,16 +85,21 @@ interface Connected {
  * Makes a client take another connection for its next call; those under way on the old one fail. What is no v1 client of Google's stays as
  * it is: its own keepalive has to find out.
  */
-export function reconnect(client: object): void {
-  const own = client as Connected;
-  if (typeof own.initialize !== "function") return;
+export function reconnect(client: object | undefined): void {
+  const own = client as Connected | undefined;
+  if (typeof own?.initialize !== "function") return;
   for (const name of ["subscriberStub", "publisherStub"] as const) {
     const old = own[name];
     if (typeof old?.then !== "function") continue;
-    // All clients of the process share a connection to one address, and would go on with the old one for as long as another uses it.
-    if (typeof own._opts === "object") own._opts["grpc.use_local_subchannel_pool"] = 1;
-    own[name] = undefined;
-    own.initialize().catch(() => {});
-    old.then((stub) => stub.close?.()).catch(() => {});
+    try {
+      // All clients of the process share a connection to one address, and would go on with the old one for as long as another uses it.
+      if (typeof own._opts === "object") own._opts["grpc.use_local_subchannel_pool"] = 1;
+      own[name] = undefined;
+      own.initialize().catch(() => {});
+      old.then((stub) => stub.close?.()).catch(() => {});
+    } catch {
+      // It is made in another way than those we know: it stays as it is.
+      own[name] = old;
+    }
   }
 }

@@ -6,7 +6,7 @@
  */
 import type { PubsubDelivery } from "./pubsub.ts";
 import { bytesOf, type PubsubLetter } from "./pubsub-client.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf, wellFormed } from "./reason.ts";
 
 /** Attributes that a message may have, but for those that we add. */
 const ATTRIBUTES = 100 - 4;
@@ -39,13 +39,8 @@ function fitting(attributes: Readonly<Record<string, string>>): Record<string, s
   return Object.fromEntries(Object.entries(attributes).map(([name, value]) => [wellFormed(name), cut(value)]));
 }
 
-/** As much of it as the value of an attribute may be long: no half characters. */
+/** As much of it as the value of an attribute may be long, in whole characters. */
 function cut(text: string): string {
   const bytes = new Uint8Array(LONGEST);
   return decoder.decode(bytes.subarray(0, encoder.encodeInto(text, bytes).written));
-}
-
-/** Half of a surrogate pair cannot be written in UTF-8; the client would send what the server refuses. */
-function wellFormed(text: string): string {
-  return decoder.decode(encoder.encode(text));
 }

@@ -250,6 +250,8 @@ class Queue implements RabbitQueue {
     if (ordered !== undefined) await session.declare(ordered);
     await session.consume(window, (message, consumer) => {
       if (message === null) return this.tell();
+      // The end of the channel gives it back.
+      if (this.closed) return;
       const delivery = toDelivery(message, session.n, key, session.copies);
       this.held.set(delivery.id, { session, consumer, message, told: false, copy: undefined });
       if (this.lanes?.joins(delivery) !== true) this.arrive([delivery]);

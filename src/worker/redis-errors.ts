@@ -4,6 +4,8 @@
  * Invariant: the server's own words stay in the message, for somebody may look for them, and the error itself is the `cause`.
  */
 
+import { reasonOf } from "./reason.ts";
+
 /** By the code that the server's words begin with: which rule was broken, and what to do. */
 const RULES: Readonly<Record<string, string>> = {
   WRONGTYPE: "a key holds something other than what the source keeps there; name another key, or delete this one",
@@ -49,7 +51,8 @@ export function explained(what: string, error: unknown): Error {
   if (error instanceof Error && error.message.startsWith("redisStream: ")) return error;
   const words = wordsOf(error);
   const code = words === undefined ? undefined : Object.keys(RULES).find((code) => words.startsWith(`${code} `));
-  const said = words ?? (error instanceof Error ? error.message : String(error));
+  // Node says nothing in words where it has tried several addresses.
+  const said = words ?? (error instanceof Error && error.message !== "" ? error.message : reasonOf(error));
   if (code !== undefined)
     return new Error(`redisStream: ${what}: ${RULES[code]}. The server says: ${said}`, { cause: error });
   const why = words === undefined ? "there is no connection: " : "the server says: ";

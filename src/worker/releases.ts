@@ -13,6 +13,10 @@ export class Releases {
     return Math.max(1, deliveries - (this.counts.get(id) ?? 0));
   }
 
+  has(id: string): boolean {
+    return this.counts.has(id);
+  }
+
   of(id: string): number {
     return this.counts.get(id) ?? 0;
   }

@@ -97,7 +97,7 @@ async function run({ url, atEnd }) {
     ordered: true,
   };
   conforms("nats", () => makeLab(), traits);
-  await manager.streams.add({ name: "back", subjects: ["back.>"], max_age: 3_600e9 });
+  await manager.streams.add({ name: "back", subjects: ["back.>"], max_msgs_per_subject: 1, max_age: 3_600e9 });
   const releases = "back";
   conforms("nats, releases written down", () => makeLab({ releases }), { ...traits, releaseIsFree: true });
   isStopped("nats", () => makeLab({ lease: 60_000, releases }));

@@ -7,13 +7,19 @@ import { worker } from "headgate/worker";
 import { createQueue, postgresQueue, schema } from "headgate/worker/postgres";
 import pg from "pg";
 import { proxyTo } from "./faults/proxy.mjs";
+import { handledBy, messages, workerOn } from "./keys.mjs";
 import { isClosed } from "./opened.mjs";
+import { isEnded, isReconnected } from "./page.mjs";
 import { start } from "./servers/postgres.mjs";
 import { serverOf } from "./suite.mjs";
 
 const server = await serverOf("postgres, troubles", start);
-if (server !== undefined) isClosed("PostgreSQL", start, ({ url }) => ({ POSTGRES_URL: url }));
-if (server !== undefined) tests(server);
+if (server !== undefined) {
+  isClosed("PostgreSQL", start, ({ url }) => ({ POSTGRES_URL: url }));
+  isEnded("PostgreSQL", start, ({ url }) => ({ POSTGRES_URL: url }));
+  isReconnected("PostgreSQL", server, (url) => ({ POSTGRES_URL: url }));
+  tests(server);
+}
 
 function tests({ url, atEnd }) {
   const poolOf = (settings) => {
@@ -105,6 +111,20 @@ function tests({ url, atEnd }) {
     proxy.cut();
     await pool.end();
   });
+
+  void test(
+    "of messages with one key one is handled at a time, in order, by two workers, also after failures",
+    { timeout: 120_000 },
+    async () => {
+      const table = "keyed";
+      await createQueue(admin, { table });
+      const sources = [1, 2].map(() => postgresQueue(admin, { table }));
+      for (const { key, body } of messages) await sources[0].publish([body], { key });
+      const seen = await handledBy(sources.map((source) => workerOn(source)));
+      assert.deepEqual(seen, { together: [], overtaking: [], missing: 0 });
+      for (const source of sources) source.close();
+    },
+  );
 
   void test("dead letters that the server refuses", { timeout: 120_000 }, async (t) => {
     await t.test("are told without what its encoding has not, and hold up no other", async () => {
@@ -200,6 +220,15 @@ function tests({ url, atEnd }) {
         await pool.end();
       });
     }
+    await t.test("of createQueue, to a user that may not make tables", async () => {
+      const at = new URL(url);
+      at.username = "reader";
+      const pool = poolOf({ connectionString: at.href });
+      await assert.rejects(createQueue(pool, { table: "new" }), {
+        message: /^createQueue: the tables cannot be made: the user lacks a right.*permission denied/s,
+      });
+      await pool.end();
+    });
     await t.test("the tables of an older version, without notes", async () => {
       const older = "older";
       await admin.query(schema({ table: older }));

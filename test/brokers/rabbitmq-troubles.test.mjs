@@ -8,7 +8,7 @@ import { worker } from "headgate/worker";
 import { rabbitQueue } from "headgate/worker/rabbitmq";
 import { handledBy, messages } from "./keys.mjs";
 import { isClosed } from "./opened.mjs";
-import { isEnded, isReconnected } from "./page.mjs";
+import { fileOf, isEnded, isReconnected } from "./page.mjs";
 import { proxyTo } from "./faults/proxy.mjs";
 import { start } from "./servers/rabbitmq.mjs";
 import { serverOf } from "./suite.mjs";
@@ -361,6 +361,22 @@ async function run({ url, atEnd }) {
       assert.deepEqual(seen, { together: [], overtaking: [], missing: 0 });
       assert.equal(await comesTo(queue, 0), 0);
     }
+  });
+
+  void test("rabbitmq: by the program of the page, keys are handled one at a time and in order across processes", async () => {
+    const recipe = fileOf("keys, RabbitMQ").replace("= await Promise.all", "= () => Promise.all");
+    const names = ["channel", "connect", "rabbitQueue", "worker", "stop", "handle"];
+    const Recipe = (async () => {}).constructor;
+    const run = new Recipe(...names, `${recipe}\nreturn { publish, reports };`);
+    const connect = () => amqp.connect(url);
+    const { publish } = await run(channel);
+    for (const { key, body } of messages) await publish(key, body);
+    const process = async (stop, handle, usual) => {
+      const withOptions = (stop, source, handle) => worker(stop, source, handle, usual);
+      const { reports } = await run(channel, connect, rabbitQueue, withOptions, stop, handle);
+      await reports();
+    };
+    assert.deepEqual(await handledBy([process, process]), { together: [], overtaking: [], missing: 0 });
   });
 
   void test("rabbitmq: with ordered and no key, the whole queue is handled in order, one at a time, and failures count", async () => {

@@ -10,13 +10,20 @@ import { createClient } from "redis";
 import { createClient as createClient4 } from "redis-4";
 import { createClient as createClient5 } from "redis-5";
 import { proxyTo } from "./faults/proxy.mjs";
+import { handledBy, messages, workerOn } from "./keys.mjs";
 import { isClosed } from "./opened.mjs";
+import { isEnded, isReconnected, isToldOff } from "./page.mjs";
 import { start } from "./servers/redis.mjs";
 import { serverOf } from "./suite.mjs";
 
 const server = await serverOf("redis, troubles", start);
-if (server !== undefined) isClosed("Redis", start, ({ url }) => ({ REDIS_URL: url }));
-if (server !== undefined) await run(server);
+if (server !== undefined) {
+  // First what waits before it registers its tests: the server ends with the last test there is.
+  await run(server);
+  isClosed("Redis", start, ({ url }) => ({ REDIS_URL: url }));
+  isEnded("Redis", start, ({ url }) => ({ REDIS_URL: url }));
+  isReconnected("Redis", server, (url) => ({ REDIS_URL: url }));
+}
 
 /** Registers the tests, all in one go: what is given to `atEnd` is done when none is left. */
 async function run({ url, atEnd, pause, resume }) {
@@ -49,6 +56,11 @@ async function run({ url, atEnd, pause, resume }) {
       assert.ok(performance.now() < late, `after ${ms} ms still not so: ${what}`);
     }
   };
+
+  const { client: wrong, end: endWrong } = await clients["redis 6"](`${url}/9`);
+  await wrong.sendCommand(["SET", "orders", "a text"]);
+  endWrong();
+  isToldOff("Redis", { REDIS_URL: `${url}/9` }, /a key holds something other than what the source keeps there/);
 
   let labs = 0;
   /** A stream of its own, over this url, with so many sources; each has a client. */
@@ -333,6 +345,17 @@ async function run({ url, atEnd, pause, resume }) {
 
   // ------------------------------------------------------------------------------------------------------------ ordering keys
 
+  void withLab(
+    "of messages with one key one is handled at a time, in order, by two workers, also after failures",
+    clients["redis 6"],
+    { count: 2, lease: 20_000 },
+    async ({ sources }) => {
+      for (const { key, body } of messages) await sources[0].publish(body, { key });
+      const seen = await handledBy(sources.map((source) => workerOn(source)));
+      assert.deepEqual(seen, { together: [], overtaking: [], missing: 0 });
+    },
+  );
+
   for (const [name, connect] of [
     ["redis 6", clients["redis 6"]],
     ["ioredis 6", clients["ioredis 6"]],
@@ -381,6 +404,73 @@ async function run({ url, atEnd, pause, resume }) {
       assert.equal(Number(await command("ZCARD", `${lab.stream}:g:keys`)), 1);
     });
   }
+
+  void withLab(
+    "with keys, four consumers, random verdicts, and some that die with what they hold: one at a time, and in order",
+    clients["redis 6"],
+    { lease: 1_500 },
+    async ({ stream, dead }) => {
+      const { client, end } = await clients["redis 6"](url);
+      const make = () => redisStream(client, { stream, group: "g", lease: 1_500, deadLetters: dead });
+      const count = 800;
+      const keyOf = (n) => (n % 7 === 6 ? undefined : `k${n % 6}`);
+      for (let n = 0; n < count; n++) {
+        const key = keyOf(n);
+        await command("XADD", stream, "*", "body", String(n), ...(key === undefined ? [] : ["key", key]));
+      }
+      const running = new Map();
+      const decided = new Set();
+      const problems = [];
+      let deaths = 0;
+      const isBefore = (n, key) =>
+        Array.from({ length: n }, (_, m) => m).find((m) => keyOf(m) === key && !decided.has(m));
+      const handle = async (source, delivery) => {
+        const { key } = delivery;
+        const n = Number(delivery.body);
+        if (key !== undefined) {
+          if (running.has(key)) problems.push(`${n} of ${key} while ${running.get(key)} runs`);
+          if (isBefore(n, key) !== undefined) problems.push(`${n} of ${key} before ${isBefore(n, key)}`);
+          running.set(key, n);
+        }
+        await time.sleep(Math.random() * 2);
+        running.delete(key);
+        if (Math.random() < 0.1) return false;
+        decided.add(n);
+        const items = [{ delivery, error: "no" }];
+        const lost = await (n % 2 === 0 ? source.ack(under(), [delivery]) : source.deadLetter(under(), items));
+        if (lost.length > 0) problems.push(`${n} was lost`);
+        return true;
+      };
+      const consume = async () => {
+        let source = make();
+        while (decided.size < count && problems.length === 0) {
+          const got = await source.pull(under(300), 1 + Math.floor(Math.random() * 8));
+          if (got.length > 0 && Math.random() < 0.02) {
+            deaths++;
+            await source.close();
+            source = make();
+            continue;
+          }
+          const failed = new Map();
+          const nacks = [];
+          for (const delivery of got) {
+            const delay = failed.get(delivery.key);
+            if (delay !== undefined) nacks.push({ delivery, delay, why: "released" });
+            else if (!(await handle(source, delivery))) {
+              const delay = Math.random() * 60;
+              if (delivery.key !== undefined) failed.set(delivery.key, delay);
+              nacks.push({ delivery, delay, why: "failed" });
+            }
+          }
+          if (nacks.length > 0) await source.nack(under(), nacks);
+        }
+        await source.close();
+      };
+      await Promise.all([consume(), consume(), consume(), consume()]);
+      end();
+      assert.deepEqual([problems, decided.size], [[], count], `${deaths} died`);
+    },
+  );
 
   void withLab(
     "with a key: what another consumer read later waits until the first has its verdict, and keeps its count of attempts",

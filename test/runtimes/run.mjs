@@ -158,8 +158,14 @@ const runtimes = [
   ["Node, this one", () => program(process.execPath)],
   ...nodes,
   ["Bun", () => program(installed(bun))],
-  // No permission is needed but for signals, which the process sends to itself.
-  ["Deno", () => program(installed(`@deno/linux-${process.arch}-glibc/deno`), "run", "--no-prompt", "--allow-run")],
+  // No permission is needed but for signals, which the process sends to itself, and to stop a loop of bare awaits in a bubble.
+  [
+    "Deno",
+    () => {
+      const flags = ["run", "--no-prompt", "--allow-run", "--allow-sys=inspector"];
+      return program(installed(`@deno/linux-${process.arch}-glibc/deno`), ...flags);
+    },
+  ],
   ["Chromium page", () => chromium(inPage)],
   ["Chromium worker", () => chromium(inWorker)],
   ["workerd", workerd],

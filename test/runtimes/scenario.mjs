@@ -246,6 +246,53 @@ async function outside() {
   return { ...result, stuck: told(await failureOf(stuck, DeadlockError)).replace(patience, "long") };
 }
 
+/** A loop of bare awaits is stopped, where anything can stop it, and what comes after it is as ever. */
+async function endlessLoop() {
+  const isV8OfNode = globalThis.process?.getBuiltinModule?.("node:v8") !== undefined && globalThis.Bun === undefined;
+  if (!isV8OfNode) return "found";
+  for (const find of [bubble, explore]) {
+    let cleaned = false;
+    const loop = async (t) => {
+      const group = new errgroup.Group();
+      void group.go(() => new Chan().recv(t.ctx).catch(() => (cleaned = true)));
+      await t.yield();
+      for (;;) await null;
+    };
+    const { message } = await failureOf(find(loop), Error);
+    must(/livelock: main was stopped/.test(message), "an endless loop is found");
+    must(/\d+ × +at \S*scenario\.mjs:\d+/.test(message), "it is said where it is");
+    must(cleaned, "the others clean up");
+  }
+  await platformSleep(1);
+  await bubble((t) => t.sleep(1));
+  return "found";
+}
+
+/** Code runs in the async context of the call that handed it over, where there is such a thing. */
+async function whoseContext() {
+  const hooks = globalThis.process?.getBuiltinModule?.("node:async_hooks");
+  if (hooks === undefined) return ["A", "A", "A"];
+  const store = new hooks.AsyncLocalStorage();
+  const seen = [];
+  const see = () => void seen.push(store.getStore());
+  await bubble(async (t) => {
+    const group = new errgroup.Group();
+    group.setLimit(1);
+    await store.run("B", () => group.go(() => time.sleep(10)));
+    const queued = store.run("A", () => group.go(see));
+    await store.run("C", () => group.wait());
+    await queued;
+    const [ctx, cancel] = store.run("B", () => context.withTimeout(t.ctx, 20));
+    store.run("A", () => {
+      context.afterFunc(ctx, see);
+      time.afterFunc(40, see);
+    });
+    await store.run("C", () => t.sleep(100));
+    cancel();
+  });
+  return seen;
+}
+
 // --------------------------------------------------------------------------------------------------------- exploration
 
 /** Workers with a bug each, and, with `fixed`, without it; each bug can only be seen by its own way of looking. */
@@ -437,6 +484,8 @@ const questions = {
   leak,
   neighbours,
   outside,
+  endlessLoop,
+  whoseContext,
   brokenWorkers,
   ownWorker,
   randomSchedules,

@@ -214,7 +214,7 @@ describe("a value that is handed over", () => {
         ring["ring"] = ring;
         return ring;
       },
-      `${'{"ring":'.repeat(5).slice(0, 39)}…`,
+      "[object Object]",
     ],
     ["a bigint in an object", () => ({ n: 1n, a: [undefined, boom, NaN] }), '{"n":1n,"a":[null,null,null]}'],
     ["bytes", () => new Uint8Array(3), "Uint8Array(3)"],

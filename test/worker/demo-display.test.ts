@@ -159,6 +159,13 @@ describe("the account of the demo", () => {
     ]);
   });
 
+  it("says so where the report names the last leftovers only", () => {
+    const some = { ...report([lost("11", "away"), lost("12", "away")]), unnamed: 10 };
+    expect(account(some, gateway, inMemory(), 0)).toContain(
+      "leftovers, the last 2 of 12:\n  2 × acked, but Error: away: 11, 12",
+    );
+  });
+
   it.each([40, 57, 58, 80])("fits into %i columns", (columns) => {
     const text = account(report([lost("1", "the broker was away")]), gateway, inMemory(), 0, {
       terminal: screen(columns),

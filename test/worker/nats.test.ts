@@ -31,8 +31,8 @@ class Fake implements NatsConnection {
   pongs = true;
   /** What the client and the server make of a dead letter: an error that is thrown, or told; nothing if they take it. */
   refuses: (size: number, headers: NatsHeaders | undefined) => Error | object | undefined = () => undefined;
-  /** What is read and written of releases: how many lines a subject has. */
-  readonly lines: Map<string, number> = new Map();
+  /** What is written of releases: the last line of each subject. */
+  readonly lines: Map<string, string> = new Map();
   streams: readonly string[] = ["released.>"];
   reconnects = 0;
   /** What it still says before it answers a ping. */
@@ -53,9 +53,12 @@ class Fake implements NatsConnection {
     else if (subject === NEXT) this.inbox = options.reply!;
     if (subject === NEXT) this.said.push(`next ${new TextDecoder().decode(payload)}`);
     if (subject.startsWith("dead")) this.bury(payload, options.reply!, options.headers);
-    if (subject.startsWith("$JS.API.STREAM.INFO.released")) this.tellOfReleases(payload, options.reply!);
+    if (subject === "$JS.API.STREAM.INFO.released") {
+      this.send(options.reply!, JSON.stringify({ config: { subjects: this.streams } }));
+    }
+    if (subject === "$JS.API.STREAM.MSG.GET.released") this.tellOfReleases(payload, options.reply!);
     if (subject.startsWith("released.")) {
-      this.lines.set(subject, (this.lines.get(subject) ?? 0) + 1);
+      this.lines.set(subject, new TextDecoder().decode(payload));
       this.send(options.reply!, "{}");
     }
     if (!subject.startsWith("$JS.ACK")) return;
@@ -74,12 +77,10 @@ class Fake implements NatsConnection {
   }
 
   private tellOfReleases(payload: Uint8Array, reply: string): void {
-    const { subjects_filter: filter } = JSON.parse(new TextDecoder().decode(payload) || "{}") as {
-      subjects_filter?: string;
-    };
-    this.said.push(`releases? ${filter ?? ""}`);
-    const subjects = filter === undefined ? {} : { [filter]: this.lines.get(filter) };
-    this.send(reply, JSON.stringify({ config: { subjects: this.streams }, state: { subjects } }));
+    const { last_by_subj: subject } = JSON.parse(new TextDecoder().decode(payload)) as { last_by_subj: string };
+    this.said.push(`releases? ${subject}`);
+    const line = this.lines.get(subject);
+    this.send(reply, JSON.stringify(line === undefined ? { error: { code: 404 } } : { message: { data: btoa(line) } }));
   }
 
   async reconnect(): Promise<void> {
@@ -638,16 +639,43 @@ describe("a consumer of NATS", () => {
     await rejected;
     fake.confirms = true;
     expect(await release(background)).toEqual([]);
-    expect([...fake.lines]).toEqual([["released.s.w.7.1700", 1]]);
-    // Another process knows, too, and asks only about what it does not get for the first time.
-    const other = await open(fake, { releases: "released" });
-    const again = other.pull(background, 2);
+    expect([...fake.lines]).toEqual([["released.s.w.7.1700", "1"]]);
+  });
+
+  it("reads what other processes have released, of what it does not get for the first time, and counts on from there", async () => {
+    const fake = new Fake();
+    fake.lines.set("released.s.w.7.1700", "3");
+    const source = await open(fake, { releases: "released" });
+    const pulling = source.pull(background, 2);
     await elapse(1);
     fake.said.length = 0;
-    fake.deliver("a", 3, 7);
+    fake.deliver("a", 5, 7);
     fake.deliver("b", 1, 8);
-    expect((await again).map(({ attempt }) => attempt)).toEqual([2, 1]);
+    const [a, b] = await pulling;
+    expect([a!.attempt, b!.attempt]).toEqual([2, 1]);
     expect(fake.said).toEqual(["releases? released.s.w.7.1700"]);
+    await source.nack(
+      background,
+      [a!, b!].map((delivery) => ({ delivery, delay: 0, why: "released" })),
+    );
+    expect([...fake.lines]).toEqual([
+      ["released.s.w.7.1700", "4"],
+      ["released.s.w.8.1700", "1"],
+    ]);
+  });
+
+  it("counts on from there also when it was told to stop before it could read", async () => {
+    const fake = new Fake();
+    fake.lines.set("released.s.w.7.1700", "3");
+    const source = await open(fake, { releases: "released" });
+    const [ctx, cancel] = context.withCancel(background);
+    const pulling = source.pull(ctx, 1);
+    await elapse(1);
+    cancel();
+    fake.deliver("a", 5, 7);
+    const [delivery] = await pulling;
+    await source.nack(background, [{ delivery: delivery!, delay: 0, why: "released" }]);
+    expect([...fake.lines]).toEqual([["released.s.w.7.1700", "4"]]);
   });
 
   it("refuses a stream of releases that is not there, or takes something else", async () => {

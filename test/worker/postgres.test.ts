@@ -480,10 +480,11 @@ describe("a verdict", () => {
 
   it("of death says why, without what PostgreSQL does not take", async () => {
     const pool = new Pool();
-    await postgresQueue(pool).deadLetter(ctx, [{ delivery: held, error: new Error("poi\0son \ud83d") }]);
+    await postgresQueue(pool).deadLetter(ctx, [
+      { delivery: held, error: new Error("poi\0son \ud83d", { cause: "root" }) },
+    ]);
     const [reason] = pool.queries[0]!.values[3] as string[];
-    expect(reason).toMatch(/^Error: poi ?son/);
-    expect(reason).not.toContain("\0");
+    expect(reason).toBe("Error: poi son \ufffd; caused by root");
   });
 });
 
@@ -493,7 +494,8 @@ describe("the connection that listens", () => {
   it("wakes the pulls of the queue that is named, and no others", async () => {
     const pool = new Pool();
     const pulls = ["a", "b"].map((queue) => postgresQueue(pool, { queue, poll: 60_000 }).pull(ctx, 1));
-    await settle();
+    // On a busy machine a part of them comes a turn later.
+    for (let i = 0; i < 5; i++) await settle();
     expect(pool.clients.map(({ said }) => said)).toEqual([['listen "headgate_messages"']]);
     pool.pulls.push([row("1")]);
     const looks = pool.looks;

@@ -45,25 +45,41 @@ class Fake {
   begins = (): void => {};
   readonly events: EventEmitter = new EventEmitter();
   private consumer: Open | undefined;
+  /** Its socket; and what it was destroyed with. */
+  readonly stream = {
+    bytesRead: 0,
+    setNoDelay: (noDelay: boolean): void => void (this.noDelay = noDelay),
+    destroy: (error: Error): void => void this.destroyed.push(error),
+  };
+  readonly destroyed: Error[] = [];
+  /** The body that a queue for copies refuses; what happens when it is told something; whether the queue answers nothing. */
+  refuses: string | undefined;
+  broken: Error | undefined;
+  deaf = false;
   /** How often it was asked by a consumer without credit; what it delivers to such a one, as RabbitMQ 4 may. */
   asked = 0;
   surplus: string[] = [];
 
-  private asks(channel: Open, receive: (message: RabbitMessage | null) => void): { consumerTag: string } {
+  private asks(channel: Open, receive: (message: RabbitMessage | null) => void): Promise<{ consumerTag: string }> {
     this.asked++;
+    if (this.deaf) return new Promise(() => {});
     for (const body of this.surplus.splice(0)) receive(this.message(channel, body));
-    return { consumerTag: "asks" };
+    return Promise.resolve({ consumerTag: "asks" });
   }
 
   readonly connection: RabbitConnection = {
     on: (event, listener) => this.events.on(event, listener as () => void),
-    close: async () => void this.said.push("close the connection"),
+    connection: { stream: this.stream },
+    close: async () => {
+      if (this.mute) await new Promise(() => {});
+      this.said.push("close the connection");
+    },
     createConfirmChannel: async () => {
       if (this.refusal !== undefined) throw this.refusal;
       this.channels++;
       const channel: Open = { events: new EventEmitter(), receive: () => {}, tag: 0, prefetch: 0 };
       return {
-        connection: { stream: { setNoDelay: (noDelay: boolean) => (this.noDelay = noDelay) } },
+        connection: { stream: this.stream },
         on: (event, listener) => channel.events.on(event, listener as () => void),
         prefetch: async (count) => {
           channel.prefetch = count;
@@ -95,11 +111,15 @@ class Fake {
         sendToQueue: (queue, content, options, confirmed) => {
           this.said.push(`publish ${queue} ${String(options["expiration"])} ${new TextDecoder().decode(content)}`);
           this.published.push(options["headers"] as Record<string, unknown>);
-          if (this.confirms) confirmed(null);
+          if (this.refuses === new TextDecoder().decode(content)) confirmed(new Error("message nacked"));
+          else if (this.confirms) confirmed(null);
           else this.unconfirmed.push(() => confirmed(null));
         },
         ack: ({ fields }, upTo) => this.said.push(`ack ${fields.deliveryTag}${upTo === true ? " and before" : ""}`),
-        nack: ({ fields }, _, requeue) => this.said.push(`${requeue ? "requeue" : "reject"} ${fields.deliveryTag}`),
+        nack: ({ fields }, _, requeue) => {
+          if (this.broken !== undefined) throw this.broken;
+          this.said.push(`${requeue ? "requeue" : "reject"} ${fields.deliveryTag}`);
+        },
         close: async () => void channel.events.emit("close"),
       };
     },
@@ -434,6 +454,184 @@ describe("a queue of RabbitMQ", () => {
     await elapse(5_000);
     await closing;
     await expect(source.pull(background, 1)).rejects.toThrow("pull after close()");
+  });
+
+  it("asks the queue before it says that acks count which the channel may keep back", async () => {
+    const [fake, source] = open();
+    const pulling = source.pull(background, 40);
+    await elapse(1);
+    fake.deliver(...Array.from({ length: 40 }, (_, i) => `m${i}`));
+    const held = await pulling;
+    await source.ack(background, held.slice(37));
+    expect(fake.asked).toBe(0);
+    fake.deaf = true;
+    const [ctx] = context.withTimeout(background, 100);
+    const rejected = expect(source.ack(ctx, held.slice(1, 37))).rejects.toThrow("deadline");
+    await elapse(200);
+    await rejected;
+    expect(fake.asked).toBe(1);
+    fake.deaf = false;
+    fake.cut();
+    // Nobody knows whether they count, so they do not.
+    expect(await source.ack(background, held.slice(1, 37))).toEqual(held.slice(1, 37));
+  });
+
+  it("asks the queue for the acks of few messages, too, when it is closed", async () => {
+    const [fake, source] = open();
+    const pulling = source.pull(background, 1);
+    await elapse(1);
+    fake.deliver("a");
+    await source.ack(background, await pulling);
+    expect(fake.asked).toBe(0);
+    await source.close();
+    expect(fake.asked).toBe(2);
+  });
+
+  it("gives back what comes to a consumer that only asks", async () => {
+    const [fake, source] = open();
+    const pulling = source.pull(background, 1);
+    await elapse(1);
+    fake.deliver("a");
+    await source.ack(background, await pulling);
+    fake.surplus = ["b"];
+    await source.close();
+    expect(fake.said).toContain("requeue 1");
+  });
+
+  it("rejects nothing unheard when it is closed while the buffer is given back", async () => {
+    const unheard: unknown[] = [];
+    const listen = (error: unknown): void => void unheard.push(error);
+    process.on("unhandledRejection", listen);
+    const [fake, source] = open();
+    const pulling = source.pull(background, 1);
+    await elapse(1);
+    fake.deliver("a", "b", "c");
+    await pulling;
+    await elapse(999);
+    fake.broken = new Error("Channel closing");
+    fake.mute = true;
+    await elapse(1);
+    const closing = source.close();
+    // It was on its way, and is given back with the channel.
+    fake.deliver("d");
+    await elapse(10_000);
+    await closing;
+    process.off("unhandledRejection", listen);
+    expect(unheard).toEqual([]);
+  });
+
+  it("settles the others of a batch of which one is refused, and they stay settled when the channel is cut", async () => {
+    const [fake, source] = open({ deadLetters: { queue: "dead" } });
+    const pulling = source.pull(background, 3);
+    await elapse(1);
+    fake.deliver("a", "b", "c");
+    const held = await pulling;
+    const items = held.map((delivery) => ({ delivery, error: new Error("no") }));
+    fake.refuses = "b";
+    await expect(source.deadLetter!(background, items)).rejects.toThrow("1 of 3 messages could not be settled");
+    expect(fake.said.filter((what) => what.startsWith("ack"))).toEqual(["ack 1", "ack 3"]);
+    fake.cut();
+    expect(await source.deadLetter!(background, items)).toEqual([held[1]]);
+  });
+
+  it("publishes a letter that was refused on another channel the next time", async () => {
+    const [fake, source] = open({ deadLetters: { queue: "dead" } });
+    const pulling = source.pull(background, 3);
+    await elapse(1);
+    fake.deliver("b");
+    const [delivery] = await pulling;
+    fake.refuses = "b";
+    const items = [{ delivery: delivery!, error: new Error("no") }];
+    await expect(source.deadLetter!(background, items)).rejects.toThrow("has not taken a message");
+    expect(fake.channels).toBe(2);
+    fake.refuses = undefined;
+    expect(await source.deadLetter!(background, items)).toEqual([]);
+    expect(fake.channels).toBe(3);
+  });
+
+  it("writes a letter without its reason, or without the message's headers, where they are too large", async () => {
+    const [fake, source] = open({ deadLetters: { queue: "dead" } });
+    const letters: unknown[] = [];
+    for (const size of [10, 64_000, 65_000]) {
+      fake.headers = { large: "x".repeat(size) };
+      const pulling = source.pull(background, 1);
+      await elapse(1);
+      fake.deliver("a");
+      const [delivery] = await pulling;
+      await source.deadLetter!(background, [{ delivery: delivery!, error: new Error("no".repeat(1_000)) }]);
+      const headers = fake.published.at(-1)!;
+      letters.push([headers["headgate-left-out"], "large" in headers, "headgate-reason" in headers]);
+    }
+    expect(letters).toEqual([
+      [undefined, true, true],
+      ["reason", true, false],
+      ["headers", false, true],
+    ]);
+  });
+
+  it("leaves a connection of its own on which nothing comes any more, and not one that it was given", async () => {
+    for (const isOwned of [true, false]) {
+      const fake = new Fake();
+      const source = rabbitQueue(isOwned ? async () => fake.connection : fake.connection, { queue: "q" });
+      const pulling = source.pull(background, 1);
+      const rejected = expect(pulling).rejects.toThrow(isOwned ? "said nothing for 6 s" : "pull after close()");
+      await elapse(1);
+      for (let i = 0; i < 5; i++) {
+        fake.stream.bytesRead++;
+        await elapse(2_000);
+      }
+      expect(fake.destroyed).toEqual([]);
+      await elapse(8_000);
+      expect(fake.destroyed.length).toBe(isOwned ? 1 : 0);
+      await source.close();
+      await rejected;
+    }
+  });
+
+  it("cuts a connection of its own that does not answer its goodbye", async () => {
+    const fake = new Fake();
+    const source = rabbitQueue(async () => fake.connection, { queue: "q", closeTimeout: 300 });
+    const pulling = source.pull(background, 1);
+    await elapse(1);
+    fake.deliver("a");
+    await source.ack(background, await pulling);
+    fake.mute = true;
+    const closing = source.close();
+    await elapse(300);
+    await closing;
+    expect(fake.destroyed.length).toBe(1);
+  });
+
+  it("refuses arguments that keep no order", () => {
+    const { connection } = new Fake();
+    const single = { "x-queue-type": "quorum", "x-single-active-consumer": true };
+    for (const ordered of [{}, single, { ...single, "x-delivery-limit": 0 }]) {
+      expect(() => rabbitQueue(connection, { queue: "q", ordered })).toThrow('an "x-delivery-limit"');
+    }
+  });
+
+  it("with ordered, lets what has failed wait here with those of its key, and gives nothing back but by closing the channel", async () => {
+    const ordered = { "x-queue-type": "quorum", "x-single-active-consumer": true, "x-delivery-limit": 9 };
+    const key = ({ content }: RabbitMessage): string => new TextDecoder().decode(content)[0]!;
+    const [fake, source] = open({ ordered, key });
+    fake.headers = {};
+    const bodies = async (): Promise<unknown> =>
+      (await source.pull(background, 9)).map(({ body, attempt }) => `${body} ${attempt}`);
+    const pulling = source.pull(background, 9);
+    await elapse(1);
+    fake.deliver("a1", "a2", "b1");
+    const [a1, a2, b1] = await pulling;
+    const nacks = [
+      { delivery: a1!, delay: 500, why: "failed" },
+      { delivery: a2!, delay: 500, why: "released" },
+    ] as const;
+    expect(await source.nack(background, nacks)).toEqual([]);
+    fake.deliver("a3", "b2");
+    expect(await bodies()).toEqual(["b2 1"]);
+    expect(await source.ack(background, [b1!])).toEqual([]);
+    await elapse(500);
+    expect(await bodies()).toEqual(["a1 2", "a2 1", "a3 1"]);
+    expect(fake.said.filter((what) => !what.startsWith("declare"))).toEqual(["ack 3"]);
   });
 
   it("refuses options that make no sense", () => {

@@ -45,7 +45,7 @@ export async function openNats(url: URL, queue: string): Promise<Adapter> {
     await streams.add({ name: dead, subjects: [`${dead}.letters`] });
     // What a stop gives back is no failed attempt, in any process.
     const releases = `${queue}-released`;
-    await streams.add({ name: releases, subjects: [`${releases}.>`], max_age: DAY * 1e6 });
+    await streams.add({ name: releases, subjects: [`${releases}.>`], max_msgs_per_subject: 1, max_age: DAY * 1e6 });
     const config = { durable_name: CONSUMER, ack_policy: "explicit", ack_wait: LEASE * 1e6, max_ack_pending: 10_000 };
     await consumers.add(queue, config);
     const deadLetters = { subject: `${dead}.letters`, headers };

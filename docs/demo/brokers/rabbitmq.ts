@@ -1,4 +1,5 @@
 /** RabbitMQ: a quorum queue, and another one for dead letters. */
+import { context } from "headgate";
 import { type RabbitChannel, type RabbitConnection, rabbitQueue } from "headgate/worker/rabbitmq";
 import { load } from "../clients.ts";
 import { type Adapter, DELAY } from "./broker.ts";
@@ -6,13 +7,19 @@ import { type Adapter, DELAY } from "./broker.ts";
 type Channel = RabbitChannel & {
   checkQueue(queue: string): Promise<{ readonly messageCount: number }>;
 };
-type Connection = Omit<RabbitConnection, "createConfirmChannel"> & { createConfirmChannel(): Promise<Channel> };
+type Connection = Omit<RabbitConnection, "createConfirmChannel" | "connection"> & {
+  createConfirmChannel(): Promise<Channel>;
+  /** amqplib's own, with its socket. */
+  readonly connection: { readonly stream: { destroy(error: Error): void } };
+};
 interface Amqp {
   readonly connect: (url: string, options: { timeout: number }) => Promise<Connection>;
 }
 
 /** What the broker needs to notice that a client is gone without a word, and the client that the broker is: two of these, in s. */
 const HEARTBEAT = "5";
+/** How long the goodbye may take, in ms. */
+const GOODBYE = 1_500;
 
 export async function openRabbit(url: URL, queue: string): Promise<Adapter> {
   const { connect } = load<Amqp>("amqplib");
@@ -113,6 +120,14 @@ class Publisher {
 
   async close(): Promise<void> {
     const [connection] = (await this.opening?.catch(() => undefined)) ?? [];
-    await connection?.close();
+    if (connection === undefined) return;
+    const [limit, cancel] = context.withTimeout(context.background(), GOODBYE);
+    using _ = cancel;
+    try {
+      await context.wait(connection.close(), limit);
+    } catch {
+      // A server that hangs never says goodbye, and its socket would keep the process.
+      connection.connection.stream.destroy(new Error("cut"));
+    }
   }
 }
