@@ -256,7 +256,7 @@ async function endlessLoop() {
       const group = new errgroup.Group();
       void group.go(() => new Chan().recv(t.ctx).catch(() => (cleaned = true)));
       await t.yield();
-      for (;;) await null;
+      for (;;) await plain();
     };
     const { message } = await failureOf(find(loop), Error);
     must(/livelock: main was stopped/.test(message), "an endless loop is found");

@@ -303,7 +303,7 @@ describe("close()", () => {
 
   it("waits until what the last read brings, when nobody waits for it, is given back", async () => {
     let answer!: (reply: unknown) => void;
-    let told!: (lost: readonly string[]) => void;
+    let told!: (reply: unknown) => void;
     const { source, sent } = sourceOf({
       XREADGROUP: () => new Promise((resolve) => (answer = resolve)),
       EVAL: (args) => (args.at(-1) === "0-0" ? ["0-0", -1, []] : new Promise((resolve) => (told = resolve))),
