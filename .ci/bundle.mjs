@@ -1,5 +1,6 @@
 /**
- * The second half of the build: puts the JavaScript of the core into one file, `dist/core.js`.
+ * The second half of the build. Puts the JavaScript of the core into one file, `dist/core.js`, and says in the declarations where the
+ * numbers lead that their comments cite.
  *
  * To find, open and compile a file costs Node more than to run it: as some thirty files the core takes ten times as long to import. All
  * modules stay where they are, with the names they had, and hand on what core.js has; so nothing else has to know. What is imported of
@@ -74,4 +75,22 @@ for (const [file, names] of named) {
     ) || "export {};\n",
   );
   rmSync(join(dist, `${file}.map`), { force: true });
+}
+
+// The compiler's helpers ask for `this` at the top of a module, where it is undefined, and rollup warns the user of each.
+for (const file of readdirSync(dist, { recursive: true }).filter((file) => file.endsWith(".js"))) {
+  const path = join(dist, file);
+  const text = readFileSync(path, "utf8");
+  const plain = text.replace(/\(this && this\.__\w+\) \|\| /g, "");
+  if (plain !== text) writeFileSync(path, plain);
+}
+
+// An editor shows the comments of the declarations, and there a number such as (C5) leads nowhere by itself. All stays in its line, as the
+// source maps have it.
+for (const file of readdirSync(dist, { recursive: true }).filter((file) => file.endsWith(".d.ts"))) {
+  const path = join(dist, file);
+  const said = readFileSync(path, "utf8").replace(/\/\*\*[^]*?\*\//g, (comment) =>
+    comment.replace(/\(([A-Z]\d+(?:, [A-Z]\d+)*)\)/g, "($1 in docs/semantics.md)"),
+  );
+  writeFileSync(path, said);
 }

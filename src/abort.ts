@@ -13,6 +13,7 @@
  * - When a signal aborts, all who listen have been told before the follow-up of any of them runs.
  * - What counts is whether the signal has aborted: an event alone says nothing, for anybody can dispatch one.
  */
+import type { AbortSignal } from "./abortsignal.ts";
 import { attempt, isA, propertyOf } from "./foreign.ts";
 
 /** Called when the signal aborts, at most once. What it returns is called when all others have been told. */

@@ -8,6 +8,7 @@
  *   is done, or waits, none of its code runs. Its listener is called off on a microtask.
  */
 import { isAborted, onAbort } from "./abort.ts";
+import type { AbortSignal } from "./abortsignal.ts";
 import type { RecvChan } from "./chan.ts";
 import type { Context } from "./context/index.ts";
 import { attempt, hasMethod, isA, propertyOf } from "./foreign.ts";

@@ -12,6 +12,10 @@ const root = new URL("..", import.meta.url).pathname;
 const src = join(root, "src");
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
   dependencies?: unknown;
+  author: string;
+  main: string;
+  types: string;
+  typesVersions: unknown;
   exports: Record<string, { types: string; default: string } | string>;
 };
 const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
@@ -41,7 +45,7 @@ function importsOf(file: string): string[] {
 /** The floors, from the ground up. What is in one line shares a floor; a folder is one place, whose files may import each other. */
 const floors: readonly (readonly string[])[] = [
   ["copies.ts", "foreign.ts", "platform.ts", "inspect.ts"],
-  ["abort.ts", "alarm.ts", "errors.ts", "queue.ts"],
+  ["abortsignal.ts", "abort.ts", "alarm.ts", "errors.ts", "queue.ts"],
   ["runtime.ts"],
   ["guard.ts", "go.ts"],
   ["chan.ts"],
@@ -129,6 +133,29 @@ describe("the package", () => {
     expect(names).toMatchSnapshot();
   });
 
+  it("has no name that everything.mjs does not use, in each of the runtimes", async () => {
+    const { uses } = (await import(join(root, "test/runtimes/everything.mjs"))) as {
+      uses: Record<string, Record<string, () => Promise<unknown>>>;
+    };
+    const missing: string[] = [];
+    for (const [path, target] of Object.entries(manifest.exports)) {
+      if (typeof target === "string") continue;
+      const entry = `headgate${path.slice(1)}`;
+      const [, broker] = /^headgate\/worker\/(?!conformance)(\w+)$/.exec(entry) ?? [];
+      const module = (await import(join(root, target.default))) as Record<string, unknown>;
+      for (const [name, value] of Object.entries(module)) {
+        // A namespace of the index is a subpath, too.
+        const isNamespace = (value as Record<symbol, unknown> | null)?.[Symbol.toStringTag] === "Module";
+        const at = entry === "headgate/chan" ? "headgate" : broker === undefined ? entry : "headgate/worker/…";
+        const use = uses[at]?.[broker === undefined ? name : `${broker}: ${name}`];
+        if (!isNamespace && !new RegExp(`\\b${name}\\b`).test(String(use).replace(/^.*\{/, "")))
+          missing.push(`${entry} ${name}`);
+        if (isNamespace && uses["subpaths"]?.[`headgate/${name}`] === undefined) missing.push(`headgate/${name}`);
+      }
+    }
+    expect(missing).toEqual([]);
+  });
+
   it("can be imported by every path it exports, types included", () => {
     for (const target of Object.values(manifest.exports)) {
       const paths = typeof target === "string" ? [target] : Object.values(target);
@@ -144,14 +171,98 @@ describe("the package", () => {
     }
   });
 
+  it("asks for no `this` at the top of a module, of which rollup warns its users", () => {
+    const built = readdirSync(join(root, "dist"), { recursive: true, encoding: "utf8" });
+    const scripts = built.filter((file) => file.endsWith(".js"));
+    expect(scripts.filter((file) => readFileSync(join(root, "dist", file), "utf8").includes("(this && "))).toEqual([]);
+  });
+
   it("is clean for publint", () => {
     expect(run("publint/src/cli.js", "--strict")).toContain("All good!");
   });
 
-  it("is clean for arethetypeswrong", () => {
-    // It ends with an error when it finds a problem.
-    const found = run("@arethetypeswrong/cli/dist/index.js", "--pack", ".", "--profile", "esm-only");
+  it("is clean for arethetypeswrong, in node10, too", () => {
+    // It ends with an error when it finds a problem. That it is ESM only is no problem, but what it is.
+    const found = run("@arethetypeswrong/cli/dist/index.js", "--pack", ".", "--ignore-rules", "cjs-resolves-to-esm");
     for (const path of ["worker", "saga"]) expect(found).toContain(`"headgate/${path}"`);
+  });
+
+  it("says the same of its subpaths where exports are not read", () => {
+    const paths = Object.entries(manifest.exports).flatMap(([path, target]) =>
+      typeof target === "string" || path === "." ? [] : [[path.slice(2), [target.types]] as const],
+    );
+    expect(manifest.typesVersions).toEqual({ "*": Object.fromEntries(paths) });
+    expect(manifest.exports["."]).toEqual({ types: manifest.types, default: manifest.main });
+  });
+
+  it("names no address: the release sets them, from where it runs", () => {
+    for (const field of ["repository", "homepage", "bugs"]) expect(manifest).not.toHaveProperty(field);
+    expect(manifest.author).toBe("headgate contributors");
+  });
+});
+
+describe("the pages", () => {
+  /** What is in the archive. */
+  const packed: readonly string[] = (
+    JSON.parse(
+      execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: root, encoding: "utf8" }),
+    ) as [{ files: { path: string }[] }]
+  )[0].files.map(({ path }) => path);
+  const pages = packed.filter((path) => path.endsWith(".md"));
+
+  /** The anchors of a page, as they are made of its headings. */
+  const anchorsOf = (page: string): string[] =>
+    [...readFileSync(join(root, page), "utf8").matchAll(/^#+ (.*)$/gm)].map(([, title]) =>
+      title!
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, "")
+        .replaceAll(" ", "-"),
+    );
+
+  /** Why a link of a page leads nowhere, if that is so. */
+  function faultOf(page: string, link: string): string | undefined {
+    const [, path, anchor] = /^([^#]*)#?(.*)$/.exec(link)!;
+    const target = path === "" ? page : join(dirname(page), path!);
+    if (!packed.some((file) => file === target || file.startsWith(`${target}/`))) return "not in the package";
+    if (!existsSync(join(root, target))) return "not in the repository";
+    return anchor === "" || anchorsOf(target).includes(anchor!) ? undefined : "no such heading";
+  }
+
+  it("are in the package: the README, the changelog, and all of the docs", () => {
+    for (const page of ["README.md", "CHANGELOG.md", "docs/semantics.md", "docs/worker.md"])
+      expect(pages).toContain(page);
+    expect(packed.filter((path) => /^(test|bench)\//.test(path))).toEqual([]);
+  });
+
+  it("lead to what is there, in the repository and in the unpacked package", () => {
+    const links = pages.flatMap((page) =>
+      [
+        ...readFileSync(join(root, page), "utf8")
+          .replace(/^```[^]*?^```$/gm, "")
+          .matchAll(/\]\((?!https?:)([^)\s]+)\)/g),
+      ].map(([, link]) => [page, link!] as const),
+    );
+    expect(links.length).toBeGreaterThan(30);
+    const lost = links.map(([page, link]) => [page, link, faultOf(page, link)]).filter(([, , fault]) => fault);
+    expect(lost).toEqual([]);
+  });
+
+  it("are named by comments of the sources and of the declarations only if they are there", () => {
+    const sources = packed.filter((path) => /^src\/.*\.ts$|\.d\.ts$/.test(path));
+    const named = sources.flatMap((path) => readFileSync(join(root, path), "utf8").match(/\bdocs\/[\w./-]*\w/g) ?? []);
+    expect(named.length).toBeGreaterThan(50);
+    expect([...new Set(named)].filter((path) => !packed.includes(path))).toEqual([]);
+  });
+
+  it("are named wherever a comment that an editor shows cites a number of one", () => {
+    const declarations = packed.filter((path) => path.endsWith(".d.ts"));
+    const cited = declarations.flatMap((path) =>
+      (readFileSync(join(root, path), "utf8").match(/\/\*\*[^]*?\*\//g) ?? []).flatMap((comment) =>
+        [...comment.matchAll(/\(([^()]*\b[A-Z]\d+\b[^()]*)\)/g)].map(([, text]) => `${path}: ${text!}`),
+      ),
+    );
+    expect(cited.length).toBeGreaterThan(50);
+    expect(cited.filter((text) => !text.endsWith(" in docs/semantics.md"))).toEqual([]);
   });
 });
 

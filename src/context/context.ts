@@ -17,6 +17,7 @@
  * - A context that has ended is in no parent's list, and holds no timer.
  * - The core of `cancel` neither recurses nor calls anybody's code, so depth and width are limited by memory alone.
  */
+import type { AbortController, AbortSignal } from "../abortsignal.ts";
 import { Chan, nil, type RecvChan } from "../chan.ts";
 import { ask, failedContext, isOurs, notAContext, type OurContext, OURS } from "../guard.ts";
 import { panic } from "../errors.ts";

@@ -2,6 +2,7 @@
 /**
  * A context out of what callers have: for libraries that want to take all of it.
  */
+import type { AbortSignal } from "../abortsignal.ts";
 import { isSignal } from "../guard.ts";
 import { kindOf, propertyOf } from "../foreign.ts";
 import type { CancelFunc } from "./cancelfunc.ts";

@@ -2,6 +2,7 @@
  * An AbortSignal as the second parent of a context.
  */
 import { isAborted } from "../abort.ts";
+import type { AbortSignal } from "../abortsignal.ts";
 import { isSignal } from "../guard.ts";
 import { type CancelFunc, disposable } from "./cancelfunc.ts";
 import { attach, endWith } from "./cancel.ts";

@@ -8,6 +8,7 @@
  *
  * Elsewhere, and where it has made one, the answer is: it may.
  */
+import { attempt } from "../foreign.ts";
 import { runningBubble } from "./seam.ts";
 import { builtin, platform } from "./platform.ts";
 
@@ -62,6 +63,7 @@ function make(): ReturnType<Hooks["createHook"]> {
 
 /** Whether the process has connections, or other things under way, over which a bubble could hear from outside. */
 export function isConnected(): boolean {
-  const active = platform.process?.getActiveResourcesInfo?.() ?? [];
+  // Some have it in name only: it throws.
+  const active = attempt(() => platform.process?.getActiveResourcesInfo?.()) ?? [];
   return active.some((type) => !ORDINARY.has(type));
 }

@@ -4,10 +4,16 @@
 import { tried } from "./plain.ts";
 import { platform } from "./platform.ts";
 
-/** The folders of headgate's own files, built and as written (which is what source maps say); none where all code is in one file. */
-const OWN: readonly string[] = /\/testing\/place\.[jt]s$/.test(import.meta.url)
-  ? ["..", "../../src"].map((path) => new URL(`${path}/`, import.meta.url).href.replace(/^file:\/\//, ""))
-  : [];
+/**
+ * The folders of headgate's own files, built and as written (which is what source maps say); none where all code is in one file. This file
+ * is found by a stack, for `import.meta` is a syntax error where a test runner makes CommonJS of it.
+ */
+const OWN: readonly string[] = /* @__PURE__ */ (() => {
+  const mine = /((?:file:\/\/|https?:\/\/|\/|[A-Za-z]:[\\/])[^\s()]*\/)([^\s()/]+\/)testing\/place\.[jt]s\b/;
+  const [, above, folder] = mine.exec(new Error().stack ?? "") ?? [];
+  if (above === undefined) return [];
+  return [folder!, "dist/", "src/"].map((name) => `${above}${name}`.replace(/^file:\/\//, ""));
+})();
 
 const LOCATION = /((?:file:\/\/|https?:\/\/|\/|[A-Za-z]:[\\/])[^\s()]*?):(\d+):(\d+)\)?$/;
 

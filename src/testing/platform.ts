@@ -8,6 +8,8 @@
  *   by the time of the first bubble. Where there is nothing left, a bubble refuses to begin.
  */
 
+import { isPerRequest } from "../platform.ts";
+
 interface Platform {
   readonly process?: {
     readonly nextTick?: (f: () => void) => void;
@@ -164,9 +166,9 @@ export function isPrompt(): boolean {
 /** Whether there are channels whose listeners the platform calls one by one, each followed by all its microtasks, as pages do. */
 export function stageOf(): MessageChannel | undefined {
   const { process, MessageChannel } = platform;
-  // Node's own are called all at once.
-  const isNode = process?.versions?.node !== undefined;
-  return isNode || isFake(MessageChannel) ? undefined : new MessageChannel!();
+  // Node's own are called all at once, as are those of servers that run each request apart.
+  const isAtOnce = process?.versions?.node !== undefined || isPerRequest();
+  return isAtOnce || isFake(MessageChannel) ? undefined : new MessageChannel!();
 }
 
 /** ms of real time. */
