@@ -12,7 +12,7 @@
  *
  * Nothing is kept from run to run: a schedule is known by its choices alone, which is what makes it replayable.
  */
-import { mustBeFunction } from "../errors.ts";
+import { mustBeFunction, mustBeReadable } from "../errors.ts";
 import { type Bubble, apiOf, mannerOf, mustBeOutside, wholeNumber } from "./bubble.ts";
 import { NondeterminismError } from "./errors.ts";
 import {
@@ -142,8 +142,13 @@ type Settings = Required<Omit<ExploreOptions, "fail" | "replay" | "start">> & {
   readonly replay: string | undefined;
 };
 
-function checked(options: ExploreOptions): Settings {
-  const shared = mannerOf(options, 20_000, "explore");
+function checked(given: ExploreOptions): Settings {
+  const shared = mannerOf(given, 20_000, "explore");
+  // Read once: it may be another one, or none, when it is looked at again.
+  const options = mustBeReadable("explore: the options cannot be read", (): ExploreOptions => {
+    const { cancel, bound, exhaustive, runs, seed, hops, signals, fail, timers, max, replay } = given;
+    return { cancel, bound, exhaustive, runs, seed, hops, signals, fail, timers, max, replay } as ExploreOptions;
+  });
   const { cancel = true, exhaustive = false, signals = 1, fail, timers = "idle" } = options;
   const mustBe = (isRight: boolean, rule: string, got: unknown): void => {
     if (!isRight) throw new TypeError(`explore: options.${rule}; got ${text(got)}`);
@@ -164,7 +169,7 @@ function checked(options: ExploreOptions): Settings {
   const seed = chosen === undefined ? (options.seed ?? 1) : Number(chosen);
   if (!Number.isSafeInteger(seed)) {
     const where = chosen === undefined ? "options.seed" : "HEADGATE_SEED";
-    throw new RangeError(`explore: ${where} must be a whole number; got ${chosen ?? String(seed)}`);
+    throw new RangeError(`explore: ${where} must be a whole number; got ${chosen ?? text(seed)}`);
   }
   const whole = (name: "bound" | "runs" | "hops" | "max", otherwise: number, least: number): number =>
     wholeNumber(options[name] ?? otherwise, least, `explore: options.${name}`);
