@@ -49,7 +49,7 @@ export interface ExploreOptions {
   readonly runs?: number;
   /** What chance begins with: a whole number. The environment variable HEADGATE_SEED overrides it. 1 */
   readonly seed?: number;
-  /** Cancel also inside of each step, after each of so many microtasks: between awaits that are not headgate's. 4 */
+  /** Cancel also inside of each step, after each of so many microtasks: between awaits that are not headgate's. 10 000 at the most. 4 */
   readonly hops?: number;
   /** 2: after each point of the first cancellation, `t.abort` is cancelled at every later one. 1 */
   readonly signals?: 1 | 2;
@@ -174,8 +174,10 @@ function checked(given: ExploreOptions): Settings {
   const whole = (name: "bound" | "runs" | "hops" | "max", otherwise: number, least: number): number =>
     wholeNumber(options[name] ?? otherwise, least, `explore: options.${name}`);
   const finite = (hops: number): number => {
-    if (hops < Infinity) return hops;
-    throw new RangeError("explore: options.hops must be a whole number from 0; got Infinity, and all of them are run");
+    if (hops <= HOPS) return hops;
+    throw new RangeError(
+      `explore: options.hops must be a whole number from 0; got ${hops}, and all of them are run, so ${HOPS} at the most`,
+    );
   };
   return {
     ...shared,
@@ -193,6 +195,8 @@ function checked(given: ExploreOptions): Settings {
   };
 }
 
+/** How many microtasks of each step can be looked at: a run for each takes seconds then, and a minute soon. */
+const HOPS = 10_000;
 /** How many schedules are run before the platform gets time to tell of unhandled rejections: a turn for each would be a tenth of all. */
 const BATCH = 16;
 /** How many steps are spent on making a schedule plainer: a few seconds' worth, but the same everywhere. */

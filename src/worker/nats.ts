@@ -97,6 +97,7 @@ export async function natsConsumer(
   for (const name of ["publish", "subscribe", "flush", "status"] as const) {
     if (!hasMethod(connection, name)) throw new TypeError(`natsConsumer: the connection has no ${name}`);
   }
+  if (!context.isContext(ctx)) throw new TypeError(`natsConsumer: ctx must be a Context; got ${given(ctx)}`);
   options = onlyKnown("natsConsumer", options, OPTIONS);
   for (const name of ["stream", "consumer", "releases"] as const) {
     const value: unknown = options[name];

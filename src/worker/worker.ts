@@ -267,9 +267,12 @@ export class Run<D extends Delivery> {
       brought = await context.wait(pulled, patience);
     } catch (error) {
       if (patience.err() === undefined || error !== patience.err()) throw error;
-      void pulled.then(
-        (late) => this.releaseLate(late),
-        () => {},
+      attempt(
+        () =>
+          void pulled.then(
+            (late) => this.releaseLate(late),
+            () => {},
+          ),
       );
       this.fail(new Error("worker: source.pull ignored the end of its ctx", { cause: error }));
       return;
