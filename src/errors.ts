@@ -68,3 +68,12 @@ export function mustBeFunction(fn: unknown, where: string): void {
   if (typeof fn !== "function")
     throw new TypeError(`${where}: expected a function, got ${fn === null ? "null" : typeof fn}`);
 }
+
+/** What `read` returns. What it throws, out of somebody else's getter or proxy, becomes the cause of a TypeError with this message. */
+export function mustBeReadable<T>(message: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    throw new TypeError(message, { cause });
+  }
+}

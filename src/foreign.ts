@@ -49,6 +49,15 @@ export function shown(value: unknown): string {
   return isLong ? kindOf(value) : String(value);
 }
 
+/** How much of a text a message shows. */
+const ENOUGH = 100;
+
+/** What a message says of the value of an option that is of no use: a text as it is, or its beginning; all else as {@link shown}. */
+export function given(value: unknown): string {
+  if (typeof value !== "string") return shown(value);
+  return value.length <= ENOUGH ? value : `${value.slice(0, ENOUGH)}…`;
+}
+
 /** Whether it is an error, also one of another realm, such as a test runner's. */
 export function isError(value: unknown): value is Error {
   return isA(value, Error) || attempt(() => Object.prototype.toString.call(value) === "[object Error]") === true;

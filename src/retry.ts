@@ -38,7 +38,7 @@ export class Permanent extends Branded {
  *
  * **Cancellation**: when `ctx` ends, the sleep between two tries ends with it.
  *
- * **Errors**: rejects with the last error of `fn`, whatever that is and however it behaves when it is asked; with `ctx.err()` if ctx had ended before the first try. RangeError or TypeError for
+ * **Errors**: rejects with the last error of `fn`, whatever that is and however it behaves when it is asked, also where ctx cannot be asked any more; with `ctx.err()` if ctx had ended before the first try. RangeError or TypeError for
  * a policy that makes no sense, and then `fn` is not called.
  *
  * @example
@@ -67,22 +67,21 @@ export async function retry<T>(
   const { tries, timeout } = settings;
   const refused = ctx === undefined ? notAContext(ctx, "retry: ctx") : refusal(ctx);
   if (refused !== undefined) throw refused;
+  let limited = timeout === undefined ? undefined : withTimeout(ctx, timeout);
   for (let attempt = 1; ; attempt++) {
     try {
-      return await once(ctx, fn, attempt, timeout);
+      return await once(ctx, fn, attempt, limited);
     } catch (error) {
       if (isA(error, Permanent) || attempt >= tries) throw error;
-      await pause(ctx, backoff(attempt, settings));
-      if (hasEnded(ctx)) throw error;
+      try {
+        await pause(ctx, backoff(attempt, settings));
+        if ((ctx.err() ?? undefined) !== undefined) throw error;
+        limited = timeout === undefined ? undefined : withTimeout(ctx, timeout);
+      } catch {
+        // It has ended; or it cannot be asked, or waited for, any more, which is as good as that. What fn said counts.
+        throw error;
+      }
     }
-  }
-}
-
-function hasEnded(ctx: Context): boolean {
-  try {
-    return (ctx.err() ?? undefined) !== undefined;
-  } catch {
-    return true;
   }
 }
 
@@ -90,12 +89,12 @@ async function once<T>(
   ctx: Context,
   fn: (ctx: Context, attempt: number) => Promise<T> | T,
   attempt: number,
-  timeout: number | undefined,
+  limited: ReturnType<typeof withTimeout> | undefined,
 ): Promise<T> {
-  if (timeout === undefined) return fn(ctx, attempt);
-  const [limited, cancel] = withTimeout(ctx, timeout);
+  if (limited === undefined) return fn(ctx, attempt);
+  const [trying, cancel] = limited;
   try {
-    return await fn(limited, attempt);
+    return await fn(trying, attempt);
   } finally {
     cancel();
   }

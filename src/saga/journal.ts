@@ -4,6 +4,8 @@
  * Invariant: a journal that is not what `observe` was told is refused before anything is called. A line that is missing can mean that what
  * was undone is done again, and what is left is forgotten.
  */
+import { mustBeReadable } from "../errors.ts";
+import { attempt } from "../foreign.ts";
 import { revived } from "./errors.ts";
 import type { DeadLetter, SagaEvent } from "./result.ts";
 import type { State } from "./state.ts";
@@ -25,9 +27,13 @@ export function resumed(states: readonly State[], saga: string, id: string, jour
   const letters: DeadLetter[] = [];
   let cause: Error | undefined;
   for (const [n, event] of journal.entries()) {
-    if (event?.saga !== saga || event.id !== id) continue;
-    const what = `saga: resume: event ${n}, ${JSON.stringify(event.type)},`;
-    if (!isWhole(event)) throw new TypeError(`${what} is not as it was told to observe`);
+    const isOurs = mustBeReadable(
+      `saga: resume: event ${n} cannot be read`,
+      () => event?.saga === saga && event.id === id,
+    );
+    if (!isOurs) continue;
+    const what = `saga: resume: event ${n}, ${attempt(() => String(JSON.stringify(event.type))) ?? "which cannot be read"},`;
+    if (attempt(() => isWhole(event)) !== true) throw new TypeError(`${what} is not as it was told to observe`);
     if (event.type === "compensating") cause = revived(event.cause);
     if (!("step" in event)) continue;
     const state = states.find(({ step }) => step.name === event.step);

@@ -1,7 +1,9 @@
 /**
  * What a saga and its steps can be told, with the defaults, and the check that it makes sense.
  */
-import { type Context, retry, time } from "../index.ts";
+import { mustBeReadable } from "../errors.ts";
+import { given } from "../foreign.ts";
+import { context, type Context, retry, time } from "../index.ts";
 import type { DeadLetter, SagaEvent } from "./result.ts";
 
 /** How a step is called. What is left out has the default given. */
@@ -80,21 +82,22 @@ const STEP: Readonly<Record<keyof StepOptions, true>> = { timeout: true, retry: 
  */
 export function checked(options: SagaOptions): Settings {
   if (typeof options !== "object" || options === null)
-    throw new TypeError(`saga: expected an options object, got ${String(options)}`);
-  onlyKnown("saga: ", "", options, OPTIONS);
-  const { id = randomId(), compensation = {}, deadLetter, abort, observe, resume } = options;
+    throw new TypeError(`saga: expected an options object, got ${given(options)}`);
+  options = onlyKnown("saga: ", "", options, OPTIONS);
+  const { id = randomId(), deadLetter, abort, observe } = options;
   if (typeof id !== "string" || id === "")
-    throw new TypeError(`saga: id must be a string that is not empty; got ${String(id)}`);
+    throw new TypeError(`saga: id must be a string that is not empty; got ${given(id)}`);
   if (typeof deadLetter !== "function")
     throw new TypeError(
       `saga: deadLetter must be a function, got ${typeof deadLetter}; what cannot be undone must go somewhere`,
     );
   if (observe !== undefined && typeof observe !== "function")
     throw new TypeError(`saga: observe must be a function, got ${typeof observe}`);
-  if (abort !== undefined && typeof abort?.done !== "function") throw new TypeError("saga: abort must be a Context");
-  if (typeof compensation !== "object" || compensation === null)
-    throw new TypeError(`saga: compensation must be an object, got ${String(compensation)}`);
-  onlyKnown("saga: ", "compensation.", compensation, COMPENSATION);
+  if (abort !== undefined && !context.isContext(abort)) throw new TypeError("saga: abort must be a Context");
+  if ((typeof options.compensation !== "object" && options.compensation !== undefined) || options.compensation === null)
+    throw new TypeError(`saga: compensation must be an object, got ${given(options.compensation)}`);
+  const compensation = onlyKnown("saga: ", "compensation.", options.compensation ?? {}, COMPENSATION);
+  const resume = options.resume === undefined ? undefined : eventsOf(options.resume);
   if (resume !== undefined && !Array.isArray(resume)) throw new TypeError("saga: resume must be a list of events");
   if (resume !== undefined && options.id === undefined)
     throw new TypeError("saga: resume needs the id of the run that is to be resumed");
@@ -118,44 +121,73 @@ export function checked(options: SagaOptions): Settings {
  */
 export function checkedStep(step: string, options: StepOptions): StepOptions {
   if (typeof options !== "object" || options === null)
-    throw new TypeError(`saga: step ${step}: expected an options object, got ${String(options)}`);
-  onlyKnown(`saga: step ${step}: `, "", options, STEP);
+    throw new TypeError(`saga: step ${step}: expected an options object, got ${given(options)}`);
+  options = onlyKnown(`saga: step ${step}: `, "", options, STEP);
   if (options.timeout !== undefined) positive(`step ${step}: timeout`, options.timeout);
   if (options.pivot !== undefined && typeof options.pivot !== "boolean")
-    throw new TypeError(`saga: step ${step}: pivot must be true or false; got ${String(options.pivot)}`);
+    throw new TypeError(`saga: step ${step}: pivot must be true or false; got ${given(options.pivot)}`);
   if (options.retry === undefined) return options;
   return { ...options, retry: policy(`step ${step}: retry`, options.retry) };
 }
 
-/** Nobody would notice that one that is misspelt has its default. */
-function onlyKnown(where: string, prefix: string, options: object, known: Readonly<Record<string, true>>): void {
-  for (const name of Object.keys(options)) {
+/** The options, read once. Nobody would notice that one that is misspelt has its default. */
+function onlyKnown<O extends object>(
+  where: string,
+  prefix: string,
+  options: O,
+  known: Readonly<Record<keyof O, true>>,
+): O {
+  const own = mustBeReadable(`${where}the options cannot be read`, () => Object.keys(options));
+  for (const name of own) {
     if (Object.hasOwn(known, name)) continue;
     const names = Object.keys(known).join(", ");
-    throw new TypeError(`${where}there is no option ${prefix}${name}; there are ${names}`);
+    throw new TypeError(`${where}there is no option ${prefix}${given(name)}; there are ${names}`);
   }
+  const read: Partial<O> = {};
+  for (const name of Object.keys(known) as (keyof O & string)[]) {
+    const value = mustBeReadable(`${where}the option ${prefix}${name} cannot be read`, () => options[name]);
+    if (value !== undefined) read[name] = value;
+  }
+  return read as O;
+}
+
+/** The list as it is now; undefined if it is none. */
+function eventsOf(journal: readonly SagaEvent[]): readonly SagaEvent[] | null {
+  return mustBeReadable("saga: resume cannot be read", () =>
+    Array.isArray(journal) ? [...(journal as readonly SagaEvent[])] : null,
+  );
 }
 
 function ms(name: string, value: number): number {
   if (typeof value === "number" && value >= 0) return value;
-  throw new RangeError(`saga: ${name} must be a number of ms, 0 or more; got ${String(value)}`);
+  throw new RangeError(`saga: ${name} must be a number of ms, 0 or more; got ${given(value)}`);
 }
 
 function positive(name: string, value: number): number {
   if (typeof value === "number" && value > 0) return value;
-  throw new RangeError(`saga: ${name} must be a positive number of ms; got ${String(value)}`);
+  throw new RangeError(`saga: ${name} must be a positive number of ms; got ${given(value)}`);
 }
 
 /** `backoff` knows what makes sense in a policy; but not that an attempt must have some time. */
 function policy(name: string, value: retry.Policy): retry.Policy {
+  let read = value;
   try {
-    retry.backoff(1, value);
+    // Read once: it may be another one, or none, when it is looked at again.
+    if (typeof value === "object" && value !== null) {
+      const { tries, base, max, timeout } = value;
+      read = Object.fromEntries(Object.entries({ tries, base, max, timeout }).filter(([, each]) => each !== undefined));
+    }
+  } catch (cause) {
+    throw new TypeError(`saga: ${name}: the policy cannot be read`, { cause });
+  }
+  try {
+    retry.backoff(1, read);
   } catch (error) {
     const message = `saga: ${name}: ${(error as Error).message.replace(/^backoff: /, "")}`;
     throw error instanceof RangeError ? new RangeError(message) : new TypeError(message);
   }
-  if (value.timeout !== undefined) positive(`${name}: policy.timeout`, value.timeout);
-  return { ...value };
+  if (read.timeout !== undefined) positive(`${name}: policy.timeout`, read.timeout);
+  return read;
 }
 
 /** The time, and about a hundred bits by chance: the jitter of retry is the library's source of it, which a test controls. */

@@ -16,9 +16,11 @@
  * - A letter is written for a step only if its effect may remain; or, after a pivot, if it is still owed (S5).
  * - Whatever happens outside, `run` resolves; from the failure on within the budget and the time of the sink (S6), leaving nothing (S7).
  */
+import { mustBeReadable } from "../errors.ts";
+import { attempt, promiseOf } from "../foreign.ts";
 import { context, type Context, retry, time } from "../index.ts";
 import { monotonic } from "../runtime.ts";
-import { attempt } from "./attempt.ts";
+import { attempt as called } from "./attempt.ts";
 import { errorOf, revived, saysNotApplied, serialized } from "./errors.ts";
 import { type Past, resumed } from "./journal.ts";
 import { send } from "./letters.ts";
@@ -60,6 +62,22 @@ interface Manner {
   readonly mayCall: () => boolean;
 }
 
+/** How a context of the caller's has ended: it says so, or cannot be asked any more, which is as good as that. */
+function endOf(ctx: Context | undefined): { readonly cause: unknown } | undefined {
+  if (ctx === undefined) return undefined;
+  try {
+    const cause = context.cause(ctx);
+    return cause === undefined ? undefined : { cause };
+  } catch (error) {
+    return { cause: error };
+  }
+}
+
+/** **Errors**: TypeError, naming the context, if it cannot be waited for. */
+function waitable<T>(name: string, wait: () => T): T {
+  return mustBeReadable(`saga: ${name} is no Context that can be waited for`, wait);
+}
+
 export class Execution {
   private readonly name: string;
   private readonly ctx: Context;
@@ -88,25 +106,30 @@ export class Execution {
     this.settings = settings;
     this.states = steps.map((step) => stateOf(step, settings.id));
     this.past = resumed(this.states, name, settings.id, settings.resume);
-    this.lifetime = ctx.value(context.lifetime);
-    if (this.lifetime !== undefined && typeof this.lifetime?.done !== "function")
+    const lifetime = mustBeReadable("saga: ctx: its value() has thrown", () => ctx.value(context.lifetime));
+    this.lifetime = lifetime ?? undefined;
+    if (this.lifetime !== undefined && !context.isContext(this.lifetime))
       throw new TypeError("saga: context.lifetime must be a Context");
     this.detached = context.withoutCancel(ctx);
     [this.life, this.endLife] = context.withCancelCause(this.detached);
-    [this.forward, this.endForward] = context.withCancelCause(ctx);
+    [this.forward, this.endForward] = waitable("ctx", () => context.withCancelCause(ctx));
     this.cleanups.push(this.endLife, this.endForward);
   }
 
   async run(): Promise<Result<unknown>> {
-    for (const ending of [this.settings.abort, this.lifetime]) {
-      if (ending === undefined) continue;
-      const end = (): void => {
-        this.endForward(context.cause(ending));
-        this.endLife(context.cause(ending));
-      };
-      this.cleanups.push(context.afterFunc(ending, end));
-    }
     try {
+      for (const [name, ending] of [
+        ["abort", this.settings.abort],
+        ["context.lifetime", this.lifetime],
+      ] as const) {
+        if (ending === undefined) continue;
+        const end = (): void => {
+          const cause = endOf(ending)?.cause;
+          this.endForward(cause);
+          this.endLife(cause);
+        };
+        this.cleanups.push(waitable(name, () => context.afterFunc(ending, end)));
+      }
       this.emit({ type: "started", input: this.input });
       const result = withJson(await this.outcome());
       this.emit({ type: "finished", status: result.status });
@@ -204,7 +227,14 @@ export class Execution {
       if (this.hasEnded) return;
       timer = time.afterFunc(this.settings.compensation.budget, () => end(new Error("saga: the budget is used up")));
     };
-    this.cleanups.push(context.afterFunc(this.ctx, begin), () => timer?.stop(), end);
+    // One that cannot be waited for any more has as good as ended.
+    const stop = attempt(() => context.afterFunc(this.ctx, begin));
+    if (stop === undefined) begin();
+    this.cleanups.push(
+      () => stop?.(),
+      () => timer?.stop(),
+      end,
+    );
     return onward;
   }
 
@@ -289,7 +319,7 @@ export class Execution {
       const [limited, cancel] = context.withTimeout(trying, timeout);
       using _ = cancel;
       try {
-        return await attempt(limited, bound, (ctx) => run(ctx, n));
+        return await called(limited, bound, (ctx) => run(ctx, n));
       } catch (thrown) {
         const error = errorOf(thrown);
         state.errors.push(error);
@@ -306,15 +336,16 @@ export class Execution {
   /** Why no step may be called that can be undone, if that is so. */
   private stopped(): Error | undefined {
     for (const ctx of [this.ctx, this.settings.abort, this.lifetime]) {
-      if (ctx?.err() !== undefined) return errorOf(context.cause(ctx));
+      const end = endOf(ctx);
+      if (end !== undefined) return errorOf(end.cause);
     }
     return undefined;
   }
 
   /** Why nothing at all may be called under this ctx, if that is so. */
   private isOver(ctx: Context): "aborted" | "out of time" | undefined {
-    if (this.settings.abort?.err() !== undefined) this.ending ??= "aborted";
-    if (this.lifetime?.err() !== undefined || ctx.err() !== undefined) this.ending ??= "out of time";
+    if (endOf(this.settings.abort) !== undefined) this.ending ??= "aborted";
+    if (endOf(this.lifetime) !== undefined || ctx.err() !== undefined) this.ending ??= "out of time";
     return this.ending;
   }
 
@@ -386,7 +417,7 @@ export class Execution {
         ...event,
       });
       if (typeof (told as PromiseLike<unknown> | undefined)?.then === "function") {
-        void Promise.resolve(told).catch(() => {});
+        void promiseOf(told).catch(() => {});
       }
     } catch {
       // An observer looks on: it cannot change what happens to a step.

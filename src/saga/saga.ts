@@ -6,7 +6,8 @@
  * - The context that was cancelled is no use for undoing: compensation runs on one with the same values and a life of its own.
  * - What cannot be undone goes to a sink; if that fails, too, to the caller. It never just vanishes.
  */
-import type { Context } from "../index.ts";
+import { given } from "../foreign.ts";
+import { context, type Context } from "../index.ts";
 import { checked, checkedStep, type SagaOptions, type StepOptions } from "./options.ts";
 import type { Result } from "./result.ts";
 import { Execution } from "./run.ts";
@@ -143,7 +144,7 @@ export interface Saga<In, Done> {
  */
 export function saga<In>(name: string): Saga<In, Record<never, never>> {
   if (typeof name !== "string" || name === "")
-    throw new TypeError(`saga: the name must be a string that is not empty; got ${String(name)}`);
+    throw new TypeError(`saga: the name must be a string that is not empty; got ${given(name)}`);
   return sagaOf<In, Record<never, never>>(name, []);
 }
 
@@ -153,7 +154,7 @@ function sagaOf<In, Done>(name: string, steps: readonly Step[]): Saga<In, Done> 
     step: (stepName: string, run: unknown, compensate?: unknown, options: StepOptions = {}) =>
       sagaOf(name, [...steps, checkedNewStep(steps, stepName, run, compensate, options)]),
     async run(ctx, input, options) {
-      if (typeof ctx?.done !== "function") throw new TypeError("saga: the first argument must be a Context");
+      if (!context.isContext(ctx)) throw new TypeError("saga: the first argument must be a Context");
       return new Execution(name, steps, ctx, input, checked(options)).run() as Promise<Result<Done>>;
     },
   };
@@ -167,7 +168,7 @@ function checkedNewStep(
   options: StepOptions,
 ): Step {
   if (typeof name !== "string" || name === "" || name.includes(":"))
-    throw new TypeError(`saga: the name of a step must be a string, not empty and without ":"; got ${String(name)}`);
+    throw new TypeError(`saga: the name of a step must be a string, not empty and without ":"; got ${given(name)}`);
   if (name === "then")
     throw new TypeError("saga: a step cannot be called then: the outputs would be taken for a promise, and awaited");
   if (steps.some((step) => step.name === name))

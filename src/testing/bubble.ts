@@ -1,8 +1,9 @@
 /**
  * A bubble: a test in which time is virtual, and which fails when its tasks block each other or are left behind.
  */
+import { given } from "../foreign.ts";
 import type { Context } from "../context/index.ts";
-import { mustBeFunction } from "../errors.ts";
+import { mustBeFunction, mustBeReadable } from "../errors.ts";
 import { duration, type Expiring } from "../runtime.ts";
 import { START } from "./clock.ts";
 import { PLAIN } from "./plan.ts";
@@ -141,13 +142,20 @@ export function mannerOf(
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`${where}: expected an object of options, got ${text(options)}`);
   }
-  const { start = START, external = 1_000 } = options;
-  const begin = duration(momentOf(start), `${where}: options.start`);
+  const {
+    start,
+    external,
+    steps: most,
+  } = mustBeReadable(`${where}: the options cannot be read`, () => {
+    const { start = START, external = 1_000, steps: most = steps } = options;
+    return { start: momentOf(start), external, steps: most };
+  });
+  const begin = duration(start, `${where}: options.start`);
   if (!Number.isFinite(begin)) throw new RangeError(`${where}: options.start must be a moment; got ${begin}`);
   return {
     start: begin,
     external: duration(external, `${where}: options.external`),
-    steps: wholeNumber(options.steps ?? steps, 1, `${where}: options.steps`),
+    steps: wholeNumber(most, 1, `${where}: options.steps`),
   };
 }
 
@@ -195,7 +203,7 @@ export function apiOf(run: Run): Bubble {
     },
     name(object, name) {
       if ((typeof object !== "object" || object === null) && typeof object !== "function") {
-        throw new TypeError(`t.name: expected an object or a function to name, got ${String(object)}`);
+        throw new TypeError(`t.name: expected an object or a function to name, got ${given(object)}`);
       }
       if (typeof name !== "string" || name === "") throw new TypeError("t.name: expected a name");
       run.names.give(object, name);

@@ -12,7 +12,7 @@
  *
  * Nothing is kept from run to run: a schedule is known by its choices alone, which is what makes it replayable.
  */
-import { mustBeFunction } from "../errors.ts";
+import { mustBeFunction, mustBeReadable } from "../errors.ts";
 import { type Bubble, apiOf, mannerOf, mustBeOutside, wholeNumber } from "./bubble.ts";
 import { NondeterminismError } from "./errors.ts";
 import {
@@ -50,7 +50,7 @@ export interface ExploreOptions {
   readonly runs?: number;
   /** What chance begins with: a whole number. The environment variable HEADGATE_SEED overrides it. 1 */
   readonly seed?: number;
-  /** Cancel also inside of each step, after each of so many microtasks: between awaits that are not headgate's. 4 */
+  /** Cancel also inside of each step, after each of so many microtasks: between awaits that are not headgate's. 10 000 at the most. 4 */
   readonly hops?: number;
   /** 2: after each point of the first cancellation, `t.abort` is cancelled at every later one. 1 */
   readonly signals?: 1 | 2;
@@ -143,8 +143,13 @@ type Settings = Required<Omit<ExploreOptions, "fail" | "replay" | "start">> & {
   readonly replay: string | undefined;
 };
 
-function checked(options: ExploreOptions): Settings {
-  const shared = mannerOf(options, 20_000, "explore");
+function checked(given: ExploreOptions): Settings {
+  const shared = mannerOf(given, 20_000, "explore");
+  // Read once: it may be another one, or none, when it is looked at again.
+  const options = mustBeReadable("explore: the options cannot be read", (): ExploreOptions => {
+    const { cancel, bound, exhaustive, runs, seed, hops, signals, fail, timers, max, replay } = given;
+    return { cancel, bound, exhaustive, runs, seed, hops, signals, fail, timers, max, replay } as ExploreOptions;
+  });
   const { cancel = true, exhaustive = false, signals = 1, fail, timers = "idle" } = options;
   const mustBe = (isRight: boolean, rule: string, got: unknown): void => {
     if (!isRight) throw new TypeError(`explore: options.${rule}; got ${text(got)}`);
@@ -165,13 +170,15 @@ function checked(options: ExploreOptions): Settings {
   const seed = chosen === undefined ? (options.seed ?? 1) : Number(chosen);
   if (!Number.isSafeInteger(seed)) {
     const where = chosen === undefined ? "options.seed" : "HEADGATE_SEED";
-    throw new RangeError(`explore: ${where} must be a whole number; got ${chosen ?? String(seed)}`);
+    throw new RangeError(`explore: ${where} must be a whole number; got ${chosen ?? text(seed)}`);
   }
   const whole = (name: "bound" | "runs" | "hops" | "max", otherwise: number, least: number): number =>
     wholeNumber(options[name] ?? otherwise, least, `explore: options.${name}`);
   const finite = (hops: number): number => {
-    if (hops < Infinity) return hops;
-    throw new RangeError("explore: options.hops must be a whole number from 0; got Infinity, and all of them are run");
+    if (hops <= HOPS) return hops;
+    throw new RangeError(
+      `explore: options.hops must be a whole number from 0; got ${hops}, and all of them are run, so ${HOPS} at the most`,
+    );
   };
   return {
     ...shared,
@@ -189,6 +196,8 @@ function checked(options: ExploreOptions): Settings {
   };
 }
 
+/** How many microtasks of each step can be looked at: a run for each takes seconds then, and a minute soon. */
+const HOPS = 10_000;
 /** How many schedules are run before the platform gets time to tell of unhandled rejections: a turn for each would be a tenth of all. */
 const BATCH = 16;
 /** How many steps are spent on making a schedule plainer: a few seconds' worth, but the same everywhere. */

@@ -6,7 +6,7 @@
  * - An observer looks on. Whatever it does, nothing happens to a message.
  * - As JSON a report has no body, key or attribute of a message: it lands in logs.
  */
-import { promiseOf } from "../foreign.ts";
+import { attempt, promiseOf } from "../foreign.ts";
 import type { Settings } from "./options.ts";
 import { reasonOf } from "./reason.ts";
 import type { Leftover, Progress, Report, WorkerEvent } from "./report.ts";
@@ -28,7 +28,7 @@ export class Account<D extends Delivery> {
 
   constructor(settings: Pick<Settings<D>, "observe" | "leftovers" | "progress">) {
     this.settings = settings;
-    this.progress = Object.assign(settings.progress ?? ({} as Progress), {
+    this.progress = {
       pulled: 0,
       waiting: 0,
       running: 0,
@@ -38,7 +38,8 @@ export class Account<D extends Delivery> {
       released: 0,
       dead: 0,
       expired: 0,
-    });
+    };
+    if (settings.progress !== undefined) show(this.progress, settings.progress);
   }
 
   emit(event: WorkerEvent<D>): void {
@@ -87,6 +88,19 @@ export class Account<D extends Delivery> {
     };
     // It is not enumerable, so that a report shows itself, and is compared, by what it says.
     return Object.defineProperty(report, "toJSON", { value: () => plain(report) });
+  }
+}
+
+/** Keeps the caller's counters current. What they do when they are written to changes none of ours. */
+function show(ours: Progress, theirs: Progress): void {
+  for (const name of Object.keys(ours) as (keyof Progress)[]) {
+    let count = ours[name];
+    const set = (value: number): void => {
+      count = value;
+      attempt(() => (theirs[name] = value));
+    };
+    set(count);
+    Object.defineProperty(ours, name, { get: () => count, set });
   }
 }
 

@@ -7,7 +7,7 @@
  * - What the broker cannot do is not tested, and the case says so by name. Nothing is left out silently.
  * - All its time is the library's, so a source in memory can be tested in a bubble, in virtual time.
  */
-import { isA, textOf } from "../foreign.ts";
+import { given, isA, textOf } from "../foreign.ts";
 import { Bench, Fault } from "./conformance-bench.ts";
 import { pulls } from "./conformance-pulls.ts";
 import { verdicts } from "./conformance-verdicts.ts";
@@ -109,19 +109,19 @@ export function conformance<D extends Delivery<string>>(
 ): readonly Case[] {
   if (typeof makeLab !== "function")
     throw new TypeError("conformance: the first argument must be a function that makes a lab");
-  onlyKnown("conformance", traits, TRAITS);
+  traits = onlyKnown("conformance", traits, TRAITS);
   for (const name of Object.keys(TRAITS) as (keyof Traits)[]) {
     const value: unknown = traits[name];
     if (TRAITS[name] !== "yes or no" || typeof value === "boolean") continue;
     throw new TypeError(
-      `conformance: ${name} must be true or false, for it is what the broker can do; got ${String(value)}`,
+      `conformance: ${name} must be true or false, for it is what the broker can do; got ${given(value)}`,
     );
   }
   for (const name of ["lease", "patience", "soon"] as const) {
     const value: unknown = traits[name];
     if (value === undefined && name !== "lease") continue;
     if (typeof value !== "number" || !(value > 0)) {
-      throw new RangeError(`conformance: ${name} must be a positive number of ms; got ${String(value)}`);
+      throw new RangeError(`conformance: ${name} must be a positive number of ms; got ${given(value)}`);
     }
   }
   return [...pulls<D>(), ...verdicts<D>()].map(({ name, unless, check }): Case => {

@@ -32,10 +32,10 @@ export interface Held<D extends Delivery> {
   refused: Error | null;
 }
 
-/** The deliveries in what a pull has brought, ready to be held. Those that are none are left out; who has an id is one. */
+/** The deliveries in what a pull has brought, ready to be held. Those that are none are left out; who has an id is one. Of what is no list there are none. */
 export function heldOf<D extends Delivery>(pulled: readonly D[]): Held<D>[] {
   const all: Held<D>[] = [];
-  for (const delivery of pulled) {
+  for (const delivery of itemsOf(pulled)) {
     const read = readOf(delivery);
     if (read === undefined) continue;
     const { id, key, attempt } = read;
@@ -56,6 +56,15 @@ export function heldOf<D extends Delivery>(pulled: readonly D[]): Held<D>[] {
     });
   }
   return all;
+}
+
+/** The items of a list, up to the first that cannot be read; of what is no list, none. */
+function* itemsOf<T>(list: readonly T[]): Iterable<T> {
+  try {
+    if (Array.isArray(list)) yield* list as readonly T[];
+  } catch {
+    // Those that came before are all the same in our hands.
+  }
 }
 
 function readOf(delivery: Delivery): Pick<Held<Delivery>, "id" | "key" | "attempt"> | undefined {

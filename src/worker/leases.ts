@@ -13,15 +13,19 @@ import { lostOf } from "./held.ts";
 import type { Delivery } from "./source.ts";
 import type { Run } from "./worker.ts";
 
+/** ms between two looks at the leases, at least: nothing else would have its turn. */
+const SHORTEST = 1;
+
 /** Returns when the run is over; at once if the source knows no leases. */
 export async function keepLeases<D extends Delivery>(run: Run<D>): Promise<void> {
   const { lease } = run.source;
   if (run.source.extend === undefined || lease === undefined || lease === Infinity) return;
-  const ticker = new time.Ticker(lease / 3);
+  const interval = Math.max(lease / 3, SHORTEST);
+  const ticker = new time.Ticker(interval);
   for (;;) {
     const got = await select({ tick: ticker.c, over: run.alive.done() });
     if (got.case === "over") return;
-    await extend(run, lease / 3);
+    await extend(run, interval);
   }
 }
 
@@ -65,7 +69,7 @@ export async function limitLeases<D extends Delivery>(run: Run<D>): Promise<void
       held.overdue = true;
       held.cancel(new LeaseExpired());
     }
-    const got = await select({ due: time.after(next - now), over: run.alive.done() });
+    const got = await select({ due: time.after(Math.max(next - now, SHORTEST)), over: run.alive.done() });
     if (got.case === "over") return;
   }
 }

@@ -9,8 +9,10 @@
  * - All its time is the library's (its monotonic clock, timer channels): under a virtual clock it is deterministic, and nobody can set it.
  * - A verdict counts only from whoever holds the lease now; for anybody else it changes nothing and is reported as lost.
  */
+import { given } from "../foreign.ts";
 import { Chan, type Context, nil, select, semaphore, time } from "../index.ts";
 import { monotonic } from "../runtime.ts";
+import { onlyKnown } from "./known.ts";
 import type { Dead, Delivery, Nack, Source } from "./source.ts";
 
 /** A message that was given up. */
@@ -86,17 +88,20 @@ export interface MemoryBrokerOptions {
  * ```
  */
 export function memoryBroker<T>(options: MemoryBrokerOptions = {}): MemoryBroker<T> {
-  const { lease = 30_000, capacity, deadLetters = 10_000 } = options;
+  const { lease = 30_000, capacity, deadLetters = 10_000 } = onlyKnown("memoryBroker", options, OPTIONS);
   if (typeof lease !== "number" || !(lease > 0))
-    throw new RangeError(`memoryBroker: lease must be a positive number of ms; got ${String(lease)}`);
+    throw new RangeError(`memoryBroker: lease must be a positive number of ms; got ${given(lease)}`);
   if (capacity !== undefined && (!Number.isSafeInteger(capacity) || capacity < 1)) {
-    throw new RangeError(`memoryBroker: capacity must be a whole number from 1; got ${String(capacity)}`);
+    throw new RangeError(`memoryBroker: capacity must be a whole number from 1; got ${given(capacity)}`);
   }
   if (!Number.isSafeInteger(deadLetters) || deadLetters < 0) {
-    throw new RangeError(`memoryBroker: deadLetters must be a whole number from 0; got ${String(deadLetters)}`);
+    throw new RangeError(`memoryBroker: deadLetters must be a whole number from 0; got ${given(deadLetters)}`);
   }
   return new Broker<T>(lease, capacity, deadLetters);
 }
+
+const OPTIONS: Readonly<Record<keyof MemoryBrokerOptions, true>> = { lease: true, capacity: true, deadLetters: true };
+const PUBLISH: Readonly<Record<keyof PublishOptions, true>> = { key: true, attributes: true };
 
 /** Those of a message that was published without any. */
 const NONE: PublishOptions = {};
@@ -151,6 +156,7 @@ class Broker<T> implements MemoryBroker<T> {
   }
 
   publish = async (body: T, options: PublishOptions = NONE, ctx?: Context): Promise<void> => {
+    if (options !== NONE) options = onlyKnown("memoryBroker: publish", options, PUBLISH);
     if (this.room !== null) await this.room.acquire(1, ctx);
     if (this.closed) {
       this.room?.release();

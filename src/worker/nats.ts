@@ -16,6 +16,7 @@
  * - The server counts deliveries; an attempt is a delivery that was not released, as far as is known: see `releases`. Leave `max_deliver`
  *   alone, or set it well above `maxAttempts`.
  */
+import { propertyOf, hasMethod, given } from "../foreign.ts";
 import { context, type Context } from "../index.ts";
 import { monotonic } from "../runtime.ts";
 import { onlyKnown } from "./known.ts";
@@ -94,22 +95,32 @@ export async function natsConsumer(
   ctx: Context = context.background(),
 ): Promise<Source<NatsDelivery>> {
   for (const name of ["publish", "subscribe", "flush", "status"] as const) {
-    if (typeof connection?.[name] !== "function") throw new TypeError(`natsConsumer: the connection has no ${name}`);
+    if (!hasMethod(connection, name)) throw new TypeError(`natsConsumer: the connection has no ${name}`);
   }
-  onlyKnown("natsConsumer", options, OPTIONS);
+  if (!context.isContext(ctx)) throw new TypeError(`natsConsumer: ctx must be a Context; got ${given(ctx)}`);
+  options = onlyKnown("natsConsumer", options, OPTIONS);
   for (const name of ["stream", "consumer", "releases"] as const) {
     const value: unknown = options[name];
     if (name === "releases" && value === undefined) continue;
     if (typeof value !== "string" || !/^[^\s.*>]+$/.test(value)) {
       throw new TypeError(
-        `natsConsumer: ${name} must be a name without spaces, dots and wildcards; got ${String(value)}`,
+        `natsConsumer: ${name} must be a name without spaces, dots and wildcards; got ${given(value)}`,
       );
     }
   }
+  for (const name of ["apiPrefix", "inboxPrefix"] as const) {
+    const value: unknown = options[name];
+    if (value === undefined || (typeof value === "string" && /^[^\s*>]+$/.test(value))) continue;
+    throw new TypeError(`natsConsumer: ${name} must be a subject without spaces and wildcards; got ${given(value)}`);
+  }
+  const { key } = options;
+  if (key !== undefined && typeof key !== "function")
+    throw new TypeError(`natsConsumer: key must be a function; got ${given(key)}`);
   const { deadLetters } = options;
+  const subject = propertyOf(deadLetters, "subject");
   if (
     deadLetters !== undefined &&
-    (typeof deadLetters?.headers !== "function" || !/^[^\s*>]+$/.test(String(deadLetters.subject)))
+    (!hasMethod(deadLetters, "headers") || typeof subject !== "string" || !/^[^\s*>]+$/.test(subject))
   ) {
     throw new TypeError(
       "natsConsumer: deadLetters needs a subject without wildcards, and the client's headers function",

@@ -1,10 +1,12 @@
 /**
  * What a worker can be told, with the defaults, and the check that it makes sense.
  */
-import { type Context, retry } from "../index.ts";
+import { mustBeReadable } from "../errors.ts";
+import { attempt, given } from "../foreign.ts";
+import { context, type Context, retry } from "../index.ts";
 import { onlyKnown } from "./known.ts";
 import type { Progress, WorkerEvent } from "./report.ts";
-import type { Delivery } from "./source.ts";
+import type { Delivery, Source } from "./source.ts";
 
 /** How a worker works. What is left out has the default given. */
 export interface WorkerOptions<D extends Delivery = Delivery> {
@@ -83,7 +85,7 @@ const KNOWN: Readonly<Record<keyof WorkerOptions, true>> = {
  * **Errors**: TypeError or RangeError, naming the option and the rule.
  */
 export function checked<D extends Delivery>(options: WorkerOptions<D>): Settings<D> {
-  onlyKnown("worker", options, KNOWN);
+  options = onlyKnown("worker", options, KNOWN);
   const concurrency = whole("concurrency", options.concurrency ?? 16, 1);
   const grace = ms("grace", options.grace ?? 25_000);
   const abortWindow = ms("abortWindow", options.abortWindow ?? Math.min(grace / 5, 2_000));
@@ -99,13 +101,13 @@ export function checked<D extends Delivery>(options: WorkerOptions<D>): Settings
     if (fn !== undefined && typeof fn !== "function")
       throw new TypeError(`worker: ${name} must be a function, got ${typeof fn}`);
   }
-  if (options.abort !== undefined && typeof options.abort?.done !== "function")
+  if (options.abort !== undefined && !context.isContext(options.abort))
     throw new TypeError("worker: abort must be a Context");
   const { progress } = options;
   const [maxAttempts, callTries] = [options.maxAttempts ?? 5, options.callTries ?? 6];
   const prefetch = whole("prefetch", options.prefetch ?? concurrency, 0);
   const leftovers = options.leftovers ?? Math.max(1_000, concurrency + prefetch);
-  if (progress !== undefined && (typeof progress !== "object" || progress === null || Object.isFrozen(progress)))
+  if (progress !== undefined && !isWritable(progress))
     throw new TypeError("worker: progress must be an object that the worker can write to");
   return {
     ...options,
@@ -124,17 +126,55 @@ export function checked<D extends Delivery>(options: WorkerOptions<D>): Settings
   };
 }
 
+function isWritable(progress: unknown): boolean {
+  return typeof progress === "object" && progress !== null && attempt(() => Object.isFrozen(progress)) === false;
+}
+
+/**
+ * A source whose properties cannot change, or fail to be read, any more, but for its `ended`. Its methods are asked for at each call, which
+ * is known to fail.
+ *
+ * **Errors**: TypeError or RangeError, naming the property and the rule.
+ */
+export function checkedSource<D extends Delivery>(source: Source<D>): Source<D> {
+  const read = <K extends keyof Source<D>>(name: K): Source<D>[K] | undefined =>
+    mustBeReadable(`worker: the source's ${name} cannot be read`, () => source?.[name]);
+  for (const name of ["pull", "ack", "nack"] as const) {
+    if (typeof read(name) !== "function") throw new TypeError(`worker: the source has no ${name}`);
+  }
+  const [deadLetter, extend] = (["deadLetter", "extend"] as const).map((name) => {
+    const method: unknown = read(name);
+    if (method === undefined || typeof method === "function") return method;
+    throw new TypeError(`worker: the source's ${name} must be a function, or be left out; got ${typeof method}`);
+  });
+  const lease = read("lease");
+  if (lease !== undefined && !(typeof lease === "number" && lease > 0)) {
+    throw new RangeError(`worker: the source's lease must be a positive number of ms; got ${given(lease)}`);
+  }
+  return {
+    pull: (ctx, max, room) => source.pull(ctx, max, room),
+    get ended() {
+      return source.ended === true;
+    },
+    ack: (ctx, deliveries) => source.ack(ctx, deliveries),
+    nack: (ctx, items) => source.nack(ctx, items),
+    ...(deadLetter === undefined ? {} : { deadLetter: (ctx, items) => source.deadLetter!(ctx, items) }),
+    ...(extend === undefined ? {} : { extend: (ctx, deliveries) => source.extend!(ctx, deliveries) }),
+    ...(lease === undefined ? {} : { lease }),
+  };
+}
+
 function whole(name: string, value: number, least: number): number {
   if (Number.isSafeInteger(value) && value >= least) return value;
-  throw new RangeError(`worker: ${name} must be a whole number from ${least}; got ${String(value)}`);
+  throw new RangeError(`worker: ${name} must be a whole number from ${least}; got ${given(value)}`);
 }
 
 function ms(name: string, value: number): number {
   if (typeof value === "number" && value >= 0) return value;
-  throw new RangeError(`worker: ${name} must be a number of ms, 0 or more; got ${String(value)}`);
+  throw new RangeError(`worker: ${name} must be a number of ms, 0 or more; got ${given(value)}`);
 }
 
 function positive(name: string, value: number): number {
   if (ms(name, value) > 0) return value;
-  throw new RangeError(`worker: ${name} must be a positive number of ms; got ${String(value)}`);
+  throw new RangeError(`worker: ${name} must be a positive number of ms; got ${given(value)}`);
 }

@@ -9,6 +9,7 @@
  *
  * Invariants: see postgres-sql.ts, where the tables are; the connection that listens is in postgres-listen.ts.
  */
+import { hasMethod, given } from "../foreign.ts";
 import { Chan, context, type Context, select, time } from "../index.ts";
 import { monotonic } from "../runtime.ts";
 import { onlyKnown } from "./known.ts";
@@ -95,8 +96,8 @@ export interface PostgresQueue extends Source<PostgresDelivery> {
  * ```
  */
 export async function createQueue(pool: PostgresQueryable, options: PostgresTableOptions = {}): Promise<void> {
-  if (typeof pool?.query !== "function") throw new TypeError("createQueue: the first argument must be a pool of pg");
-  onlyKnown("createQueue", options, TABLE);
+  if (!hasMethod(pool, "query")) throw new TypeError("createQueue: the first argument must be a pool of pg");
+  options = onlyKnown("createQueue", options, TABLE);
   const { create } = statements(namesOf("createQueue", options.table));
   await pool.query(create).catch((error: unknown) => {
     throw explained("the tables cannot be made", error, "createQueue");
@@ -143,23 +144,21 @@ export async function createQueue(pool: PostgresQueryable, options: PostgresTabl
  */
 export function postgresQueue(pool: PostgresPool, options: PostgresQueueOptions = {}): PostgresQueue {
   // A client has both methods, too. But when it is cut it stays so, and the listening has no connection of its own.
-  const isClient = typeof (pool as { escapeLiteral?: unknown } | undefined)?.escapeLiteral === "function";
-  if (typeof pool?.query !== "function" || typeof pool.connect !== "function" || isClient) {
+  const isClient = hasMethod(pool, "escapeLiteral");
+  if (!hasMethod(pool, "query") || !hasMethod(pool, "connect") || isClient) {
     const got = isClient ? "; got a client" : "";
     throw new TypeError(`postgresQueue: the first argument must be a pool of pg, new pg.Pool()${got}`);
   }
-  onlyKnown("postgresQueue", options, QUEUE);
+  options = onlyKnown("postgresQueue", options, QUEUE);
   const names = namesOf("postgresQueue", options.table);
   const { queue = "default", lease = 30_000, poll = 1_000, listen = true } = options;
   if (typeof queue !== "string" || queue === "" || queue.length > 200 || queue.includes("\0")) {
-    throw new TypeError(
-      `postgresQueue: queue must be a text of 1 to 200 characters, without NUL; got ${String(queue)}`,
-    );
+    throw new TypeError(`postgresQueue: queue must be a text of 1 to 200 characters, without NUL; got ${given(queue)}`);
   }
   for (const [name, value] of Object.entries({ lease, poll })) {
     if (typeof value !== "number" || !(value > 0) || value > LONG) {
       throw new RangeError(
-        `postgresQueue: ${name} must be a positive number of ms, up to ${LONG}; got ${String(value)}`,
+        `postgresQueue: ${name} must be a positive number of ms, up to ${LONG}; got ${given(value)}`,
       );
     }
   }
@@ -368,7 +367,7 @@ class Queue implements PostgresQueue {
   // -------------------------------------------------------------------------------------------------------------------- publish
 
   publish = async (bodies: readonly string[], options: PostgresPublishOptions = {}): Promise<void> => {
-    onlyKnown("publish", options, PUBLISH);
+    options = onlyKnown("publish", options, PUBLISH);
     const { key, attributes, delay = 0, client = this.pool } = options;
     if (!Array.isArray(bodies))
       throw new TypeError(`publish: the bodies must be a list of texts; got ${typeof bodies}`);
@@ -387,9 +386,9 @@ class Queue implements PostgresQueue {
     }
     if (key === "") throw new TypeError("publish: a key must not be empty; leave it out");
     if (typeof delay !== "number" || !(delay >= 0 && delay <= LONG)) {
-      throw new RangeError(`publish: delay must be a number of ms, from 0 to ${LONG}; got ${String(delay)}`);
+      throw new RangeError(`publish: delay must be a number of ms, from 0 to ${LONG}; got ${given(delay)}`);
     }
-    if (typeof client?.query !== "function") throw new TypeError("publish: the client must be a client of pg");
+    if (!hasMethod(client, "query")) throw new TypeError("publish: the client must be a client of pg");
     if (bodies.length === 0) return;
     const each = <T>(value: T): T[] => bodies.map(() => value);
     const json = attributes === undefined ? null : JSON.stringify(attributes);

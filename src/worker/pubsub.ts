@@ -12,6 +12,7 @@
  *   begins, and a verdict on a lease that has run out by that count is not sent, but reported as lost.
  * - A lease is not extended while a verdict is on its way: the two could change places, and a delay would be cut short.
  */
+import { propertyOf, hasMethod, given } from "../foreign.ts";
 import { context, type Context, time } from "../index.ts";
 import {
   bytesOf,
@@ -124,40 +125,38 @@ export function pubsubSubscription(
   options: PubsubSubscriptionOptions,
 ): Source<PubsubDelivery<any>> {
   for (const name of ["pull", "acknowledge", "modifyAckDeadline"] as const) {
-    if (typeof client?.[name] !== "function") {
+    if (!hasMethod(client, name)) {
       throw new TypeError(`pubsubSubscription: the client has no ${name}; give it a v1.SubscriberClient`);
     }
   }
-  onlyKnown("pubsubSubscription", options, OPTIONS);
+  options = onlyKnown("pubsubSubscription", options, OPTIONS);
   named("subscription", "subscriptions", options.subscription);
-  const { lease = SHORTEST, wait = 2_000, decode = "text", deadLetters } = options;
+  const { lease = SHORTEST, wait = 2_000, decode = "text" } = options;
+  let { deadLetters } = options;
   if (typeof lease !== "number" || lease % 1_000 !== 0 || lease < SHORTEST || lease > LONGEST * 1_000) {
-    throw new RangeError(`pubsubSubscription: lease must be whole seconds, 10 000 to 600 000 ms; got ${String(lease)}`);
+    throw new RangeError(`pubsubSubscription: lease must be whole seconds, 10 000 to 600 000 ms; got ${given(lease)}`);
   }
   if (typeof wait !== "number" || !(wait >= 100 && wait <= LONGEST_WAIT)) {
-    throw new RangeError(`pubsubSubscription: wait must be 100 to 8 000 ms; got ${String(wait)}`);
+    throw new RangeError(`pubsubSubscription: wait must be 100 to 8 000 ms; got ${given(wait)}`);
   }
   if (decode !== "text" && decode !== "bytes") {
-    throw new TypeError(`pubsubSubscription: decode must be "text" or "bytes"; got ${String(decode)}`);
+    throw new TypeError(`pubsubSubscription: decode must be "text" or "bytes"; got ${given(decode)}`);
   }
   if (deadLetters !== undefined) {
-    onlyKnown("pubsubSubscription: deadLetters", deadLetters, { topic: true, publisher: true });
+    deadLetters = onlyKnown("pubsubSubscription: deadLetters", deadLetters, { topic: true, publisher: true });
     named("deadLetters.topic", "topics", deadLetters.topic);
-    const { publish, publishMessage } = (deadLetters.publisher ?? {}) as {
-      publish?: unknown;
-      publishMessage?: unknown;
-    };
-    if (typeof publish !== "function" || publishMessage !== undefined) {
+    const { publisher } = deadLetters;
+    if (!hasMethod(publisher, "publish") || propertyOf(publisher, "publishMessage") !== undefined) {
       throw new TypeError("pubsubSubscription: deadLetters.publisher must be a v1.PublisherClient, beside the topic");
     }
   }
-  return new Subscription(client, { ...options, lease, wait, decode });
+  return new Subscription(client, { ...options, lease, wait, decode, ...(deadLetters && { deadLetters }) });
 }
 
 function named(option: string, kind: string, name: unknown): void {
   if (typeof name === "string" && new RegExp(`^projects/[^/\\s]+/${kind}/[^/\\s]+$`).test(name)) return;
   throw new TypeError(
-    `pubsubSubscription: ${option} must be a full name, projects/<project>/${kind}/<name>; got ${String(name)}`,
+    `pubsubSubscription: ${option} must be a full name, projects/<project>/${kind}/<name>; got ${given(name)}`,
   );
 }
 

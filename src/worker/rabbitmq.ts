@@ -17,6 +17,7 @@
  *   with the same `messageId` if it had one. It is never in no queue.
  * - What one message is refused for concerns no other: the rest of its batch is settled, and known to be, whatever becomes of the channel.
  */
+import { propertyOf, hasMethod, given } from "../foreign.ts";
 import { Chan, context, type Context, select, time } from "../index.ts";
 import type { Dead, Delivery, Nack, Source } from "./source.ts";
 import { Session } from "./rabbitmq-channel.ts";
@@ -108,27 +109,31 @@ export function rabbitQueue(
   connection: RabbitConnection | (() => Promise<RabbitConnection>),
   options: RabbitQueueOptions,
 ): RabbitQueue {
-  if (typeof connection !== "function" && typeof connection?.createConfirmChannel !== "function") {
+  if (typeof connection !== "function" && !hasMethod(connection, "createConfirmChannel")) {
     throw new TypeError("rabbitQueue: the first argument must be a connection of amqplib, or a function that connects");
   }
-  onlyKnown("rabbitQueue", options, OPTIONS);
+  options = onlyKnown("rabbitQueue", options, OPTIONS);
   const { queue, prefetch, deadLetters, closeTimeout, ordered } = options;
   if (typeof queue !== "string" || queue === "") throw new TypeError("rabbitQueue: queue must be the name of a queue");
   if (prefetch !== undefined && !(Number.isSafeInteger(prefetch) && prefetch >= 1 && prefetch <= 65_535)) {
-    throw new RangeError(`rabbitQueue: prefetch must be a whole number from 1 to 65535; got ${String(prefetch)}`);
+    throw new RangeError(`rabbitQueue: prefetch must be a whole number from 1 to 65535; got ${given(prefetch)}`);
   }
-  if (deadLetters !== undefined && deadLetters !== "broker" && typeof deadLetters?.queue !== "string") {
+  if (deadLetters !== undefined && deadLetters !== "broker" && typeof propertyOf(deadLetters, "queue") !== "string") {
     throw new TypeError('rabbitQueue: deadLetters must be { queue } or "broker"');
   }
   if (ordered !== undefined) checkOrdered(ordered);
-  if (closeTimeout !== undefined && !(closeTimeout > 0 && closeTimeout <= 2 ** 31 - 1)) {
-    throw new RangeError(`rabbitQueue: closeTimeout must be a number of ms above 0; got ${String(closeTimeout)}`);
+  if (
+    closeTimeout !== undefined &&
+    !(typeof closeTimeout === "number" && closeTimeout > 0 && closeTimeout <= 2 ** 31 - 1)
+  ) {
+    throw new RangeError(`rabbitQueue: closeTimeout must be a number of ms above 0; got ${given(closeTimeout)}`);
   }
   return new Queue(connection, options);
 }
 
 function checkOrdered(args: Readonly<Record<string, unknown>>): void {
-  const { "x-queue-type": type, "x-single-active-consumer": single, "x-delivery-limit": limit } = args;
+  const [type, single] = [propertyOf(args, "x-queue-type"), propertyOf(args, "x-single-active-consumer")];
+  const limit = propertyOf(args, "x-delivery-limit");
   if (type === "quorum" && single === true && typeof limit === "number" && limit > 0) return;
   const needed = '"x-queue-type": "quorum", "x-single-active-consumer": true and an "x-delivery-limit"';
   throw new TypeError(`rabbitQueue: ordered must be the arguments of the queue, with ${needed}: else no order is kept`);

@@ -9,6 +9,7 @@
  * - It reads from the database that the client has selected, and no time limit that was meant for other commands cuts it off from a read.
  * - Whatever the client makes of replies for its user, we get texts.
  */
+import { propertyOf, hasMethod } from "../foreign.ts";
 import { context, type Context, time } from "../index.ts";
 import { isServers } from "./redis-errors.ts";
 
@@ -43,12 +44,11 @@ interface NodeRedis {
 
 /** **Errors**: TypeError for what is no client of a single server. */
 export function checkClient(client: unknown): void {
-  const { call, sendCommand, duplicate } = (client ?? {}) as Record<string, unknown>;
-  if (typeof duplicate !== "function" || (typeof call !== "function" && typeof sendCommand !== "function")) {
+  if (!hasMethod(client, "duplicate") || (!hasMethod(client, "call") && !hasMethod(client, "sendCommand"))) {
     throw new TypeError("redisStream: the first argument must be a client of the package redis or ioredis");
   }
-  const { isCluster, slots, getSentinelNode } = client as Record<string, unknown>;
-  if (isCluster === true || slots !== undefined || getSentinelNode !== undefined) {
+  const isMany = ["slots", "getSentinelNode"].some((name) => propertyOf(client, name) !== undefined);
+  if (isMany || propertyOf(client, "isCluster") === true) {
     throw new TypeError("redisStream: the client must be that of one server, and not of a cluster or of sentinels");
   }
 }

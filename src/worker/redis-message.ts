@@ -55,8 +55,7 @@ export function toFields(
   bodyField: string = "body",
   keyField: string = "key",
 ): readonly string[] {
-  onlyKnown("publish", options, PUBLISH);
-  const { key, attributes = {} } = options;
+  const { key, attributes = {} } = onlyKnown("publish", options, PUBLISH);
   for (const name of [bodyField, keyField]) {
     if (Object.hasOwn(attributes, name)) throw new TypeError(`publish: an attribute cannot be called ${name}`);
   }

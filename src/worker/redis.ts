@@ -11,6 +11,7 @@
  * - It reads before it makes the group: a server whose memory is full refuses to make one, and yet can be drained.
  * - No consumer is ever deleted: XGROUP DELCONSUMER deletes the messages it holds, too.
  */
+import { given } from "../foreign.ts";
 import { Chan, context, type Context, select, semaphore, sync, time } from "../index.ts";
 import { monotonic } from "../runtime.ts";
 import { onlyKnown } from "./known.ts";
@@ -132,23 +133,23 @@ export interface RedisStream extends Source<RedisDelivery> {
  */
 export function redisStream(client: RedisClient, options: RedisStreamOptions): RedisStream {
   checkClient(client);
-  onlyKnown("redisStream", options, OPTIONS);
+  options = onlyKnown("redisStream", options, OPTIONS);
   for (const name of ["stream", "group", "consumer", "deadLetters", "body", "key"] as const) {
     const value: unknown = options[name];
     if (value === undefined && name !== "stream" && name !== "group") continue;
     if (typeof value !== "string" || value === "") {
-      throw new TypeError(`redisStream: ${name} must be a text that is not empty; got ${String(value)}`);
+      throw new TypeError(`redisStream: ${name} must be a text that is not empty; got ${given(value)}`);
     }
   }
   const { lease = 30_000, settled, ordering, body = "body", key = "key" } = options;
   if (!Number.isSafeInteger(lease) || lease < 1) {
-    throw new RangeError(`redisStream: lease must be a whole number of ms from 1; got ${String(lease)}`);
+    throw new RangeError(`redisStream: lease must be a whole number of ms from 1; got ${given(lease)}`);
   }
   if (settled !== undefined && settled !== "delete" && settled !== "keep") {
-    throw new TypeError(`redisStream: settled must be "delete" or "keep"; got ${String(settled)}`);
+    throw new TypeError(`redisStream: settled must be "delete" or "keep"; got ${given(settled)}`);
   }
   if (ordering !== undefined && ordering !== "group" && ordering !== "consumer") {
-    throw new TypeError(`redisStream: ordering must be "group" or "consumer"; got ${String(ordering)}`);
+    throw new TypeError(`redisStream: ordering must be "group" or "consumer"; got ${given(ordering)}`);
   }
   if (body === key) throw new TypeError(`redisStream: the body and the key cannot both be in the field ${body}`);
   return new Stream(client, options, lease);

@@ -18,14 +18,15 @@
  *   stop (I4). At most `concurrency` handlers run; at most `concurrency + prefetch` messages are held (I5).
  * - From the stop to the return pass no more than `grace` ms, whatever handlers and broker do (I6).
  */
-import { promiseOf } from "../foreign.ts";
+import { mustBeReadable } from "../errors.ts";
+import { attempt, promiseOf } from "../foreign.ts";
 import { Chan, context, type Context, errgroup, retry, select, sync, time } from "../index.ts";
 import { monotonic } from "../runtime.ts";
 import { Account } from "./account.ts";
 import { Attempts } from "./attempts.ts";
 import { Stopping } from "./causes.ts";
 import { type Held, heldOf } from "./held.ts";
-import { checked, type Settings, type WorkerOptions } from "./options.ts";
+import { checked, checkedSource, type Settings, type WorkerOptions } from "./options.ts";
 import type { Phase, Progress, Report } from "./report.ts";
 import type { Delivery, Handler, Source, Verdict } from "./source.ts";
 import { Keys } from "./keys.ts";
@@ -72,20 +73,10 @@ export async function worker<D extends Delivery>(
   handle: Handler<D>,
   options: WorkerOptions<D> = {},
 ): Promise<Report<D>> {
-  if (typeof ctx?.done !== "function") throw new TypeError("worker: the first argument must be a Context");
-  for (const name of ["pull", "ack", "nack"] as const) {
-    if (typeof source?.[name] !== "function") throw new TypeError(`worker: the source has no ${name}`);
-  }
-  for (const name of ["deadLetter", "extend"] as const) {
-    if (source[name] === undefined || typeof source[name] === "function") continue;
-    throw new TypeError(`worker: the source's ${name} must be a function, or be left out; got ${typeof source[name]}`);
-  }
-  const { lease } = source;
-  if (lease !== undefined && !(typeof lease === "number" && lease > 0)) {
-    throw new RangeError(`worker: the source's lease must be a positive number of ms; got ${String(lease)}`);
-  }
+  if (!context.isContext(ctx)) throw new TypeError("worker: the first argument must be a Context");
+  const taken = checkedSource(source);
   if (typeof handle !== "function") throw new TypeError(`worker: the handler must be a function, got ${typeof handle}`);
-  return new Run(ctx, source, handle, checked(options)).run();
+  return new Run(ctx, taken, handle, checked(options)).run();
 }
 
 /** More than any worker holds: the channels between the stages never make anybody wait, for what is held is bounded elsewhere. */
@@ -102,6 +93,13 @@ const IDLE = 100;
 
 /** Handlers that are started with the worker. Others are when there is a message for them: a hundred thousand would cost a second. */
 const AT_ONCE = 64;
+
+/** **Errors**: TypeError, naming the context, if it cannot be asked or waited for. */
+function derived(what: string, ctx: Context | undefined): ReturnType<typeof context.withCancelCause> {
+  return mustBeReadable(`worker: ${what} is no Context that can be waited for`, () =>
+    context.withCancelCause(ctx ?? context.background()),
+  );
+}
 
 /** One run of a worker. */
 export class Run<D extends Delivery> {
@@ -136,7 +134,8 @@ export class Run<D extends Delivery> {
   private readonly abort: Context;
   private readonly releaseAbort: context.CancelFunc;
   /** The lifetime of what the worker runs in, such as the handler of another: nobody waits any longer than that. */
-  private readonly outer: Context | undefined;
+  private readonly outer: Context;
+  private readonly releaseOuter: context.CancelFunc | undefined;
   private readonly detached: Context;
   private readonly stop: Context;
   private readonly stopNow: context.CancelCauseFunc;
@@ -153,8 +152,8 @@ export class Run<D extends Delivery> {
 
   private phase: Phase = "running";
   private since = 0;
-  /** The context that has cut the stop short. */
-  private cutShort: Context | null = null;
+  /** What has cut the stop short: the cause of the context that ended. */
+  private cutShort: { readonly cause: unknown } | null = null;
   private failure: { readonly error: unknown } | null = null;
 
   constructor(ctx: Context, source: Source<D>, handle: Handler<D>, settings: Settings<D>) {
@@ -165,11 +164,18 @@ export class Run<D extends Delivery> {
     this.attempts = new Attempts(settings);
     this.account = new Account(settings);
     this.progress = this.account.progress;
-    // A context of our own: the caller's may be that of another copy of the package, which no select knows.
-    [this.abort, this.releaseAbort] = context.withCancel(settings.abort ?? context.background());
-    this.outer = ctx.value(context.lifetime);
     this.detached = context.withoutCancel(ctx);
-    [this.stop, this.stopNow] = context.withCancelCause(ctx);
+    const outer = mustBeReadable("worker: ctx: its value() has thrown", () => ctx.value(context.lifetime) ?? undefined);
+    // Contexts of our own: the caller's may be those of another copy of the package, which no select knows, or fail when they are asked.
+    [this.abort, this.releaseAbort] = derived("abort", settings.abort);
+    try {
+      [this.outer, this.releaseOuter] = derived("ctx: its context.lifetime", outer);
+      [this.stop, this.stopNow] = derived("ctx", ctx);
+    } catch (error) {
+      this.releaseAbort();
+      this.releaseOuter?.();
+      throw error;
+    }
     [this.lifetime, this.endLifetime] = context.withCancelCause(this.detached);
     [this.patience, this.endPatience] = context.withCancel(this.detached);
     [this.handling, this.cancelHandlers] = context.withCancelCause(
@@ -199,16 +205,18 @@ export class Run<D extends Delivery> {
     for (const task of [closer, settler, leases, limit, watch]) void group.go(task);
     await group.wait();
     this.enter("done");
-    const { releaseAbort, stopNow, cancelHandlers, endLifetime, endPatience, endCalls } = this;
-    for (const cancel of [releaseAbort, stopNow, cancelHandlers, endLifetime, endPatience, endCalls]) cancel();
-    return this.report();
+    const report = this.report();
+    const { releaseAbort, releaseOuter, stopNow, cancelHandlers, endLifetime, endPatience, endCalls } = this;
+    for (const cancel of [releaseAbort, releaseOuter, stopNow, cancelHandlers, endLifetime, endPatience, endCalls])
+      cancel?.();
+    return report;
   }
 
   // ------------------------------------------------------------------------------------------------------------ stage 1: pull
 
   /** The abort alone is a stop, too, also in the moment before {@link watch} gets to know of it. */
   private get isStopping(): boolean {
-    return this.stop.err() !== undefined || this.settings.abort?.err() !== undefined;
+    return this.stop.err() !== undefined || this.abort.err() !== undefined;
   }
 
   private async pull(): Promise<void> {
@@ -244,7 +252,9 @@ export class Run<D extends Delivery> {
   /** A pull that ignores the end of its ctx is given up, and the worker stops: what it brings later is released. */
   private async pullOnce(room: number): Promise<void> {
     const { batch, callTimeout, settle } = this.settings;
-    const [ctx, cancel] = context.withTimeout(this.stop, callTimeout);
+    const limited = this.limited(callTimeout);
+    if (limited === undefined) return;
+    const [ctx, cancel] = limited;
     // Even an obedient pull takes a while to come back, however short the grace.
     const slack = Math.max(settle, Math.min(callTimeout / 2, 1_000));
     const [patience, lose] = context.withTimeout(this.patience, callTimeout + slack);
@@ -257,23 +267,36 @@ export class Run<D extends Delivery> {
       brought = await context.wait(pulled, patience);
     } catch (error) {
       if (patience.err() === undefined || error !== patience.err()) throw error;
-      void pulled.then(
-        (late) => this.releaseLate(late),
-        () => {},
+      attempt(
+        () =>
+          void pulled.then(
+            (late) => this.releaseLate(late),
+            () => {},
+          ),
       );
       this.fail(new Error("worker: source.pull ignored the end of its ctx", { cause: error }));
       return;
     }
     this.take(brought);
     this.account.trouble.succeeded("pull", brought.length > 0);
-    if (brought.length > 0 || ctx.err() !== undefined || this.source.ended === true) return;
-    // It should have waited. Asked again at once, and again, it would keep everything else from its turn.
-    await time.sleep(begun + IDLE - monotonic(), this.stop).catch(() => {});
+    if (brought.length > 0 || this.source.ended === true) return;
+    // It should have waited. Asked again at once, and again, it would keep everything else from its turn; also where it may not wait long.
+    const apart = ctx.err() === undefined ? IDLE : Math.max(1, Math.min(IDLE, callTimeout));
+    await time.sleep(begun + apart - monotonic(), this.stop).catch(() => {});
+  }
+
+  /** The ctx of a pull. Where the caller's ctx cannot be asked for its deadline any more, there is no pull, and the worker stops. */
+  private limited(ms: number): ReturnType<typeof context.withTimeout> | undefined {
+    try {
+      return context.withTimeout(this.stop, ms);
+    } catch (error) {
+      return this.fail(error);
+    }
   }
 
   /** What is no delivery is the source's mistake, and is not to cost the others their turn. */
   private take(deliveries: readonly D[]): void {
-    const all = Array.isArray(deliveries) ? heldOf<D>(deliveries) : [];
+    const all = heldOf<D>(deliveries);
     if (all.length > 0) {
       this.progress.pulled += all.length;
       this.progress.waiting += all.length;
@@ -297,7 +320,7 @@ export class Run<D extends Delivery> {
   }
 
   private async releaseLate(deliveries: readonly D[]): Promise<void> {
-    const all = Array.isArray(deliveries) ? heldOf<D>(deliveries) : [];
+    const all = heldOf<D>(deliveries);
     if (all.length === 0) return;
     const [ctx, cancel] = context.withTimeout(this.detached, this.settings.callTimeout);
     using _ = cancel;
@@ -361,7 +384,12 @@ export class Run<D extends Delivery> {
           why = context.cause(ctx);
           if (held.cancel !== cancel) this.account.emit({ type: "late", delivery });
         };
-        void returning.then(ended, ended);
+        try {
+          void returning.then(ended, ended);
+        } catch (error) {
+          pending = false;
+          throw error;
+        }
         await context.wait(returning, this.patience);
       }
     } catch (error) {
@@ -432,9 +460,7 @@ export class Run<D extends Delivery> {
   /** Goes through the phases of the stop as their time comes; leaves early when everything is done. */
   private async watch(): Promise<void> {
     const { grace, abortWindow, settle } = this.settings;
-    const [outer, release] = context.withCancel(this.outer ?? context.background());
-    using _ = release;
-    const ends = { over: this.alive.done(), abort: this.abort.done(), outer: outer.done() };
+    const ends = { over: this.alive.done(), abort: this.abort.done(), outer: this.outer.done() };
     let { case: why }: { case: keyof typeof ends | "stop" | "late" } = await select({
       ...ends,
       stop: this.stop.done(),
@@ -448,8 +474,8 @@ export class Run<D extends Delivery> {
       if (why === "over") return;
     }
     if (why !== "late") {
-      this.cutShort = why === "outer" ? this.outer! : this.settings.abort!;
-      this.stopNow(context.cause(this.cutShort));
+      this.cutShort = { cause: context.cause(why === "outer" ? this.outer : this.abort) };
+      this.stopNow(this.cutShort.cause);
       this.releaseWaiting();
     }
     this.deadline = Math.min(this.deadline, monotonic() + abortWindow + settle);
@@ -476,10 +502,11 @@ export class Run<D extends Delivery> {
     this.closeMessages();
   }
 
-  private fail(error: unknown): void {
-    if (this.stop.err() !== undefined) return;
+  private fail(error: unknown): undefined {
+    if (this.stop.err() !== undefined) return undefined;
     this.failure = { error };
     this.stopNow(error);
+    return undefined;
   }
 
   private enter(phase: Phase): void {
@@ -496,8 +523,9 @@ export class Run<D extends Delivery> {
 
   private report(): Report<D> {
     if (this.failure !== null) return this.account.report({ stopped: "failed", cause: this.failure.error });
-    if (this.cutShort !== null) return this.account.report({ stopped: "aborted", cause: context.cause(this.cutShort) });
-    if (this.ctx.err() === undefined) return this.account.report({ stopped: "source ended" });
-    return this.account.report({ stopped: "cancelled", cause: context.cause(this.ctx) });
+    if (this.cutShort !== null) return this.account.report({ stopped: "aborted", cause: this.cutShort.cause });
+    // Somebody else's context may tell of its end a moment late.
+    const cause = context.cause(this.stop) ?? attempt(() => context.cause(this.ctx));
+    return this.account.report(cause === undefined ? { stopped: "source ended" } : { stopped: "cancelled", cause });
   }
 }
