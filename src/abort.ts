@@ -59,10 +59,13 @@ class Ear {
     // Of a look-alike there is no echo.
     this.echo ??= attempt(() => AbortSignal.any([signal]));
     this.echo?.addEventListener("abort", heard);
-    return () => {
+    const leave = (): void => {
       this.echo?.removeEventListener("abort", heard);
       signal.removeEventListener("abort", heard);
     };
+    if (this.echo !== undefined) return leave;
+    // A look-alike's own code must not run in the middle of a cancel. By then somebody may listen again, by the same listener.
+    return () => void Promise.resolve().then(() => this.leave === null && attempt(leave));
   }
 
   private readonly heard = (): void => {

@@ -148,10 +148,12 @@ class Wheel implements Clock {
     if (!hold(this.handle, false) && this.count === 0) this.clear();
   }
 
-  /** Rings what is due at this instant, though the platform's timer has had no turn. */
-  overdue(now: number): void {
+  /** Rings what is due at this instant, though the platform's timer has had no turn. False if nothing can be due. */
+  overdue(now: number): boolean {
     // While it rings, `next` is −Infinity.
-    if (now >= this.next && this.next > -Infinity && this.count > 0) this.ring();
+    if (now < this.next || this.next === -Infinity || this.count === 0) return false;
+    this.ring();
+    return true;
   }
 
   get isSet(): boolean {
@@ -247,9 +249,9 @@ export function isAnySet(): boolean {
   return wheel.isSet;
 }
 
-/** Rings what is overdue at this instant of the platform's own clock. */
-export function ringOverdue(now: number): void {
-  wheel.overdue(now);
+/** Rings what is overdue at this instant of the platform's own clock. False if nothing can be. */
+export function ringOverdue(now: number): boolean {
+  return wheel.overdue(now);
 }
 
 /** A clock on which each alarm has a timer of its own. */

@@ -17,7 +17,7 @@ import { shown } from "./foreign.ts";
 import { CHANNEL, cancelled, NEVER, refusal, suspend } from "./guard.ts";
 import { Inspectable } from "./inspect.ts";
 import { Queue, Ring, type Shape, Waiter } from "./queue.ts";
-import { created, done, failed, inTime, note, settled, settledSlowly, wake, wakeError } from "./runtime.ts";
+import { created, done, failed, inTime, note, poll, settled, settledSlowly, wake, wakeError } from "./runtime.ts";
 
 /** What a receive yields: the value and true, or, once the channel is closed and drained, undefined and false (H8, H9). */
 export type Recv<T> = readonly [value: T, ok: true] | readonly [value: undefined, ok: false];
@@ -226,7 +226,8 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
    * `select` with a receive and a default. Never overtakes a receive that waits.
    */
   tryRecv(): Recv<T> | undefined {
-    if (!this.hasValue()) return this.closed ? CLOSED : undefined;
+    // Where there is nothing, the clock may be about to bring it: the end of a context, or a sender.
+    if (!this.hasValue() && (this.closed || !poll() || !this.hasValue())) return this.closed ? CLOSED : undefined;
     const value = this.take();
     note("tryRecv", this, value);
     return [value, true];

@@ -28,7 +28,7 @@ export const NEVER: object = /* @__PURE__ */ Object.freeze({});
 
 /** A context of this copy: nothing of it calls anybody else's code. */
 export interface OurContext extends Context {
-  readonly ours: typeof OURS;
+  readonly ours: object | undefined;
   /** `err()` without asking the clock first: no effect on anybody. */
   known(): unknown;
 }

@@ -60,8 +60,16 @@ interface Own extends Partial<Timers>, Partial<Pick<Globals, "setImmediate" | "q
   readonly isPerRequest?: boolean;
 }
 
+/** The clock's own reading: a fake may have been put on the platform's own object. */
+function readingOf(performance: Globals["performance"]): Globals["performance"]["now"] | undefined {
+  if (performance === world.performance && !Object.hasOwn(performance, "clock")) return performance.now;
+  const { now } = Object.getPrototypeOf(performance) as Partial<Globals["performance"]>;
+  return now ?? (isFake(performance.now) ? undefined : performance.now);
+}
+
 function learn(): Own {
   const performance = genuine("performance");
+  const read = performance && readingOf(performance);
   const clearTimeout = genuine("clearTimeout");
   // Without the one the other is of no use.
   const setTimeout = clearTimeout === undefined ? undefined : genuine("setTimeout");
@@ -71,9 +79,7 @@ function learn(): Own {
     ...(setTimeout && clearTimeout ? { setTimeout, clearTimeout } : {}),
     ...(setImmediate ? { setImmediate } : {}),
     ...(queueMicrotask ? { queueMicrotask } : {}),
-    ...(performance
-      ? { read: performance.now, now: performance.now.bind(performance), isPerRequest: performance.timeOrigin === 0 }
-      : {}),
+    ...(performance && read ? { read, now: read.bind(performance), isPerRequest: performance.timeOrigin === 0 } : {}),
   };
 }
 

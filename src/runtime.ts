@@ -299,21 +299,24 @@ let questions = 0;
 let questionBatch = 1;
 let asked = 0;
 
-/** To be called where it is asked whether something has ended that the clock may end: lets everything end that is overdue. */
-export function poll(): void {
-  if (--questions < 0) pollClock();
+/**
+ * To be called where it is asked whether something has happened that the clock may bring about: lets everything happen that is overdue,
+ * and says whether there was anything.
+ */
+export function poll(): boolean {
+  return --questions < 0 && pollClock();
 }
 
-function pollClock(): void {
+function pollClock(): boolean {
   questions = QUESTIONS;
   // In a bubble no time passes while code runs.
-  if (!isAnySet() || (seam !== null && seam.bubble(undefined) !== null)) return;
+  if (!isAnySet() || (seam !== null && seam.bubble(undefined) !== null)) return false;
   const now = ownNow();
   const apart = now - asked;
   asked = now;
   questionBatch = apart > SPAN / 4 ? Math.max(1, questionBatch >> 3) : Math.min(QUESTIONS, questionBatch * 2);
   questions = questionBatch - 1;
-  ringOverdue(now);
+  return ringOverdue(now);
 }
 
 // -------------------------------------------------------------------------------------------------- clock, timers, chance

@@ -15,7 +15,7 @@ import type { Context } from "./context/index.ts";
 import { hasMethod, kindOf } from "./foreign.ts";
 import { Inspectable } from "./inspect.ts";
 import { type Shape, Waiter } from "./queue.ts";
-import { choose, failed, park, settled } from "./runtime.ts";
+import { choose, failed, park, poll, settled } from "./runtime.ts";
 
 /** A send case of a select. Made by {@link sending}. */
 export interface SendCase {
@@ -103,9 +103,11 @@ function notACase(ch: unknown, where: string): TypeError {
   const rule = hasMethod(ch, "then")
     ? "a promise is not a case; send its value on a channel from a go(), or use context.wait"
     : "a case is a Chan of this copy of headgate, sending(ch, value), or nil";
-  const hint = hasMethod(ch, "tryRecv")
-    ? ". If it is in a Proxy, pass the channel itself. If it is of another copy of the package, see that there is one (npm ls headgate; a library takes headgate as a peerDependency); for the end of a context, derive one by context.withCancel(ctx) and use its done()"
-    : "";
+  let hint = "";
+  if (hasMethod(ch, "tryRecv")) {
+    hint =
+      ". If it is in a Proxy, pass the channel itself. If it is of another copy of the package, see that there is one (npm ls headgate; a library takes headgate as a peerDependency); for the end of a context, derive one by context.withCancel(ctx) and use its done()";
+  } else if (hasMethod(ch, "done")) hint = ". The end of a context is a case by its ctx.done()";
   return new TypeError(`${where}: ${rule}; got ${kindOf(ch)}${hint}`);
 }
 
@@ -176,7 +178,9 @@ export function select<const C extends Cases>(cases: C, ctx?: Context): Promise<
 export function trySelect<const C extends Cases>(cases: C): Selected<C> | undefined {
   const keys = keysOf(cases, "trySelect");
   const list = listOf(cases, "trySelect");
-  const i = pick(list, cases, "trySelect");
+  let i = pick(list, cases, "trySelect");
+  // Where nothing is ready, the clock may be about to bring it: the end of a context, as in a loop that never waits.
+  if (i < 0 && poll()) i = pick(list, cases, "trySelect");
   return i < 0 ? undefined : (take(list[i], keys === null ? i : keys[i]) as Selected<C>);
 }
 

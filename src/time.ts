@@ -141,6 +141,7 @@ export function tick(ms: number): RecvChan<Date> {
  */
 export function afterFunc(ms: number, fn: () => unknown): Timer {
   mustBeFunction(fn, "afterFunc");
+  duration(ms, "afterFunc");
   const timer = new Timer(Infinity, fn);
   timer.reset(ms);
   return timer;

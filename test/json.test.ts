@@ -3,6 +3,7 @@
  */
 import { inspect } from "node:util";
 import { Chan, context, errgroup, nil, semaphore, sending, singleflight, sync, time } from "headgate";
+import { memoryBroker } from "headgate/worker";
 import { describe, expect, it } from "vitest";
 
 const SECRET = "hunter2";
@@ -50,6 +51,13 @@ describe("as JSON, in an object as a logger has it", () => {
     expect(JSON.parse(logged)).toEqual({ level: 30, object: json, msg: "hello" });
     expect(logged).not.toContain(SECRET);
     expect(inspect(object)).not.toContain("\n");
+  });
+
+  it("a broker in memory says how many messages it has, and nothing of them", async () => {
+    const broker = memoryBroker<string>();
+    await broker.publish(SECRET, { key: SECRET, attributes: { token: SECRET } });
+    expect(JSON.stringify({ broker })).toBe('{"broker":"memoryBroker(1 messages, 0 of them leased; 0 dead)"}');
+    expect(inspect(broker)).not.toContain(SECRET);
   });
 
   it("the guards of locks and semaphores are one line", async () => {

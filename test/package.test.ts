@@ -87,7 +87,7 @@ describe("the architecture", () => {
   });
 
   it("builds the worker and the saga from the public primitives alone, but for errors and the clock of spans", () => {
-    const mayBeUsed = ["index.ts", "errors.ts", "foreign.ts", "runtime.ts"];
+    const mayBeUsed = ["index.ts", "errors.ts", "foreign.ts", "inspect.ts", "runtime.ts"];
     const compositions = files.filter((file) => /^(worker|saga)\//.test(file));
     const outside = compositions.flatMap((file) =>
       importsOf(file).filter((to) => !mayBeUsed.includes(to) && placeOf(to) !== placeOf(file)),

@@ -89,12 +89,16 @@ export function cause(ctx: Context): unknown {
 function causeOf(ctx: Context, err: unknown): unknown {
   // Err is asked first, and only then the nearest standard context (C34): a context of somebody's own may have ended by itself.
   const ending = nearest(ctx)?.ending ?? null;
-  if (ending !== null) return ending.cause ?? ending.error;
-  // Of another copy's context the error says it. One of ours comes from behind a wrapper that hides its cause (C68).
-  const isTheirs = isA(err, Canceled) || isA(err, DeadlineExceeded);
-  const proto = attempt(() => Object.getPrototypeOf(err));
-  const isOwn = proto === Canceled.prototype || proto === DeadlineExceeded.prototype;
-  return isTheirs && !isOwn ? (propertyOf(err, "cause") ?? err) : err;
+  // Of another copy's context the error says it: the nearest of ours is above that, and may have ended later, for another reason.
+  if (isTheirs(err) && err !== ending?.error) return propertyOf(err, "cause") ?? err;
+  return ending === null ? err : (ending.cause ?? ending.error);
+}
+
+/** Whether it is an error of another copy's context. One of ours comes from behind a wrapper that hides its cause (C68). */
+function isTheirs(err: unknown): boolean {
+  if (!isA(err, Canceled) && !isA(err, DeadlineExceeded)) return false;
+  const proto: unknown = attempt(() => Object.getPrototypeOf(err));
+  return proto !== Canceled.prototype && proto !== DeadlineExceeded.prototype;
 }
 
 /** The nearest context of ours from here upwards that can end; undefined if there is none, or somebody's own hides it. */
@@ -126,10 +130,11 @@ function join(child: CancelCtx, holder: CancelCtx): void {
 function attachForeign(child: CancelCtx, parent: Context): void {
   const channel: unknown = ask(() => parent.done());
   if (channel === nil) return;
+  const near = nearest(parent);
+  // Last of all that is asked: what it is asked may end it.
   if (ask(() => parent.err()) !== undefined) return child.end(endingOf(parent));
   const isChan = isA(channel, Chan);
   if (isChan && propertyOf(channel, "closed") === true) throw missingError();
-  const near = nearest(parent);
   if (near !== undefined && near.done() === channel) return join(child, near);
   const receivers = isChan ? propertyOf(channel, "receivers") : undefined;
   if (hasAfterFunc(parent)) {
@@ -149,10 +154,12 @@ function attachForeign(child: CancelCtx, parent: Context): void {
 /** Ends `ctx` when `signal` aborts, together with all the others that this signal ends. Returns how to call that off. */
 export function endWith(ctx: CancelCtx, signal: AbortSignal, ending: () => Ending): () => void {
   return onAbort(signal, () => {
+    // Why it ends may be asked of somebody else, who may end it meanwhile.
+    const why = ctx.ending ?? ending();
     if (ctx.ending !== null) return undefined;
     const { told } = ctx;
     ctx.detach();
-    const observed = mark(ctx, ending());
+    const observed = mark(ctx, why);
     return () => {
       abort(observed);
       told?.quit();

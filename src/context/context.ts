@@ -83,7 +83,7 @@ abstract class Own extends Inspectable implements OurContext {
   /** What this context adds to the text of its parent. In JSON there is nothing in it that a log must not have, or that changes. */
   abstract text(isJson?: boolean): string;
 
-  get ours(): typeof OURS {
+  get ours(): object | undefined {
     return OURS;
   }
 
@@ -285,7 +285,9 @@ export class Told {
 
   quit(): void {
     // What goes wrong in somebody else's context must not look as if the cancel had failed: all of it is done.
-    attempt(() => this.leave?.());
+    const { leave } = this;
+    this.leave = null;
+    attempt(() => leave?.());
   }
 }
 
@@ -364,6 +366,7 @@ export class CancelCtx extends Own {
   }
 
   end(ending: Ending): void {
+    if (this.ending !== null) return;
     const { told } = this;
     note("cancel", this, ending);
     this.detach();
@@ -399,28 +402,37 @@ const NONE: readonly CancelCtx[] = [];
 export function mark(list: CancelCtx | null, ending: Ending): readonly CancelCtx[] {
   let observed: CancelCtx[] | undefined;
   let channels: Chan<never>[] | undefined;
-  while (list !== null) {
-    const ctx: CancelCtx = list;
-    const { children } = ctx;
-    list = ctx.next;
-    if (children !== null) {
-      children.prev!.next = list;
-      list = children;
+  let leaving: Told[] | undefined;
+  let others: CancelCtx[] | undefined;
+  do {
+    while (list !== null) {
+      const ctx: CancelCtx = list;
+      const { children } = ctx;
+      list = ctx.next;
+      if (children !== null) {
+        children.prev!.next = list;
+        list = children;
+      }
+      ctx.children = ctx.holder = ctx.prev = ctx.next = null;
+      ctx.ending = ending;
+      const other = ctx.ended() ?? null;
+      if (other !== null) (others ??= []).push(other);
+      const { told } = ctx;
+      if (told === null) continue;
+      if (told.channel !== null) (channels ??= []).push(told.channel);
+      if (told.controller !== null) (observed ??= []).push(ctx);
+      if (told.leave !== null) (leaving ??= []).push(told);
     }
-    ctx.children = ctx.holder = ctx.prev = ctx.next = null;
-    ctx.ending = ending;
-    const also = ctx.ended() ?? null;
-    if (also !== null && also.ending === null) {
-      also.detach();
-      also.next = list;
-      list = also;
+    // Those in other trees can be taken out of them only while no list is walked: it might be theirs.
+    for (let other; list === null && (other = others?.pop()) !== undefined;) {
+      if (other.ending !== null) continue;
+      other.detach();
+      list = other;
     }
-    const { told } = ctx;
-    if (told === null) continue;
-    if (told.channel !== null) (channels ??= []).push(told.channel);
-    if (told.controller !== null) (observed ??= []).push(ctx);
-  }
+  } while (list !== null);
   if (channels !== undefined) for (const channel of channels) channel.close();
+  // On a microtask, for that is somebody else's code.
+  if (leaving !== undefined) void Promise.resolve().then(() => leaving.forEach((told) => told.quit()));
   return observed ?? NONE;
 }
 
@@ -500,7 +512,7 @@ export function key<T>(description: string): Key<T> {
  * console.log(ctx.value(user)?.name); // => ada
  * ```
  */
-export function withValue<T>(parent: Context, key: Key<T>, value: T): Context {
+export function withValue<T>(parent: Context, key: Key<T>, value: NoInfer<T>): Context {
   mustBeParent(parent);
   if (key === null || key === undefined) panic("nil key", "make a key with context.key(description)");
   return new ValueCtx(parent, key, value);
@@ -534,6 +546,11 @@ class ValueCtx extends Own {
     this.key = key;
     this.held = value;
     created(this, parent);
+  }
+
+  /** Over somebody else's context it is theirs: what it is asked, that is asked. */
+  override get ours(): object | undefined {
+    return isOurs(this.base) ? OURS : undefined;
   }
 
   override value<T>(key: Key<T>): T | undefined {

@@ -44,7 +44,7 @@ export function withDeadlineCause(
 
 /** A Date may be of another realm: it is known by what it does. */
 function epochOf(at: number | Date): number {
-  if (typeof at !== "object" || at === null) return at;
+  if (typeof at === "number") return at;
   const epoch: unknown = attempt(() => at.getTime());
   if (typeof epoch === "number") return epoch;
   throw new TypeError(`withDeadline: expected epoch ms or a Date, got ${kindOf(at)}`);

@@ -4,7 +4,7 @@
  */
 import type { AbortSignal } from "../abortsignal.ts";
 import { isSignal } from "../guard.ts";
-import { kindOf, propertyOf } from "../foreign.ts";
+import { kindOf } from "../foreign.ts";
 import type { CancelFunc } from "./cancelfunc.ts";
 import { withCancel } from "./cancel.ts";
 import { background, type Context, isContext } from "./context.ts";
@@ -40,7 +40,12 @@ export function from(source: Source): readonly [ctx: Context, release: CancelFun
   if (typeof source !== "object") {
     throw new TypeError(`from: expected a Context, an AbortSignal, or options with a signal; got ${kindOf(source)}`);
   }
-  const signal = propertyOf(source, "signal");
+  let signal: unknown;
+  try {
+    ({ signal } = source);
+  } catch (cause) {
+    throw new TypeError("from: the signal of the options cannot be read", { cause });
+  }
   if (signal === null || signal === undefined) return withCancel(background());
   if (isSignal(signal)) return withSignal(background(), signal);
   throw new TypeError(`from: expected the signal of the options to be an AbortSignal, got ${kindOf(signal)}`);

@@ -61,12 +61,10 @@ export class MergeCtx extends CancelCtx {
     return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
   }
 
-  override ended(): void {
-    const { told, watcher } = this;
+  override ended(): CancelCtx | null {
+    const { watcher } = this;
     this.watcher = null;
-    watcher?.stop();
-    // A parent of somebody else's is left later: its code must not see half of the tree ended.
-    if (told !== null && told.leave !== null) void Promise.resolve().then(() => told.quit());
+    return watcher;
   }
 
   override text(isJson?: boolean): string {
@@ -74,7 +72,7 @@ export class MergeCtx extends CancelCtx {
   }
 }
 
-/** The child of the other: nobody holds it, and it ends the merged one with it, in the same step. */
+/** The child of the other: nobody holds it. It and the merged one end with each other, in the same step. */
 class Watcher extends CancelCtx {
   private target: MergeCtx | null;
 
@@ -87,12 +85,5 @@ class Watcher extends CancelCtx {
     const { target } = this;
     this.target = null;
     return target;
-  }
-
-  stop(): void {
-    this.target = null;
-    this.detach();
-    const { told } = this;
-    if (told !== null && told.leave !== null) void Promise.resolve().then(() => told.quit());
   }
 }

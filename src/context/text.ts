@@ -6,6 +6,8 @@ import { attempt, hasMethod, kindOf, propertyOf } from "../foreign.ts";
 /** Milliseconds as Go writes a duration: 1m30s, 1.5s, 250ms, 10µs, 0s. */
 export function goDuration(ms: number): string {
   const sign = ms < 0 ? "-" : "";
+  // Longer than any clock will tell.
+  if (!Number.isFinite(ms * 1e6)) return `${sign}Inf`;
   const ns = Math.round(Math.abs(ms) * 1e6);
   if (ns === 0) return "0s";
   if (ns < 1e3) return `${sign}${ns}ns`;

@@ -22,6 +22,8 @@ export interface Held<D extends Delivery> {
   cancel: context.CancelCauseFunc | null;
   /** Who else may have it by now: it must not be acked any more. */
   lost: boolean;
+  /** The source is being told what became of it: whether its lease was lost is for that call to say. */
+  telling: boolean;
   /** Held too long: its lease is not extended any more. */
   overdue: boolean;
   verdict: Verdict;
@@ -48,6 +50,7 @@ export function heldOf<D extends Delivery>(pulled: readonly D[]): Held<D>[] {
       since: NaN,
       cancel: null,
       lost: false,
+      telling: false,
       overdue: false,
       verdict: "released",
       error: undefined,

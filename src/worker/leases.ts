@@ -37,8 +37,8 @@ async function extend<D extends Delivery>(run: Run<D>, interval: number): Promis
   const deliveries = all.map((held) => held.delivery);
   try {
     const answer = await context.wait(Promise.resolve(run.source.extend!(ctx, deliveries)), ctx);
-    // What was settled while the call was under way is neither extended nor lost.
-    const still = all.filter((held) => run.held.has(held));
+    // What was settled while the call was under way, or is being settled, is neither extended nor lost.
+    const still = all.filter((held) => run.held.has(held) && !held.telling);
     const lost = lostOf("extend", still, answer);
     for (const held of lost) {
       held.lost = true;

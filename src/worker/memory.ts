@@ -11,6 +11,7 @@
  */
 import { given } from "../foreign.ts";
 import { Chan, type Context, nil, select, semaphore, time } from "../index.ts";
+import { Inspectable } from "../inspect.ts";
 import { monotonic } from "../runtime.ts";
 import { onlyKnown } from "./known.ts";
 import type { Dead, Delivery, Nack, Source } from "./source.ts";
@@ -117,7 +118,7 @@ interface Message<T> {
   next: Message<T> | null;
 }
 
-class Broker<T> implements MemoryBroker<T> {
+class Broker<T> extends Inspectable implements MemoryBroker<T> {
   readonly lease: number;
   readonly deadLetters: DeadLetter<T>[] = [];
   private readonly kept: number;
@@ -142,6 +143,7 @@ class Broker<T> implements MemoryBroker<T> {
   private readonly wire: Chan<true> = new Chan(1);
 
   constructor(lease: number, capacity: number | undefined, kept: number) {
+    super();
     this.lease = lease;
     this.kept = kept;
     this.room = capacity === undefined ? null : new semaphore.Weighted(capacity);
@@ -149,6 +151,11 @@ class Broker<T> implements MemoryBroker<T> {
 
   get size(): number {
     return this.ready.length - this.front + this.delayed.length + this.leased.size + this.behind;
+  }
+
+  /** How it stands, such as `memoryBroker(3 messages, 1 of them leased; 0 dead)`: what was published is not for a log. */
+  override toString(): string {
+    return `memoryBroker(${this.size} messages, ${this.leased.size} of them leased; ${this.deadLetters.length} dead)`;
   }
 
   get ended(): boolean {

@@ -170,6 +170,7 @@ export class Settler<D extends Delivery> {
     const left = (run.deadline - began) / (part.failures > 0 ? 2 : 1);
     const [ctx, cancel] = context.withTimeout(run.calls, Math.min(run.settings.callTimeout, left));
     using _ = cancel;
+    for (const held of batch) held.telling = true;
     try {
       const answer = await context.wait(this.call(lane.call, ctx, batch), ctx);
       this.conclude(batch, lostOf(lane.call, batch, answer), Math.round(monotonic() - began));
@@ -177,6 +178,7 @@ export class Settler<D extends Delivery> {
       for (const other of lane.failed) other.othersTaken = true;
       return true;
     } catch (error) {
+      for (const held of batch) held.telling = false;
       // That the end of the grace has cut it short says less than what it failed with before.
       const isCut = part.failures > 0 && run.deadline < Infinity && error === ctx.err();
       this.putOff(lane, part, batch, isCut ? part.error : error);

@@ -409,6 +409,16 @@ describe("another copy's context", () => {
     expect(String(other.withValue(other.background(), other.lifetime, life))).toContain("lifetime");
   });
 
+  it("has its own cause, also where it is below one of ours that ends later for another reason", async () => {
+    const other = (await secondCopy()).context;
+    const [parent, cancelParent] = context.withCancelCause(background());
+    const [theirs, cancel] = other.withCancelCause(parent);
+    const [below] = withCancel(theirs);
+    cancel("own");
+    cancelParent("the parent's");
+    expect([cause(theirs), cause(below), cause(parent)]).toEqual(["own", "own", "the parent's"]);
+  });
+
   it("interrupts our operations, and ours theirs", async () => {
     const other = await secondCopy();
     const [theirs, cancelTheirs] = other.context.withCancel(other.context.background());

@@ -5,6 +5,7 @@ import { runInNewContext } from "node:vm";
 import { getEventListeners } from "node:events";
 import { Chan, type Context, context, nil, select, semaphore, sending, sync } from "headgate";
 import { describe, expect, it } from "vitest";
+import { generator } from "../platform.ts";
 
 const { background, cause, withCancel, withDeadline, withSignal, withTimeout } = context;
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -232,6 +233,51 @@ describe("a context that calls back into what is waited for", () => {
     expect(ch.receivers.head).toBeNull();
   });
 
+  it("also below a value, where its done() is asked: nothing is lost, nobody waits for what is there", async () => {
+    let hook = (): unknown => undefined;
+    const end = new Chan<never>();
+    const theirs = {
+      deadline: () => undefined,
+      err: () => undefined,
+      value: () => undefined,
+      signal: new AbortController().signal,
+      done() {
+        const called = hook;
+        hook = () => undefined;
+        called();
+        return end;
+      },
+    } as unknown as Context;
+    const ctx = context.withValue<number>(theirs, context.key("k"), 1);
+    const buffered = new Chan<string>(1);
+    hook = () => buffered.trySend("V");
+    expect(await buffered.recv(ctx)).toEqual(["V", true]);
+    const ch = new Chan<string>();
+    hook = () => ch.send("V");
+    expect(await select({ ch }, ctx)).toEqual({ case: "ch", value: "V", ok: true });
+    const mu = new sync.Mutex();
+    await mu.lock();
+    hook = () => mu.unlock();
+    await mu.lock(ctx);
+    expect(String(mu)).toBe("sync.Mutex(locked)");
+  });
+
+  it("and so ends while it is derived from, or again while it is ended, ends what is derived, once", () => {
+    const { ctx: theirs, end } = meddling({});
+    let [isAsked, calls] = [false, 0];
+    const ends = { ...theirs, err: () => theirs.err(), value: () => (isAsked ? undefined : ((isAsked = true), end())) };
+    const [ctx] = withCancel(ends as unknown as Context);
+    expect(ctx.err()).toBe(theirs.err());
+    const { ctx: other, end: endOther } = meddling({});
+    const [merged, cancel] = context.merge(
+      { ...other, err: () => (calls++ > 1 && cancel(), other.err()) },
+      background(),
+    );
+    merged.signal.addEventListener("abort", () => calls++);
+    endOther();
+    expect(merged.err()).toBeInstanceOf(context.Canceled);
+  });
+
   it("that throws where it is asked makes the operation reject, with what it threw as the cause", async () => {
     const no = new Error("no");
     const throws = (): never => {
@@ -340,8 +386,8 @@ describe("a Date", () => {
 
   it("that is invalid, or is none, is refused with a sentence", () => {
     expect(() => withDeadline(background(), new Date(NaN))).toThrow(RangeError);
-    for (const none of [{}, "tomorrow", null, [], { getTime: () => "soon" }]) {
-      expect(() => withDeadline(background(), none as never)).toThrow(/withDeadline: expected/);
+    for (const none of [{}, "2030-01-01", null, [], { getTime: () => "soon" }]) {
+      expect(() => withDeadline(background(), none as never)).toThrow(/withDeadline: expected epoch ms or a Date/);
     }
   });
 });
@@ -375,6 +421,15 @@ describe("context.from", () => {
       release();
       expect(ctx.err()).toBeInstanceOf(context.Canceled);
     }
+  });
+
+  it("refuses options whose signal cannot be read", () => {
+    const options = Object.defineProperty({}, "signal", {
+      get() {
+        throw new Error("no");
+      },
+    });
+    expect(() => context.from(options)).toThrow("from: the signal of the options cannot be read");
   });
 
   it("refuses what is neither", () => {
@@ -414,6 +469,39 @@ describe("context.merge", () => {
     expect(String(ctx)).toMatch(/\.Merge\(context\.Background\.WithValue\(k, second\)\.WithDeadline/);
     expect(JSON.stringify(ctx)).not.toMatch(/first|second/);
     for (const end of [cancel, cancelFirst, cancelSecond]) end();
+  });
+
+  it("ends with contexts that are above each other, and all their kin with them, whatever is merged with what", () => {
+    const random = generator(7);
+    const below = (n: number): number => Math.floor(random() * n);
+    for (let round = 0; round < 300; round++) {
+      const made: { ctx: Context; cancel: (cause?: unknown) => void; of: Context[] }[] = [];
+      const [root, cancelRoot] = context.withCancelCause(background());
+      made.push({ ctx: root, cancel: cancelRoot, of: [] });
+      for (let i = 0; i < 12; i++) {
+        const [a, b] = [made[below(made.length)]!.ctx, made[below(made.length)]!.ctx];
+        const isMerge = random() < 0.5;
+        const [ctx, cancel] = isMerge ? context.merge(a, b) : withCancel(a);
+        made.push({ ctx, cancel, of: isMerge ? [a, b] : [a] });
+      }
+      const first = made[below(made.length)]!;
+      first.cancel();
+      const ended = new Set<Context>([first.ctx]);
+      for (const { ctx, of } of made) if (of.some((above) => ended.has(above))) ended.add(ctx);
+      expect(made.map(({ ctx }) => ctx.err() !== undefined)).toEqual(made.map(({ ctx }) => ended.has(ctx)));
+      cancelRoot();
+      expect(made.every(({ ctx }) => ctx.err() !== undefined)).toBe(true);
+    }
+  });
+
+  it("of a context with itself, or with its parent, leaves no sibling behind", () => {
+    const [parent, cancel] = withCancel(background());
+    context.merge(parent, parent);
+    const [child] = withCancel(parent);
+    const [both] = context.merge(child, parent);
+    const [sibling] = withCancel(parent);
+    cancel();
+    expect([sibling.err(), both.err(), child.err()]).toEqual([parent.err(), parent.err(), parent.err()]);
   });
 
   it("stays with neither when it has ended, and is born done under one that has", () => {

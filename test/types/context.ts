@@ -197,3 +197,9 @@ export function anyObjectOfTheShapeIsAContext(): void {
   // @ts-expect-error and there must be one
   context.withCancel();
 }
+
+// A value may be a literal of the key's type.
+const role = context.key<{ readonly role: "admin" | "user" }>("role");
+context.withValue(context.background(), role, { role: "admin" });
+// @ts-expect-error The key says what its values are.
+context.withValue(context.background(), role, { role: "root" });
