@@ -60,7 +60,7 @@ export function given(value: unknown): string {
 
 /** Whether it is an error, also one of another realm, such as a test runner's. */
 export function isError(value: unknown): value is Error {
-  return attempt(() => value instanceof Error || Object.prototype.toString.call(value) === "[object Error]") === true;
+  return isA(value, Error) || attempt(() => Object.prototype.toString.call(value) === "[object Error]") === true;
 }
 
 /** A value as a text: `String(value)`, or what else can be said of it. */

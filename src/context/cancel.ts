@@ -6,6 +6,7 @@
  * - A child is in the list of its parent, or on the nearest context of ours that ends with it, or it watches somebody else's context.
  * - A parent that cannot be asked, or watched, is refused, and nothing is left on it. Later its code cannot keep a child from its end.
  */
+import type { AbortSignal } from "../abortsignal.ts";
 import { onAbort } from "../abort.ts";
 import { Chan, nil } from "../chan.ts";
 import { attempt, isA, propertyOf } from "../foreign.ts";

@@ -28,7 +28,8 @@ import {
   uniform,
 } from "./plan.ts";
 import { OTHER_COPY, warn } from "./others.ts";
-import { isA, isError, text } from "./plain.ts";
+import { isA, isError } from "../foreign.ts";
+import { text } from "./plain.ts";
 import { drained, environment, nextTurn, realTime } from "./platform.ts";
 import { collect, type Unhandled } from "./rejections.ts";
 import type { Manner } from "./room.ts";

@@ -12,7 +12,8 @@ import { Weighted } from "../semaphore.ts";
 import { Group as Flights } from "../singleflight.ts";
 import { Cond, Mutex, RWMutex, WaitGroup } from "../sync/index.ts";
 import type { Place } from "./place.ts";
-import { cut, errorText, isA, isError, nameOf, tried, valueText } from "./plain.ts";
+import { isA, isError } from "../foreign.ts";
+import { cut, errorText, nameOf, tried, valueText } from "./plain.ts";
 
 const KINDS: readonly (readonly [new (...args: never[]) => object, string])[] = [
   [Chan, "ch"],

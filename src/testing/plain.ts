@@ -4,6 +4,7 @@
  * Invariant: nothing here throws, and nothing awaits or adopts the value. A getter, a conversion or a trap of a proxy may throw, or
  * return what it should not; a report survives that, and says so.
  */
+import { isError } from "../foreign.ts";
 
 /** What `look` returns; `otherwise` if it throws. For looks at values that are not ours. */
 export function tried<T>(look: () => T, otherwise: T): T {
@@ -12,16 +13,6 @@ export function tried<T>(look: () => T, otherwise: T): T {
   } catch {
     return otherwise;
   }
-}
-
-/** `value instanceof Class`; false for what cannot be asked. */
-export function isA<T>(value: unknown, Class: abstract new (...args: never[]) => T): value is T {
-  return tried(() => value instanceof Class, false);
-}
-
-/** Whether it is an error, of whatever realm. */
-export function isError(value: unknown): value is Error {
-  return isA(value, Error) || tried(() => Object.prototype.toString.call(value) === "[object Error]", false);
 }
 
 /** Something that was thrown: name and message of an error, and the text of anything else. */

@@ -2,7 +2,8 @@
  * The story of a schedule that has failed: what went wrong, how to run it again, who was blocked where, and the timeline.
  */
 import { DeadlockError, LeakError, ScheduleError } from "./errors.ts";
-import { isA, thrownText } from "./plain.ts";
+import { isA } from "../foreign.ts";
+import { thrownText } from "./plain.ts";
 import { encode, type Recipe } from "./plan.ts";
 import type { Run } from "./run.ts";
 import { lineOf } from "./task.ts";

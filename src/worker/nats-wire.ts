@@ -131,7 +131,7 @@ export class Inbox {
     if (this.refusal !== undefined) throw this.refusal;
     if (lost !== undefined) {
       if (ctx.err() !== undefined) return;
-      throw lost;
+      throw lost.error;
     }
     const { code, description } = this.status!;
     if (code === 503) throw unanswered(subject);
@@ -151,8 +151,8 @@ export class Inbox {
     else this.expires = Math.min(PART, most);
   }
 
-  /** Waits until the request is over. Resolves to an error if it is lost. */
-  private async ends(ctx: Context, over: Chan<never>): Promise<unknown> {
+  /** Waits until the request is over. Resolves to why it is lost, if it is: in an object, for an error might have a `then`. */
+  private async ends(ctx: Context, over: Chan<never>): Promise<{ readonly error: unknown } | undefined> {
     const { cut } = this.line;
     let first: "over" | "cut" | "silence";
     let heard: number;
@@ -173,7 +173,7 @@ export class Inbox {
     }
     if (this.over !== over) return undefined;
     this.isLost = true;
-    return error;
+    return { error };
   }
 }
 

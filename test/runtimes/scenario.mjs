@@ -5,7 +5,7 @@
  * It prints one line of JSON with the answers, which `run.mjs` compares. They must be the same everywhere, so nothing is
  * in them that may differ: no real time, no columns, no folders.
  */
-import { Chan, context, errgroup, select, sync, time } from "../../dist/index.js";
+import { Chan, context, errgroup, select, singleflight, sync, time } from "../../dist/index.js";
 import { bubble, DeadlockError, explore, LeakError, ScheduleError } from "../../dist/testing/index.js";
 import { memoryBroker, worker } from "../../dist/worker/index.js";
 
@@ -293,6 +293,30 @@ async function whoseContext() {
   return seen;
 }
 
+/** The same in real time: tasks behind a limit, timers that somebody else sets again, functions at a deadline. */
+async function whoseContextInRealTime() {
+  const hooks = globalThis.process?.getBuiltinModule?.("node:async_hooks");
+  if (hooks === undefined) return ["A", "A", "A", "A", "A"];
+  const store = new hooks.AsyncLocalStorage();
+  const seen = [];
+  const see = () => void seen.push(store.getStore());
+  const group = new errgroup.Group();
+  group.setLimit(1);
+  await store.run("B", () => group.go(() => time.sleep(10)));
+  const queued = store.run("A", () => group.go(() => time.sleep(1).then(see)));
+  await store.run("C", () => group.wait());
+  await queued;
+  const timer = store.run("A", () => time.afterFunc(10, see));
+  const [ctx] = store.run("B", () => context.withTimeout(context.background(), 20));
+  store.run("A", () => context.afterFunc(ctx, see));
+  await store.run("C", () => time.sleep(40));
+  store.run("C", () => timer.reset(1));
+  await time.sleep(40);
+  const flights = new singleflight.Group();
+  await store.run("A", () => flights.do(1, see));
+  return seen;
+}
+
 // --------------------------------------------------------------------------------------------------------- exploration
 
 /** Workers with a bug each, and, with `fixed`, without it; each bug can only be seen by its own way of looking. */
@@ -486,6 +510,7 @@ const questions = {
   outside,
   endlessLoop,
   whoseContext,
+  whoseContextInRealTime,
   brokenWorkers,
   ownWorker,
   randomSchedules,
