@@ -165,9 +165,15 @@ const TABLE: Readonly<Record<string, Row>> = {
         ]),
       ),
       ...Object.fromEntries(
-        ["pull", "ack", "nack", "deadLetter"].flatMap((name): [string, Call][] => [
-          [`the source's ${name} returns`, (x, ctx) => worker(ctx, source({ [name]: () => x }), nothing, QUICK)],
-          [`the source's ${name} throws`, (x, ctx) => worker(ctx, source({ [name]: throwing(x) }), nothing, QUICK)],
+        ["pull", "ack", "deadLetter"].map((name): [string, Call] => [
+          `the source's ${name} returns`,
+          (x, ctx) => worker(ctx, source({ [name]: () => x }), nothing, QUICK),
+        ]),
+      ),
+      ...Object.fromEntries(
+        ["pull", "ack", "nack", "deadLetter"].map((name): [string, Call] => [
+          `the source's ${name} throws`,
+          (x, ctx) => worker(ctx, source({ [name]: throwing(x) }), nothing, QUICK),
         ]),
       ),
       "a delivery": (x, ctx) => worker(ctx, source({ pull: async () => [x] }), nothing, QUICK),
