@@ -148,7 +148,6 @@ class Wheel implements Clock {
     if (!hold(this.handle, false) && this.count === 0) this.clear();
   }
 
-  /** Rings what is due at this instant, though the platform's timer has had no turn. False if nothing can be due. */
   overdue(now: number): boolean {
     // While it rings, `next` is −Infinity.
     if (now < this.next || this.next === -Infinity || this.count === 0) return false;
@@ -244,15 +243,20 @@ function hold(handle: Handle, holds: boolean): boolean {
 /** The only one: there is one event loop. */
 const wheel: Wheel = /* @__PURE__ */ new Wheel();
 
-/** Whether an alarm is set that could be overdue. */
-export function isAnySet(): boolean {
-  return wheel.isSet;
+/** The alarms on the platform's own clock, for those who ask whether one is overdue. */
+export interface Overdue {
+  /** Whether there is any alarm. */
+  readonly isSet: boolean;
+  /** Rings what is due at this instant, though the platform's timer has had no turn. False if nothing can be due. */
+  ring(now: number): boolean;
 }
 
-/** Rings what is overdue at this instant of the platform's own clock. False if nothing can be. */
-export function ringOverdue(now: number): boolean {
-  return wheel.overdue(now);
-}
+export const overdueAlarms: Overdue = /* @__PURE__ */ (() => ({
+  get isSet() {
+    return wheel.isSet;
+  },
+  ring: (now: number) => wheel.overdue(now),
+}))();
 
 /** A clock on which each alarm has a timer of its own. */
 class OwnTimers implements Clock {

@@ -12,7 +12,7 @@
  *   every settlement, serves both the bubbles and the fairness below; what it finds is sorted out in the slow path.
  * - What an operation does is done when it is called. Only the moment at which its caller resumes is decided here.
  */
-import { type Alarm, type Clock, type Expiring, isAnySet, platformClock, ringOverdue } from "./alarm.ts";
+import { type Alarm, type Clock, type Expiring, type Overdue, overdueAlarms, platformClock } from "./alarm.ts";
 import { join } from "./copies.ts";
 import { hasMethod } from "./foreign.ts";
 import { isPerRequest, nextTurn, onMicrotask, ownNow } from "./platform.ts";
@@ -307,16 +307,19 @@ export function poll(): boolean {
   return --questions < 0 && pollClock();
 }
 
+/** The alarms; null until the first is set, so that a program without any carries nothing of them. */
+let alarms: Overdue | null = null;
+
 function pollClock(): boolean {
   questions = QUESTIONS;
   // In a bubble no time passes while code runs.
-  if (!isAnySet() || (seam !== null && seam.bubble(undefined) !== null)) return false;
+  if (alarms === null || !alarms.isSet || (seam !== null && seam.bubble(undefined) !== null)) return false;
   const now = ownNow();
   const apart = now - asked;
   asked = now;
   questionBatch = apart > SPAN / 4 ? Math.max(1, questionBatch >> 3) : Math.min(QUESTIONS, questionBatch * 2);
   questions = questionBatch - 1;
-  return ringOverdue(now);
+  return alarms.ring(now);
 }
 
 // -------------------------------------------------------------------------------------------------- clock, timers, chance
@@ -352,6 +355,7 @@ export function random(on: unknown): number {
  */
 export function setAlarm(clock: Clock, due: number, target: Expiring, on?: unknown): Alarm {
   meet();
+  alarms = overdueAlarms;
   // The next question shall not wait for its turn.
   questions = 0;
   questionBatch = 1;
