@@ -48,7 +48,8 @@ function genuine<K extends keyof Globals>(name: K): Globals[K] | undefined {
     if (value === undefined || value === null) return undefined;
     if (!isFake(value)) return value;
     const replaced = (value as unknown as { clock?: Record<string, Globals[K]> }).clock?.[`_${name}`];
-    return replaced === undefined || isFake(replaced) ? undefined : replaced;
+    // The fake may be a part of the platform's own object.
+    return replaced === undefined || (replaced !== value && isFake(replaced)) ? undefined : replaced;
   } catch {
     return undefined;
   }
@@ -60,9 +61,8 @@ interface Own extends Partial<Timers>, Partial<Pick<Globals, "setImmediate" | "q
   readonly isPerRequest?: boolean;
 }
 
-/** The clock's own reading: a fake may have been put on the platform's own object. */
+/** The clock's own reading: that of its class, for a fake may have been put on the object. */
 function readingOf(performance: Globals["performance"]): Globals["performance"]["now"] | undefined {
-  if (performance === world.performance && !Object.hasOwn(performance, "clock")) return performance.now;
   const { now } = Object.getPrototypeOf(performance) as Partial<Globals["performance"]>;
   return now ?? (isFake(performance.now) ? undefined : performance.now);
 }

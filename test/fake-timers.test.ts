@@ -134,29 +134,35 @@ describe("fakes that were there before headgate was loaded", () => {
   );
 });
 
-it("a fake that was put on the platform's own clock object before headgate was loaded hangs nothing, then or afterwards", async () => {
+it.each([
   // As the CommonJS build of sinon does: the object stays, with a `clock` that names it, and a `now` of its own.
-  Object.assign(performance, { now: () => 0, clock: { _performance: performance } });
-  vi.resetModules();
-  const headgate = await import("headgate");
-  const spin = async (): Promise<void> => {
-    const ch = new headgate.Chan<number>(1);
-    let timer = false;
-    real.setTimeout(() => (timer = true), 1);
-    for (let i = 0; !timer; i++) {
-      await ch.send(i);
-      await ch.recv();
-      if (i > 10_000_000) throw new Error("the timer was starved");
-    }
-  };
-  await spin();
-  await headgate.time.sleep(1);
-  for (const fake of ["now", "clock"]) Reflect.deleteProperty(performance, fake);
-  await spin();
-  await headgate.time.sleep(1);
-  const [ctx] = headgate.context.withTimeout(headgate.context.background(), 2);
-  await ctx.done().recv();
-});
+  ["that names itself", { clock: { _performance: performance } }],
+  ["by hand", {}],
+])(
+  "a fake %s on the platform's own clock object, there before headgate, hangs nothing, then or later",
+  async (_, sign) => {
+    Object.assign(performance, { now: () => 0, ...sign });
+    vi.resetModules();
+    const headgate = await import("headgate");
+    const spin = async (): Promise<void> => {
+      const ch = new headgate.Chan<number>(1);
+      let timer = false;
+      real.setTimeout(() => (timer = true), 1);
+      for (let i = 0; !timer; i++) {
+        await ch.send(i);
+        await ch.recv();
+        if (i > 10_000_000) throw new Error("the timer was starved");
+      }
+    };
+    await spin();
+    await headgate.time.sleep(1);
+    for (const fake of ["now", "clock"]) Reflect.deleteProperty(performance, fake);
+    await spin();
+    await headgate.time.sleep(1);
+    const [ctx] = headgate.context.withTimeout(headgate.context.background(), 2);
+    await ctx.done().recv();
+  },
+);
 
 it("an uncaught error of a task is told at once, though queueMicrotask is faked", async () => {
   vi.useFakeTimers({ toFake: ["queueMicrotask"] });
