@@ -3,7 +3,7 @@
  */
 import { Chan, context, semaphore, time, trySelect } from "headgate";
 import { bubble } from "headgate/testing";
-import { expect, it, vi } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import { Platform, restore } from "./platform.ts";
 
 const { background, withCancel, withTimeout, withValue } = context;
@@ -127,7 +127,6 @@ it("the clock is read while an alarm is set, and then rarely; not at all while n
   platform.install();
   vi.resetModules();
   const { context: loaded } = await import("headgate");
-  restore();
   const [ctx, cancel] = loaded.withCancel(loaded.background());
   using _ = cancel;
   reads = 0;
@@ -140,6 +139,8 @@ it("the clock is read while an alarm is set, and then rarely; not at all while n
   expect(reads).toBeLessThan(1_000);
   cancelTimed();
 });
+
+afterEach(restore);
 
 it("in a bubble no time passes while code runs: err() says nothing that the clock does not", async () => {
   await bubble(async () => {
