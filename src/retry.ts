@@ -4,7 +4,7 @@
 import { notAContext, refusal } from "./guard.ts";
 import { type Context, withTimeout } from "./context/index.ts";
 import { Branded, mustBeFunction } from "./errors.ts";
-import { isA, shown } from "./foreign.ts";
+import { attempt as tried, isA, shown } from "./foreign.ts";
 import { duration, random } from "./runtime.ts";
 
 /** How to try again. What is left out has the default given. */
@@ -73,14 +73,13 @@ export async function retry<T>(
       return await once(ctx, fn, attempt, limited);
     } catch (error) {
       if (isA(error, Permanent) || attempt >= tries) throw error;
-      try {
-        await pause(ctx, backoff(attempt, settings));
-        if ((ctx.err() ?? undefined) !== undefined) throw error;
-        limited = timeout === undefined ? undefined : withTimeout(ctx, timeout);
-      } catch {
-        // It has ended; or it cannot be asked, or waited for, any more, which is as good as that. What fn said counts.
-        throw error;
-      }
+      // A ctx that cannot be asked any more is as good as ended: what fn said counts.
+      const pausing = tried(() => withTimeout(ctx, backoff(attempt, settings)));
+      if (pausing === undefined) throw error;
+      await end(pausing);
+      if (tried(() => ctx.err() === undefined || ctx.err() === null) !== true) throw error;
+      limited = timeout === undefined ? undefined : tried(() => withTimeout(ctx, timeout));
+      if (timeout !== undefined && limited === undefined) throw error;
     }
   }
 }
@@ -100,11 +99,10 @@ async function once<T>(
   }
 }
 
-/** Waits for the end of a context that lasts `ms`, or less if `ctx` ends. */
-async function pause(ctx: Context, ms: number): Promise<void> {
-  const [pausing, cancel] = withTimeout(ctx, ms);
+/** Waits for the end of a context, and lets go of it. */
+async function end([ctx, cancel]: ReturnType<typeof withTimeout>): Promise<void> {
   try {
-    await pausing.done().recv();
+    await ctx.done().recv();
   } finally {
     cancel();
   }
