@@ -223,7 +223,8 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
 
   /**
    * Receives if that needs no waiting: the pair that {@link recv} would resolve to, or undefined if it would have to wait. Go's
-   * `select` with a receive and a default. Never overtakes a receive that waits.
+   * `select` with a receive and a default. Never overtakes a receive that waits. If there is nothing, the clock is asked, as by
+   * `ctx.err()`: so a loop that never waits sees the end of `ctx.done()` and its timers (C107).
    */
   tryRecv(): Recv<T> | undefined {
     // Where there is nothing, the clock may be about to bring it: the end of a context, or a sender.

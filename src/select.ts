@@ -160,7 +160,8 @@ export function select<const C extends Cases>(cases: C, ctx?: Context): Promise<
 
 /**
  * Does one of the cases if that needs no waiting, and says which; undefined if none is ready: Go's `select` with a default, which
- * is what follows the undefined. When several are ready, each is equally likely to be taken.
+ * is what follows the undefined. When several are ready, each is equally likely to be taken. If none is, the clock is asked, as by
+ * `ctx.err()`: so a loop that never waits sees the end of `ctx.done()` and its timers (C107).
  *
  * **Errors**: throws {@link ClosedChannel} if the case taken is a send on a closed channel; TypeError if a case is no channel of
  * ours, and then no case was tried.

@@ -1,6 +1,6 @@
 /**
  * "No starvation": a loop of operations that are always ready does not keep timers waiting. In real time, but without
- * a stopwatch: every loop lasts until a deadline ends it, and only one that starves the deadline makes so many steps
+ * a stopwatch: every loop lasts until a timer ends it, and only one that starves the timer makes so many steps
  * that it gives up.
  */
 import { Chan, context, errgroup, go, retry, select, semaphore, sending, singleflight, sync, time } from "headgate";

@@ -53,7 +53,12 @@ export interface Context {
    * ```
    */
   done(): RecvChan<never>;
-  /** Why the context has ended, undefined while it has not; once set, one and the same error for ever (C5). See {@link cause}. */
+  /**
+   * Why the context has ended, undefined while it has not; once set, one and the same error for ever (C5). See {@link cause}.
+   *
+   * It asks the clock: a loop that never yields sees its own deadline (C107). Everything that is overdue ends before it returns, so listeners
+   * of `signal` may run inside it.
+   */
   err(): Canceled | DeadlineExceeded | undefined;
   /** The value that the nearest {@link withValue} has put under this key; undefined when there is none. */
   value<T>(key: Key<T>): T | undefined;

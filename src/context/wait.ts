@@ -48,7 +48,7 @@ export function wait<T>(promise: PromiseLike<T>, ctx?: Context, late?: (value: T
   // One that is not the platform's is asked for its `then` once, and only if that has been done.
   const arrival = isA(promise, Promise) ? promise : following.has(promise) ? guarded(promise) : undefined;
   // When the wait has rejected, either the promise has, or it comes too late.
-  const isLate = (): unknown =>
+  const handOver = (): unknown =>
     attempt(
       () =>
         void arrival?.then(
@@ -56,7 +56,7 @@ export function wait<T>(promise: PromiseLike<T>, ctx?: Context, late?: (value: T
           () => {},
         ),
     );
-  void waiting.catch(isLate);
+  void waiting.catch(handOver);
   return waiting;
 }
 
