@@ -6,9 +6,8 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^headgate$/, replacement: src("index.ts") },
-      { find: "headgate/chan", replacement: src("language.ts") },
-      { find: /^headgate\/(context|saga|sync|testing|worker)$/, replacement: src("$1/index.ts") },
-      { find: /^headgate\/worker\/(\w+)$/, replacement: src("worker/$1.ts") },
+      { find: /^headgate\/(chan|context|saga|sync|testing|worker)$/, replacement: src("$1/index.ts") },
+      { find: /^headgate\/worker\/(\w+)$/, replacement: src("worker/$1/index.ts") },
       { find: /^headgate\/(errgroup|retry|semaphore|singleflight|time|signal)$/, replacement: src("$1.ts") },
     ],
   },

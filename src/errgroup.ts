@@ -8,12 +8,14 @@
  * - The first error never changes, not even by reuse (E8).
  * - No promise of a task is ever left to reject unhandled: a task's error comes out of `wait()` and nowhere else.
  */
-import { start, taskOf } from "./go.ts";
-import { type CancelCauseFunc, type Context, background, withCancelCause } from "./context/index.ts";
-import { mustBeFunction, panic } from "./errors.ts";
-import { Inspectable } from "./inspect.ts";
-import { Queue, Waiter } from "./queue.ts";
-import { count, created, done, failed, park, prepareInBubble, wake, wakeError } from "./runtime.ts";
+import { start, taskOf } from "./chan/go.ts";
+import { type CancelCauseFunc, background, withCancelCause } from "./context/index.ts";
+import { panic } from "./internal/errors.ts";
+import { Inspectable } from "./internal/inspect.ts";
+import { Queue, Waiter } from "./internal/waitqueue.ts";
+import { created, done, failed, park, prepareInBubble, wake, wakeError } from "./internal/runtime.ts";
+import type { Context } from "./types.ts";
+import { mustBeFunction, count } from "./internal/args.ts";
 
 type Task = (ctx: Context) => unknown;
 

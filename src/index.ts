@@ -1,7 +1,7 @@
 /**
  * headgate: Go's concurrency for TypeScript. Names only; each leads to the file that holds the whole concept.
  */
-export * from "./language.ts";
+export * from "./chan/index.ts";
 export type { CancelCauseFunc, CancelFunc, Context, Key } from "./context/index.ts";
 export * as context from "./context/index.ts";
 export * as errgroup from "./errgroup.ts";

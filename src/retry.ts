@@ -1,11 +1,13 @@
 /**
  * Trying again: as often as a policy allows, as long as a context lasts, and with growing, jittered pauses.
  */
-import { notAContext, refusal } from "./guard.ts";
-import { type Context, withTimeout } from "./context/index.ts";
-import { Branded, mustBeFunction } from "./errors.ts";
-import { attempt as tried, isA, shown } from "./foreign.ts";
-import { duration, random } from "./runtime.ts";
+import { notAContext, refusal } from "./internal/guard.ts";
+import { withTimeout } from "./context/index.ts";
+import { Branded } from "./internal/errors.ts";
+import { attempt as tried, isA, shown } from "./internal/foreign.ts";
+import { random } from "./internal/runtime.ts";
+import type { Context } from "./types.ts";
+import { mustBeFunction, duration } from "./internal/args.ts";
 
 /** How to try again. What is left out has the default given. */
 export interface Policy {

@@ -5,12 +5,13 @@
  * Invariants: 0 ≤ held ≤ size. While somebody waits, what is free is not enough for the first of them; nobody overtakes him, however
  * little he asks for (M1). Whenever something is released, or a waiter gives up, the first are looked at again (M4, M6).
  */
-import { isCancelled, refusal, suspend } from "./guard.ts";
-import type { Context } from "./context/index.ts";
-import { panic } from "./errors.ts";
-import { Inspectable } from "./inspect.ts";
-import { Queue, Waiter } from "./queue.ts";
-import { count, created, failed, inTime, note, settledSlowly, wake } from "./runtime.ts";
+import { isCancelled, refusal, suspend } from "./internal/guard.ts";
+import { panic } from "./internal/errors.ts";
+import { Inspectable } from "./internal/inspect.ts";
+import { Queue, Waiter } from "./internal/waitqueue.ts";
+import { created, failed, inTime, note, settledSlowly, wake } from "./internal/runtime.ts";
+import type { Context } from "./types.ts";
+import { count } from "./internal/args.ts";
 
 /**
  * Bounds what is in use at a time, by weight: memory, connections, tokens.

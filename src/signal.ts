@@ -7,10 +7,11 @@
  */
 import { type CancelFunc, disposable } from "./context/cancelfunc.ts";
 import { attach, withCancelCause } from "./context/cancel.ts";
-import { CancelCtx, type Context, mustBeParent } from "./context/context.ts";
+import { CancelCtx, mustBeParent } from "./context/context.ts";
 import { Canceled } from "./context/errors.ts";
 import { textOf } from "./context/text.ts";
-import { kindOf } from "./foreign.ts";
+import { kindOf } from "./internal/foreign.ts";
+import type { Context } from "./types.ts";
 
 interface Process {
   on(signal: string, listener: () => void): unknown;

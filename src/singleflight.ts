@@ -4,14 +4,14 @@
  * Invariants: at most one call per key is in the group; nothing is kept once it has ended (F2). A caller who gives up leaves the call
  * and the other callers as they are.
  */
-import { Chan, type RecvChan } from "./chan.ts";
-import { guard, refusal } from "./guard.ts";
-import { start } from "./go.ts";
-import type { Context } from "./context/index.ts";
-import { mustBeFunction } from "./errors.ts";
-import { Inspectable } from "./inspect.ts";
-import { Queue, Waiter } from "./queue.ts";
-import { created, failed, park, wake, wakeError } from "./runtime.ts";
+import { Chan } from "./chan/chan.ts";
+import { guard, refusal } from "./internal/guard.ts";
+import { start } from "./chan/go.ts";
+import { Inspectable } from "./internal/inspect.ts";
+import { Queue, Waiter } from "./internal/waitqueue.ts";
+import { created, failed, park, wake, wakeError } from "./internal/runtime.ts";
+import type { Context, RecvChan } from "./types.ts";
+import { mustBeFunction } from "./internal/args.ts";
 
 /** What {@link Group.do} resolves to. */
 export interface Result<T> {

@@ -7,20 +7,18 @@
  * - A timer channel never holds a value: what is due is taken from the timer itself. So none is left over after stop or reset (T1).
  * - Spans are measured on the monotonic clock; what is delivered is the time at which the timer was due, not when it was read (T5).
  */
-import { Chan, nil, type RecvChan, type TimerSource } from "./chan.ts";
-import { refusal, suspend } from "./guard.ts";
-import { prepared } from "./go.ts";
-import type { Context } from "./context/index.ts";
-import { mustBeFunction, panic } from "./errors.ts";
-import { Inspectable } from "./inspect.ts";
-import { Queue, Waiter, type Watcher } from "./queue.ts";
+import { Chan, nil, type TimerSource } from "./chan/chan.ts";
+import { refusal, suspend } from "./internal/guard.ts";
+import { prepared } from "./chan/go.ts";
+import { panic } from "./internal/errors.ts";
+import { Inspectable } from "./internal/inspect.ts";
+import { Queue, Waiter, type Watcher } from "./internal/waitqueue.ts";
 import {
   type Alarm,
   type Clock,
   clockOf,
   created,
   done,
-  duration,
   type Expiring,
   failed,
   note,
@@ -28,7 +26,9 @@ import {
   report,
   setAlarm,
   wake,
-} from "./runtime.ts";
+} from "./internal/runtime.ts";
+import type { Context, RecvChan } from "./types.ts";
+import { mustBeFunction, duration } from "./internal/args.ts";
 
 /**
  * The time on the library's clock, in epoch ms. In a test bubble that clock is virtual, so code that asks it can be tested; `Date.now()`

@@ -34,30 +34,36 @@ function run(tool: string, ...args: string[]): string {
   });
 }
 
-/** The imports of a file that stay in the code, as paths in src. */
+/** The imports of a file, those of types too, as paths in src. */
 function importsOf(file: string): string[] {
-  const statements = textOf(file).matchAll(/^(?:import|export)\s+(?!type\b)([^;]*?)from\s+"([^"]+)";/gms);
-  return [...statements]
-    .filter(([, names]) => !/^\{(\s*type [\w$]+,?)+\s*\}\s*$/.test(names!))
-    .map(([, , path]) => (path!.startsWith(".") ? relative(src, resolve(src, dirname(file), path!)) : path!));
+  const statements = textOf(file).matchAll(/^(?:import|export)\s[^;]*?from\s+"([^"]+)";/gms);
+  return [...statements].map(([, path]) =>
+    path!.startsWith(".") ? relative(src, resolve(src, dirname(file), path!)) : path!,
+  );
 }
 
-/** The floors, from the ground up. What is in one line shares a floor; a folder is one place, whose files may import each other. */
+/**
+ * The floors, from the ground up. What is in one line shares a floor. A folder is one place, whose files may import each other; a file of
+ * it that is named by itself is a place of its own.
+ */
 const floors: readonly (readonly string[])[] = [
-  ["copies.ts", "foreign.ts", "platform.ts", "inspect.ts"],
-  ["abortsignal.ts", "abort.ts", "alarm.ts", "errors.ts", "queue.ts"],
-  ["runtime.ts"],
-  ["guard.ts", "go.ts"],
-  ["chan.ts"],
-  ["select.ts", "context/"],
-  ["sendall.ts"],
-  ["language.ts", "time.ts", "errgroup.ts", "semaphore.ts", "singleflight.ts", "retry.ts", "sync/"],
+  ["internal/"],
+  ["context/errors.ts"],
+  ["types.ts"],
+  ["internal/guard.ts"],
+  ["chan/"],
+  ["context/"],
+  ["chan/sendall.ts", "time.ts", "errgroup.ts", "semaphore.ts", "singleflight.ts", "sync/"],
+  ["chan/index.ts", "retry.ts"],
   ["index.ts", "signal.ts"],
-  ["worker/", "saga/", "testing/"],
+  ["saga/", "worker/", "testing/"],
 ];
 const isAt = (file: string, place: string): boolean => (place.endsWith("/") ? file.startsWith(place) : file === place);
-const floorOf = (file: string): number => floors.findIndex((floor) => floor.some((place) => isAt(file, place)));
-const placeOf = (file: string): string | undefined => floors.flat().find((place) => isAt(file, place));
+const placeOf = (file: string): string | undefined => {
+  const places = floors.flat().filter((place) => isAt(file, place));
+  return places.find((place) => place === file) ?? places[0];
+};
+const floorOf = (file: string): number => floors.findIndex((floor) => floor.includes(placeOf(file) ?? ""));
 
 describe("the architecture", () => {
   it("gives every file a floor", () => {
@@ -86,28 +92,28 @@ describe("the architecture", () => {
     for (const file of files) expect(() => visit(file)).not.toThrow();
   });
 
-  it("builds the worker and the saga from the public primitives alone, but for errors and the clock of spans", () => {
-    const mayBeUsed = ["index.ts", "errors.ts", "foreign.ts", "inspect.ts", "runtime.ts"];
-    const compositions = files.filter((file) => /^(worker|saga)\//.test(file));
-    const outside = compositions.flatMap((file) =>
-      importsOf(file).filter((to) => !mayBeUsed.includes(to) && placeOf(to) !== placeOf(file)),
-    );
+  it("builds the worker and the saga from the public primitives, and these files of internal/, alone", () => {
+    const mayBeUsed = [
+      "index.ts",
+      ...["args", "errors", "foreign", "inspect", "runtime"].map((name) => `internal/${name}.ts`),
+    ];
+    const outside = files
+      .filter((file) => /^(worker|saga)\//.test(file))
+      .flatMap((file) => importsOf(file).filter((to) => !mayBeUsed.includes(to) && placeOf(to) !== placeOf(file)));
     expect(outside).toEqual([]);
-    const ofTheRuntime = compositions.flatMap((file) => textOf(file).match(/import [^;]*"\.\.\/runtime\.ts";/g) ?? []);
-    expect(new Set(ofTheRuntime)).toEqual(new Set(['import { monotonic } from "../runtime.ts";']));
   });
 
-  it("names the platform's timers, clocks and chance in runtime.ts, platform.ts and alarm.ts, and in the test kit, alone", () => {
+  it("names the platform's timers, clocks and chance in runtime.ts, platform.ts and timerwheel.ts, and in the test kit, alone", () => {
     const platform =
       /\b(setTimeout|clearTimeout|setInterval|setImmediate|queueMicrotask|performance\.|Math\.random|Date\.now|new Date\(\))/;
     const code = (file: string): string => textOf(file).replace(/\/\*[^]*?\*\/|\/\/.*/g, "");
-    const mayDoSo = (file: string): boolean => /^(runtime|platform|alarm)\.ts$|^testing\//.test(file);
+    const mayDoSo = (file: string): boolean => /^internal\/(runtime|platform|timerwheel)\.ts$|^testing\//.test(file);
     expect(files.filter((file) => !mayDoSo(file) && platform.test(code(file)))).toEqual([]);
   });
 
   it("names process in signal.ts, in abort.ts, which asks it for a listener, and in the test kit, alone", () => {
     const code = (file: string): string => textOf(file).replace(/\/\*[^]*?\*\/|\/\/.*|`[^`]*`/g, "");
-    const mayDoSo = (file: string): boolean => /^(signal|abort)\.ts$|^testing\//.test(file);
+    const mayDoSo = (file: string): boolean => /^(signal|internal\/abort)\.ts$|^testing\//.test(file);
     expect(files.filter((file) => !mayDoSo(file) && /\bprocess\b/.test(code(file)))).toEqual([]);
   });
 

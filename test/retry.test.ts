@@ -1,6 +1,6 @@
 import { context, retry, time } from "headgate";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { elapse, isPending, settle, timersSet, virtualTime } from "./clock.ts";
+import { elapse, isPending, settle, timersSet, virtualTime } from "./support/clock.ts";
 
 virtualTime();
 

@@ -126,10 +126,10 @@ describe("what reads that page", () => {
     ["", /neither/],
     ["no counterpart", /neither/],
     ["no counterpart: ", /neither/],
-    ['[`chan.test.ts`](../test/chan.test.ts) "a link to what is not in the package"', /neither/],
-    ["`chan.test.ts`", /neither/],
+    ['[`chan/chan.test.ts`](../test/chan/chan.test.ts) "a link to what is not in the package"', /neither/],
+    ["`chan/chan.test.ts`", /neither/],
     ['`no.test.ts` "x"', /there is no/],
-    ['`chan.test.ts` "a title that no test has"', /has no test/],
+    ['`chan/chan.test.ts` "a title that no test has"', /has no test/],
   ])("rejects %j as what holds a row", (heldBy, fault) => {
     expect(faultOf(heldBy)).toMatch(fault);
   });

@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { context, semaphore } from "headgate";
 import { describe, expect, it } from "vitest";
-import { elapse, isPending, settle, virtualTime } from "./clock.ts";
+import { elapse, isPending, settle, virtualTime } from "./support/clock.ts";
 
 virtualTime();
 

@@ -3,7 +3,7 @@ import { context } from "headgate";
 import { notifyContext, shutdown } from "headgate/signal";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type CancelCtx } from "../src/context/context.ts";
-import { build, run } from "./child.ts";
+import { build, run } from "./support/child.ts";
 
 /** What the process is told when a signal arrives, in this process, where nothing else listens for these two. */
 const arrive = (signal: "SIGUSR2" | "SIGHUP"): boolean => process.emit(signal, signal);

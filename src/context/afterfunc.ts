@@ -1,11 +1,12 @@
 /**
  * Running a function when a context ends.
  */
-import { prepared } from "../go.ts";
-import { mustBeFunction } from "../errors.ts";
-import { report } from "../runtime.ts";
+import { prepared } from "../chan/go.ts";
+import { report } from "../internal/runtime.ts";
 import { attach } from "./cancel.ts";
-import { CancelCtx, type Context, mustBeContext } from "./context.ts";
+import { CancelCtx, mustBeContext } from "./context.ts";
+import type { Context } from "../types.ts";
+import { mustBeFunction } from "../internal/args.ts";
 
 /**
  * Runs `fn` once, on a microtask of its own, after `ctx` has ended; on a later microtask if it has ended already. Never inside the

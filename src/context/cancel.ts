@@ -6,19 +6,18 @@
  * - A child is in the list of its parent, or on the nearest context of ours that ends with it, or it watches somebody else's context.
  * - A parent that cannot be asked, or watched, is refused, and nothing is left on it. Later its code cannot keep a child from its end.
  */
-import type { AbortSignal } from "../abortsignal.ts";
-import { onAbort } from "../abort.ts";
-import { Chan, nil } from "../chan.ts";
-import { attempt, isA, propertyOf } from "../foreign.ts";
-import { go } from "../go.ts";
-import { ask, errorOf, hasAfterFunc, missingError, signalOf } from "../guard.ts";
-import { Queue, Waiter } from "../queue.ts";
+import type { AbortSignal } from "../internal/abortsignal.ts";
+import { onAbort } from "../internal/abort.ts";
+import { Chan, nil } from "../chan/chan.ts";
+import { attempt, isA, propertyOf } from "../internal/foreign.ts";
+import { go } from "../chan/go.ts";
+import { ask, errorOf, hasAfterFunc, missingError, signalOf } from "../internal/guard.ts";
+import { Queue, Waiter } from "../internal/waitqueue.ts";
 import { type CancelCauseFunc, type CancelFunc, disposable } from "./cancelfunc.ts";
 import {
   abort,
   baseOf,
   CancelCtx,
-  type Context,
   mark,
   mustBeContext,
   mustBeParent,
@@ -28,6 +27,7 @@ import {
   WithoutCancelCtx,
 } from "./context.ts";
 import { Canceled, DeadlineExceeded, Ending } from "./errors.ts";
+import type { Context } from "../types.ts";
 
 /**
  * Derives a context that ends when `cancel` is called or `parent` ends, whichever is first. Call `cancel` when the work is done:

@@ -17,62 +17,16 @@
  * - A context that has ended is in no parent's list, and holds no timer.
  * - The core of `cancel` neither recurses nor calls anybody's code, so depth and width are limited by memory alone.
  */
-import type { AbortController, AbortSignal } from "../abortsignal.ts";
-import { Chan, nil, type RecvChan } from "../chan.ts";
-import { ask, failedContext, isOurs, notAContext, type OurContext, OURS } from "../guard.ts";
-import { panic } from "../errors.ts";
-import { attempt, hasMethod, kindOf, propertyOf } from "../foreign.ts";
-import { Inspectable } from "../inspect.ts";
-import { called, created, note, poll } from "../runtime.ts";
+import type { AbortController, AbortSignal } from "../internal/abortsignal.ts";
+import { Chan, nil } from "../chan/chan.ts";
+import { ask, failedContext, isOurs, notAContext, type OurContext, OURS } from "../internal/guard.ts";
+import { panic } from "../internal/errors.ts";
+import { attempt, hasMethod, kindOf, propertyOf } from "../internal/foreign.ts";
+import { Inspectable } from "../internal/inspect.ts";
+import { called, created, note, poll } from "../internal/runtime.ts";
 import { Canceled, DeadlineExceeded, Ending } from "./errors.ts";
 import { nameOf, textOf } from "./text.ts";
-
-/**
- * The end of an operation, its deadline and its values. All methods may be called at any time and give what holds at that moment.
- *
- * Contexts are made by this package; but any object of this shape may be a parent and may be passed wherever a Context is asked
- * for (C8).
- *
- * @see Go's [context.Context](https://pkg.go.dev/context#Context)
- */
-export interface Context {
-  /** When the work should be given up, in epoch ms; undefined when no deadline is set. Never changes (C7). */
-  deadline(): number | undefined;
-  /**
-   * A channel that is closed when the work should stop: the same one at every call (C3). It is {@link nil} where that can never
-   * happen (C4). Made for a case of `select`; an awaited operation takes the context itself instead.
-   *
-   * @example
-   * ```ts
-   * import { Chan, context, select } from "headgate";
-   *
-   * const [ctx, cancel] = context.withTimeout(context.background(), 5);
-   * using _ = cancel;
-   * const got = await select({ done: ctx.done(), job: new Chan<string>() });
-   * if (got.case === "done") console.log(String(ctx.err())); // => TimeoutError: context deadline exceeded
-   * ```
-   */
-  done(): RecvChan<never>;
-  /**
-   * Why the context has ended, undefined while it has not; once set, one and the same error for ever (C5). See {@link cause}.
-   *
-   * It asks the clock: a loop that never yields sees its own deadline (C107). Everything that is overdue ends before it returns, so listeners
-   * of `signal` may run inside it.
-   */
-  err(): Canceled | DeadlineExceeded | undefined;
-  /** The value that the nearest {@link withValue} has put under this key; undefined when there is none. */
-  value<T>(key: Key<T>): T | undefined;
-  /** For APIs that take an AbortSignal: aborts when the context ends, with `reason === ctx.err()`. Made on first use. */
-  readonly signal: AbortSignal;
-}
-
-/** Names a value of type `T` in contexts. Made by {@link key}; two keys are never the same, whatever they are called (C61). */
-export interface Key<in out T> {
-  /** What `String(ctx)` calls it. */
-  readonly description: string;
-  /** Never there. It ties the key to the type of its values. */
-  readonly type?: (value: T) => T;
-}
+import type { Context, Key, RecvChan } from "../types.ts";
 
 // ------------------------------------------------------------------------------------------------------------------- roots
 

@@ -3,15 +3,17 @@
  *
  * Invariant: a deadline is an instant on the monotonic clock; what `deadline()` reports is the time of day it had when it was set.
  */
-import { attempt, kindOf } from "../foreign.ts";
-import { type Alarm, type Clock, clockOf, duration, type Expiring, now, setAlarm } from "../runtime.ts";
-import { failedContext } from "../guard.ts";
+import { attempt, kindOf } from "../internal/foreign.ts";
+import { type Alarm, type Clock, clockOf, type Expiring, now, setAlarm } from "../internal/runtime.ts";
+import { failedContext } from "../internal/guard.ts";
 import { type CancelFunc, disposable } from "./cancelfunc.ts";
 import { attach, withCancel } from "./cancel.ts";
-import { CancelCtx, type Context, deadlineOf, deciderOf, mustBeContext, mustBeParent } from "./context.ts";
+import { CancelCtx, deadlineOf, deciderOf, mustBeContext, mustBeParent } from "./context.ts";
 import { DeadlineExceeded, Ending } from "./errors.ts";
 import { MergeCtx } from "./merge.ts";
 import { goDuration } from "./text.ts";
+import type { Context } from "../types.ts";
+import { duration } from "../internal/args.ts";
 
 /**
  * Derives a context that ends when the clock reaches `at` (epoch ms, or a Date), when `cancel` is called, or when `parent` ends,

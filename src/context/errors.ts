@@ -1,7 +1,7 @@
 /**
  * The two errors a context can end with (C5). A cause never takes their place: it comes beside them, as `cause`.
  */
-import { Branded } from "../errors.ts";
+import { Branded } from "../internal/errors.ts";
 
 /**
  * The error of a context that was cancelled, and of every operation it interrupted. Its `cause` is `cause(ctx)` where one was given.

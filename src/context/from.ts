@@ -2,13 +2,14 @@
 /**
  * A context out of what callers have: for libraries that want to take all of it.
  */
-import type { AbortSignal } from "../abortsignal.ts";
-import { isSignal } from "../guard.ts";
-import { kindOf } from "../foreign.ts";
+import type { AbortSignal } from "../internal/abortsignal.ts";
+import { isSignal } from "../internal/guard.ts";
+import { kindOf } from "../internal/foreign.ts";
 import type { CancelFunc } from "./cancelfunc.ts";
 import { withCancel } from "./cancel.ts";
-import { background, type Context, isContext } from "./context.ts";
+import { background, isContext } from "./context.ts";
 import { withSignal } from "./signal.ts";
+import type { Context } from "../types.ts";
 
 /** What a caller may have that ends the work: a Context, an AbortSignal, options with a signal, or nothing. */
 export type Source = Context | AbortSignal | { readonly signal?: AbortSignal | null | undefined } | null | undefined;

@@ -4,20 +4,11 @@
 export { afterFunc } from "./afterfunc.ts";
 export { cause, withCancel, withCancelCause } from "./cancel.ts";
 export type { CancelCauseFunc, CancelFunc } from "./cancelfunc.ts";
-export {
-  background,
-  type Context,
-  isContext,
-  key,
-  type Key,
-  lifetime,
-  todo,
-  withoutCancel,
-  withValue,
-} from "./context.ts";
+export { background, isContext, key, lifetime, todo, withoutCancel, withValue } from "./context.ts";
 export { unref, withDeadline, withDeadlineCause, withTimeout, withTimeoutCause } from "./deadline.ts";
 export { Canceled, DeadlineExceeded } from "./errors.ts";
 export { from, type Source } from "./from.ts";
 export { merge } from "./merge.ts";
 export { withSignal } from "./signal.ts";
 export { wait } from "./wait.ts";
+export type { Context, Key } from "../types.ts";

@@ -4,8 +4,9 @@
  */
 import { type CancelFunc, disposable } from "./cancelfunc.ts";
 import { attach } from "./cancel.ts";
-import { CancelCtx, type Context, deadlineOf, mustBeContext, mustBeParent } from "./context.ts";
+import { CancelCtx, deadlineOf, mustBeContext, mustBeParent } from "./context.ts";
 import { textOf } from "./text.ts";
+import type { Context } from "../types.ts";
 
 /**
  * Derives a context that ends when `parent` ends, when `other` ends, or when `cancel` is called, whichever is first. Error and cause are

@@ -1,14 +1,15 @@
 /**
  * An AbortSignal as the second parent of a context.
  */
-import { isAborted } from "../abort.ts";
-import type { AbortSignal } from "../abortsignal.ts";
-import { isSignal } from "../guard.ts";
+import { isAborted } from "../internal/abort.ts";
+import type { AbortSignal } from "../internal/abortsignal.ts";
+import { isSignal } from "../internal/guard.ts";
 import { type CancelFunc, disposable } from "./cancelfunc.ts";
 import { attach, endWith } from "./cancel.ts";
-import { CancelCtx, type Context, mustBeParent } from "./context.ts";
-import { kindOf, propertyOf } from "../foreign.ts";
+import { CancelCtx, mustBeParent } from "./context.ts";
+import { kindOf, propertyOf } from "../internal/foreign.ts";
 import { Canceled, DeadlineExceeded, Ending } from "./errors.ts";
+import type { Context } from "../types.ts";
 
 /**
  * Derives a context that also ends when `signal` aborts. The signal's reason becomes the cause; the error is DeadlineExceeded if

@@ -1,7 +1,7 @@
 /**
  * Texts, as Go writes them.
  */
-import { attempt, hasMethod, kindOf, propertyOf } from "../foreign.ts";
+import { attempt, hasMethod, kindOf, propertyOf } from "../internal/foreign.ts";
 
 /** Milliseconds as Go writes a duration: 1m30s, 1.5s, 250ms, 10µs, 0s. */
 export function goDuration(ms: number): string {

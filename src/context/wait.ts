@@ -5,13 +5,13 @@
  * - A promise that is waited for carries one reaction of ours, however many wait, for a reaction can never be taken back.
  * - Who is cancelled is in no queue any more, so a promise that lives for ever retains nobody.
  */
-import { go } from "../go.ts";
-import { refusal, suspend } from "../guard.ts";
-import { Queue, Waiter } from "../queue.ts";
-import { mustBeFunction } from "../errors.ts";
-import { attempt, isA, kindOf } from "../foreign.ts";
-import { failed, wake, wakeError } from "../runtime.ts";
-import type { Context } from "./context.ts";
+import { go } from "../chan/go.ts";
+import { refusal, suspend } from "../internal/guard.ts";
+import { Queue, Waiter } from "../internal/waitqueue.ts";
+import { attempt, isA, kindOf } from "../internal/foreign.ts";
+import { failed, wake, wakeError } from "../internal/runtime.ts";
+import type { Context } from "../types.ts";
+import { mustBeFunction } from "../internal/args.ts";
 
 /**
  * Waits for a promise that is not ours, but no longer than `ctx` lasts: the way to put somebody else's promise under a context.

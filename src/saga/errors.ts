@@ -5,8 +5,8 @@
  * - What was thrown may be anything: a cycle, a getter that throws, a proxy that was revoked, no error at all. Nothing here throws over it,
  *   and what `serialized` returns survives `JSON.stringify`.
  */
-import { Branded } from "../errors.ts";
-import { isA, isError, propertyOf, textOf } from "../foreign.ts";
+import { Branded } from "../internal/errors.ts";
+import { isA, isError, propertyOf, textOf } from "../internal/foreign.ts";
 import { retry } from "../index.ts";
 import type { DeadLetter, Entry } from "./result.ts";
 

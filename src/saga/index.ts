@@ -1,5 +1,5 @@
 /**
- * `headgate/saga`: names only. Read `saga.ts`, then `result.ts` (what comes out), then `run.ts`. The story is in docs/saga.md.
+ * `headgate/saga`: names only. Read `saga.ts`, then `result.ts` (what comes out), then `execution.ts`. The story is in docs/saga.md.
  */
 export { NotApplied, SagaError, type SerializedError } from "./errors.ts";
 export type { CompensationOptions, SagaOptions, StepOptions } from "./options.ts";

@@ -4,8 +4,8 @@
  * Invariant: a journal that is not what `observe` was told is refused before anything is called. A line that is missing can mean that what
  * was undone is done again, and what is left is forgotten.
  */
-import { mustBeReadable } from "../errors.ts";
-import { attempt } from "../foreign.ts";
+import { mustBeReadable } from "../internal/errors.ts";
+import { attempt } from "../internal/foreign.ts";
 import { revived } from "./errors.ts";
 import type { DeadLetter, SagaEvent } from "./result.ts";
 import type { State } from "./state.ts";

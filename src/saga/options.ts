@@ -1,8 +1,8 @@
 /**
  * What a saga and its steps can be told, with the defaults, and the check that it makes sense.
  */
-import { mustBeReadable } from "../errors.ts";
-import { given } from "../foreign.ts";
+import { mustBeReadable } from "../internal/errors.ts";
+import { given } from "../internal/foreign.ts";
 import { context, type Context, retry, time } from "../index.ts";
 import type { DeadLetter, SagaEvent } from "./result.ts";
 

@@ -6,11 +6,11 @@
  * - The context that was cancelled is no use for undoing: compensation runs on one with the same values and a life of its own.
  * - What cannot be undone goes to a sink; if that fails, too, to the caller. It never just vanishes.
  */
-import { given } from "../foreign.ts";
+import { given } from "../internal/foreign.ts";
 import { context, type Context } from "../index.ts";
 import { checked, checkedStep, type SagaOptions, type StepOptions } from "./options.ts";
 import type { Result } from "./result.ts";
-import { Execution } from "./run.ts";
+import { Execution } from "./execution.ts";
 import type { Step } from "./state.ts";
 
 /** What a step is called with. */

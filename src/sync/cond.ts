@@ -3,12 +3,12 @@
  *
  * Invariant: whoever called `wait` holds the mutex again when it settles, however it settles.
  */
-import { guard, refusal } from "../guard.ts";
-import type { Context } from "../context/index.ts";
-import { Inspectable } from "../inspect.ts";
-import { Queue, Waiter } from "../queue.ts";
-import { created, failed, note, park, wake, wakeError } from "../runtime.ts";
+import { guard, refusal } from "../internal/guard.ts";
+import { Inspectable } from "../internal/inspect.ts";
+import { Queue, Waiter } from "../internal/waitqueue.ts";
+import { created, failed, note, park, wake, wakeError } from "../internal/runtime.ts";
 import { Mutex } from "./mutex.ts";
+import type { Context } from "../types.ts";
 
 /**
  * A place to wait until something about the state that `mutex` protects has changed. Always wait in a loop that tests the condition,

@@ -4,12 +4,12 @@
  * Invariants: while the mutex is free nobody waits for it. It is handed from holder to holder in the order of their calls, so it is
  * never free for somebody to slip in between.
  */
-import { refusal, suspend } from "../guard.ts";
-import type { Context } from "../context/index.ts";
-import { panic } from "../errors.ts";
-import { Inspectable } from "../inspect.ts";
-import { Queue, Waiter } from "../queue.ts";
-import { created, failed, note, settled, wake } from "../runtime.ts";
+import { refusal, suspend } from "../internal/guard.ts";
+import { panic } from "../internal/errors.ts";
+import { Inspectable } from "../internal/inspect.ts";
+import { Queue, Waiter } from "../internal/waitqueue.ts";
+import { created, failed, note, settled, wake } from "../internal/runtime.ts";
+import type { Context } from "../types.ts";
 
 /**
  * A lock that one holder at a time may have, however often he awaits meanwhile. Strictly first come, first served.

@@ -1,7 +1,7 @@
 /**
  * Doing something exactly once: Go's `sync.OnceValue`.
  */
-import { mustBeFunction } from "../errors.ts";
+import { mustBeFunction } from "../internal/args.ts";
 
 /**
  * Returns a function that calls `fn` the first time it is called, and gives everybody the same result: the same value, the same

@@ -7,12 +7,12 @@
  *   admitted, so readers do not starve either.
  * - While the lock is free nobody waits for it.
  */
-import { isCancelled, refusal, suspend } from "../guard.ts";
-import type { Context } from "../context/index.ts";
-import { panic } from "../errors.ts";
-import { Inspectable } from "../inspect.ts";
-import { Queue, Waiter } from "../queue.ts";
-import { created, failed, note, settled, wake } from "../runtime.ts";
+import { isCancelled, refusal, suspend } from "../internal/guard.ts";
+import { panic } from "../internal/errors.ts";
+import { Inspectable } from "../internal/inspect.ts";
+import { Queue, Waiter } from "../internal/waitqueue.ts";
+import { created, failed, note, settled, wake } from "../internal/runtime.ts";
+import type { Context } from "../types.ts";
 
 /**
  * A lock that is held by any number of readers, or by one writer.

@@ -3,13 +3,14 @@
  *
  * Invariants: the counter is never negative; while it is 0 nobody waits.
  */
-import { refusal, suspend } from "../guard.ts";
-import { start } from "../go.ts";
-import type { Context } from "../context/index.ts";
-import { mustBeFunction, panic } from "../errors.ts";
-import { Inspectable } from "../inspect.ts";
-import { Queue, Waiter } from "../queue.ts";
-import { count, created, done, failed, note, report, wake } from "../runtime.ts";
+import { refusal, suspend } from "../internal/guard.ts";
+import { start } from "../chan/go.ts";
+import { panic } from "../internal/errors.ts";
+import { Inspectable } from "../internal/inspect.ts";
+import { Queue, Waiter } from "../internal/waitqueue.ts";
+import { created, done, failed, note, report, wake } from "../internal/runtime.ts";
+import type { Context } from "../types.ts";
+import { mustBeFunction, count } from "../internal/args.ts";
 
 /**
  * A counter that can be waited for to reach zero. It knows of no errors and cancels nothing (G6): that is `errgroup.Group`.

@@ -1,19 +1,20 @@
 /**
  * A bubble: a test in which time is virtual, and which fails when its tasks block each other or are left behind.
  */
-import { given } from "../foreign.ts";
-import type { Context } from "../context/index.ts";
-import { mustBeFunction, mustBeReadable } from "../errors.ts";
-import { duration, type Expiring } from "../runtime.ts";
+import { given } from "../internal/foreign.ts";
+import { mustBeReadable } from "../internal/errors.ts";
+import { type Expiring } from "../internal/runtime.ts";
 import { START } from "./clock.ts";
-import { PLAIN } from "./plan.ts";
+import { PLAIN } from "./schedule.ts";
 import { warn } from "./others.ts";
 import { text } from "./plain.ts";
-import type { Manner } from "./room.ts";
-import { Run } from "./run.ts";
+import type { Manner } from "./scheduler.ts";
+import { Run } from "./execution.ts";
 import { hold, letGo, runningBubble } from "./seam.ts";
 import type { TaskInfo } from "./task.ts";
 import type { Trace } from "./trace.ts";
+import type { Context } from "../types.ts";
+import { mustBeFunction, duration } from "../internal/args.ts";
 
 /** What a test can do in its bubble. Conventionally called `t`. */
 export interface Bubble {

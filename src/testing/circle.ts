@@ -9,10 +9,10 @@
  * - Nothing but the count decides: neither the clock nor the machine.
  * - What is stopped is code of a bubble. What others do between two steps is let be, however long it takes.
  */
-import { place, type Place } from "./place.ts";
+import { place, type Place } from "./callsite.ts";
 import { text } from "./plain.ts";
 import { builtin, platform } from "./platform.ts";
-import { cutShort } from "./turns.ts";
+import { cutShort } from "./eventloop.ts";
 
 /** How many promises a step may make, unless the option `steps` allows more. */
 const MOST = 500_000;

@@ -2,9 +2,9 @@
  * The clock of a bubble: it stands still until it is told to jump.
  */
 import { CancelCtx } from "../context/context.ts";
-import type { Alarm, Expiring } from "../runtime.ts";
+import type { Alarm, Expiring } from "../internal/runtime.ts";
 import type { Names } from "./names.ts";
-import type { Place } from "./place.ts";
+import type { Place } from "./callsite.ts";
 
 /** 2000-01-01T00:00Z, where Go's bubbles begin, too (Y1). */
 export const START = 946_684_800_000;

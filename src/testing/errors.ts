@@ -1,7 +1,7 @@
 /**
  * The errors with which a test fails that no assertion of its own has failed.
  */
-import { Branded } from "../errors.ts";
+import { Branded } from "../internal/errors.ts";
 import type { TaskInfo } from "./task.ts";
 import type { Trace } from "./trace.ts";
 

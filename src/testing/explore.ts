@@ -12,7 +12,7 @@
  *
  * Nothing is kept from run to run: a schedule is known by its choices alone, which is what makes it replayable.
  */
-import { mustBeFunction, mustBeReadable } from "../errors.ts";
+import { mustBeReadable } from "../internal/errors.ts";
 import { type Bubble, apiOf, mannerOf, mustBeOutside, wholeNumber } from "./bubble.ts";
 import { NondeterminismError } from "./errors.ts";
 import {
@@ -26,17 +26,18 @@ import {
   type Plan,
   type Recipe,
   uniform,
-} from "./plan.ts";
+} from "./schedule.ts";
 import { OTHER_COPY, warn } from "./others.ts";
-import { isA, isError } from "../foreign.ts";
+import { isA, isError } from "../internal/foreign.ts";
 import { text } from "./plain.ts";
 import { drained, environment, nextTurn, realTime } from "./platform.ts";
 import { collect, type Unhandled } from "./rejections.ts";
-import type { Manner } from "./room.ts";
-import { Run } from "./run.ts";
+import type { Manner } from "./scheduler.ts";
+import { Run } from "./execution.ts";
 import { hold, letGo } from "./seam.ts";
 import { essence, scheduleError } from "./story.ts";
-import { acquire, release } from "./turns.ts";
+import { acquire, release } from "./eventloop.ts";
+import { mustBeFunction } from "../internal/args.ts";
 
 /** What to explore. What is left out has the default given. */
 export interface ExploreOptions {

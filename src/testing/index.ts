@@ -1,5 +1,5 @@
 /**
- * The test kit: names only. Read `bubble.ts` first, then `explore.ts`; `run.ts` is the machine behind both.
+ * The test kit: names only. Read `bubble.ts` first, then `explore.ts`; `execution.ts` is the machine behind both.
  */
 export { type Bubble, bubble, type BubbleOptions } from "./bubble.ts";
 export { DeadlockError, LeakError, NondeterminismError, ScheduleError } from "./errors.ts";

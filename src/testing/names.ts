@@ -5,14 +5,14 @@
  * - The names of what a scenario makes do not depend on what headgate makes inside of its worker: that is numbered apart.
  * - The text of a value is the same on every platform.
  */
-import { Chan, nil } from "../chan.ts";
+import { Chan, nil } from "../chan/chan.ts";
 import { Canceled, DeadlineExceeded } from "../context/index.ts";
 import { Group } from "../errgroup.ts";
 import { Weighted } from "../semaphore.ts";
 import { Group as Flights } from "../singleflight.ts";
 import { Cond, Mutex, RWMutex, WaitGroup } from "../sync/index.ts";
-import type { Place } from "./place.ts";
-import { isA, isError } from "../foreign.ts";
+import type { Place } from "./callsite.ts";
+import { isA, isError } from "../internal/foreign.ts";
 import { cut, errorText, nameOf, tried, valueText } from "./plain.ts";
 
 const KINDS: readonly (readonly [new (...args: never[]) => object, string])[] = [

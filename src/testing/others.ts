@@ -3,9 +3,10 @@
  *
  * While bubbles run, each other copy asks us about everything it does. It gets no answer, and so does what it always does; but we know.
  */
-import { copies, type Copy } from "../copies.ts";
-import { install, type Seam } from "../runtime.ts";
+import { copies, type Copy } from "../internal/copies.ts";
+import { install } from "../internal/runtime.ts";
 import { platform } from "./platform.ts";
+import type { Seam } from "../internal/seam.ts";
 
 /** What a user has to know of it, and to do. */
 export const OTHER_COPY =

@@ -4,7 +4,7 @@
  * Invariant: nothing here throws, and nothing awaits or adopts the value. A getter, a conversion or a trap of a proxy may throw, or
  * return what it should not; a report survives that, and says so.
  */
-import { isError } from "../foreign.ts";
+import { isError } from "../internal/foreign.ts";
 
 /** What `look` returns; `otherwise` if it throws. For looks at values that are not ours. */
 export function tried<T>(look: () => T, otherwise: T): T {

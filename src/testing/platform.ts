@@ -8,7 +8,7 @@
  *   by the time of the first bubble. Where there is nothing left, a bubble refuses to begin.
  */
 
-import { isPerRequest } from "../platform.ts";
+import { isPerRequest } from "../internal/platform.ts";
 
 interface Platform {
   readonly process?: {

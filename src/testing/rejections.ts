@@ -6,7 +6,7 @@
  *   before listens again afterwards, and hears meanwhile of what is not a bubble's.
  * - Platforms tell of a rejection at the end of a turn. A bubble lasts until then, so what is told while it runs is its own.
  */
-import { isError } from "../foreign.ts";
+import { isError } from "../internal/foreign.ts";
 import { errorText, text } from "./plain.ts";
 import { nextTurn, platform } from "./platform.ts";
 

@@ -6,15 +6,16 @@
  *
  * Invariant: the seam is in place exactly while tests run that use it, so production code pays nothing for tests that are over.
  */
-import { install, type Seam } from "../runtime.ts";
+import { install } from "../internal/runtime.ts";
 import { count, uncount } from "./circle.ts";
-import type { Place } from "./place.ts";
+import type { Place } from "./callsite.ts";
 import { observe, unobserve } from "./others.ts";
 import { prepare } from "./platform.ts";
 import { listen, unlisten } from "./rejections.ts";
-import type { Room } from "./room.ts";
+import type { Room } from "./scheduler.ts";
 import type { Task } from "./task.ts";
-import { storage } from "./turns.ts";
+import { storage } from "./eventloop.ts";
+import type { Seam } from "../internal/seam.ts";
 
 /** The bubble whose step runs now. */
 let running: Room | null = null;

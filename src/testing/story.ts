@@ -2,10 +2,10 @@
  * The story of a schedule that has failed: what went wrong, how to run it again, who was blocked where, and the timeline.
  */
 import { DeadlockError, LeakError, ScheduleError } from "./errors.ts";
-import { isA } from "../foreign.ts";
+import { isA } from "../internal/foreign.ts";
 import { thrownText } from "./plain.ts";
-import { encode, type Recipe } from "./plan.ts";
-import type { Run } from "./run.ts";
+import { encode, type Recipe } from "./schedule.ts";
+import type { Run } from "./execution.ts";
 import { lineOf } from "./task.ts";
 
 /** How many rows of a long timeline a message shows. */

@@ -6,10 +6,10 @@
  *   something outside, or gone.
  * - An operation is in `task.waits` from its call until its result is put into the queue.
  */
-import type { Waiter } from "../queue.ts";
-import type { Parked } from "../runtime.ts";
-import type { Place } from "./place.ts";
-import type { Room } from "./room.ts";
+import type { Waiter } from "../internal/waitqueue.ts";
+import type { Place } from "./callsite.ts";
+import type { Room } from "./scheduler.ts";
+import { type Parked } from "../internal/waitqueue.ts";
 
 /** A task, as reports show it. */
 export interface TaskInfo {

@@ -6,7 +6,7 @@
  * - An observer looks on. Whatever it does, nothing happens to a message.
  * - As JSON a report has no body, key or attribute of a message: it lands in logs.
  */
-import { attempt, promiseOf } from "../foreign.ts";
+import { attempt, promiseOf } from "../internal/foreign.ts";
 import type { Settings } from "./options.ts";
 import { reasonOf } from "./reason.ts";
 import type { Leftover, Progress, Report, WorkerEvent } from "./report.ts";

@@ -5,9 +5,9 @@
  * Invariant: no more than `REMEMBERED` messages are known. Where ids never come again, memory must not grow with them, so what failed
  * longest ago is forgotten.
  */
-import { isA } from "../foreign.ts";
+import { isA } from "../internal/foreign.ts";
 import { retry } from "../index.ts";
-import type { Held } from "./held.ts";
+import type { Held } from "./inflight.ts";
 import type { Settings } from "./options.ts";
 import type { Delivery } from "./source.ts";
 

@@ -1,7 +1,7 @@
 /**
  * The causes with which the worker ends a handler's ctx: `context.cause(ctx)` is one of these.
  */
-import { Branded } from "../errors.ts";
+import { Branded } from "../internal/errors.ts";
 
 /**
  * The worker is stopping, and the time for handlers to end by themselves is over, or it was aborted. The handler has `abortWindow` ms from

@@ -11,7 +11,7 @@
  * - While messages of a line are on their way back, nothing of it goes to the handlers: what is pulled meanwhile goes back, too.
  * - A line is forgotten with the last of its messages that is held.
  */
-import type { Held } from "./held.ts";
+import type { Held } from "./inflight.ts";
 import type { Delivery } from "./source.ts";
 
 interface Line<D extends Delivery> {

@@ -3,8 +3,8 @@
  *
  * Invariant: the options are read once. What they are later, or whether they can still be read, changes nothing.
  */
-import { mustBeReadable } from "../errors.ts";
-import { given } from "../foreign.ts";
+import { mustBeReadable } from "../internal/errors.ts";
+import { given } from "../internal/foreign.ts";
 
 /**
  * The options as they are now; what is undefined is left out.

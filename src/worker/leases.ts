@@ -7,9 +7,9 @@
  * - A handler is told when it has had its message for `maxLease`, whatever the source is like.
  */
 import { context, select, time } from "../index.ts";
-import { monotonic } from "../runtime.ts";
+import { monotonic } from "../internal/runtime.ts";
 import { LeaseExpired, LeaseLost } from "./causes.ts";
-import { lostOf } from "./held.ts";
+import { lostOf } from "./inflight.ts";
 import type { Delivery } from "./source.ts";
 import type { Run } from "./worker.ts";
 

@@ -9,10 +9,10 @@
  * - All its time is the library's (its monotonic clock, timer channels): under a virtual clock it is deterministic, and nobody can set it.
  * - A verdict counts only from whoever holds the lease now; for anybody else it changes nothing and is reported as lost.
  */
-import { given } from "../foreign.ts";
+import { given } from "../internal/foreign.ts";
 import { Chan, type Context, nil, select, semaphore, time } from "../index.ts";
-import { Inspectable } from "../inspect.ts";
-import { monotonic } from "../runtime.ts";
+import { Inspectable } from "../internal/inspect.ts";
+import { monotonic } from "../internal/runtime.ts";
 import { onlyKnown } from "./known.ts";
 import type { Dead, Delivery, Nack, Source } from "./source.ts";
 

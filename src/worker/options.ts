@@ -1,8 +1,8 @@
 /**
  * What a worker can be told, with the defaults, and the check that it makes sense.
  */
-import { mustBeReadable } from "../errors.ts";
-import { attempt, given } from "../foreign.ts";
+import { mustBeReadable } from "../internal/errors.ts";
+import { attempt, given } from "../internal/foreign.ts";
 import { context, type Context, retry } from "../index.ts";
 import { onlyKnown } from "./known.ts";
 import type { Progress, WorkerEvent } from "./report.ts";

@@ -6,7 +6,7 @@
  * - It is one line of well-formed text: no control characters, no line breaks, no half of a surrogate pair, cut between two characters.
  * - A handler may throw anything, also what cannot be shown: there is a reason all the same.
  */
-import { isError, propertyOf } from "../foreign.ts";
+import { isError, propertyOf } from "../internal/foreign.ts";
 
 /** Bytes of UTF-8. The smallest limit of a broker is 1 024, for an attribute of Pub/Sub. */
 const LONGEST = 1_000;

@@ -17,9 +17,9 @@
  * - While the worker stops, no nack begins while there are acks that have not been told.
  */
 import { context, nil, retry, select, time } from "../index.ts";
-import { monotonic } from "../runtime.ts";
+import { monotonic } from "../internal/runtime.ts";
 import { LeaseLost } from "./causes.ts";
-import { type Held, lostOf } from "./held.ts";
+import { type Held, lostOf } from "./inflight.ts";
 import type { Delivery, Verdict } from "./source.ts";
 import type { Run } from "./worker.ts";
 

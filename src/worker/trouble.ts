@@ -4,7 +4,7 @@
  *
  * Invariant: of each call one streak of failures is known at the most; the first success ends it.
  */
-import { monotonic } from "../runtime.ts";
+import { monotonic } from "../internal/runtime.ts";
 import { reasonOf } from "./reason.ts";
 import type { SourceErrors, WorkerEvent } from "./report.ts";
 import type { Delivery, Source } from "./source.ts";

@@ -18,14 +18,14 @@
  *   stop (I4). At most `concurrency` handlers run; at most `concurrency + prefetch` messages are held (I5).
  * - From the stop to the return pass no more than `grace` ms, whatever handlers and broker do (I6).
  */
-import { mustBeReadable } from "../errors.ts";
-import { attempt, promiseOf } from "../foreign.ts";
+import { mustBeReadable } from "../internal/errors.ts";
+import { attempt, promiseOf } from "../internal/foreign.ts";
 import { Chan, context, type Context, errgroup, retry, select, sync, time } from "../index.ts";
-import { monotonic } from "../runtime.ts";
+import { monotonic } from "../internal/runtime.ts";
 import { Account } from "./account.ts";
 import { Attempts } from "./attempts.ts";
 import { Stopping } from "./causes.ts";
-import { type Held, heldOf } from "./held.ts";
+import { type Held, heldOf } from "./inflight.ts";
 import { checked, checkedSource, type Settings, type WorkerOptions } from "./options.ts";
 import type { Phase, Progress, Report } from "./report.ts";
 import type { Delivery, Handler, Source, Verdict } from "./source.ts";

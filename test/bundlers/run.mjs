@@ -10,8 +10,8 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import process from "node:process";
 import { gzipSync } from "node:zlib";
-import { installed, installIn } from "../packed.mjs";
-import { ran, report } from "../rows.mjs";
+import { installed, installIn } from "../support/packed.mjs";
+import { ran, report } from "../support/rows.mjs";
 
 const here = import.meta.dirname;
 const modules = join(here, "node_modules");

@@ -8,8 +8,8 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { installed, installIn } from "../packed.mjs";
-import { ran, report } from "../rows.mjs";
+import { installed, installIn } from "../support/packed.mjs";
+import { ran, report } from "../support/rows.mjs";
 
 const here = import.meta.dirname;
 const modules = join(here, "node_modules");

@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { context } from "headgate";
-import { elapse, settle, virtualTime } from "../clock.ts";
+import { elapse, settle, virtualTime } from "../support/clock.ts";
 
 const { afterFunc, background, withCancel, withCancelCause, withTimeout, withValue } = context;
 

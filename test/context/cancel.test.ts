@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { type CancelCauseFunc, Chan, type Context, context, nil } from "headgate";
-import { settle, virtualTime } from "../clock.ts";
+import { settle, virtualTime } from "../support/clock.ts";
 
 const { background, cause, withCancel, withCancelCause, withoutCancel, withTimeout, withValue } = context;
 const name = context.key<string>("name");

@@ -3,7 +3,7 @@
  */
 import { describe, expect, it, vi } from "vitest";
 import { type Context, context, time } from "headgate";
-import { elapse, isPending, settle, timersSet, virtualTime } from "../clock.ts";
+import { elapse, isPending, settle, timersSet, virtualTime } from "../support/clock.ts";
 
 const {
   background,

@@ -4,7 +4,7 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, it, vi } from "vitest";
 import { Chan, type Context, context, type Key, type RecvChan } from "headgate";
-import { settle, timersSet, virtualTime } from "../clock.ts";
+import { settle, timersSet, virtualTime } from "../support/clock.ts";
 
 const { afterFunc, background, Canceled, cause, withCancel, withCancelCause, withTimeout, withValue } = context;
 const name = context.key<string>("name");

@@ -4,7 +4,7 @@
 import { describe, expect, it } from "vitest";
 import { Chan, type Context, context } from "headgate";
 import type { CancelCtx } from "../../src/context/context.ts";
-import { elapse, settle, timersSet, virtualTime } from "../clock.ts";
+import { elapse, settle, timersSet, virtualTime } from "../support/clock.ts";
 
 const { afterFunc, background, cause, withCancel, withCancelCause, withTimeout, withValue } = context;
 

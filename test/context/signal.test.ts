@@ -5,7 +5,7 @@ import { getEventListeners } from "node:events";
 import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
 import { Chan, type Context, context } from "headgate";
-import { elapse, settle, virtualTime } from "../clock.ts";
+import { elapse, settle, virtualTime } from "../support/clock.ts";
 
 const { background, cause, withCancel, withCancelCause, withSignal, withTimeout, withValue } = context;
 

@@ -5,7 +5,7 @@ import { runInNewContext } from "node:vm";
 import { getEventListeners } from "node:events";
 import { Chan, type Context, context, nil, select, semaphore, sending, sync } from "headgate";
 import { describe, expect, it } from "vitest";
-import { generator } from "../platform.ts";
+import { generator } from "../support/platform.ts";
 
 const { background, cause, withCancel, withDeadline, withSignal, withTimeout } = context;
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -4,7 +4,7 @@
 import { inspect } from "node:util";
 import { describe, expect, it, vi } from "vitest";
 import { type Context, context, errgroup, type Key, nil, type RecvChan } from "headgate";
-import { elapse, virtualTime } from "../clock.ts";
+import { elapse, virtualTime } from "../support/clock.ts";
 
 const { background, key, withCancel, withDeadline, withTimeout, withValue } = context;
 

@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { type Context, context, type Key, nil } from "headgate";
-import { elapse, settle, virtualTime } from "../clock.ts";
+import { elapse, settle, virtualTime } from "../support/clock.ts";
 
 const { background, key, withCancel, withoutCancel, withTimeout, withValue } = context;
 const a = key<string | undefined>("a");

@@ -3,7 +3,7 @@
  */
 import { Chan, go, type Recv, sync } from "headgate";
 import { describe, expect, it } from "vitest";
-import { isPending, settle } from "../clock.ts";
+import { isPending, settle } from "../support/clock.ts";
 
 const CAPACITIES = Array.from({ length: 200 }, (_, capacity) => capacity);
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);

@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { Chan, type Context, context, type RecvChan, select, sync } from "headgate";
-import { elapse, isPending, settle, virtualTime } from "../clock.ts";
+import { elapse, isPending, settle, virtualTime } from "../support/clock.ts";
 
 const { afterFunc, background, Canceled, cause, withCancel, withCancelCause, withTimeout } = context;
 

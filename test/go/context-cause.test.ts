@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { Chan, type Context, context, go, type RecvChan } from "headgate";
-import { elapse, settle, virtualTime } from "../clock.ts";
+import { elapse, settle, virtualTime } from "../support/clock.ts";
 
 const { background, cause, withCancel, withCancelCause, withoutCancel, withTimeout, withTimeoutCause, withValue } =
   context;

@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { Chan, type Context, context, go, type RecvChan, select, sending } from "headgate";
-import { elapse, settle, virtualTime } from "../clock.ts";
+import { elapse, settle, virtualTime } from "../support/clock.ts";
 
 const { background, withCancel, withDeadline, withTimeout, withValue } = context;
 

@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { type Context, context, go } from "headgate";
-import { elapse, timersSet, virtualTime } from "../clock.ts";
+import { elapse, timersSet, virtualTime } from "../support/clock.ts";
 
 const { background, Canceled, cause, DeadlineExceeded, withCancel, withTimeout, withValue } = context;
 

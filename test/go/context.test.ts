@@ -4,7 +4,7 @@
 import { describe, expect, it } from "vitest";
 import { Chan, type Context, context, go, nil, type RecvChan, trySelect } from "headgate";
 import type { CancelCtx } from "../../src/context/context.ts";
-import { elapse, settle, timersSet, virtualTime } from "../clock.ts";
+import { elapse, settle, timersSet, virtualTime } from "../support/clock.ts";
 
 const { afterFunc, background, Canceled, cause, DeadlineExceeded, withCancel, withCancelCause, withDeadline } = context;
 const { withTimeout, withoutCancel, withValue } = context;

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { Chan, context, errgroup, select, sending } from "headgate";
 import { describe, expect, it } from "vitest";
-import { settle, virtualTime } from "../clock.ts";
+import { settle, virtualTime } from "../support/clock.ts";
 
 virtualTime();
 

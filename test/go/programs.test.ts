@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { Chan, go, type RecvChan, select, type SendChan, sending } from "headgate";
 import { describe, expect, it } from "vitest";
-import { settle } from "../clock.ts";
+import { settle } from "../support/clock.ts";
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 

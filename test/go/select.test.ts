@@ -3,7 +3,7 @@
  */
 import { Chan, type Cases, ClosedChannel, go, nil, type RecvChan, select, sending, trySelect } from "headgate";
 import { describe, expect, it } from "vitest";
-import { isPending, settle } from "../clock.ts";
+import { isPending, settle } from "../support/clock.ts";
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 

@@ -1,7 +1,7 @@
 /** What Go's own tests of semaphore.Weighted pin, in our words. */
 import { context, errgroup, semaphore } from "headgate";
 import { describe, expect, it } from "vitest";
-import { elapse, isPending, settle, virtualTime } from "../clock.ts";
+import { elapse, isPending, settle, virtualTime } from "../support/clock.ts";
 
 virtualTime();
 

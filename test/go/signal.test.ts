@@ -3,7 +3,7 @@ import { inspect } from "node:util";
 import { context } from "headgate";
 import { notifyContext } from "headgate/signal";
 import { beforeAll, describe, expect, it } from "vitest";
-import { build, run } from "../child.ts";
+import { build, run } from "../support/child.ts";
 
 describe("signal.NotifyContext", () => {
   it("stop cancels and unregisters (N2, N4) [os/signal/signal_test.go TestNotifyContextStop]", () => {

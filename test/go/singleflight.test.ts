@@ -1,7 +1,7 @@
 /** What Go's own tests of singleflight pin, in our words. Where Go panics, everybody gets the error here. */
 import { Chan, singleflight } from "headgate";
 import { describe, expect, it } from "vitest";
-import { isPending, settle, virtualTime } from "../clock.ts";
+import { isPending, settle, virtualTime } from "../support/clock.ts";
 
 virtualTime();
 

@@ -1,8 +1,8 @@
 /** What Go's own tests of sync.WaitGroup pin, in our words. */
 import { sync } from "headgate";
 import { beforeAll, describe, expect, it } from "vitest";
-import { build, run } from "../child.ts";
-import { isPending, virtualTime } from "../clock.ts";
+import { build, run } from "../support/child.ts";
+import { isPending, virtualTime } from "../support/clock.ts";
 
 describe("sync.WaitGroup", () => {
   virtualTime();

@@ -1,7 +1,7 @@
 /** What Go's own tests of timers and tickers pin, in our words. */
 import { nil, time } from "headgate";
 import { describe, expect, it, vi } from "vitest";
-import { elapse, isPending, virtualTime } from "../clock.ts";
+import { elapse, isPending, virtualTime } from "../support/clock.ts";
 
 virtualTime();
 

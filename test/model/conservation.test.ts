@@ -7,7 +7,7 @@
  */
 import { Chan, type Cases, ClosedChannel, type Context, context, nil, select, sending, trySelect } from "headgate";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { settle } from "../clock.ts";
+import { settle } from "../support/clock.ts";
 
 /** Marsaglia's xorshift: `random(n)` is a whole number below n. */
 function generator(seed: number): (n: number) => number {

@@ -7,8 +7,8 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { installed, installIn } from "../packed.mjs";
-import { report, ran } from "../rows.mjs";
+import { installed, installIn } from "../support/packed.mjs";
+import { report, ran } from "../support/rows.mjs";
 
 const here = import.meta.dirname;
 const modules = join(here, "node_modules");

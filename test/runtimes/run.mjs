@@ -15,7 +15,7 @@ import { dirname, join, normalize } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { transform } from "esbuild";
-import { installed as installedPackage, resolvedIn } from "../packed.mjs";
+import { installed as installedPackage, resolvedIn } from "../support/packed.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, "..", "..");

@@ -6,7 +6,7 @@ import { context, retry } from "headgate";
 import { type DeadLetter, NotApplied, type Result, saga, type SagaOptions } from "headgate/saga";
 import { bubble } from "headgate/testing";
 import { describe, expect, it } from "vitest";
-import { odd } from "../foreign.ts";
+import { odd } from "../support/foreign.ts";
 
 const fast = { budget: 1_000, retry: { tries: 2, base: 1 } };
 

@@ -4,7 +4,7 @@
 import { inspect } from "node:util";
 import { context, sync } from "headgate";
 import { describe, expect, it } from "vitest";
-import { settle } from "../clock.ts";
+import { settle } from "../support/clock.ts";
 
 describe("the guard of a mutex", () => {
   it("still gives it back after a wait on a condition", async () => {

@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { Chan, context, sync } from "headgate";
 import { describe, expect, it } from "vitest";
-import { isPending, settle, virtualTime } from "../clock.ts";
+import { isPending, settle, virtualTime } from "../support/clock.ts";
 
 virtualTime();
 

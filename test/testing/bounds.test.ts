@@ -5,7 +5,7 @@
 import { Chan, go, select } from "headgate";
 import { type Bubble, bubble, explore } from "headgate/testing";
 import { beforeAll, describe, expect, it } from "vitest";
-import { build, run } from "../child.ts";
+import { build, run } from "../support/child.ts";
 
 beforeAll(build);
 

@@ -7,7 +7,7 @@ import { readFile } from "node:fs/promises";
 import { Chan, errgroup, go, time } from "headgate";
 import { type Bubble, bubble, DeadlockError, explore, LeakError, ScheduleError } from "headgate/testing";
 import { beforeAll, describe, expect, it } from "vitest";
-import { build } from "../child.ts";
+import { build } from "../support/child.ts";
 import { failureOf } from "./failure.ts";
 
 const START = Date.UTC(2000, 0, 1);

@@ -7,7 +7,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
-import { build } from "../child.ts";
+import { build } from "../support/child.ts";
 
 const published = (path: string): string => JSON.stringify(new URL(`../../dist/${path}`, import.meta.url).href);
 const header = `

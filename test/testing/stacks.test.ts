@@ -5,7 +5,7 @@
 import { Chan, go } from "headgate";
 import { type Bubble, bubble, DeadlockError, explore, ScheduleError } from "headgate/testing";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { build, run } from "../child.ts";
+import { build, run } from "../support/child.ts";
 import { failureOf, linesOf } from "./failure.ts";
 
 const errors = Error as { stackTraceLimit?: number; prepareStackTrace?: unknown };

@@ -6,7 +6,7 @@ import { context, type Context, errgroup, retry, time } from "headgate";
 import { NotApplied, saga, type SagaOptions } from "headgate/saga";
 import { type Delivery, memoryBroker, Permanent, type Source, worker } from "headgate/worker";
 import { describe, expect, it } from "vitest";
-import { elapse, virtualTime } from "../clock.ts";
+import { elapse, virtualTime } from "../support/clock.ts";
 
 const als = new AsyncLocalStorage<string>();
 const background = context.background();

@@ -15,7 +15,7 @@ import {
   type WorkerOptions,
 } from "headgate/worker";
 import { describe, expect, it } from "vitest";
-import { elapse, virtualTime } from "../clock.ts";
+import { elapse, virtualTime } from "../support/clock.ts";
 import { account } from "./account.ts";
 
 const background = context.background();

@@ -14,7 +14,7 @@ import {
   type WorkerEvent,
 } from "headgate/worker";
 import { describe, expect, it } from "vitest";
-import { elapse, virtualTime } from "../clock.ts";
+import { elapse, virtualTime } from "../support/clock.ts";
 
 const background = context.background();
 const boom = new Error("boom");

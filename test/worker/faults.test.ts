@@ -17,7 +17,7 @@ import {
   type WorkerOptions,
 } from "headgate/worker";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { elapse, settle, timersSet, virtualTime } from "../clock.ts";
+import { elapse, settle, timersSet, virtualTime } from "../support/clock.ts";
 import { account } from "./account.ts";
 
 const background = context.background();

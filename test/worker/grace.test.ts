@@ -17,7 +17,7 @@ import {
 } from "headgate/worker";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { CancelCtx } from "../../src/context/context.ts";
-import { elapse, settle, timersSet, virtualTime } from "../clock.ts";
+import { elapse, settle, timersSet, virtualTime } from "../support/clock.ts";
 import { account } from "./account.ts";
 
 const background = context.background();

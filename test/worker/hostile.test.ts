@@ -16,8 +16,8 @@ import {
   type WorkerOptions,
 } from "headgate/worker";
 import { describe, expect, it } from "vitest";
-import { elapse, timersSet, virtualTime } from "../clock.ts";
-import { hostile, odd } from "../foreign.ts";
+import { elapse, timersSet, virtualTime } from "../support/clock.ts";
+import { hostile, odd } from "../support/foreign.ts";
 import { account } from "./account.ts";
 
 const background = context.background();

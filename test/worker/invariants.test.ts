@@ -19,7 +19,7 @@ import {
 } from "headgate/worker";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { CancelCtx } from "../../src/context/context.ts";
-import { settle, timersSet, virtualTime } from "../clock.ts";
+import { settle, timersSet, virtualTime } from "../support/clock.ts";
 
 type D = Delivery<number>;
 

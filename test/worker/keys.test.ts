@@ -13,7 +13,7 @@ import {
   type WorkerOptions,
 } from "headgate/worker";
 import { describe, expect, it } from "vitest";
-import { elapse, timersSet, virtualTime } from "../clock.ts";
+import { elapse, timersSet, virtualTime } from "../support/clock.ts";
 import { account } from "./account.ts";
 
 const background = context.background();

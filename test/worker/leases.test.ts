@@ -16,7 +16,7 @@ import {
   type WorkerOptions,
 } from "headgate/worker";
 import { describe, expect, it } from "vitest";
-import { elapse, settle, timersSet, virtualTime } from "../clock.ts";
+import { elapse, settle, timersSet, virtualTime } from "../support/clock.ts";
 import { account } from "./account.ts";
 
 const background = context.background();

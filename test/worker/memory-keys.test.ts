@@ -5,7 +5,7 @@ import { context, type Context } from "headgate";
 import { explore } from "headgate/testing";
 import { type Delivery, memoryBroker, type MemoryBroker, type Nack, worker } from "headgate/worker";
 import { describe, expect, it } from "vitest";
-import { elapse, isPending, timersSet, virtualTime } from "../clock.ts";
+import { elapse, isPending, timersSet, virtualTime } from "../support/clock.ts";
 
 const ctx = context.background();
 

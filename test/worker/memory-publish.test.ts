@@ -11,7 +11,7 @@ import {
   worker,
 } from "headgate/worker";
 import { describe, expect, it } from "vitest";
-import { elapse, isPending, settle, timersSet, virtualTime } from "../clock.ts";
+import { elapse, isPending, settle, timersSet, virtualTime } from "../support/clock.ts";
 
 const ctx = context.background();
 

@@ -5,7 +5,7 @@
 import { context, type Context } from "headgate";
 import { type Delivery, memoryBroker, type MemoryBroker, type MemoryBrokerOptions, type Nack } from "headgate/worker";
 import { describe, expect, it } from "vitest";
-import { elapse, isPending, settle, timersSet, virtualTime } from "../clock.ts";
+import { elapse, isPending, settle, timersSet, virtualTime } from "../support/clock.ts";
 
 const ctx = context.background();
 

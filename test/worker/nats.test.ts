@@ -12,7 +12,7 @@ import {
   type NatsStatus,
 } from "headgate/worker/nats";
 import { describe, expect, it } from "vitest";
-import { elapse, virtualTime } from "../clock.ts";
+import { elapse, virtualTime } from "../support/clock.ts";
 
 const background = context.background();
 const NEXT = "$JS.API.CONSUMER.MSG.NEXT.s.w";

@@ -4,7 +4,7 @@
 import { context, type Context } from "headgate";
 import { type Delivery, memoryBroker, type Source, worker, type WorkerOptions } from "headgate/worker";
 import { describe, expect, it } from "vitest";
-import { elapse, timersSet, virtualTime } from "../clock.ts";
+import { elapse, timersSet, virtualTime } from "../support/clock.ts";
 
 const background = context.background();
 

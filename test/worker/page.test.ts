@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
-import { build, type End, run } from "../child.ts";
+import { build, type End, run } from "../support/child.ts";
 
 beforeAll(build);
 

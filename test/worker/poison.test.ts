@@ -4,7 +4,7 @@
 import { context, time } from "headgate";
 import { type Delivery, type Handler, type Report, type Source, worker, type WorkerOptions } from "headgate/worker";
 import { describe, expect, it } from "vitest";
-import { elapse, virtualTime } from "../clock.ts";
+import { elapse, virtualTime } from "../support/clock.ts";
 import { account } from "./account.ts";
 
 type D = Delivery<number>;

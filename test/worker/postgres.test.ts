@@ -12,7 +12,7 @@ import {
   schema,
 } from "headgate/worker/postgres";
 import { describe, expect, it } from "vitest";
-import { elapse, isPending, settle, timersSet, virtualTime } from "../clock.ts";
+import { elapse, isPending, settle, timersSet, virtualTime } from "../support/clock.ts";
 
 const ctx = context.background();
 

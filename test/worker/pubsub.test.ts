@@ -12,7 +12,7 @@ import {
   type PubsubSubscriptionOptions,
 } from "headgate/worker/pubsub";
 import { describe, expect, it } from "vitest";
-import { elapse, isPending, settle, timersSet, virtualTime } from "../clock.ts";
+import { elapse, isPending, settle, timersSet, virtualTime } from "../support/clock.ts";
 
 const background = context.background();
 const subscription = "projects/p/subscriptions/s";

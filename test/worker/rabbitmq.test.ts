@@ -10,7 +10,7 @@ import {
   type RabbitQueueOptions,
 } from "headgate/worker/rabbitmq";
 import { describe, expect, it } from "vitest";
-import { elapse, virtualTime } from "../clock.ts";
+import { elapse, virtualTime } from "../support/clock.ts";
 
 const background = context.background();
 

@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { lineOf, reasonOf, wellFormed } from "../../src/worker/reason.ts";
-import { odd } from "../foreign.ts";
+import { odd } from "../support/foreign.ts";
 
 const bytesOf = (text: string): number => new TextEncoder().encode(text).length;
 

@@ -5,7 +5,7 @@
 import { context, time } from "headgate";
 import { type RedisClient, redisStream, type RedisStreamOptions } from "headgate/worker/redis";
 import { afterEach, describe, expect, it } from "vitest";
-import { elapse, isPending, settle, timersSet, virtualTime } from "../clock.ts";
+import { elapse, isPending, settle, timersSet, virtualTime } from "../support/clock.ts";
 
 type Answer = (args: readonly string[]) => unknown;
 

@@ -13,7 +13,7 @@ import {
   type WorkerOptions,
 } from "headgate/worker";
 import { describe, expect, it } from "vitest";
-import { elapse, virtualTime } from "../clock.ts";
+import { elapse, virtualTime } from "../support/clock.ts";
 import { account } from "./account.ts";
 
 type D = Delivery<number>;

@@ -14,8 +14,8 @@ import {
   type WorkerOptions,
 } from "headgate/worker";
 import { describe, expect, it } from "vitest";
-import { elapse, virtualTime } from "../clock.ts";
-import { odd } from "../foreign.ts";
+import { elapse, virtualTime } from "../support/clock.ts";
+import { odd } from "../support/foreign.ts";
 
 type D = Delivery<string>;
 const background = context.background();

@@ -18,7 +18,7 @@ import {
 } from "headgate/worker";
 import { describe, expect, it } from "vitest";
 import type { CancelCtx } from "../../src/context/context.ts";
-import { elapse, timersSet, virtualTime } from "../clock.ts";
+import { elapse, timersSet, virtualTime } from "../support/clock.ts";
 import { account } from "./account.ts";
 
 const background = context.background();

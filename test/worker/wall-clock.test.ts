@@ -13,7 +13,7 @@ import {
   type WorkerEvent,
 } from "headgate/worker";
 import { describe, expect, it, vi } from "vitest";
-import { elapse, virtualTime } from "../clock.ts";
+import { elapse, virtualTime } from "../support/clock.ts";
 import { account } from "./account.ts";
 
 const HOUR = 3_600_000;

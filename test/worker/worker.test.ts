@@ -14,7 +14,7 @@ import {
   type WorkerOptions,
 } from "headgate/worker";
 import { describe, expect, it } from "vitest";
-import { elapse, timersSet, virtualTime } from "../clock.ts";
+import { elapse, timersSet, virtualTime } from "../support/clock.ts";
 
 const background = context.background();
 const boom = new Error("boom");

@@ -1,0 +1,423 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/**
+ * Channels: Go's `chan`, with `await` where Go blocks.
+ *
+ * Invariants:
+ * - At least one of the two queues of a channel is empty, but for a select that waits on both sides of one channel.
+ * - A value in the buffer means that nobody waits to receive.
+ * - Room in the buffer means that nobody waits to send.
+ * - A waiter is in all the queues of its operation or in none. So a value is handed over exactly once or not at all: who is
+ *   withdrawn (a select that took another case, a wait whose context ended) has given nothing and taken nothing.
+ * - Queues are served strictly first in, first out; plain operations, selects and iterators share them, and the `try` forms do
+ *   not overtake (H5, H6, H7).
+ */
+import { Branded, panic } from "../internal/errors.ts";
+import { shown } from "../internal/foreign.ts";
+import { CHANNEL, cancelled, NEVER, refusal, suspend } from "../internal/guard.ts";
+import { Inspectable } from "../internal/inspect.ts";
+import { Queue, type Shape, Waiter } from "../internal/waitqueue.ts";
+import {
+  created,
+  done,
+  failed,
+  inTime,
+  note,
+  poll,
+  settled,
+  settledSlowly,
+  wake,
+  wakeError,
+} from "../internal/runtime.ts";
+import type { Context, Recv, RecvChan, SendChan } from "../types.ts";
+import { RingBuffer } from "../internal/ringbuffer.ts";
+
+/**
+ * A channel was used against its rules. The message is one of Go's three: "send on closed channel", "close of closed channel",
+ * "close of nil channel". `instanceof` holds across copies of the package.
+ */
+export class ClosedChannel extends Branded {
+  /** @internal */ static readonly kind = "ClosedChannel";
+}
+
+/** The largest capacity: as many slots as an array can have. */
+const LARGEST = 4_294_967_295;
+
+/** The result of every receive from a channel that is closed and drained. */
+const CLOSED: Recv<never> = /* @__PURE__ */ Object.freeze([undefined, false] as const);
+
+const asPair: Shape = (value, ok) => (ok ? [value, true] : CLOSED);
+const asStep: Shape = (value, ok) => ({ value, done: !ok });
+const asNothing: Shape = () => undefined;
+
+/**
+ * Makes a channel the channel of a timer: what it has to give is asked of the timer, and nothing is ever put into it. Those who wait are
+ * served before it is judged whether another may have something, and never by that question itself.
+ */
+export interface TimerSource {
+  /** The clock of the timer. */
+  readonly clock: unknown;
+  /** The instant to judge by, on that clock. */
+  instant(): number;
+  /** Gives what is due at `instant` to those who wait for it. */
+  serve(instant: number): void;
+  /** Whether the timer is due at `instant`. */
+  due(instant: number): boolean;
+  /** Takes the tick that is due. */
+  take(): unknown;
+}
+
+/**
+ * A typed channel, buffered or not: values go in at one end, in order, and each comes out exactly once at the other.
+ *
+ * Unbuffered (`new Chan<T>()`), a send is complete when somebody has received the value. Buffered (`new Chan<T>(n)`), it is
+ * complete when there is room; a receive waits only while the channel is empty. Waiters are served strictly first in, first out.
+ * `undefined` is a legal value, and so is a promise (it arrives as a promise). Only the sending side should close, and only when
+ * it has sent everything.
+ *
+ * @see Go's [channel types](https://go.dev/ref/spec#Channel_types)
+ * @example
+ * ```ts
+ * import { Chan, go } from "headgate";
+ *
+ * const squares = new Chan<number>();
+ * go(async () => {
+ *   for (const n of [1, 2, 3]) await squares.send(n * n);
+ *   squares.close();
+ * });
+ * for await (const square of squares) console.log(square);
+ * // => 1
+ * // => 4
+ * // => 9
+ * ```
+ */
+export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan<T> {
+  /** @internal */ readonly receivers: Queue = new Queue();
+  /** @internal */ readonly senders: Queue = new Queue();
+  /** @internal */ closed = false;
+  /** @internal */ source: TimerSource | null = null;
+  // What tells a channel from a proxy of one. There is room for it, for the buffer knows the capacity.
+  readonly #own: true = true;
+  private readonly buffer: RingBuffer<T> | null;
+
+  /**
+   * Makes a channel whose buffer holds up to `capacity` values; without a capacity, or with 0, it is unbuffered. Memory is taken
+   * as it fills.
+   *
+   * **Errors**: RangeError "makechan: size out of range" for a capacity that is negative, fractional or absurdly large.
+   */
+  constructor(capacity: number = 0) {
+    super();
+    if (!Number.isInteger(capacity) || capacity < 0 || capacity > LARGEST) {
+      const advice = `a capacity is a whole number of values from 0 to ${LARGEST}; got ${shown(capacity)}`;
+      panic("makechan: size out of range", advice, RangeError);
+    }
+    this.buffer = capacity === 0 ? null : new RingBuffer<T>(capacity);
+    created(this);
+  }
+
+  /** How many values the buffer can hold; 0 for an unbuffered channel. */
+  get capacity(): number {
+    return this.buffer === null ? 0 : this.buffer.capacity;
+  }
+
+  /** How many values the buffer holds now. Neither senders that wait nor the value of an unbuffered send are counted (H2). */
+  get length(): number {
+    return this.buffer === null ? 0 : this.buffer.length;
+  }
+
+  /**
+   * Sends `value`. Resolves when the channel has taken it: when it is in the buffer or, unbuffered, with a receiver. The value
+   * and its place in the queue are fixed by the call; that you may `await` later changes neither. Do await it, for a send is how a
+   * fast producer is slowed down.
+   *
+   * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()` and the value has not been and will not be delivered.
+   *
+   * **Errors**: rejects with {@link ClosedChannel} "send on closed channel", also when the channel is closed while the send waits.
+   *
+   * **Ordering**: senders are served in the order of their calls.
+   *
+   * @see Go's [send statements](https://go.dev/ref/spec#Send_statements)
+   */
+  send(value: T, ctx?: Context): Promise<void> {
+    const error = refusal(ctx);
+    if (error !== undefined) return failed("send", this, error);
+    if (this.closed) return failed("send", this, sendOnClosed());
+    if (this.give(value)) return done("send", this, value);
+    return suspend(new Waiter(asNothing, undefined, value), this.senders, ctx, "send", this);
+  }
+
+  /**
+   * Receives the next value, as the pair `[value, true]`, or `[undefined, false]` once the channel is closed and drained.
+   *
+   * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()` and no value has been or will be taken.
+   *
+   * **Ordering**: receivers are served in the order of their calls.
+   *
+   * @see Go's [receive operator](https://go.dev/ref/spec#Receive_operator)
+   * @example
+   * ```ts
+   * import { Chan } from "headgate";
+   *
+   * const jobs = new Chan<string>(1);
+   * await jobs.send("dig");
+   * jobs.close();
+   * console.log(await jobs.recv()); // => [ 'dig', true ]
+   * const [job, ok] = await jobs.recv();
+   * console.log(job, ok); // => undefined false
+   * ```
+   */
+  recv(ctx?: Context): Promise<Recv<T>> {
+    const error = refusal(ctx);
+    if (error !== undefined) return failed("recv", this, error);
+    if (this.hasValue()) {
+      const value = this.take();
+      return inTime() ? Promise.resolve([value, true] as const) : settledSlowly("recv", this, [value, true]);
+    }
+    if (this.closed) return settled("recv", this, CLOSED);
+    return suspend(new Waiter(asPair), this.receivers, ctx, "recv", this);
+  }
+
+  /**
+   * Sends `value` if that needs no waiting, and says whether it did: Go's `select` with a send and a default. Never overtakes a
+   * send that waits.
+   *
+   * **Errors**: throws {@link ClosedChannel} "send on closed channel".
+   */
+  trySend(value: T): boolean {
+    if (this.closed) throw sendOnClosed();
+    if (!this.give(value)) return false;
+    note("trySend", this, value);
+    return true;
+  }
+
+  /**
+   * Receives if that needs no waiting: the pair that {@link recv} would resolve to, or undefined if it would have to wait. Go's
+   * `select` with a receive and a default. Never overtakes a receive that waits. If there is nothing, the clock is asked, as by
+   * `ctx.err()`: so a loop that never waits sees the end of `ctx.done()` and its timers (C107).
+   */
+  tryRecv(): Recv<T> | undefined {
+    // Where there is nothing, the clock may be about to bring it: the end of a context, or a sender.
+    if (!this.hasValue() && (this.closed || !poll() || !this.hasValue())) return this.closed ? CLOSED : undefined;
+    const value = this.take();
+    note("tryRecv", this, value);
+    return [value, true];
+  }
+
+  /**
+   * Closes the channel: no more values will be sent. What is buffered can still be received. Receivers that wait get
+   * `[undefined, false]`; sends that wait reject, their values undelivered (H10, H11).
+   *
+   * **Errors**: throws {@link ClosedChannel} "close of closed channel".
+   *
+   * @see Go's [close](https://go.dev/ref/spec#Close)
+   */
+  close(): void {
+    if (this.closed) throw new ClosedChannel("close of closed channel", { cause: "close once, on the sending side" });
+    this.closed = true;
+    note("close", this);
+    for (let waiter; (waiter = this.receivers.shift()) !== null;) {
+      if (waiter.shape === null) cancelled(waiter);
+      else wake(waiter, waiter.shape(undefined, false, waiter.key));
+    }
+    for (let waiter; (waiter = this.senders.shift()) !== null;) wakeError(waiter, sendOnClosed());
+  }
+
+  /**
+   * The values still to come, for `for await`: Go's `range`. Ends when the channel is closed and drained. Leaving the loop leaves
+   * the channel open, and a second loop goes on where the first one left off.
+   *
+   * **Cancellation**: when `ctx` ends, `next()` rejects with `ctx.err()` and has taken nothing. `return()` withdraws a `next()`
+   * that waits; that one ends with `done`.
+   *
+   * @see Go's [range over a channel](https://go.dev/ref/spec#For_range)
+   */
+  values(ctx?: Context): AsyncIterableIterator<T> {
+    return new Values(this, ctx);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<T> {
+    return new Values(this, undefined);
+  }
+
+  /** What the channel is and how it stands, such as `Chan(10/10, 2 senders waiting)`. */
+  override toString(): string {
+    const parts = [`${this.length}/${this.capacity}`];
+    for (const [queue, who] of [
+      [this.receivers, "receiver"],
+      [this.senders, "sender"],
+    ] as const) {
+      const n = queue.count();
+      if (n > 0) parts.push(`${n} ${who}${n === 1 ? "" : "s"} waiting`);
+    }
+    if (this.closed) parts.push("closed");
+    return `Chan(${parts.join(", ")})`;
+  }
+
+  /** @internal */
+  get ours(): object {
+    return CHANNEL;
+  }
+
+  /** @internal Whether it is a channel itself: not one in a proxy, which may fail when its turn has come. */
+  static isOne(value: unknown): value is Chan<unknown> {
+    return typeof value === "object" && value !== null && #own in value && value.#own;
+  }
+
+  /** @internal Whether a send would not wait. On a closed channel it would not: it would fail. */
+  canSend(): boolean {
+    return (
+      this.closed || this.receivers.head !== null || (this.buffer !== null && this.buffer.length < this.buffer.capacity)
+    );
+  }
+
+  /** @internal Gives the value to the receiver that waits longest, else puts it into the buffer; false when it would have to wait. */
+  give(value: T): boolean {
+    const receiver = this.receivers.head;
+    if (receiver !== null) {
+      receiver.withdraw();
+      wake(receiver, receiver.shape!(value, true, receiver.key));
+    } else if (this.buffer !== null && this.buffer.length < this.buffer.capacity) {
+      this.buffer.push(value);
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  /** @internal Whether there is a value to take. Those who wait for a timer that is due have been served by then. */
+  hasValue(): boolean {
+    const { source } = this;
+    if (source === null) return this.holdsValue();
+    const instant = source.instant();
+    source.serve(instant);
+    return source.due(instant);
+  }
+
+  /** @internal Whether a receive would not wait. Of a timer it is judged by `instant`, a moment of its clock, and nobody is served. */
+  canReceive(instant: number): boolean {
+    return this.source !== null ? this.source.due(instant) : this.holdsValue() || this.closed;
+  }
+
+  /** @internal Whether there is a value, where `canReceive` has just said that a receive would not wait. */
+  holdsValue(): boolean {
+    return this.source !== null || this.senders.head !== null || (this.buffer !== null && this.buffer.length > 0);
+  }
+
+  /** @internal Takes the oldest value; only where `hasValue()`. */
+  take(): T {
+    if (this.source !== null) return this.source.take() as T;
+    const sender = this.senders.head;
+    const value = this.buffer === null ? (sender!.value as T) : this.buffer.shift();
+    if (sender !== null) {
+      // In the same step, so that the order of values is kept and the buffer stays full (H5).
+      if (this.buffer !== null) this.buffer.push(sender.value as T);
+      sender.withdraw();
+      wake(sender, sender.shape!(undefined, true, sender.key));
+    }
+    return value;
+  }
+}
+
+export function sendOnClosed(): ClosedChannel {
+  return new ClosedChannel("send on closed channel", {
+    cause: "let only the sending side close a channel, when every send has completed",
+  });
+}
+
+/** The iterator of a channel: hand-written, because an async generator takes three microtasks a value where this takes one. */
+class Values<T> extends Inspectable implements AsyncIterableIterator<T> {
+  private readonly chan: Chan<T>;
+  private readonly ctx: Context | undefined;
+  private finished = false;
+
+  constructor(chan: Chan<T>, ctx: Context | undefined) {
+    super();
+    this.chan = chan;
+    this.ctx = ctx;
+  }
+
+  next(): Promise<IteratorResult<T, undefined>> {
+    if (this.finished) return settled("recv", this.chan, { value: undefined, done: true });
+    const error = refusal(this.ctx);
+    if (error !== undefined) return failed("recv", this.chan, error);
+    if (this.chan.hasValue()) {
+      const value = this.chan.take();
+      return inTime()
+        ? Promise.resolve({ value, done: false } as const)
+        : settledSlowly("recv", this.chan, { value, done: false });
+    }
+    if (this.chan.closed) return settled("recv", this.chan, { value: undefined, done: true } as const);
+    return suspend(new Waiter(asStep, this), this.chan.receivers, this.ctx, "recv", this.chan);
+  }
+
+  return(): Promise<IteratorResult<T, undefined>> {
+    this.finished = true;
+    for (let waiter = this.chan.receivers.head; waiter !== null;) {
+      const { next } = waiter;
+      if (waiter.key === this) {
+        waiter.withdraw();
+        wake(waiter, { value: undefined, done: true });
+      }
+      waiter = next;
+    }
+    return settled("return", this.chan, { value: undefined, done: true });
+  }
+
+  override toString(): string {
+    return `values of ${this.chan}`;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------- nil
+
+class Nil extends Inspectable implements SendChan<unknown>, RecvChan<never> {
+  readonly capacity = 0;
+  readonly length = 0;
+  // An operation on nil waits on a channel of its own, which nobody else will ever have: it is never ready, and nothing that
+  // waits there is kept alive by it.
+  private never(): Chan<unknown> {
+    const chan = new Chan<unknown>();
+    created(chan, this);
+    return chan;
+  }
+  send(value: unknown, ctx?: Context): Promise<void> {
+    return this.never().send(value, ctx);
+  }
+  recv(ctx?: Context): Promise<Recv<never>> {
+    return this.never().recv(ctx) as Promise<Recv<never>>;
+  }
+  trySend(): boolean {
+    return false;
+  }
+  tryRecv(): undefined {
+    return undefined;
+  }
+  values(ctx?: Context): AsyncIterableIterator<never> {
+    return this.never().values(ctx) as AsyncIterableIterator<never>;
+  }
+  [Symbol.asyncIterator](): AsyncIterableIterator<never> {
+    return this.values();
+  }
+  close(): void {
+    throw new ClosedChannel("close of nil channel", { cause: "only a channel made by new Chan() can be closed" });
+  }
+  get ours(): object {
+    return NEVER;
+  }
+  override toString(): string {
+    return "nil";
+  }
+}
+
+/**
+ * Go's nil channel: never ready. Sending and receiving wait for ever (or until their ctx ends), a select case on it is never
+ * chosen, `length` and `capacity` are 0, and `close` throws {@link ClosedChannel} "close of nil channel". Assign it to the variable
+ * of a select case to switch that case off.
+ *
+ * @see Go's [channel types](https://go.dev/ref/spec#Channel_types)
+ */
+export const nil: SendChan<unknown> & RecvChan<never> = /* @__PURE__ */ new Nil();

@@ -1,0 +1,91 @@
+/**
+ * Everything that an iterable yields, into a channel.
+ */
+import { wait } from "../context/index.ts";
+import { refusal } from "../internal/guard.ts";
+import { attempt, hasMethod, kindOf } from "../internal/foreign.ts";
+import type { Context, SendChan } from "../types.ts";
+
+/**
+ * Sends everything that `values` yields on `ch`, in order, and resolves when it has ended. The channel stays open: close it when nothing
+ * more will be sent.
+ *
+ * A `for await` over somebody else's iterable does not see the end of a context while the iterable has nothing to give. This does.
+ *
+ * **Cancellation**: when `ctx` ends, rejects with `ctx.err()`, though the iterable never yields again. The iterable is told to return, and
+ * not waited for. A value that it has given and that could not be sent is dropped.
+ *
+ * **Errors**: rejects with what the iterable throws; with {@link ClosedChannel} if the channel is closed; with a TypeError if `values` is no
+ * iterable.
+ *
+ * **Ordering**: the next value is asked for when the last has been sent.
+ *
+ * @example
+ * ```ts
+ * import { Chan, context, errgroup, sendAll } from "headgate";
+ *
+ * async function* lines() {
+ *   yield "a";
+ *   yield "b";
+ * }
+ * const ch = new Chan<string>();
+ * await errgroup.run(context.background(), (group) => {
+ *   void group.go(async (ctx) => {
+ *     await sendAll(ch, lines(), ctx);
+ *     ch.close();
+ *   });
+ *   void group.go(async () => {
+ *     for await (const line of ch) console.log(line);
+ *   });
+ * });
+ * // => a
+ * // => b
+ * ```
+ */
+export async function sendAll<T>(
+  ch: SendChan<T>,
+  values: AsyncIterable<T> | Iterable<T>,
+  ctx?: Context,
+): Promise<void> {
+  if (!hasMethod(ch, "send")) throw new TypeError(`sendAll: expected a channel, got ${kindOf(ch)}`);
+  const iterator = iteratorOf(values);
+  for (;;) {
+    const refused = refusal(ctx);
+    if (refused !== undefined) {
+      leave(iterator);
+      throw refused;
+    }
+    const next = iterator.next();
+    let step: IteratorResult<T>;
+    try {
+      step = hasMethod(next, "then")
+        ? await wait(next as Promise<IteratorResult<T>>, ctx)
+        : (next as IteratorResult<T>);
+    } catch (error) {
+      if (ctx !== undefined && error === attempt(() => ctx.err())) leave(iterator);
+      throw error;
+    }
+    if (typeof step !== "object" || step === null) {
+      leave(iterator);
+      throw new TypeError(`sendAll: expected an iterator to yield result objects, got ${kindOf(step)}`);
+    }
+    if (step.done === true) return;
+    try {
+      await ch.send(step.value, ctx);
+    } catch (error) {
+      leave(iterator);
+      throw error;
+    }
+  }
+}
+
+function iteratorOf<T>(values: AsyncIterable<T> | Iterable<T>): AsyncIterator<T> | Iterator<T> {
+  if (hasMethod(values, Symbol.asyncIterator)) return (values as AsyncIterable<T>)[Symbol.asyncIterator]();
+  if (hasMethod(values, Symbol.iterator)) return (values as Iterable<T>)[Symbol.iterator]();
+  throw new TypeError(`sendAll: expected an iterable, got ${kindOf(values)}`);
+}
+
+/** Tells the iterable that nobody wants more of it. One that waits in `next` hears it when that is over. */
+function leave(iterator: AsyncIterator<unknown> | Iterator<unknown>): void {
+  attempt(() => void Promise.resolve(iterator.return?.()).then(undefined, () => {}));
+}

@@ -1,7 +1,0 @@
-/**
- * The language features of Go that headgate brings: names only. Read `chan.ts`, `go.ts` and `select.ts`.
- */
-export { Chan, ClosedChannel, nil, type Recv, type RecvChan, type SendChan } from "./chan.ts";
-export { go } from "./go.ts";
-export { sendAll } from "./sendall.ts";
-export { type Cases, select, type Selected, type SendCase, sending, trySelect } from "./select.ts";
