@@ -141,7 +141,7 @@ function checkedNewStep(
   if (typeof name !== "string" || name === "" || name.includes(":"))
     throw new TypeError(`saga: the name of a step must be a string, not empty and without ":"; got ${given(name)}`);
   if (name === "then")
-    throw new TypeError('saga: a step cannot be called then: the outputs would be taken for a promise, and awaited');
+    throw new TypeError("saga: a step cannot be called then: the outputs would be taken for a promise, and awaited");
   if (steps.some((step) => step.name === name))
     throw new TypeError(`saga: there is a step ${name} already; its key must be its own`);
   if (typeof run !== "function") throw new TypeError(`saga: step ${name}: run must be a function, got ${typeof run}`);

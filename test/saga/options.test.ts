@@ -36,7 +36,8 @@ describe("a run of a saga rejects, and calls nothing,", () => {
   });
 
   it("when it has no sink for dead letters", async () => {
-    const message = "saga: deadLetter must be a function, got undefined; a step that cannot be undone must go somewhere";
+    const message =
+      "saga: deadLetter must be a function, got undefined; a step that cannot be undone must go somewhere";
     expect(await refusal({})).toEqual(new TypeError(message));
   });
 
