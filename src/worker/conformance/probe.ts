@@ -115,7 +115,9 @@ export class Probe<D extends Delivery<string>> {
     while (ctx.err() === undefined) {
       const got = await this.pull(source, 10, ctx);
       if (got.length > 0) {
-        throw new Fault(`no message may come, but after ${Math.round(monotonic() - begun)} ms this came: ${listed(got)}`);
+        throw new Fault(
+          `no message may come, but after ${Math.round(monotonic() - begun)} ms this came: ${listed(got)}`,
+        );
       }
       await this.pause(ctx);
     }

@@ -63,7 +63,8 @@ export function pulls<D extends Delivery<string>>(): readonly Rule<D>[] {
         const bodies = numbered(50);
         await probe.lab.publish(bodies);
         const got = await probe.take(probe.source, bodies.length);
-        if (got.some(({ body }, i) => body !== bodies[i])) throw new Fault(`the messages came in the order ${listed(got)}`);
+        if (got.some(({ body }, i) => body !== bodies[i]))
+          throw new Fault(`the messages came in the order ${listed(got)}`);
         await probe.expectSettles(probe.source, "ack", got);
       },
     },
