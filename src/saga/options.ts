@@ -156,7 +156,7 @@ export function checkedStep(step: string, options: StepOptions): StepOptions {
   return { ...options, retry: policy(`step ${step}: retry`, options.retry) };
 }
 
-/** The options, read once. Nobody would notice that one that is misspelt has its default. */
+/** The options, read once. A misspelt option would silently have its default. */
 function onlyKnown<O extends object>(
   where: string,
   prefix: string,
@@ -216,7 +216,7 @@ function policy(name: string, value: retry.Policy): retry.Policy {
   return read;
 }
 
-/** The time, and about a hundred bits by chance: the jitter of retry is the library's source of it, which a test controls. */
+/** The time, and about a hundred random bits: the jitter of retry is a source of them that a test controls. */
 function randomId(): string {
   const chance = (): string =>
     Math.floor(retry.backoff(1, { base: 2 ** 52, max: 2 ** 52 }))
