@@ -3,7 +3,7 @@
  */
 import { duration, mustBeFunction } from "../internal/args.ts";
 import { given } from "../internal/foreign.ts";
-import type { Expiring } from "../internal/runtime.ts";
+import type { TimerTarget } from "../internal/runtime.ts";
 import type { Context } from "../types.ts";
 import { warn } from "./copies.ts";
 import { Execution, type ExecutionOptions } from "./execution.ts";
@@ -135,7 +135,7 @@ export function apiOf(execution: Execution): Bubble {
     async sleep(ms) {
       duration(ms, "t.sleep");
       const due = scheduler.monotonic() + ms;
-      const target = (settle: (result: unknown) => void): Expiring => ({ expire: () => settle(undefined) });
+      const target = (settle: (result: unknown) => void): TimerTarget => ({ expire: () => settle(undefined) });
       await scheduler.suspend("t.sleep", (settle) => due < Infinity && scheduler.alarm(due, target(settle), null), ms);
       await wait();
     },

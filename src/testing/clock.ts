@@ -2,7 +2,7 @@
  * The virtual clock of a bubble: it stands still until the execution makes it jump.
  */
 import { CancelCtx } from "../context/context.ts";
-import type { Alarm, Expiring } from "../internal/runtime.ts";
+import type { Alarm, TimerTarget } from "../internal/runtime.ts";
 import type { Names } from "./names.ts";
 import type { CallSite } from "./callsite.ts";
 
@@ -44,13 +44,13 @@ export class Clock {
 
 export class BubbleAlarm implements Alarm {
   readonly due: number;
-  readonly target: Expiring;
+  readonly target: TimerTarget;
   /** The call that set it. */
   readonly site: CallSite;
   private readonly clock: Clock;
   private readonly on: unknown;
 
-  constructor(clock: Clock, due: number, target: Expiring, on: unknown, site: CallSite) {
+  constructor(clock: Clock, due: number, target: TimerTarget, on: unknown, site: CallSite) {
     this.clock = clock;
     this.due = due;
     this.target = target;

@@ -344,7 +344,7 @@ export class Execution implements Decider {
     });
   }
 
-  refuse(): unknown {
+  fault(): unknown {
     this.calls++;
     if (this.options.callers === true && this.scheduler.recorder !== null) this.callers.push(callsite());
     return this.calls === this.schedule.failAt ? this.options.fail : undefined;

@@ -81,17 +81,14 @@ export class Names {
 
   /** Names an object. `within` is the part of headgate that made it; empty for the user. */
   private name(registry: Registry, object: object, parent: object | undefined, within: string): void {
-    const known = registry.given.get(object);
-    if (known !== undefined && parent !== undefined) return this.adopt(registry, object, known, parent, within);
+    if (parent !== undefined && isA(object, Chan)) return this.namePart(registry, object, parent, within);
     // Also if the user has named it: a name given must not change the numbers of the others.
     registry.given.set(object, next(registry, kindOf(object), within));
   }
 
-  /** Renames `object`, which turned out to be a part of `parent`, after it; its own number is free again. */
-  private adopt(registry: Registry, object: object, known: string, parent: object, within: string): void {
-    const [, prefix, number] = /^(.*?)(\d+)$/.exec(known)!;
-    const { given, timers, counters } = registry;
-    if (counters.get(prefix!) === Number(number)) counters.set(prefix!, Number(number) - 1);
+  /** Names a channel that is a part of `parent` after it. */
+  private namePart(registry: Registry, object: object, parent: object, within: string): void {
+    const { given, timers } = registry;
     if (parent === nil) return void given.set(object, "nil");
     if (typeof (parent as { done?: unknown }).done === "function") {
       return void given.set(object, `${this.chosen.get(parent) ?? given.get(parent) ?? "ctx?"}.done()`);

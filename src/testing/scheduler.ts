@@ -10,7 +10,7 @@ import { AfterFuncCtx } from "../context/afterfunc.ts";
 import { CancelCtx } from "../context/context.ts";
 import { background, type CancelCauseFunc, withCancelCause } from "../context/index.ts";
 import { attempt } from "../internal/foreign.ts";
-import type { Alarm, Expiring } from "../internal/runtime.ts";
+import type { Alarm, TimerTarget } from "../internal/runtime.ts";
 import type { Task as Start } from "../internal/seam.ts";
 import type { Parked, Waiter } from "../internal/waitqueue.ts";
 import type { Context } from "../types.ts";
@@ -39,7 +39,7 @@ export interface Decider {
   /** Picks one of `n` ready cases. */
   choose(n: number): number;
   /** The error to refuse the operation with that is being called; undefined: none. */
-  refuse(): unknown;
+  fault(): unknown;
   /** Code of this task, or of the task whose step runs, was an endless loop and has been stopped. */
   stopped(task: Task | undefined, sites: readonly CallSite[]): void;
 }
@@ -285,7 +285,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
     return this.clock.elapsed;
   }
 
-  alarm(due: number, target: Expiring, on: unknown): Alarm {
+  alarm(due: number, target: TimerTarget, on: unknown): Alarm {
     const alarm = (this.lastAlarm = new BubbleAlarm(this.clock, due, target, on, this.callsite()));
     this.recorder?.set(this.steps, this.currentTask(), alarm);
     return this.clock.set(alarm);
@@ -299,8 +299,8 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
     return this.decider.choose(n);
   }
 
-  refuse(): unknown {
-    return this.decider.refuse();
+  fault(): unknown {
+    return this.decider.fault();
   }
 
   // ------------------------------------------------------------------------------------------------------ objects, the trace
