@@ -6,8 +6,8 @@ import type { TaskInfo } from "./task.ts";
 import type { Trace } from "./trace.ts";
 
 /**
- * The tasks of a bubble can make no progress: all are blocked and no timer is set; or one has waited too long for a promise from outside;
- * or the test is an endless loop. `tasks` are those that have not ended, each with the line at which it waits. JSON has the same data.
+ * The tasks of a bubble make no progress. All are blocked and no timer is set; or a promise from outside takes too long; or the test is
+ * an endless loop. `tasks` are those that have not ended, each with the line at which it waits. JSON has the same data.
  */
 export class DeadlockError extends Branded {
   /** @internal */ static readonly kind = "DeadlockError";
@@ -21,8 +21,8 @@ export class DeadlockError extends Branded {
 }
 
 /**
- * The function of a bubble has returned and has left something behind: a task that does not end although `t.ctx` has, a context that
- * was never cancelled, or a timer that is still set. `tasks` are the tasks left.
+ * The function of a bubble has returned and has left something behind. That is a task which does not end although `t.ctx` has, a context
+ * that was never cancelled, or a timer that is still set. `tasks` are the tasks left.
  */
 export class LeakError extends Branded {
   /** @internal */ static readonly kind = "LeakError";

@@ -371,8 +371,8 @@ export class Execution implements Decider {
    * t.wait and t.sleep come next. The timers that are due at the present time fire before the wait ends (Y5), but no later ones: the
    * waiting task may want to act first.
    *
-   * Once the function has returned, the clock stands still, else a timer could hide a leak by ending what is left. t.ctx is cancelled;
-   * whatever is still there when the bubble is idle again has leaked.
+   * Once the function has returned, the clock stands still, else a timer could hide a leak by ending what is left. The cancel of t.ctx is a
+   * step. Whatever is still there when the bubble is idle again has leaked.
    */
   private idle(): void {
     const { scheduler } = this;

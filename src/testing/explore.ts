@@ -15,8 +15,8 @@ import { install, uninstall } from "./seam.ts";
  *
  * **Cancellation**: `explore` cancels `t.ctx`. A scenario that rejects because of it has failed; catch the error if you expect it.
  *
- * **Errors**: rejects with a {@link ScheduleError} for the first schedule that fails; with a {@link NondeterminismError} if the same
- * schedule does not do the same twice; with a TypeError or a RangeError for invalid options.
+ * **Errors**: rejects with a {@link ScheduleError} for the first schedule that fails. Rejects with a {@link NondeterminismError} if the
+ * same schedule does not do the same twice, and with a TypeError or a RangeError for invalid options.
  *
  * **Ordering**: none is guaranteed. That tasks resume in the order in which they became ready is not promised, so `explore` permutes it.
  * A schedule that it finds may be one that today's event loop never produces.

@@ -341,7 +341,7 @@ describe("how a bubble ends", () => {
     );
     const { message, tasks } = await failureOf(result, DeadlockError);
     expect(message).toMatch(
-      /^livelock: the scenario has made 50 steps; if it is not an endless loop, allow more by the option `steps`/,
+      /^livelock: the scenario has made 50 steps; if it is not an endless loop, allow more by the option `maxSteps`/,
     );
     expect(tasks).toMatchObject([{ name: "main" }]);
     expect(cleaned).toBe(true);

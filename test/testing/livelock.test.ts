@@ -184,7 +184,7 @@ describe("a loop of bare awaits", () => {
     });
   });
 
-  it("is allowed as many promises as `steps` says, if that is more than 500 000", async () => {
+  it("is allowed as many promises as `maxSteps` says, if that is more than 500 000", async () => {
     const awaits = async (): Promise<void> => {
       for (let i = 0; i < 300_000; i++) await none;
     };
@@ -279,7 +279,7 @@ describe("a loop of operations that never wait for anybody", () => {
   it.each(loops)("%s is told by what it did last", async (_, doing, loop) => {
     const { message } = await failureOf(bubble(loop, { maxSteps: 1_000 }), DeadlockError);
     expect(message).toMatch(
-      /^livelock: the scenario has made 1000 steps; if it is not an endless loop, allow more by the option `steps`\n/,
+      /^livelock: the scenario has made 1000 steps; if it is not an endless loop, allow more by the option `maxSteps`\n/,
     );
     expect(message).toMatch(/\nThe last 100 resumptions were\n {2}\d+ × {1,4}/);
     expect(message).toContain(` ×${message.includes("100 ×") ? "  " : "   "}${doing}`);

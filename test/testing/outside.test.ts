@@ -129,7 +129,7 @@ describe("while a task awaits a promise that is not headgate's", () => {
 });
 
 describe("a promise from outside that does not come", () => {
-  it("fails the test after `external` ms of real time, by the names of those who wait for it", async () => {
+  it("fails the test after `externalTimeout` ms of real time, by the names of those who wait for it", async () => {
     const result = bubble(
       async (t) => {
         const ch = new Chan<number>();
@@ -152,7 +152,7 @@ describe("a promise from outside that does not come", () => {
     expect(lines[1]).toContain(
       `  writer       awaits a promise that is not headgate's (external) at ${at("writer waits")}`,
     );
-    expect(lines[2]).toMatch(/t\.external\(promise\).*`external`/);
+    expect(lines[2]).toMatch(/t\.external\(promise\).*`externalTimeout`/);
     expect(lines).toHaveLength(3);
     expect(tasks).toMatchObject([
       { name: "main", state: "blocked", blockedOn: ["recv ch1"] },
@@ -190,7 +190,7 @@ describe("a promise from outside that does not come", () => {
   it("fails the test sooner, after a tenth of that time, if nothing was begun that could bring news", async () => {
     const error = await failureOf(bubble(never, { externalTimeout: 30 }), DeadlockError);
     expect(error.message).toMatch(
-      /^blocked outside the bubble for more than 3ms of real time, a tenth of `external`, /,
+      /^blocked outside the bubble for more than 3ms of real time, a tenth of `externalTimeout`, /,
     );
   });
 

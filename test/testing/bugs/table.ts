@@ -21,7 +21,7 @@ const ways: readonly (readonly [title: string, options: ExploreOptions])[] = [
   ["orders only, no cancel", { cancel: false }],
   ["bound 1", { bound: 1, randomRuns: 0, microtasks: 0 }],
   ["bound 2", { bound: 2, randomRuns: 0, microtasks: 0 }],
-  ["chance", { bound: 0, microtasks: 0 }],
+  ["random", { bound: 0, microtasks: 0 }],
   ["default", {}],
 ];
 
