@@ -15,12 +15,19 @@ import type { Trace } from "./trace.ts";
 
 /** The controls of a test in its bubble. Conventionally called `t`. */
 export interface Bubble {
-  /** The context of the test. It ends when the test's function has returned, when `cancel` is called, and where {@link explore} cancels it. */
+  /**
+   * The context of the test. It ends when the test's function has returned, when `cancel` is called, and where {@link
+   * explore} cancels it.
+   */
   readonly ctx: Context;
-  /** The context that a second signal cancels, with `explore(…, { signals: 2 })`. It ends when the test's function has returned. */
+  /**
+   * The context that a second signal cancels, with `explore(…, { signals: 2 })`. It ends when the test's function has
+   * returned.
+   */
   readonly abort: Context;
   /**
-   * Waits until every other task is blocked in an operation of headgate. Then they can only wait for each other, or for time to pass (Y2).
+   * Waits until every other task is blocked in an operation of headgate. Then they can only wait for each other, or for
+   * time to pass (Y2).
    *
    * **Errors**: throws if another wait is under way.
    *
@@ -28,7 +35,8 @@ export interface Bubble {
    */
   readonly wait: () => Promise<void>;
   /**
-   * Sleeps for `ms` of the bubble's time, then waits until every other task is blocked (Y5): all that is due by then has happened.
+   * Sleeps for `ms` of the bubble's time, then waits until every other task is blocked (Y5): all that is due by then
+   * has happened.
    *
    * **Errors**: rejects with a RangeError for NaN.
    */
@@ -40,8 +48,8 @@ export interface Bubble {
   /** A bare scheduling point: other tasks may run first. */
   readonly yield: () => Promise<void>;
   /**
-   * Brings a promise from outside (I/O, a platform timer) into the schedule: waits for it, and then resumes when it is this task's turn.
-   * The bubble's time stands still meanwhile.
+   * Brings a promise from outside (I/O, a platform timer) into the schedule: waits for it, and then resumes when it is
+   * this task's turn. The bubble's time stands still meanwhile.
    *
    * **Errors**: rejects as the promise does.
    */
@@ -51,7 +59,8 @@ export interface Bubble {
   /** The tasks that have not ended. */
   readonly tasks: () => readonly TaskInfo[];
   /**
-   * The events so far. {@link explore} records only the schedule that fails, for its ScheduleError; in the others the trace is empty.
+   * The events so far. {@link explore} records only the schedule that fails, for its ScheduleError; in the others the
+   * trace is empty.
    */
   readonly trace: () => Trace;
   /** One line for logs: the bubble's time since the beginning, and the number of tasks that have not ended. */
@@ -59,20 +68,23 @@ export interface Bubble {
 }
 
 /**
- * Runs `fn` in a bubble: everything of headgate that it uses sees virtual time. Time stands still while a task can run, and jumps to the
- * next timer when every task is blocked. So hours take milliseconds, and the same test always takes the same steps.
+ * Runs `fn` in a bubble: everything of headgate that it uses sees virtual time. Time stands still while a task can run,
+ * and jumps to the next timer when every task is blocked. So hours take milliseconds, and the same test always takes
+ * the same steps.
  *
- * Resolves when `fn` has returned and every task has ended. When `fn` has returned, `t.ctx` is cancelled and time stands still.
+ * Resolves when `fn` has returned and every task has ended. When `fn` has returned, `t.ctx` is cancelled and time
+ * stands still.
  *
- * It is an ordinary async function: it works in every test runner, in any number of tests at once. Timers, dates and I/O of the platform
- * stay real; while a task waits for them, the bubble's time stands still.
+ * It is an ordinary async function: it works in every test runner, in any number of tests at once. Timers, dates and
+ * I/O of the platform stay real; while a task waits for them, the bubble's time stands still.
  *
- * **Cancellation**: `t.ctx` is cancelled when `fn` has returned, and also when the test has failed, so that `finally` blocks run.
+ * **Cancellation**: `t.ctx` is cancelled when `fn` has returned, and also when the test has failed, so that `finally`
+ * blocks run.
  *
- * **Errors**: rejects with the error of `fn`, or of any task whose result is not awaited. Rejects with a {@link DeadlockError} when every
- * task is blocked and no timer is set, when a promise from outside takes longer than `externalTimeout` ms, and for an endless loop.
- * Rejects with a {@link LeakError} when something is left: a task, a context that was never cancelled, a timer. Rejects with a TypeError
- * or a RangeError for invalid options.
+ * **Errors**: rejects with the error of `fn`, or of any task whose result is not awaited. Rejects with a {@link
+ * DeadlockError} when every task is blocked and no timer is set, when a promise from outside takes longer than
+ * `externalTimeout` ms, and for an endless loop. Rejects with a {@link LeakError} when something is left: a task, a
+ * context that was never cancelled, a timer. Rejects with a TypeError or a RangeError for invalid options.
  *
  * **Ordering**: tasks resume in the order in which they became ready.
  *

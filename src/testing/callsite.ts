@@ -1,12 +1,14 @@
 /**
- * Call sites: the line of the user's code that calls headgate. It is the first line of a stack that is not headgate's own.
+ * Call sites: the line of the user's code that calls headgate. It is the first line of a stack that is not headgate's
+ * own.
  */
 import { attempt } from "../internal/foreign.ts";
 import { platform } from "./platform.ts";
 
 /**
- * The folders of headgate's own files: the built ones, and the sources, which source maps name. There are none if all code is in one
- * file. A stack tells where this file is: `import.meta` is a syntax error once a test runner has compiled the kit to CommonJS.
+ * The folders of headgate's own files: the built ones, and the sources, which source maps name. There are none if all
+ * code is in one file. A stack tells where this file is: `import.meta` is a syntax error once a test runner has
+ * compiled the kit to CommonJS.
  */
 const OWN: readonly string[] = /* @__PURE__ */ (() => {
   const mine = /((?:file:\/\/|https?:\/\/|\/|[A-Za-z]:[\\/])[^\s()]*\/)([^\s()/]+\/)testing\/callsite\.[jt]s\b/;
@@ -48,7 +50,7 @@ export function callsite(): CallSite {
   return new CallSite(error);
 }
 
-// ---------------------------------------------------------------------------------------------------- the length of a stack
+// ----------------------------------------------------------------------------------------------- the length of a stack
 
 /** Enough frames to reach the user's code from here, through the worker as well. */
 const FRAMES = 40;
@@ -56,8 +58,8 @@ const FRAMES = 40;
 const errors = Error as { stackTraceLimit?: number; prepareStackTrace?: unknown };
 
 /**
- * Sets `Error.stackTraceLimit` and returns what it was; undefined stands for a property that is not there. Nothing happens if it
- * cannot be set, because Error is frozen or knows no such limit.
+ * Sets `Error.stackTraceLimit` and returns what it was; undefined stands for a property that is not there. Nothing
+ * happens if it cannot be set, because Error is frozen or knows no such limit.
  */
 function setLimit(frames: number | undefined): number | undefined {
   const before = errors.stackTraceLimit;
@@ -81,7 +83,7 @@ export function withStacks(): void {
   hidden = null;
 }
 
-// --------------------------------------------------------------------------------------------------------- reading a stack
+// ----------------------------------------------------------------------------------------------------- reading a stack
 
 /** The first frame outside of headgate, and the part of headgate above it. */
 function search(error: Error | null): readonly [at: string, within: string] {
@@ -97,7 +99,9 @@ function search(error: Error | null): readonly [at: string, within: string] {
   return ["", within];
 }
 
-/** The lines of a stack. A user's Error.prepareStackTrace may make anything of it; if that throws, we read without it. */
+/**
+ * The lines of a stack. A user's Error.prepareStackTrace may make anything of it; if that throws, we read without it.
+ */
 function linesOf(error: Error): readonly string[] {
   try {
     return textsOf(error.stack);

@@ -1,8 +1,8 @@
 /**
  * Other copies of headgate in a bubble. The kit sees nothing of what they do, so it warns that they are used.
  *
- * While bubbles run, every other copy asks our seam about each of its operations. The answer is always "no bubble", so the copy behaves
- * as ever; but the question shows that it is used.
+ * While bubbles run, every other copy asks our seam about each of its operations. The answer is always "no bubble", so
+ * the copy behaves as ever; but the question shows that it is used.
  */
 import { copies, type Copy } from "../internal/copies.ts";
 import { install } from "../internal/runtime.ts";

@@ -1,9 +1,10 @@
 /**
  * The step that runs, among all bubbles of the process, and how its end is known.
  *
- * Invariant: while a step runs, nothing else runs. It begins with one resumption and is over when no microtask is left, so whatever
- * happens meanwhile is done by its task; the user's code needs no bookkeeping. There is one exception: a process that began with fake
- * timers may offer no way to see the end of all microtasks. Then other code may come in between, and AsyncLocalStorage tells whose it is.
+ * Invariant: while a step runs, nothing else runs. It begins with one resumption and is over when no microtask is left,
+ * so whatever happens meanwhile is done by its task; the user's code needs no bookkeeping. There is one exception: a
+ * process that began with fake timers may offer no way to see the end of all microtasks. Then other code may come in
+ * between, and AsyncLocalStorage tells whose it is.
  */
 import { drained, isPrompt, nextTurn, stageOf } from "./platform.ts";
 
@@ -43,8 +44,9 @@ export function cutShort(then: () => void): void {
   });
 }
 
-// A page has no nextTick, so it needs a stage: a channel with two listeners. When a listener has returned, the platform runs all
-// microtasks, and nothing else, before it calls the next one. So the first listener acts, and the second finds the step over.
+// A page has no nextTick, so it needs a stage: a channel with two listeners. When a listener has returned, the platform
+// runs all microtasks, and nothing else, before it calls the next one. So the first listener acts, and the second finds
+// the step over.
 
 /** undefined: not yet known; null: not needed. */
 let stage: MessageChannel | null | undefined;

@@ -1,8 +1,9 @@
 /**
- * One execution of a scenario under a schedule: it makes one step after the other until the scenario is over or has failed.
+ * One execution of a scenario under a schedule: it makes one step after the other until the scenario is over or has
+ * failed.
  *
- * A step resumes one task, fires one timer, or does one thing to the scenario from outside. It is over when no microtask is left
- * (`eventloop.ts`). Then the next one is decided:
+ * A step resumes one task, fires one timer, or does one thing to the scenario from outside. It is over when no
+ * microtask is left (`eventloop.ts`). Then the next one is decided:
  *
  *     a test has failed          →  cancel t.ctx, and let the tasks unwind
  *     an injection is due        →  do it: cancel t.ctx, or t.abort
@@ -17,19 +18,20 @@
  *
  * Invariants:
  * - Nothing here depends on real time, except how long to wait for the world outside.
- * - The clock moves only when every task is blocked in the library (Y1), or, with `timers: "any"`, when the schedule says so.
+ * - The clock moves only when every task is blocked in the library (Y1), or, with `timers: "any"`, when the schedule
+ *   says so.
  */
-import type { CancelCauseFunc } from "../context/index.ts";
-import { propertyOf } from "../internal/foreign.ts";
 import type { Context } from "../types.ts";
-import { callsite, type CallSite, withoutStacks, withStacks } from "./callsite.ts";
+import { type CallSite, withoutStacks, withStacks } from "./callsite.ts";
+import { Choices } from "./choices.ts";
 import { step } from "./eventloop.ts";
+import { Injections } from "./injections.ts";
 import { resetCount } from "./livelock.ts";
 import { acquire, release } from "./lock.ts";
 import { canWatch, isConnected, unwatch, watch } from "./outside.ts";
-import { drained, later, nextTurn, realTime, soon } from "./platform.ts";
+import { drained, later, nextTurn, realTime } from "./platform.ts";
 import { collect, firstOf } from "./rejections.ts";
-import { blockedOutside, deadlock, endlessStep, leak, livelock } from "./reports.ts";
+import { blockedOutside, deadlock, endlessStep, History, HISTORY_STEPS, leak, livelock } from "./reports.ts";
 import type { Schedule } from "./schedule.ts";
 import { BubbleScheduler, type Decider, type SchedulerOptions } from "./scheduler.ts";
 import { enter, leave, register, unregister } from "./seam.ts";
@@ -68,10 +70,6 @@ const UNWIND_TIMEOUT = 100;
 const STEPS_A_TURN = 1_024;
 /** Turns of the event loop spent on the world outside, before it gets one look every millisecond. */
 const POLLS = 20;
-/** Number of last resumptions that the report of a livelock counts. */
-const HISTORY = 100;
-/** The last steps before `maxSteps`, which have at least that many: to remember all resumptions would cost a tenth of the time. */
-const HISTORY_STEPS = 4 * HISTORY;
 
 export class Execution implements Decider {
   readonly schedule: Schedule;
@@ -79,29 +77,21 @@ export class Execution implements Decider {
   failure: Failure | null = null;
   /** The failure is only a rejection that nothing has handled. */
   isRejection = false;
-  /** The candidate picked at each choice, and the number of candidates. */
-  readonly picks: number[] = [];
-  readonly counts: number[] = [];
-  /** The picks as a recipe has them: a cancel that was picked is no choice there, but an injection at `cancelledAt`. */
-  readonly recipePicks: number[] = [];
+  readonly choices: Choices;
+  /** The point at which t.ctx was cancelled from outside. */
   cancelledAt: number | undefined;
   /** Number of choices before the cancel. */
   choicesAtCancel = 0;
   /** A task has waited for something outside. */
   wasOutside = false;
-  /** The call sites of the operations that may be refused, if asked for. */
-  readonly callers: CallSite[] = [];
   /** Number of times that an endless step was stopped. */
   stops = 0;
 
   private readonly options: ExecutionOptions;
+  private readonly injections: Injections;
   private phase: "main" | "cleanup" | "unwinding" = "main";
-  private root!: readonly [ctx: Context, cancel: CancelCauseFunc];
-  private abort: readonly [ctx: Context, cancel: CancelCauseFunc] | null = null;
   /** Ends the t.wait that is under way. */
   private endWait: ((result: unknown, failed?: boolean) => void) | null = null;
-  /** Number of operations that could have been refused. */
-  private calls = 0;
   private isWatched = false;
   /** Real time at which the world outside got its first look since the last step, and the number of looks. */
   private outsideSince: number | null = null;
@@ -110,15 +100,15 @@ export class Execution implements Decider {
   private failedAt = 0;
   /** The tasks that waited outside when the scenario failed, and those that were stopped. */
   private readonly hung: Set<Task> = new Set();
-  /** The last resumptions, as a ring, and their number. */
-  private readonly history: Resumption[] = [];
-  private resumed = 0;
+  private readonly history: History = new History();
   private finish!: () => void;
 
   constructor(schedule: Schedule, options: ExecutionOptions) {
     this.schedule = schedule;
     this.options = options;
     this.scheduler = new BubbleScheduler(options, this);
+    this.choices = new Choices(schedule.strategy, options.choices);
+    this.injections = new Injections(schedule, this.scheduler, options.fail);
   }
 
   get steps(): number {
@@ -136,7 +126,7 @@ export class Execution implements Decider {
     const main = (ended: () => void): void => {
       const failed = (error: unknown): void => {
         // The error that was injected may come out of the scenario.
-        if (!this.isInjected(error)) scheduler.report(error);
+        if (!this.injections.isInjected(error)) scheduler.report(error);
         ended();
       };
       try {
@@ -148,7 +138,7 @@ export class Execution implements Decider {
     // A reaction that is made here keeps the caller's async context, but does not run inside of the caller's code.
     void new Promise<void>((begin) => drained(() => this.acquire(begin))).then(() => {
       enter(scheduler);
-      this.root = scheduler.ownContext("t.ctx");
+      this.injections.begin();
       scheduler.main = scheduler.begin("main", main, site);
       leave();
       this.next();
@@ -173,20 +163,19 @@ export class Execution implements Decider {
   }
 
   get context(): Context {
-    return this.root[0];
+    return this.injections.context;
   }
 
   get abortContext(): Context {
-    return (this.abort ??= this.scheduler.ownContext("t.abort"))[0];
+    return this.injections.abortContext;
+  }
+
+  get callers(): readonly CallSite[] {
+    return this.injections.callers;
   }
 
   cancel(cause?: unknown): void {
-    this.root[1](cause);
-  }
-
-  private cancelAll(): void {
-    this.cancel();
-    this.abort?.[1]();
+    this.injections.cancel(cause);
   }
 
   /** t.wait: calls `settle` when every other task is blocked. */
@@ -195,7 +184,7 @@ export class Execution implements Decider {
     else settle(new Error("t.wait: another wait is under way; let one task do the waiting"), true);
   }
 
-  // ----------------------------------------------------------------------------------------------------------------- the steps
+  // --------------------------------------------------------------------------------------------------------- the steps
 
   private readonly next = (): void => {
     const { scheduler } = this;
@@ -233,7 +222,9 @@ export class Execution implements Decider {
     else this.next();
   };
 
-  /** The candidates are the queued resumptions, then the next timer if it may fire, then the cancel if it may be picked. */
+  /**
+   * The candidates are the queued resumptions, then the next timer if it may fire, then the cancel if it may be picked.
+   */
   private resumeOne(): void {
     const { queue, clock, main } = this.scheduler;
     const mayFire = this.options.timers === "any" && this.phase === "main" && !main.ended && clock.isSet;
@@ -247,13 +238,12 @@ export class Execution implements Decider {
   private resume(i: number, n: number): void {
     const { scheduler } = this;
     const resumption = scheduler.dequeue(i);
-    if (this.steps >= this.options.maxSteps - HISTORY_STEPS) this.history[this.resumed++ % HISTORY] = resumption;
+    if (this.steps >= this.options.maxSteps - HISTORY_STEPS) this.history.add(resumption);
     step(() => {
       this.beginStep(resumption.task);
       scheduler.recorder?.resumption(this.steps, resumption, n);
       resumption.resume();
-      const { cancelAt, microtask } = this.schedule;
-      if (microtask !== undefined && cancelAt === this.steps - 1) this.cancelAfter(microtask);
+      this.injections.enterStep(this.steps - 1);
     }, this.after);
   }
 
@@ -271,27 +261,10 @@ export class Execution implements Decider {
     });
   }
 
-  // --------------------------------------------------------------------------------------------------------------- the choices
+  // ------------------------------------------------------------------------------------------------------- the choices
 
-  /**
-   * Makes a choice: returns one of the candidates 0 … n−1, or n to cancel t.ctx.
-   *
-   * While the cancel may be picked, it is one candidate more at every choice, and even where there is no other choice. That is how the
-   * search combines a cancel with another order. With a single candidate there is nothing to choose, and nothing is recorded.
-   *
-   * `picks` and `counts` are what the search needs: each choice and its alternatives, the cancel among them. `recipePicks` are what a
-   * replay string says. It is replayed with `mayCancel` off and the cancel injected at its point. So it must have exactly the choices
-   * that remain then: those with more than one candidate besides the cancel, and not the cancel itself.
-   */
   private pick(n: number, queue: readonly Resumption[] | null, mayCancel: boolean = this.mayCancel): number {
-    const all = mayCancel ? n + 1 : n;
-    if (all === 1 || this.phase === "unwinding") return 0;
-    const i = this.schedule.strategy.pick(all, this.picks.length, queue);
-    if (!this.options.choices) return i;
-    this.picks.push(i);
-    this.counts.push(all);
-    if (n > 1 && i < n) this.recipePicks.push(i);
-    return i;
+    return this.phase === "unwinding" ? 0 : this.choices.pick(n, queue, mayCancel);
   }
 
   private get mayCancel(): boolean {
@@ -308,71 +281,37 @@ export class Execution implements Decider {
     }
   }
 
-  // ------------------------------------------------------------------------------------------------------------ the injections
-
   /** Does what the schedule injects at this point; returns false if that is nothing. */
   private inject(): boolean {
-    const { cancelAt, microtask, abortAt } = this.schedule;
-    if (cancelAt === this.steps && microtask === undefined && this.context.err() === undefined) {
-      this.cancelAsStep();
-    } else if (abortAt === this.steps && this.abort?.[0].err() === undefined) {
-      this.step(this.scheduler.canceller, () => {
-        this.abort ??= this.scheduler.ownContext("t.abort");
-        this.abort[1]();
-      });
-    } else {
-      return false;
-    }
-    return true;
+    const due = this.injections.dueAt(this.steps);
+    if (due === "t.ctx") this.cancelAsStep();
+    else if (due === "t.abort") this.step(this.scheduler.canceller, () => this.injections.cancelAbort());
+    return due !== undefined;
   }
 
   private cancelAsStep(): void {
     this.cancelledAt = this.steps;
-    this.choicesAtCancel = this.counts.length;
+    this.choicesAtCancel = this.choices.counts.length;
     this.step(this.scheduler.canceller, () => this.cancel());
   }
 
-  /** Cancels inside of a step, after this number of its microtasks: between two awaits of promises that are not the library's. */
-  private cancelAfter(microtasks: number): void {
-    soon(() => {
-      if (microtasks > 0) return this.cancelAfter(microtasks - 1);
-      const { scheduler } = this;
-      const { task } = scheduler;
-      scheduler.task = scheduler.canceller;
-      this.cancel();
-      scheduler.task = task;
-    });
-  }
-
   fault(): unknown {
-    this.calls++;
-    if (this.options.callers === true && this.scheduler.recorder !== null) this.callers.push(callsite());
-    return this.calls === this.schedule.failAt ? this.options.fail : undefined;
+    return this.injections.fault(this.options.callers === true && this.scheduler.recorder !== null);
   }
 
-  /** Whether the error is the injected one, or was caused by it. */
-  private isInjected(error: unknown): boolean {
-    if (this.schedule.failAt === undefined) return false;
-    for (let e = error, depth = 0; e !== undefined && e !== null && depth < 10; depth++) {
-      if (e === this.options.fail) return true;
-      e = propertyOf(e, "cause");
-    }
-    return false;
-  }
-
-  // --------------------------------------------------------------------------------------------------------------------- idle
+  // -------------------------------------------------------------------------------------------------------------- idle
 
   /**
    * Nothing is queued, so nothing in the bubble continues by itself. The order of the cases matters.
    *
-   * The world outside comes first, because it may yet queue a resumption at the present time; a jump of the clock would overtake it. Only
-   * tasks that can hear nothing from outside are left waiting: they wait for each other.
+   * The world outside comes first, because it may yet queue a resumption at the present time; a jump of the clock would
+   * overtake it. Only tasks that can hear nothing from outside are left waiting: they wait for each other.
    *
-   * t.wait and t.sleep come next. The timers that are due at the present time fire before the wait ends (Y5), but no later ones: the
-   * waiting task may want to act first.
+   * t.wait and t.sleep come next. The timers that are due at the present time fire before the wait ends (Y5), but no
+   * later ones: the waiting task may want to act first.
    *
-   * Once the function has returned, the clock stands still, else a timer could hide a leak by ending what is left. The cancel of t.ctx is a
-   * step. Whatever is still there when the bubble is idle again has leaked.
+   * Once the function has returned, the clock stands still, else a timer could hide a leak by ending what is left. The
+   * cancel of t.ctx is a step. Whatever is still there when the bubble is idle again has leaked.
    */
   private idle(): void {
     const { scheduler } = this;
@@ -398,7 +337,10 @@ export class Execution implements Decider {
     }
   }
 
-  /** Whether the tasks that wait for promises can only wait for each other, while something else in the bubble may help them on. */
+  /**
+   * Whether the tasks that wait for promises can only wait for each other, while something else in the bubble may help
+   * them on.
+   */
   private get isAmongThemselves(): boolean {
     return !this.scheduler.mayHearFromOutside && this.polls >= POLLS && this.isHelp && !isConnected();
   }
@@ -409,11 +351,12 @@ export class Execution implements Decider {
   }
 
   /**
-   * Gives the world outside a turn of the event loop, then decides again; fails when it has taken too long. Other bubbles may run in the
-   * meantime.
+   * Gives the world outside a turn of the event loop, then decides again; fails when it has taken too long. Other
+   * bubbles may run in the meantime.
    *
-   * Without AsyncLocalStorage, which `explore` avoids because it is slow, the kit cannot know which task the code belongs to that
-   * continues. So the execution ends undecided if that matters, and the exploration repeats it with AsyncLocalStorage.
+   * Without AsyncLocalStorage, which `explore` avoids because it is slow, the kit cannot know which task the code
+   * belongs to that continues. So the execution ends undecided if that matters, and the exploration repeats it with
+   * AsyncLocalStorage.
    */
   private waitOutside(outside: readonly Task[]): void {
     const { scheduler } = this;
@@ -422,7 +365,8 @@ export class Execution implements Decider {
     if (!storage && this.polls >= POLLS && canWatch()) return this.fail(UNDECIDED);
     const now = realTime();
     this.outsideSince ??= now;
-    // If nothing was begun that could bring news, the tasks may still wait for something that was begun before the test.
+    // If nothing was begun that could bring news, the tasks may still wait for something that was begun before the
+    // test.
     const isLikely = scheduler.mayHearFromOutside || outside.some((task) => task.isExternal) || isConnected();
     const patience = isLikely ? externalTimeout : externalTimeout / 10;
     // The looks count, too: the process itself may have been held up between two of them.
@@ -444,13 +388,13 @@ export class Execution implements Decider {
     if (this.phase !== "unwinding") this.scheduler.fail(endlessStep(this.scheduler, looping, sites));
   }
 
-  // ------------------------------------------------------------------------------------------------------------------ the end
+  // ----------------------------------------------------------------------------------------------------------- the end
 
   /** The function has returned: cancels t.ctx, so that every task that is left can end. */
   private cleanUp(): void {
     this.phase = "cleanup";
     this.scheduler.dropEnded();
-    this.step(this.scheduler.canceller, () => this.cancelAll());
+    this.step(this.scheduler.canceller, () => this.injections.cancelAll());
   }
 
   private endClean(): void {
@@ -467,7 +411,7 @@ export class Execution implements Decider {
     for (const task of scheduler.tasks) if (task.isOutside) this.hung.add(task);
     scheduler.recorder = null;
     this.phase = "unwinding";
-    this.step(scheduler.canceller, () => this.cancelAll());
+    this.step(scheduler.canceller, () => this.injections.cancelAll());
   }
 
   private unwind(): void {

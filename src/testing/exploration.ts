@@ -1,5 +1,6 @@
 /**
- * The exploration of a scenario: it is run again and again, each time under another schedule, until one fails or all are done.
+ * The exploration of a scenario: it is run again and again, each time under another schedule, until one fails or all
+ * are done.
  *
  * The order is from what is easiest to understand to what is hardest to find:
  *
@@ -10,8 +11,8 @@
  *     5  the schedules that differ from the plain order in up to `bound` choices, the cancel included (search, bound)
  *     6  random schedules, cancelled at a random point                                                (search, randomRuns)
  *
- * Invariant: nothing is kept from one execution to the next. The choices of a schedule are all there is to know of it, so it can be
- * replayed.
+ * Invariant: nothing is kept from one execution to the next. The choices of a schedule are all there is to know of it,
+ * so it can be replayed.
  */
 import { isA } from "../internal/foreign.ts";
 import { apiOf, type Bubble } from "./bubble.ts";
@@ -19,6 +20,7 @@ import { OTHER_COPY } from "./copies.ts";
 import { NondeterminismError } from "./errors.ts";
 import { Execution } from "./execution.ts";
 import { fingerprint, scheduleError } from "./failure.ts";
+import { type Branch, Frontier, ROOT } from "./frontier.ts";
 import { acquire, release } from "./lock.ts";
 import type { ExploreSettings } from "./options.ts";
 import { drained, nextTurn, realTime } from "./platform.ts";
@@ -42,7 +44,10 @@ export interface ExploreReport {
   readonly schedules: number;
   /** Number of points at which the plain order was cancelled. */
   readonly points: number;
-  /** Whether all that was asked for was run. False if `maxSchedules` or `boundedRuns` ended it, or if another copy of headgate was used. */
+  /**
+   * Whether all that was asked for was run. False if `maxSchedules` or `boundedRuns` ended it, or if another copy of
+   * headgate was used.
+   */
   readonly complete: boolean;
   /** What was used that the kit cannot see. Missing if it has seen everything. */
   readonly warning?: string;
@@ -51,8 +56,8 @@ export interface ExploreReport {
 }
 
 /**
- * Schedules that are run before the platform gets time to report unhandled rejections: a turn of the event loop for each would cost a
- * tenth of the time.
+ * Schedules that are run before the platform gets time to report unhandled rejections: a turn of the event loop for
+ * each would cost a tenth of the time.
  */
 const BATCH = 16;
 /** Steps spent on minimizing a schedule: a few seconds' worth, but the same number everywhere. */
@@ -111,7 +116,7 @@ export class Exploration {
     return Math.max(0, this.settings.maxSchedules - this.schedules);
   }
 
-  // ------------------------------------------------------------------------------------------------------------ one schedule
+  // ------------------------------------------------------------------------------------------------------ one schedule
 
   /** Runs the scenario under a schedule; throws if it fails. */
   private async attempt(schedule: Schedule): Promise<Execution> {
@@ -124,7 +129,10 @@ export class Exploration {
     return execution;
   }
 
-  /** Platforms report unhandled rejections late. If they report one, the schedules since the last check run again, one by one. */
+  /**
+   * Platforms report unhandled rejections late. If they report one, the schedules since the last check run again, one
+   * by one.
+   */
   private async checkRejections(isReported: boolean): Promise<void> {
     const suspects = this.unchecked;
     this.unchecked = [];
@@ -170,9 +178,12 @@ export class Exploration {
     return this.execute(schedule, { checked, record, callers });
   }
 
-  // -------------------------------------------------------------------------------------------------------- the injections
+  // ---------------------------------------------------------------------------------------------------- the injections
 
-  /** Cancels the plain order at every point, and inside of every step. Returns the number of steps it then took, by point. */
+  /**
+   * Cancels the plain order at every point, and inside of every step. Returns the number of steps it then took, by
+   * point.
+   */
   private async cancelEverywhere(plain: Execution): Promise<number[]> {
     const lengths: number[] = [];
     let base = plain;
@@ -221,22 +232,9 @@ export class Exploration {
     }
   }
 
-  // -------------------------------------------------------------------------------------------------------------- the search
+  // -------------------------------------------------------------------------------------------------------- the search
 
-  /**
-   * Searches the tree of schedules whose root is the plain order.
-   *
-   * The children of a schedule repeat it up to some choice, take another candidate there, and then the first candidate each time:
-   *
-   *     choices of the root      0 0 0 0      of 1 2 3 1 candidates
-   *     its children               1          one other candidate at choice 1, two at choice 2
-   *                                  1
-   *                                  2
-   *     a child of the first       1 0 1      from there on it had choices of its own
-   *
-   * A child deviates only after its parent's last deviation, so each schedule has one parent, and none is run twice. The cancel is one of
-   * the candidates. With a finite bound the tree is searched level by level, so schedules with one deviation come before those with two.
-   */
+  /** Searches the tree of schedules (`frontier.ts`), from the plain order on. */
   private async searchBounded(plain: Execution): Promise<void> {
     const { bound, boundedRuns, cancel, seed } = this.settings;
     const frontier = new Frontier(bound, generator(seed));
@@ -249,7 +247,7 @@ export class Exploration {
       execution = await this.runRoot(plain);
     }
     for (;;) {
-      if (!frontier.expand(branch, execution, left)) this.complete = false;
+      if (!frontier.expand(branch, execution.choices, left)) this.complete = false;
       const next = frontier.next();
       if (next === undefined) return;
       if (left-- <= 0) return void (this.complete = false);
@@ -258,7 +256,10 @@ export class Exploration {
     }
   }
 
-  /** Runs the root with the cancel as a candidate. It must be the plain order, or what that is once the first execution is over. */
+  /**
+   * Runs the root with the cancel as a candidate. It must be the plain order, or what that is once the first execution
+   * is over.
+   */
   private async runRoot(plain: Execution): Promise<Execution> {
     const execution = await this.runBranch(ROOT);
     if (execution.steps === plain.steps) return execution;
@@ -271,7 +272,8 @@ export class Exploration {
   private async runBranch({ prefix, counts }: Branch): Promise<Execution> {
     const strategy = replaying(prefix, counts);
     const execution = await this.attempt({ strategy, mayCancel: this.settings.cancel });
-    if (execution.picks.length < prefix.length) throw differs(`${prefix.length} choices`, execution.picks.length);
+    const { picks } = execution.choices;
+    if (picks.length < prefix.length) throw differs(`${prefix.length} choices`, picks.length);
     return execution;
   }
 
@@ -290,7 +292,7 @@ export class Exploration {
     }
   }
 
-  // ------------------------------------------------------------------------------------------------------------ the failure
+  // ------------------------------------------------------------------------------------------------------- the failure
 
   /** Minimizes the schedule that failed, runs it once more with everything recorded, and makes the error. */
   private async explain(failed: Execution): Promise<Error> {
@@ -311,7 +313,10 @@ export class Exploration {
     return new NondeterminismError(message, { cause: first });
   }
 
-  /** Sets choices back to the plain order, in ever smaller groups, as long as the failure stays the same (delta debugging). */
+  /**
+   * Sets choices back to the plain order, in ever smaller groups, as long as the failure stays the same (delta
+   * debugging).
+   */
   private async minimize(recipe: Recipe, isSame: (execution: Execution) => boolean): Promise<Recipe> {
     let { picks } = recipe;
     let left = MINIMIZING_STEPS;
@@ -330,85 +335,7 @@ export class Exploration {
   }
 }
 
-// ------------------------------------------------------------------------------------------------------------- the frontier
-
-/** A node of the search tree: the choices up to its last deviation. */
-interface Branch {
-  readonly prefix: readonly number[];
-  /** The number of candidates at each of them. */
-  readonly counts: readonly number[];
-  readonly deviations: number;
-}
-
-const ROOT: Branch = { prefix: [], counts: [], deviations: 0 };
-
-/** A branch that waits: it is `parent` up to choice number `at`, where it takes `pick` instead. */
-interface Pending {
-  readonly parent: Pick<Execution, "picks" | "counts">;
-  readonly at: number;
-  readonly pick: number;
-  readonly deviations: number;
-}
-
-/**
- * The branches that wait to be run: those of the current level, and those of the next one, which is shuffled when its turn comes. Without
- * a bound there are no levels, and the last branch found is the next: depth first, so that few of them wait at a time.
- */
-class Frontier {
-  private current: Pending[] = [];
-  private nextLevel: Pending[] = [];
-  private readonly bound: number;
-  private readonly random: () => number;
-
-  constructor(bound: number, random: () => number) {
-    this.bound = bound;
-    this.random = random;
-  }
-
-  /**
-   * Adds the children of a branch, which has just been run. `left` is the number of branches that may still be run. If those that wait
-   * already are as many, the children need not be remembered; then it returns false, if there are any.
-   */
-  expand({ prefix, deviations }: Branch, execution: Execution, left: number): boolean {
-    const { picks, counts } = execution;
-    // Of the execution no more is kept than that.
-    const parent = { picks, counts };
-    const isDepthFirst = this.bound === Infinity;
-    if (deviations >= this.bound) return true;
-    if (!isDepthFirst && left <= this.current.length) return !counts.slice(prefix.length).some((n) => n > 1);
-    const level = isDepthFirst ? this.current : this.nextLevel;
-    for (let at = prefix.length; at < picks.length; at++) {
-      for (let pick = 1; pick < counts[at]!; pick++) {
-        level.push({ parent, at, pick, deviations: deviations + 1 });
-      }
-    }
-    return true;
-  }
-
-  /** Takes out the branch to run next; undefined if there is none. */
-  next(): Branch | undefined {
-    if (this.current.length === 0) {
-      this.current = shuffled(this.nextLevel, this.random);
-      this.nextLevel = [];
-    }
-    const pending = this.current.pop();
-    if (pending === undefined) return undefined;
-    const { parent, at, pick, deviations } = pending;
-    const prefix = [...parent.picks.slice(0, at), pick];
-    return { prefix, counts: parent.counts.slice(0, prefix.length), deviations };
-  }
-}
-
-function shuffled<T>(items: readonly T[], random: () => number): T[] {
-  const copy = [...items];
-  for (let i = copy.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
-    [copy[i], copy[j]] = [copy[j]!, copy[i]!];
-  }
-  return copy;
-}
-
-// ---------------------------------------------------------------------------------------------------- schedules and recipes
+// ----------------------------------------------------------------------------------------------- schedules and recipes
 
 /** The plain order with this injection. */
 function injecting(injection: Injection): Schedule {
@@ -416,9 +343,9 @@ function injecting(injection: Injection): Schedule {
 }
 
 /** The schedule of an execution as data. */
-function recipeOf({ schedule, recipePicks, cancelledAt }: Execution): Recipe {
+function recipeOf({ schedule, choices, cancelledAt }: Execution): Recipe {
   const { microtask, cancelAt, abortAt, failAt } = schedule;
-  return { picks: trimmed(recipePicks), cancelAt: cancelAt ?? cancelledAt, microtask, abortAt, failAt };
+  return { picks: trimmed(choices.recipePicks), cancelAt: cancelAt ?? cancelledAt, microtask, abortAt, failAt };
 }
 
 function scheduleOf({ picks, ...injection }: Recipe): Schedule {
@@ -434,9 +361,8 @@ function trimmed(picks: readonly number[]): readonly number[] {
 /** Whether an execution that was cancelled at this point did the same as the plain one up to there. */
 function hasSamePrefix(plain: Execution, execution: Execution, cancelAt: number): boolean {
   const choices = execution.choicesAtCancel;
-  return (
-    execution.steps > cancelAt && plain.counts.slice(0, choices).join() === execution.counts.slice(0, choices).join()
-  );
+  const prefixOf = ({ choices: { counts } }: Execution): string => counts.slice(0, choices).join();
+  return execution.steps > cancelAt && prefixOf(plain) === prefixOf(execution);
 }
 
 function differs(before: string, now: number): NondeterminismError {

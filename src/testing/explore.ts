@@ -9,17 +9,19 @@ import { type ExploreOptions, exploreSettings } from "./options.ts";
 import { install, uninstall } from "./seam.ts";
 
 /**
- * Runs a scenario, a test for a bubble, under many schedules: cancelled at every point, in every order of its tasks up to a bound, and in
- * random orders. They are the same ones every time. See {@link bubble} for what a scenario may do. In addition it must be repeatable, so
- * make everything it uses inside of it.
+ * Runs a scenario, a test for a bubble, under many schedules: cancelled at every point, in every order of its tasks up
+ * to a bound, and in random orders. They are the same ones every time. See {@link bubble} for what a scenario may do.
+ * In addition it must be repeatable, so make everything it uses inside of it.
  *
- * **Cancellation**: `explore` cancels `t.ctx`. A scenario that rejects because of it has failed; catch the error if you expect it.
+ * **Cancellation**: `explore` cancels `t.ctx`. A scenario that rejects because of it has failed; catch the error if you
+ * expect it.
  *
- * **Errors**: rejects with a {@link ScheduleError} for the first schedule that fails. Rejects with a {@link NondeterminismError} if the
- * same schedule does not do the same twice, and with a TypeError or a RangeError for invalid options.
+ * **Errors**: rejects with a {@link ScheduleError} for the first schedule that fails. Rejects with a {@link
+ * NondeterminismError} if the same schedule does not do the same twice, and with a TypeError or a RangeError for
+ * invalid options.
  *
- * **Ordering**: none is guaranteed. That tasks resume in the order in which they became ready is not promised, so `explore` permutes it.
- * A schedule that it finds may be one that today's event loop never produces.
+ * **Ordering**: none is guaranteed. That tasks resume in the order in which they became ready is not promised, so
+ * `explore` permutes it. A schedule that it finds may be one that today's event loop never produces.
  *
  * @example
  * ```ts

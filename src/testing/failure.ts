@@ -1,5 +1,6 @@
 /**
- * The report of a schedule that has failed: the error, how to replay it, the tasks and where each was blocked, and the timeline.
+ * The report of a schedule that has failed: the error, how to replay it, the tasks and where each was blocked, and the
+ * timeline.
  */
 import { isA } from "../internal/foreign.ts";
 import { DeadlockError, LeakError, ScheduleError } from "./errors.ts";
@@ -12,7 +13,9 @@ import { lineOf } from "./task.ts";
 const FIRST_ROWS = 40;
 const LAST_ROWS = 100;
 
-/** The error for an execution that has failed under this recipe. `schedules` is the number of schedules run until then. */
+/**
+ * The error for an execution that has failed under this recipe. `schedules` is the number of schedules run until then.
+ */
 export function scheduleError(execution: Execution, recipe: Recipe, schedules: number): ScheduleError {
   const { error, tasks } = execution.failure!;
   const replay = encode(recipe);

@@ -1,8 +1,8 @@
 /**
  * Foreign values as text, for messages and traces.
  *
- * Invariant: nothing here throws, awaits or adopts the value. A getter, a conversion or a trap of a proxy may throw, or return the
- * wrong type; the report is written all the same, and says so.
+ * Invariant: nothing here throws, awaits or adopts the value. A getter, a conversion or a trap of a proxy may throw, or
+ * return the wrong type; the report is written all the same, and says so.
  */
 import { attempt, isError, propertyOf } from "../internal/foreign.ts";
 
@@ -39,8 +39,8 @@ export function valueText(value: unknown): string {
 const ENOUGH = 100;
 
 /**
- * JSON.stringify that stops after {@link ENOUGH} characters, and only counts bytes. `length` characters have been written already, for
- * the objects `around`, which enclose the value.
+ * JSON.stringify that stops after {@link ENOUGH} characters, and only counts bytes. `length` characters have been
+ * written already, for the objects `around`, which enclose the value.
  */
 function json(value: unknown, length: number, around: readonly object[] = []): string | undefined {
   if (typeof value === "string") return JSON.stringify(value.slice(0, ENOUGH));

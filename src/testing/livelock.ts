@@ -1,10 +1,11 @@
 /**
- * Livelocks within one step: loops such as `for (;;) await null`, which never let another task run. The microtasks of such a step never
- * end, so no timer of the process can stop it. Promises are counted as they are made; a step that makes too many is stopped.
+ * Livelocks within one step: loops such as `for (;;) await null`, which never let another task run. The microtasks of
+ * such a step never end, so no timer of the process can stop it. Promises are counted as they are made; a step that
+ * makes too many is stopped.
  *
- * V8's promise hooks report each promise, also those that an `await` makes. Its inspector terminates the running code and drops the
- * waiting microtasks, which all belong to the step. Node and Deno offer both. Elsewhere such a loop hangs the process, as a loop without
- * an await does.
+ * V8's promise hooks report each promise, also those that an `await` makes. Its inspector terminates the running code
+ * and drops the waiting microtasks, which all belong to the step. Node and Deno offer both. Elsewhere such a loop hangs
+ * the process, as a loop without an await does.
  *
  * Invariants:
  * - Only the count decides: neither the clock nor the machine.
@@ -74,9 +75,10 @@ function onPromise(): void {
 /**
  * Terminates the step, its waiting microtasks included. `then` is called afterwards.
  *
- * A microtask of ours does that, and it must not count for Node's async hooks: they push an entry before each promise reaction and pop it
- * after it. Terminated in between, the stack of entries would be corrupt, and Node would abort the process. Hooks skip a reaction whose
- * derived "promise" is none, so the species of `free` makes an object of {@link NoPromise}.
+ * A microtask of ours does that, and it must not count for Node's async hooks: they push an entry before each promise
+ * reaction and pop it after it. Terminated in between, the stack of entries would be corrupt, and Node would abort the
+ * process. Hooks skip a reaction whose derived "promise" is none, so the species of `free` makes an object of {@link
+ * NoPromise}.
  */
 function stop(then: () => void): void {
   const free = Promise.resolve() as Promise<void> & { constructor: unknown };

@@ -1,8 +1,10 @@
 /**
- * Names for traces and reports: `ch1`, `ctx2`, `mu1`, numbered in the order of creation; and values in a few characters.
+ * Names for traces and reports: `ch1`, `ctx2`, `mu1`, numbered in the order of creation; and values in a few
+ * characters.
  *
  * Invariants:
- * - The names of a scenario's objects do not depend on what headgate makes inside of its worker: those are numbered apart.
+ * - The names of a scenario's objects do not depend on what headgate makes inside of its worker: those are numbered
+ *   apart.
  * - The text of a value is the same on every platform.
  */
 import { Chan, nil } from "../chan/chan.ts";
@@ -51,14 +53,17 @@ export class Names {
   /** The names that the user has given. */
   private readonly chosen: Pick<WeakMap<object, string>, "get" | "set" | "has">;
   private registry: Registry | null = null;
-  /** Number of tasks so far, by the name of their function. It grows with the functions of a program, not with its tasks. */
+  /**
+   * Number of tasks so far, by the name of their function. It grows with the functions of a program, not with its
+   * tasks.
+   */
   private readonly tasks: Map<string, number> = new Map();
   /** Objects that have no name yet. Most are never asked for one. */
   private unnamed: Unnamed[] = [];
 
   /**
-   * With `isLong`, for a test that may make many objects, no object is kept alive for its name. The garbage collector pays for that with
-   * each WeakMap, which is too expensive for each of some thousand schedules; those are short.
+   * With `isLong`, for a test that may make many objects, no object is kept alive for its name. The garbage collector
+   * pays for that with each WeakMap, which is too expensive for each of some thousand schedules; those are short.
    */
   constructor(isLong: boolean) {
     this.chosen = isLong ? new WeakMap() : new Map();
@@ -129,7 +134,9 @@ export class Names {
     return name !== "task" && number === 1 ? name : `${name}${/\d$/.test(name) ? "·" : ""}${number}`;
   }
 
-  /** The target of an operation: an object, or the cases of a select. That of a sleep is only the ctx that may end it. */
+  /**
+   * The target of an operation: an object, or the cases of a select. That of a sleep is only the ctx that may end it.
+   */
   target(on: unknown, op: string = ""): string {
     if (op === "sleep" || on === null || on === undefined || typeof on === "function") return "";
     const name = this.of(on);

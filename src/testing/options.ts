@@ -19,8 +19,8 @@ export interface BubbleOptions {
    */
   readonly start?: number | Date;
   /**
-   * Longest wait for a promise from outside before the test fails, in ms of real time. The wait is a tenth of it if the test has begun
-   * nothing that could settle the promise.
+   * Longest wait for a promise from outside before the test fails, in ms of real time. The wait is a tenth of it if the
+   * test has begun nothing that could settle the promise.
    *
    * @default 1_000
    */
@@ -48,7 +48,8 @@ export interface ExploreOptions {
    */
   readonly search?: boolean;
   /**
-   * Number of choices in which a schedule may differ from the plain order. Infinity: any; then the search goes depth first.
+   * Number of choices in which a schedule may differ from the plain order. Infinity: any; then the search goes depth
+   * first.
    *
    * @default 2
    */
@@ -72,7 +73,8 @@ export interface ExploreOptions {
    */
   readonly seed?: number;
   /**
-   * Cancels `t.ctx` also inside of each step: after each of this number of microtasks. All of them are run, so 10 000 at most.
+   * Cancels `t.ctx` also inside of each step: after each of this number of microtasks. All of them are run, so 10 000
+   * at most.
    *
    * @default 4
    */
@@ -84,7 +86,8 @@ export interface ExploreOptions {
    */
   readonly signals?: 1 | 2;
   /**
-   * Refuses each awaited operation once with this error, before it has had any effect. The error itself may come out of the scenario.
+   * Refuses each awaited operation once with this error, before it has had any effect. The error itself may come out of
+   * the scenario.
    *
    * @default undefined: none is refused
    */
@@ -102,7 +105,8 @@ export interface ExploreOptions {
    */
   readonly maxSchedules?: number;
   /**
-   * Runs exactly this schedule: the string from a {@link ScheduleError}. The environment variable HEADGATE_REPLAY overrides it.
+   * Runs exactly this schedule: the string from a {@link ScheduleError}. The environment variable HEADGATE_REPLAY
+   * overrides it.
    *
    * @default undefined: explores
    */
@@ -114,14 +118,15 @@ export interface ExploreOptions {
    */
   readonly start?: number | Date;
   /**
-   * Longest wait for a promise from outside before a schedule fails, in ms of real time. The wait is a tenth of it if the scenario has
-   * begun nothing that could settle the promise.
+   * Longest wait for a promise from outside before a schedule fails, in ms of real time. The wait is a tenth of it if
+   * the scenario has begun nothing that could settle the promise.
    *
    * @default 1_000
    */
   readonly externalTimeout?: number;
   /**
-   * Number of steps of one schedule that counts as an endless loop. A single step may make as many promises, and at least 500 000.
+   * Number of steps of one schedule that counts as an endless loop. A single step may make as many promises, and at
+   * least 500 000.
    *
    * @default 20_000
    */
@@ -182,7 +187,10 @@ function epochOf(start: number | Date, where: string): number {
   );
 }
 
-/** Longest chain of microtasks to cancel in: each takes a run of its own, so as many take seconds, and more soon a minute. */
+/**
+ * Longest chain of microtasks to cancel in: each takes a run of its own, so as many take seconds, and more soon a
+ * minute.
+ */
 const MAX_MICROTASKS = 10_000;
 
 /** Checks the options of `explore`. */

@@ -1,10 +1,10 @@
 /**
  * The world outside of a bubble: whether news can come from there.
  *
- * A task that awaits a promise which is not headgate's may wait for I/O; then time must stand still. Or it may wait for another task of
- * the test; then time must go on. A promise does not say which. But Node makes an async resource for everything that can bring news from
- * outside, and its hooks report each one. A bubble that has made none can only wait for itself, unless the process has connections from
- * before.
+ * A task that awaits a promise which is not headgate's may wait for I/O; then time must stand still. Or it may wait for
+ * another task of the test; then time must go on. A promise does not say which. But Node makes an async resource for
+ * everything that can bring news from outside, and its hooks report each one. A bubble that has made none can only wait
+ * for itself, unless the process has connections from before.
  *
  * On other platforms, and once the bubble has made a resource, the answer is: news may come.
  */
@@ -32,7 +32,10 @@ const ORDINARY: ReadonlySet<string> = new Set([
 let hook: ReturnType<Hooks["createHook"]> | null | undefined;
 let users = 0;
 
-/** Watches for async resources, until {@link unwatch} has been called as often. Returns false if the platform has no hooks for it. */
+/**
+ * Watches for async resources, until {@link unwatch} has been called as often. Returns false if the platform has no
+ * hooks for it.
+ */
 export function watch(): boolean {
   hook ??= canWatch() ? make() : null;
   if (hook === null) return false;

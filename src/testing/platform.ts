@@ -1,11 +1,11 @@
 /**
- * The platform as the kit needs it: a later turn of the event loop, the end of all microtasks, a real clock, a real timer. A library of
- * fake timers may replace all of these, before the kit is imported or after.
+ * The platform as the kit needs it: a later turn of the event loop, the end of all microtasks, a real clock, a real
+ * timer. A library of fake timers may replace all of these, before the kit is imported or after.
  *
  * Invariants:
  * - A function that was real at import is used for good, whatever replaces it later.
- * - A function that was a fake at import is never used. Another one takes its place: a MessageChannel, the clock of the process, or what
- *   is real when the first bubble begins. If there is none, a bubble refuses to begin.
+ * - A function that was a fake at import is never used. Another one takes its place: a MessageChannel, the clock of the
+ *   process, or what is real when the first bubble begins. If there is none, a bubble refuses to begin.
  */
 import { isPerRequest } from "../internal/platform.ts";
 
@@ -61,7 +61,10 @@ const atImport = /* @__PURE__ */ genuine();
 /** The functions that the kit uses, found by {@link prepare}. */
 interface Means {
   readonly nextTurn: (f: () => void) => void;
-  /** Calls its argument when no microtask is left, before anything else happens; undefined if the platform has no such function. */
+  /**
+   * Calls its argument when no microtask is left, before anything else happens; undefined if the platform has no such
+   * function.
+   */
   readonly tick: ((f: () => void) => void) | undefined;
   readonly realTime: () => number;
   readonly timeout: ((f: () => void, ms: number) => unknown) | undefined;
@@ -152,8 +155,8 @@ export function soon(f: () => void): void {
 /** Calls `f` when no microtask is left, and as soon after that as the platform allows. */
 export function drained(f: () => void): void {
   const { tick } = means!;
-  // A tick that is requested inside a microtask comes after all microtasks, and before anything else. In Bun that holds once the main
-  // module has awaited something; an execution begins a turn later, so no step is made before.
+  // A tick that is requested inside a microtask comes after all microtasks, and before anything else. In Bun that holds
+  // once the main module has awaited something; an execution begins a turn later, so no step is made before.
   if (tick !== undefined) soon(() => tick(f));
   else nextTurn(f);
 }
@@ -164,8 +167,8 @@ export function isPrompt(): boolean {
 }
 
 /**
- * A channel whose listeners the platform calls one by one, with all microtasks run after each, as pages do. Undefined if the platform
- * has no such channel.
+ * A channel whose listeners the platform calls one by one, with all microtasks run after each, as pages do. Undefined
+ * if the platform has no such channel.
  */
 export function stageOf(): MessageChannel | undefined {
   const { process, MessageChannel } = platform;

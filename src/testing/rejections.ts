@@ -2,9 +2,10 @@
  * Unhandled rejections: in production they end the process, so they fail a test.
  *
  * Invariants:
- * - While bubbles run, the kit is the only listener, so that the test runner does not report what a bubble reports. The listeners from
- *   before are restored afterwards; meanwhile the kit passes on to them what is not a bubble's.
- * - The platform reports a rejection at the end of a turn. A bubble lasts until then, so what is reported while it runs is its own.
+ * - While bubbles run, the kit is the only listener, so that the test runner does not report what a bubble reports. The
+ *   listeners from before are restored afterwards; meanwhile the kit passes on to them what is not a bubble's.
+ * - The platform reports a rejection at the end of a turn. A bubble lasts until then, so what is reported while it runs
+ *   is its own.
  */
 import { isError } from "../internal/foreign.ts";
 import { errorText, text } from "./format.ts";
@@ -27,7 +28,10 @@ interface Page {
 const emitter = platform.process as Partial<Emitter> | undefined;
 const page = globalThis as Page;
 
-/** Reasons of the rejected promises that are unhandled so far. An entry is deleted when its promise is handled after all. */
+/**
+ * Reasons of the rejected promises that are unhandled so far. An entry is deleted when its promise is handled after
+ * all.
+ */
 export type Unhandled = Map<Promise<unknown>, unknown>;
 
 /** The rejections of the bubble that runs. */
@@ -64,8 +68,8 @@ function report(unhandled: Unhandled, promise: Promise<unknown>, reason: unknown
 }
 
 /**
- * Makes the kit the only listener. `unhandledOf` returns where the rejections of the code that runs are collected; null if that is not
- * known.
+ * Makes the kit the only listener. `unhandledOf` returns where the rejections of the code that runs are collected; null
+ * if that is not known.
  */
 export function listen(unhandledOf: () => Unhandled | null): void {
   ofCode = unhandledOf;

@@ -14,7 +14,9 @@ export function deadlock(bubble: BubbleScheduler): DeadlockError {
   return new DeadlockError(messageOf(bubble, [what, ...blocked.map(lineOf)]), blocked);
 }
 
-/** These tasks have waited for the world outside for `patience` ms, which is the whole of `externalTimeout` or a tenth. */
+/**
+ * These tasks have waited for the world outside for `patience` ms, which is the whole of `externalTimeout` or a tenth.
+ */
 export function blockedOutside(
   bubble: BubbleScheduler,
   outside: readonly Task[],
@@ -31,8 +33,23 @@ export function blockedOutside(
   return new Class(messageOf(bubble, lines), bubble.infos());
 }
 
-/** The scenario has made as many steps as it may. `last` are the last resumptions. */
-export function livelock(bubble: BubbleScheduler, last: readonly Resumption[]): DeadlockError {
+/** Number of resumptions that the report of a livelock counts. */
+const LAST = 100;
+/** The last steps of a livelock, which have at least that many: to keep all resumptions costs a tenth of the time. */
+export const HISTORY_STEPS: number = 4 * LAST;
+
+/** The last resumptions, as a ring. */
+export class History {
+  readonly last: Resumption[] = [];
+  private added = 0;
+
+  add(resumption: Resumption): void {
+    this.last[this.added++ % LAST] = resumption;
+  }
+}
+
+/** The scenario has made as many steps as it may. */
+export function livelock(bubble: BubbleScheduler, { last }: History): DeadlockError {
   const tasks = bubble.infos();
   const lines = [
     `livelock: the scenario has made ${bubble.steps} steps; if it is not an endless loop, allow more by the option \`maxSteps\``,

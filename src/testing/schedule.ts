@@ -1,10 +1,11 @@
 /**
- * A schedule: the strategy that picks the next step whenever there is a choice, and the injections, each done to the scenario at some
- * point. Written down it is the replay string, such as `0.2.1!c7`.
+ * A schedule: the strategy that picks the next step whenever there is a choice, and the injections, each done to the
+ * scenario at some point. Written down it is the replay string, such as `0.2.1!c7`.
  *
  * Invariants:
  * - A scenario that depends on nothing else does the same whenever it runs under the same schedule.
- * - To take the first candidate every time is the plain order: first in, first out. So trailing zeros mean nothing, and are not written.
+ * - To take the first candidate every time is the plain order: first in, first out. So trailing zeros mean nothing, and
+ *   are not written.
  */
 import { NondeterminismError } from "./errors.ts";
 import type { Resumption, Task } from "./task.ts";
@@ -12,8 +13,8 @@ import type { Resumption, Task } from "./task.ts";
 /** Picks the next step from the candidates. */
 export interface Strategy {
   /**
-   * Returns one of 0 … n−1. `at` is the number of choices made before. `queue` are the resumptions, which come first among the candidates;
-   * null if the choice is not among resumptions.
+   * Returns one of 0 … n−1. `at` is the number of choices made before. `queue` are the resumptions, which are first
+   * among the candidates; null if the choice is not among resumptions.
    */
   pick(n: number, at: number, queue: readonly Resumption[] | null): number;
 }
@@ -40,8 +41,8 @@ export interface Schedule extends Injection {
 export const fifo: Strategy = { pick: () => 0 };
 
 /**
- * Takes these candidates, and then the first each time. `counts`, if known, are the numbers of candidates when they were taken before;
- * another number shows that the scenario is not deterministic.
+ * Takes these candidates, and then the first each time. `counts`, if known, are the numbers of candidates when they
+ * were taken before; another number shows that the scenario is not deterministic.
  */
 export function replaying(picks: readonly number[], counts?: readonly number[]): Strategy {
   return {
@@ -64,7 +65,7 @@ export function replaying(picks: readonly number[], counts?: readonly number[]):
 export const BLAME =
   "the scenario depends on something besides its schedule: Math.random, the wall clock, or state that outlives a run. Make everything inside of the scenario's function, and take the time from time.now()";
 
-// -------------------------------------------------------------------------------------------------------- random strategies
+// --------------------------------------------------------------------------------------------------- random strategies
 
 /** A generator of numbers from 0 up to 1, the same on every platform: mulberry32. */
 export function generator(seed: number): () => number {
@@ -83,9 +84,9 @@ export function uniform(random: () => number): Strategy {
 }
 
 /**
- * Probabilistic concurrency testing (PCT; Burckhardt and others, 2010). Every task has a random priority, and the highest runs. At a few
- * random choices the task that would run falls behind all others. In long schedules this finds bugs that need one task to be slow for
- * long, which a uniform choice hardly ever does.
+ * Probabilistic concurrency testing (PCT; Burckhardt and others, 2010). Every task has a random priority, and the
+ * highest runs. At a few random choices the task that would run falls behind all others. In long schedules this finds
+ * bugs that need one task to be slow for long, which a uniform choice hardly ever does.
  */
 export function pct(random: () => number, length: number, changes: number): Strategy {
   const changePoints = new Set(Array.from({ length: changes }, () => Math.floor(random() * length)));
@@ -111,7 +112,7 @@ export function pct(random: () => number, length: number, changes: number): Stra
   };
 }
 
-// -------------------------------------------------------------------------------------------------------- the replay string
+// --------------------------------------------------------------------------------------------------- the replay string
 
 /** A schedule as data: the contents of a replay string. */
 export interface Recipe extends Injection {

@@ -1,6 +1,6 @@
 /**
- * The scheduler of a bubble, which the library calls through the seam: it owns the tasks, the queue of resumptions, the clock, the names
- * and the recorder. The execution that holds it (`execution.ts`) decides what comes next.
+ * The scheduler of a bubble, which the library calls through the seam: it owns the tasks, the queue of resumptions, the
+ * clock, the names and the recorder. The execution that holds it (`execution.ts`) decides what comes next.
  *
  * Invariants:
  * - Whatever is called while a step runs is done by the task whose step it is.
@@ -11,7 +11,7 @@ import { CancelCtx } from "../context/context.ts";
 import { background, type CancelCauseFunc, withCancelCause } from "../context/index.ts";
 import { attempt } from "../internal/foreign.ts";
 import type { Alarm, TimerTarget } from "../internal/runtime.ts";
-import type { Task as Start } from "../internal/seam.ts";
+import type { NoteEvent, Op, Task as Start } from "../internal/seam.ts";
 import type { Parked, Waiter } from "../internal/waitqueue.ts";
 import type { Context } from "../types.ts";
 import { callsite, type CallSite, NOWHERE } from "./callsite.ts";
@@ -22,7 +22,7 @@ import { Recorder } from "./recorder.ts";
 import type { Unhandled } from "./rejections.ts";
 import { generator } from "./schedule.ts";
 import { enter, isRunning, type LiveBubble, ownerOfCode, within } from "./seam.ts";
-import { type Resumption, type ResumptionQueue, Task, type TaskInfo, Wait } from "./task.ts";
+import { type AnyOp, type Resumption, type ResumptionQueue, Task, type TaskInfo, Wait } from "./task.ts";
 import { CANCELLER, CLOCK, Trace } from "./trace.ts";
 
 export interface SchedulerOptions {
@@ -134,9 +134,9 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
     return this.recorder === null ? NOWHERE : callsite();
   }
 
-  // --------------------------------------------------------------------------------------------------------------- the waits
+  // --------------------------------------------------------------------------------------------------------- the waits
 
-  park(waiter: Waiter, op: string, on: unknown): Parked {
+  park(waiter: Waiter, op: Op, on: unknown): Parked {
     // A sleep has just set its alarm, at the same call site; taking a stack is the most expensive part of a bubble.
     const { lastAlarm } = this;
     const isSleep = lastAlarm !== null && lastAlarm.target === (waiter.queue as unknown);
@@ -147,7 +147,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
     return wait;
   }
 
-  settled<T>(op: string, on: unknown, result: unknown, failed: boolean, value: unknown): Promise<T> {
+  settled<T>(op: Op, on: unknown, result: unknown, failed: boolean, value: unknown): Promise<T> {
     // No scheduling point: no other task can observe that a task was admitted to a group, or left a loop.
     if ((op === "group.go" || op === "return") && !failed) return Promise.resolve(result as T);
     const wait = new Wait(this.currentTask(), op, on, value, this.clock.elapsed, this.callsite());
@@ -159,7 +159,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
 
   /** An operation of the kit's own, such as `t.wait`. `parked` gets the function that ends it. */
   suspend<T>(
-    op: string,
+    op: AnyOp,
     parked: (settle: (result: unknown, failed?: boolean) => void) => unknown,
     value?: unknown,
   ): Promise<T> {
@@ -192,7 +192,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
     enter(this);
   }
 
-  // --------------------------------------------------------------------------------------------------------------- the tasks
+  // --------------------------------------------------------------------------------------------------------- the tasks
 
   spawn(start: Start, fn: unknown): void {
     const name = this.names.task(fn);
@@ -211,7 +211,10 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
     };
   }
 
-  /** The task begins in a promise reaction that is made now, so it runs in the async context of this call, as in production. */
+  /**
+   * The task begins in a promise reaction that is made now, so it runs in the async context of this call, as in
+   * production.
+   */
   private beginning(): Beginning {
     const beginning: Beginning = { run: () => {}, resume: () => {} };
     const promise = new Promise(capture);
@@ -275,7 +278,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
     });
   }
 
-  // ------------------------------------------------------------------------------------------------ time, randomness, choices
+  // ----------------------------------------------------------------------------------------- time, randomness, choices
 
   now(): number {
     return this.options.start + this.clock.elapsed;
@@ -303,7 +306,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
     return this.decider.fault();
   }
 
-  // ------------------------------------------------------------------------------------------------------ objects, the trace
+  // ------------------------------------------------------------------------------------------------ objects, the trace
 
   created(object: object, parent?: object): void {
     const site = this.callsite();
@@ -340,7 +343,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
     return isPlain(on) && (attempt(() => Object.values(on)) ?? []).some((part) => this.names.has(part));
   }
 
-  note(event: string, on: unknown, detail: unknown): void {
+  note(event: NoteEvent, on: unknown, detail: unknown): void {
     this.recorder?.note(this.steps, this.currentTask(), event, on, detail);
   }
 

@@ -1,8 +1,8 @@
 /**
  * The test kit's end of the seam (`internal/seam.ts`): it finds the bubble whose rules hold for an operation.
  *
- * That is the bubble whose step runs. If none runs, code continues that has awaited something from outside. Then it is the bubble of that
- * code's AsyncLocalStorage; without one, the bubble of the object that the operation is made on.
+ * That is the bubble whose step runs. If none runs, code continues that has awaited something from outside. Then it is
+ * the bubble of that code's AsyncLocalStorage; without one, the bubble of the object that the operation is made on.
  *
  * Invariant: the seam is installed exactly while bubbles run, so production code pays nothing for tests that are over.
  */
@@ -64,7 +64,7 @@ export function runningBubble(): LiveBubble | null {
   return ownerOfCode()?.bubble ?? running;
 }
 
-// ------------------------------------------------------------------------------------------------------ AsyncLocalStorage
+// --------------------------------------------------------------------------------------------------- AsyncLocalStorage
 
 /** The task that code belongs to, and its bubble. */
 interface Owner {
@@ -93,7 +93,7 @@ export function ownerOfCode(): Owner | undefined {
   return owner !== undefined && live.has(owner.bubble) ? owner : undefined;
 }
 
-// ---------------------------------------------------------------------------------------------------------------- the seam
+// ------------------------------------------------------------------------------------------------------------ the seam
 
 const seam: Seam = {
   bubble(on) {

@@ -2,10 +2,11 @@
  * The tasks of a bubble, and the operations that each of them waits in.
  *
  * Invariants:
- * - A task is ready (a resumption of it is queued), blocked (it waits in an operation of the library), waiting for something outside,
- *   or gone.
+ * - A task is ready (a resumption of it is queued), blocked (it waits in an operation of the library), waiting for
+ *   something outside, or gone.
  * - An operation is in `task.waits` from its call until its resumption is queued.
  */
+import type { Op } from "../internal/seam.ts";
 import type { Parked, Waiter } from "../internal/waitqueue.ts";
 import type { CallSite } from "./callsite.ts";
 
@@ -34,13 +35,16 @@ export interface ResumptionQueue {
   enqueue(resumption: Resumption): void;
 }
 
+/** The operations of the library, and those of the kit's own. */
+export type AnyOp = Op | "t.wait" | "t.sleep" | "yield" | "external";
+
 /** The operations that only the world outside can end. */
-const OUTSIDE: ReadonlySet<string> = new Set(["external", "context.wait"]);
+const OUTSIDE: ReadonlySet<AnyOp> = new Set(["external", "context.wait"]);
 
 /** One call of an operation. Once the operation is over, the same object is the resumption of its caller. */
 export class Wait implements Parked, Resumption {
   readonly task: Task;
-  readonly op: string;
+  readonly op: AnyOp;
   readonly on: unknown;
   readonly value: unknown;
   /** The bubble's time at the call. */
@@ -51,7 +55,7 @@ export class Wait implements Parked, Resumption {
   result: unknown = undefined;
   failed = false;
 
-  constructor(task: Task, op: string, on: unknown, value: unknown, begun: number, site: CallSite) {
+  constructor(task: Task, op: AnyOp, on: unknown, value: unknown, begun: number, site: CallSite) {
     this.task = task;
     this.op = op;
     this.on = on;
@@ -103,8 +107,8 @@ export class Task {
   }
 
   /**
-   * Whether only the world outside can let it continue. A task that awaits a promise of headgate's and one from outside at the same time
-   * counts as blocked, unless the latter was brought in by `t.external`.
+   * Whether only the world outside can let it continue. A task that awaits a promise of headgate's and one from outside
+   * at the same time counts as blocked, unless the latter was brought in by `t.external`.
    */
   get isOutside(): boolean {
     if (this.queued > 0) return false;

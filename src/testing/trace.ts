@@ -17,8 +17,8 @@ export interface TraceRow {
   /** The task that did it; "⏱" is the clock, "⚡" cancels from outside. */
   readonly task: string;
   /**
-   * The event: "go", "start", "end", "throw", an operation that was done at once; "wait", "resume", "fail" or "refuse" with an operation;
-   * or what was done to an object, such as "close".
+   * The event: "go", "start", "end", "throw", an operation that was done at once; "wait", "resume", "fail" or "refuse"
+   * with an operation; or what was done to an object, such as "close".
    */
   readonly event: string;
   /** The name of the object, task or timer that it was done to. */

@@ -98,7 +98,7 @@ describe("a loop of bare awaits", () => {
   it.each(loops)("%s fails a schedule of explore", async (_, loop) => {
     const error = await failureOf(explore(loop), ScheduleError);
     expect(error.cause).toBeInstanceOf(DeadlockError);
-    expect(error.message).toMatch(/^DeadlockError: livelock: main was stopped, /);
+    expect(error.message).toMatch(/^DeadlockError: livelock: main was stopped: /);
     expect(error.replay).toBe("0");
   });
 
