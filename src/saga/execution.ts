@@ -330,7 +330,7 @@ export class Execution {
         throw error;
       }
     };
-    return retry.retry(ctx, once, policy);
+    return retry.run(ctx, once, policy);
   }
 
   /** Why no step may be called that can be undone, if that is so. */

@@ -49,7 +49,7 @@ async function sendOne(
     }
   };
   try {
-    await retry.retry(sending, call, POLICY);
+    await retry.run(sending, call, POLICY);
     return undefined;
   } catch (error) {
     return { error: errorOf(error) };
