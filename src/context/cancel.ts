@@ -15,9 +15,9 @@ import { onAbort } from "../internal/abort.ts";
 import { Chan, nil } from "../chan/chan.ts";
 import { attempt, isA, propertyOf } from "../internal/foreign.ts";
 import { go } from "../chan/go.ts";
-import { ask, errorOf, hasAfterFunc, missingError, signalOf } from "../internal/guard.ts";
-import { called, created, note, poll } from "../internal/runtime.ts";
-import { Queue, Waiter } from "../internal/waitqueue.ts";
+import { ask, errorOf, hasAfterFunc, missingError, signalOf } from "../internal/foreigncontext.ts";
+import { cancelCalled, created, note, poll } from "../internal/runtime.ts";
+import { callbackWaiter, WaitQueue } from "../internal/waitqueue.ts";
 import {
   BaseCtx,
   cancelCtxKey,
@@ -229,8 +229,7 @@ export class CancelCtx extends BaseCtx {
   done(): RecvChan<never> {
     const observers = (this.observers ??= new Observers());
     if (observers.done === null) {
-      observers.done = new Chan<never>();
-      created(observers.done, this);
+      observers.done = new Chan<never>(0, this);
       if (this.outcome !== null) observers.done.close();
     }
     return observers.done;
@@ -260,7 +259,7 @@ export class CancelCtx extends BaseCtx {
 
   /** Called by the cancel functions, also when the context has ended. */
   cancel(cause: unknown): void {
-    called(this);
+    cancelCalled(this);
     if (this.outcome === null) this.end(new Outcome(Canceled, cause));
   }
 
@@ -360,10 +359,9 @@ function propagateForeign(parent: Context, child: CancelCtx): void {
     const stopf: unknown = ask(() => parent.afterFunc(() => child.outcome ?? child.end(outcomeOf(parent))));
     if (child.outcome === null && typeof stopf === "function")
       (child.observers ??= new Observers()).stop = () => void stopf();
-  } else if (isA(receivers, Queue)) {
-    const waiter = new Waiter(() => undefined);
+  } else if (isA(receivers, WaitQueue)) {
     // In a task of its own, not inside the foreign close(): Go's goroutine would come later, too (C102).
-    waiter.resolve = () => go(() => child.outcome ?? child.end(outcomeOf(parent)));
+    const waiter = callbackWaiter(() => go(() => child.outcome ?? child.end(outcomeOf(parent))));
     receivers.push(waiter);
     (child.observers ??= new Observers()).stop = () => waiter.withdraw();
   } else {

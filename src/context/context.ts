@@ -29,7 +29,7 @@
  */
 import type { AbortSignal } from "../internal/abortsignal.ts";
 import { nil } from "../chan/chan.ts";
-import { ask, failedContext, isOurs, notAContext, type OurContext, OURS } from "../internal/guard.ts";
+import { ask, failedContext, isOurs, notAContext, type OurContext, OURS } from "../internal/foreigncontext.ts";
 import { panic } from "../internal/errors.ts";
 import { hasMethod, kindOf, propertyOf } from "../internal/foreign.ts";
 import { Inspectable } from "../internal/inspect.ts";

@@ -4,8 +4,8 @@
  * Invariant: a deadline is a point on the monotonic clock. `deadline()` returns the time of day that this was when it was set.
  */
 import { attempt, kindOf } from "../internal/foreign.ts";
-import { type Alarm, type Clock, clockOf, type Expiring, now, setAlarm } from "../internal/runtime.ts";
-import { failedContext } from "../internal/guard.ts";
+import { type Alarm, type Clock, clockOf, type TimerTarget, now, setAlarm } from "../internal/runtime.ts";
+import { failedContext } from "../internal/foreigncontext.ts";
 import { CancelCtx, type CancelFunc, disposable, propagateCancel, withCancel } from "./cancel.ts";
 import { deadlineCtxOf, deadlineOf, mustBeContext, mustBeParent } from "./context.ts";
 import { DeadlineExceeded, Outcome } from "./errors.ts";
@@ -142,7 +142,7 @@ function dueOf(ctx: Context, clock: Clock, instant: number): number {
   return left > 0 ? instant + left : Infinity;
 }
 
-export class TimerCtx extends CancelCtx implements Expiring {
+export class TimerCtx extends CancelCtx implements TimerTarget {
   /** The deadline as `deadline()` reports it, in epoch ms. */
   readonly at: number;
   /** The clock that decides. */

@@ -3,7 +3,7 @@
  * A context from whatever a caller has. It is for libraries that accept all of these.
  */
 import type { AbortSignal } from "../internal/abortsignal.ts";
-import { isSignal } from "../internal/guard.ts";
+import { isSignal } from "../internal/foreigncontext.ts";
 import { kindOf } from "../internal/foreign.ts";
 import { type CancelFunc, withCancel } from "./cancel.ts";
 import { background, isContext } from "./context.ts";

@@ -3,7 +3,7 @@
  */
 import { isAborted } from "../internal/abort.ts";
 import type { AbortSignal } from "../internal/abortsignal.ts";
-import { isSignal } from "../internal/guard.ts";
+import { isSignal } from "../internal/foreigncontext.ts";
 import { CancelCtx, type CancelFunc, cancelOnAbort, disposable, propagateCancel } from "./cancel.ts";
 import { mustBeParent } from "./context.ts";
 import { kindOf, propertyOf } from "../internal/foreign.ts";
