@@ -449,10 +449,10 @@ describe("a verdict", () => {
   });
 
   it.each([
-    ["42P01", /the ack failed: a table of the queue is missing; make it with createQueue.*says: error 42P01/],
+    ["42P01", /the ack failed: a table of the queue is missing; create it with createQueue.*says: error 42P01/],
     ["42501", /lacks a right; grant/],
-    ["25006", /takes no writes, as a replica does/],
-    ["28P01", /does not take the user name or the password/],
+    ["25006", /is read-only, like a replica/],
+    ["28P01", /does not accept the user name or the password/],
   ])("that fails with %s says what is wrong, and what to do", async (code, says) => {
     const pool = new Pool();
     pool.query = async () => {
