@@ -1,7 +1,8 @@
 /**
  * Errors of PostgreSQL, with advice on what to do.
  *
- * Invariant: the server's own words stay in the message, and its error is the `cause`. An error without advice is passed on as it is.
+ * Invariant: the server's own words stay in the message, and its error is the `cause`. An error without advice is
+ * passed on as it is.
  */
 
 /** The advice by the SQLSTATE of the error: what is wrong, and what to do. */
@@ -20,7 +21,10 @@ const ADVICE: Readonly<Record<string, string>> = {
   "57P03": "the server is starting or stopping; a worker tries again",
 };
 
-/** The classes of SQLSTATE for faulty data: data exception, constraint, with check option, program limit, raised by a trigger. */
+/**
+ * The classes of SQLSTATE for faulty data: data exception, constraint, with check option, program limit, raised by a
+ * trigger.
+ */
 const DATA_CLASSES: readonly string[] = ["22", "23", "44", "54", "P0"];
 
 function codeOf(error: unknown): string {

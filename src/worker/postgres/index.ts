@@ -1,9 +1,11 @@
 /**
  * `headgate/worker/postgres`: a table of PostgreSQL as a queue, over a pool of `pg` that you pass in.
  *
- * Publishing in your own transaction makes an outbox superfluous: there is a message if and only if the transaction commits.
+ * Publishing in your own transaction makes an outbox superfluous: there is a message if and only if the transaction
+ * commits.
  *
- * queue.ts is the source, verdicts.ts its settling half. sql.ts has the tables and all statements, listen.ts the connection that listens.
+ * queue.ts is the source, verdicts.ts its settling half. sql.ts has the tables and all statements, listen.ts the
+ * connection that listens.
  */
 import { given, hasMethod } from "../../internal/foreign.ts";
 import { onlyKnown } from "../known.ts";
@@ -31,18 +33,20 @@ export type {
 } from "./types.ts";
 
 /**
- * Returns a queue in PostgreSQL as a source. It sends nothing before its first call. The table must exist: see {@link createQueue}.
+ * Returns a queue in PostgreSQL as a source. It sends nothing before its first call. The table must exist: see {@link
+ * createQueue}.
  *
- * The pool needs one connection for the listening, beside those that handlers keep. Listen to its `error` event: without a listener, an
- * idle connection that is cut ends the process. Set its `query_timeout` or `keepAlive`. Otherwise a call waits for a server that is gone
- * without a word for as long as TCP does.
+ * The pool needs one connection for the listening, beside those that handlers keep. Listen to its `error` event:
+ * without a listener, an idle connection that is cut ends the process. Set its `query_timeout` or `keepAlive`.
+ * Otherwise a call waits for a server that is gone without a word for as long as TCP does.
  *
- * **Ordering**: messages are given out in the order in which they became due. Of a key only the first message is given out; while it is
- * leased or delayed, the others wait. Transactions that publish to one key at the same time have no order between them.
+ * **Ordering**: messages are given out in the order in which they became due. Of a key only the first message is given
+ * out; while it is leased or delayed, the others wait. Transactions that publish to one key at the same time have no
+ * order between them.
  *
- * **Errors**: TypeError or RangeError for options that make no sense. Pulls and verdicts reject as the pool's queries do, and can be
- * repeated. If a table, a right or a password is missing, the message says so, and what to do. A verdict whose answer was lost with its
- * connection may have counted; when it is repeated, the source finds out.
+ * **Errors**: TypeError or RangeError for options that make no sense. Pulls and verdicts reject as the pool's queries
+ * do, and can be repeated. If a table, a right or a password is missing, the message says so, and what to do. A verdict
+ * whose answer was lost with its connection may have counted; when it is repeated, the source finds out.
  *
  * @example
  * ```ts no-run
@@ -102,7 +106,8 @@ const QUEUE_OPTIONS: Readonly<Record<keyof PostgresQueueOptions, true>> = {
 };
 
 /**
- * Creates the tables of a queue if they do not exist: it runs {@link schema}. Several processes may do so at the same time.
+ * Creates the tables of a queue if they do not exist: it runs {@link schema}. Several processes may do so at the same
+ * time.
  *
  * **Errors**: rejects with a TypeError for a table name that is not one, and as the query does.
  *

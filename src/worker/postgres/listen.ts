@@ -7,8 +7,8 @@
  *
  * Invariants:
  * - It is an optimisation. A subscriber must poll as well: a connection can be dead without a word.
- * - A subscriber is notified when something may have come. It is also notified whenever notifications may have been missed: after the
- *   server has begun to listen, and after the connection was lost.
+ * - A subscriber is notified when something may have come. It is also notified whenever notifications may have been
+ *   missed: after the server has begun to listen, and after the connection was lost.
  * - With the last subscriber the connection is released, so that `pool.end()` need not wait for it.
  */
 import { monotonic } from "../../internal/runtime.ts";
@@ -49,8 +49,8 @@ export class Listener {
   }
 
   /**
-   * Adds a subscriber, and connects if need be. Call it before each wait: a lost connection is made again by this call only. Returns the ms
-   * after which to call it again at the latest.
+   * Adds a subscriber, and connects if need be. Call it before each wait: a lost connection is made again by this call
+   * only. Returns the ms after which to call it again at the latest.
    */
   subscribe(subscriber: Subscriber): number {
     this.subscribers.add(subscriber);

@@ -1,7 +1,8 @@
 /**
  * Messages of PostgreSQL: the delivery of a row, and the texts that can be published.
  *
- * Invariant: the id of a delivery is unique, `<row>.<number of its deliveries so far>`. The second part is the fence: see sql.ts.
+ * Invariant: the id of a delivery is unique, `<row>.<number of its deliveries so far>`. The second part is the fence:
+ * see sql.ts.
  */
 import { given } from "../../internal/foreign.ts";
 import { MAX_MS, type PulledRow } from "./sql.ts";
@@ -19,8 +20,9 @@ export function toDelivery(row: PulledRow): PostgresDelivery {
 }
 
 /**
- * The key after which the next pull begins. A pull that begins after `before` goes through the keys in their order, and from the last one on
- * to the first. So the last key that it gave out is the greatest of those up to `before`, if there are any; otherwise the greatest of all.
+ * The key after which the next pull begins. A pull that begins after `before` goes through the keys in their order, and
+ * from the last one on to the first. So the last key that it gave out is the greatest of those up to `before`, if there
+ * are any; otherwise the greatest of all.
  */
 export function lastKeyOf(rows: readonly PulledRow[], before: string): string {
   const keys = rows.flatMap(({ key }) => key ?? []);
@@ -31,7 +33,10 @@ export function lastKeyOf(rows: readonly PulledRow[], before: string): string {
 /** Characters that PostgreSQL rejects, and with them the whole transaction (NUL), or would alter (lone surrogates). */
 const UNSTORABLE = /\0|\p{Surrogate}/u;
 
-/** **Errors**: TypeError or RangeError for messages that cannot be published. A transaction of the caller's is not touched then. */
+/**
+ * **Errors**: TypeError or RangeError for messages that cannot be published. A transaction of the caller's is not
+ * touched then.
+ */
 export function mustBePublishable(bodies: unknown, key: unknown, attributes: unknown, delay: unknown): void {
   if (!Array.isArray(bodies)) throw new TypeError(`publish: the bodies must be a list of texts; got ${typeof bodies}`);
   if (attributes !== undefined && (typeof attributes !== "object" || attributes === null || Array.isArray(attributes)))

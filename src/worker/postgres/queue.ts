@@ -1,16 +1,17 @@
 /**
  * The source of postgres: pulls and publishes. Its verdicts are in verdicts.ts.
  *
- * A pull is one statement. If no message is due, the statement says when the next one will be. The pull waits until then, until the
- * next poll, or until it is notified:
+ * A pull is one statement. If no message is due, the statement says when the next one will be. The pull waits until
+ * then, until the next poll, or until it is notified:
  *
  *     pull ──▶ statement ──▶ rows ──────────────────────────────▶ return
  *                ▲  │ nothing due
  *                │  ▼
  *                └─ wait for: due time | poll | notification | end of ctx
  *
- * A statement that is under way cannot be taken back: the server may have leased rows already. So a pull whose ctx ends waits for it, at
- * most `LATE_ANSWER_MS`, and returns what it leased. If the answer comes later, its rows are "late": they belong to no pull.
+ * A statement that is under way cannot be taken back: the server may have leased rows already. So a pull whose ctx ends
+ * waits for it, at most `LATE_ANSWER_MS`, and returns what it leased. If the answer comes later, its rows are "late":
+ * they belong to no pull.
  *
  * Invariants:
  * - Late rows go to the next pull, or are released at once if none waits. None of them sits out its lease here.
@@ -34,13 +35,19 @@ import { Verdicts } from "./verdicts.ts";
 const LATE_ANSWER_MS = 500;
 /** Time without a pull after which the connection that listens is released. */
 const IDLE_MS = 1_000;
-/** After a pull that found no message with a key, how long pulls look for those without a key alone, as long as there are some. */
+/**
+ * After a pull that found no message with a key, how long pulls look for those without a key alone, as long as there
+ * are some.
+ */
 const KEYLESS_MS = 100;
 /** Time until the next look if another pull is about to take what is due. */
 const BUSY_MS = 20;
 /** Tries of a statement that collides with those of other transactions. */
 const MAX_TRIES = 5;
-/** The SQLSTATEs of a collision: another transaction leased a message of the same key first, or the two wait for each other. */
+/**
+ * The SQLSTATEs of a collision: another transaction leased a message of the same key first, or the two wait for each
+ * other.
+ */
 const COLLISIONS: readonly unknown[] = ["23505", "40P01", "40001"];
 
 const PUBLISH_OPTIONS: Readonly<Record<keyof PostgresPublishOptions, true>> = {
@@ -96,7 +103,8 @@ export class Queue implements PostgresQueue {
     this.subscriber = { channel: settings.channel, queue: settings.queue, notify };
   }
 
-  // -------------------------------------------------------------------------------------------------------------------- pull
+  // --------------------------------------------------------------------------------------------------------------------
+  // pull
 
   pull = async (ctx: Context, max: number): Promise<readonly PostgresDelivery[]> => {
     this.pulls++;
@@ -121,7 +129,10 @@ export class Queue implements PostgresQueue {
     }
   };
 
-  /** Runs the statement. If ctx ends, it waits `LATE_ANSWER_MS` for the answer, and then leaves it to {@link onLateRows}. */
+  /**
+   * Runs the statement. If ctx ends, it waits `LATE_ANSWER_MS` for the answer, and then leaves it to {@link
+   * onLateRows}.
+   */
   private async runPull(ctx: Context, max: number): Promise<Pulled> {
     const pulling = this.queryPull(max);
     try {
@@ -203,7 +214,8 @@ export class Queue implements PostgresQueue {
     this.changed.notifyAll();
   };
 
-  // ---------------------------------------------------------------------------------------------------------------- verdicts
+  // ----------------------------------------------------------------------------------------------------------------
+  // verdicts
 
   ack = (ctx: Context, deliveries: readonly PostgresDelivery[]): Promise<readonly PostgresDelivery[]> =>
     this.verdicts.ack(ctx, deliveries);
@@ -217,7 +229,8 @@ export class Queue implements PostgresQueue {
   extend = (ctx: Context, deliveries: readonly PostgresDelivery[]): Promise<readonly PostgresDelivery[]> =>
     this.verdicts.extend(ctx, deliveries);
 
-  // ----------------------------------------------------------------------------------------------------------------- publish
+  // -----------------------------------------------------------------------------------------------------------------
+  // publish
 
   publish = async (bodies: readonly string[], options: PostgresPublishOptions = {}): Promise<void> => {
     options = onlyKnown("publish", options, PUBLISH_OPTIONS);

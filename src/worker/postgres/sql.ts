@@ -1,7 +1,8 @@
 /**
  * The tables of a queue in PostgreSQL, and every statement about them.
  *
- * A row is a message. `visible_at` is when it may be given out: the time it was published, the end of its delay, or the end of its lease.
+ * A row is a message. `visible_at` is when it may be given out: the time it was published, the end of its delay, or the
+ * end of its lease.
  *
  *     published ──▶ visible ──pull──▶ leased ──ack──▶ deleted
  *                      ▲                │ ├──deadLetter──▶ moved to <name>_dead
@@ -9,15 +10,18 @@
  *                          lease ran out┘
  *
  * Invariants:
- * - `deliveries` only grows, and is the fence: a verdict names it, and counts if the row still has it and is still leased. So a lease
- *   that has run out stays good until another source has pulled the message.
- * - attempt = deliveries − releases. Both begin at one random number: a table that is made again, or emptied with its numbering, has rows
- *   with the ids of earlier ones. A source that still holds one of those must not settle the new row.
+ * - `deliveries` only grows, and is the fence: a verdict names it, and counts if the row still has it and is still
+ *   leased. So a lease that has run out stays good until another source has pulled the message.
+ * - attempt = deliveries − releases. Both begin at one random number: a table that is made again, or emptied with its
+ *   numbering, has rows with the ids of earlier ones. A source that still holds one of those must not settle the new
+ *   row.
  * - At most one message of a key is leased. A unique index holds it, whichever transactions meet.
- * - Each call with verdicts leaves a note in `<name>_told`, in the same transaction. It has the rows for which the call did not count.
- *   A source that has lost the answer finds its note if and only if the call counted. The next call of the same source removes it.
+ * - Each call with verdicts leaves a note in `<name>_told`, in the same transaction. It has the rows for which the call
+ *   did not count. A source that has lost the answer finds its note if and only if the call counted. The next call of
+ *   the same source removes it.
  * - All time is the server's.
- * - Rows for which a statement may have to wait are locked in the order of their ids, so no two statements of ours deadlock.
+ * - Rows for which a statement may have to wait are locked in the order of their ids, so no two statements of ours
+ *   deadlock.
  */
 import { given } from "../../internal/foreign.ts";
 import { onlyKnown } from "../known.ts";
@@ -59,8 +63,8 @@ export function namesOf(caller: string, table: unknown = "headgate_messages"): N
 }
 
 /**
- * Returns the tables as SQL, for your migrations: one for messages, one for dead letters, one for notes. Running it again has no effect.
- * `createQueue` runs it for you.
+ * Returns the tables as SQL, for your migrations: one for messages, one for dead letters, one for notes. Running it
+ * again has no effect. `createQueue` runs it for you.
  *
  * **Errors**: TypeError for a table name that is not one.
  *
@@ -112,21 +116,24 @@ create table if not exists ${notes} (
 /** The statements about one table. */
 export interface Statements {
   /**
-   * Runs the schema, one caller at a time: "if not exists" alone lets two of them collide. It also removes notes that are a day old:
-   * their processes are gone.
+   * Runs the schema, one caller at a time: "if not exists" alone lets two of them collide. It also removes notes that
+   * are a day old: their processes are gone.
    */
   readonly create: string;
   /**
-   * $1 queue, $2 count, $3 ms of lease, $4 the key to start after. Returns {@link PulledRow}s in the order of their time; if no message is
-   * due, a single one that says how long to wait.
+   * $1 queue, $2 count, $3 ms of lease, $4 the key to start after. Returns {@link PulledRow}s in the order of their
+   * time; if no message is due, a single one that says how long to wait.
    */
   readonly pull: string;
   /**
-   * $1 queue, $2 count, $3 ms of lease. Pulls messages without a key alone; returns nothing if none is due. To plan and to begin `pull`
-   * takes a server longer than to lease a hundred messages: 5.8 ms in all, and this one 1.6.
+   * $1 queue, $2 count, $3 ms of lease. Pulls messages without a key alone; returns nothing if none is due. To plan and
+   * to begin `pull` takes a server longer than to lease a hundred messages: 5.8 ms in all, and this one 1.6.
    */
   readonly pullKeyless: string;
-  /** $1 ids, $2 deliveries, $3 queue, $4 note, $5 notes to remove. Like all that follow, it returns the ids for which it counted. */
+  /**
+   * $1 ids, $2 deliveries, $3 queue, $4 note, $5 notes to remove. Like all that follow, it returns the ids for which it
+   * counted.
+   */
   readonly ack: string;
   /** $1 ids, $2 deliveries, $3 queue, $4 ms of delay, $5 1 for a release, else 0, $6 note, $7 notes to remove. */
   readonly nack: string;
@@ -160,8 +167,8 @@ export interface PulledRow {
 
 export function statements({ table, dead, notes, channel }: Names): Statements {
   const ms = (parameter: string): string => `(${parameter} * interval '1 ms')`;
-  // The first message of each key, in the order of the keys: a loose index scan. Each step is one look into the index, and the limits of
-  // the callers end it early. So neither a key with many messages nor many keys make a pull slow.
+  // The first message of each key, in the order of the keys: a loose index scan. Each step is one look into the index,
+  // and the limits of the callers end it early. So neither a key with many messages nor many keys make a pull slow.
   const firsts = (name: string, from: string, to: string): string => `${name} as (
       (select m.id, m.key from ${table} m where m.queue = $1 and m.key > ${from}${to} order by m.key, m.id limit 1)
       union all
@@ -174,8 +181,9 @@ export function statements({ table, dead, notes, channel }: Names): Statements {
       select m.id, m.visible_at from ${table} m where ${isFree} order by m.visible_at, m.id limit $2 ${lock}
     )`;
   /**
-   * Rows by their ids. The planner takes every look into an index for a look at the disk. For a list of some hundred ids it would rather
-   * read the whole table. The length of a subquery is unknown to it: it assumes ten, and uses the index.
+   * Rows by their ids. The planner takes every look into an index for a look at the disk. For a list of some hundred
+   * ids it would rather read the whole table. The length of a subquery is unknown to it: it assumes ten, and uses the
+   * index.
    */
   const among = (ids: string): string => `= any (array(select ${ids}))`;
   /** Leases the rows of this name. */
@@ -189,9 +197,9 @@ export function statements({ table, dead, notes, channel }: Names): Statements {
   const isNext = `not m.leased and m.visible_at <= now()
         and not exists (select from ${table} e where e.queue = $1 and e.key = m.key and e.leased)`;
   /**
-   * The rows whose verdict counts, locked. `coalesce` hides the statistics of `leased` from the planner: they mostly date from a time when
-   * nothing was leased, and it would compare each leased row with each id. An ack of 500 took 77 ms, and takes 11; with the ids looked up
-   * in the index, 8.
+   * The rows whose verdict counts, locked. `coalesce` hides the statistics of `leased` from the planner: they mostly
+   * date from a time when nothing was leased, and it would compare each leased row with each id. An ack of 500 took 77
+   * ms, and takes 11; with the ids looked up in the index, 8.
    */
   const held = (more: string = "", columns: string = ""): string => `given as (
     select * from unnest($1::bigint[], $2::integer[]${more}) as g(id, deliveries${columns})
@@ -199,7 +207,10 @@ export function statements({ table, dead, notes, channel }: Names): Statements {
     select m.id from ${table} m join given using (id, deliveries)
     where m.id ${among("unnest($1::bigint[])")} and coalesce(m.leased, false) order by m.id for update of m
   )`;
-  /** The end of each verdict: leaves a note, removes old ones, notifies waiting pulls if `when`, and returns the ids of `settled`. */
+  /**
+   * The end of each verdict: leaves a note, removes old ones, notifies waiting pulls if `when`, and returns the ids of
+   * `settled`.
+   */
   const settled = (queue: string, when: string, note: string, old: string): string => `, noted as (
     insert into ${notes} (note, lost) select ${note}, array(select id from given except select id from settled)
   ), forgotten as (

@@ -24,8 +24,8 @@ export interface PostgresPool extends PostgresQueryable {
 /** The place of the messages of a queue. */
 export interface PostgresTableOptions {
   /**
-   * The table: `name` or `schema.name`, of letters, digits and underscores. Dead letters are in `<name>_dead`. Verdicts leave notes in
-   * `<name>_told`: a source whose call got no answer finds out there whether it counted.
+   * The table: `name` or `schema.name`, of letters, digits and underscores. Dead letters are in `<name>_dead`. Verdicts
+   * leave notes in `<name>_told`: a source whose call got no answer finds out there whether it counted.
    * @default "headgate_messages"
    */
   readonly table?: string;
@@ -50,14 +50,16 @@ export interface PostgresQueueOptions extends PostgresTableOptions {
    */
   readonly lease?: number;
   /**
-   * The longest time that a waiting pull goes without a look at the table, in ms. A pull is notified of what is published and given back,
-   * and it knows when delays and leases end. The poll finds the rest: messages that came while a connection was cut, or behind a PgBouncer.
+   * The longest time that a waiting pull goes without a look at the table, in ms. A pull is notified of what is
+   * published and given back, and it knows when delays and leases end. The poll finds the rest: messages that came
+   * while a connection was cut, or behind a PgBouncer.
    * @default 1_000
    */
   readonly poll?: number;
   /**
-   * Listens for notifications on one connection of the pool, for all queues on that pool. The connection is held while a pull waits, and for
-   * a second after the last one. With `false`, and with a pool of one connection, there is only the poll.
+   * Listens for notifications on one connection of the pool, for all queues on that pool. The connection is held while
+   * a pull waits, and for a second after the last one. With `false`, and with a pool of one connection, there is only
+   * the poll.
    * @default true
    */
   readonly listen?: boolean;
@@ -100,6 +102,9 @@ export interface PostgresQueue extends Source<PostgresDelivery> {
   readonly publish: (bodies: readonly string[], options?: PostgresPublishOptions) => Promise<void>;
   /** Returns how many messages are not settled: ready, delayed or leased. */
   readonly size: () => Promise<number>;
-  /** Releases the connection that listens. It would be released by itself, a second after the last pull. Later pulls reject. */
+  /**
+   * Releases the connection that listens. It would be released by itself, a second after the last pull. Later pulls
+   * reject.
+   */
   readonly close: () => void;
 }

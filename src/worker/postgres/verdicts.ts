@@ -1,17 +1,17 @@
 /**
  * The verdicts of the source of postgres, on the messages that it has leased.
  *
- * The hard case is a verdict whose answer was lost: it may have counted, and then the row is gone, or belongs to the next delivery. Asked
- * again, the server would call it lost. Two things tell the source otherwise:
+ * The hard case is a verdict whose answer was lost: it may have counted, and then the row is gone, or belongs to the
+ * next delivery. Asked again, the server would call it lost. Two things tell the source otherwise:
  * - The answer may still come, after the call's ctx has ended: `countedLate`.
- * - The connection may be cut, and then no answer comes. But the call left a note in its own transaction, and the note is there if and
- *   only if the call counted: `notes`.
+ * - The connection may be cut, and then no answer comes. But the call left a note in its own transaction, and the note
+ *   is there if and only if the call counted: `notes`.
  *
  * Invariants:
  * - A verdict counts if the row still has the number of this delivery and is still leased: see sql.ts.
  * - A message is not reported as lost while a call may have counted whose answer is unknown.
- * - A dead letter that the server refuses does not hold up the others of its call. It is sent in a smaller form. If that is refused too,
- *   the others have counted, and the call rejects.
+ * - A dead letter that the server refuses does not hold up the others of its call. It is sent in a smaller form. If
+ *   that is refused too, the others have counted, and the call rejects.
  */
 import { context, type Context } from "../../index.ts";
 import { reasonOf } from "../reason.ts";
@@ -33,7 +33,10 @@ export class Verdicts {
   private readonly lease: number;
   /** Called when a message may have become due. */
   private readonly notify: () => void;
-  /** Resolves to whether a verdict counted whose call had ended before its answer came. The server would call it lost if it is repeated. */
+  /**
+   * Resolves to whether a verdict counted whose call had ended before its answer came. The server would call it lost if
+   * it is repeated.
+   */
   private readonly countedLate: WeakMap<PostgresDelivery, Promise<boolean>> = new WeakMap();
   /** The notes of calls whose answer was lost or is still to come, those that are under way included. */
   private readonly notes: WeakMap<PostgresDelivery, readonly string[]> = new WeakMap();
@@ -82,7 +85,10 @@ export class Verdicts {
     });
   }
 
-  /** Dead-letters all that the server takes: halves the call to find those that it refuses. Returns those that were lost. */
+  /**
+   * Dead-letters all that the server takes: halves the call to find those that it refuses. Returns those that were
+   * lost.
+   */
   private async deadLetterParts(
     ctx: Context,
     letters: readonly Letter[],
@@ -120,7 +126,10 @@ export class Verdicts {
     );
   }
 
-  /** Sends a verdict. Returns the deliveries that are lost: the server does not know them as ours, and no earlier call has settled them. */
+  /**
+   * Sends a verdict. Returns the deliveries that are lost: the server does not know them as ours, and no earlier call
+   * has settled them.
+   */
   private async settle(
     ctx: Context,
     verb: "ack" | "nack" | "deadLetter",
@@ -157,7 +166,10 @@ export class Verdicts {
     }
   }
 
-  /** Returns those of `deliveries` that an earlier call has settled whose answer its caller did not get. `notes` names these calls. */
+  /**
+   * Returns those of `deliveries` that an earlier call has settled whose answer its caller did not get. `notes` names
+   * these calls.
+   */
   private async earlierCounted(
     deliveries: readonly PostgresDelivery[],
     notes: ReadonlyMap<PostgresDelivery, readonly string[]>,
@@ -200,7 +212,10 @@ export class Verdicts {
 /** The id of the row that was delivered. */
 const rowOf = ({ id }: PostgresDelivery): string => id.split(".")[0]!;
 
-/** A reason for a server that refused this one: first in plain ASCII, which every encoding has, then empty; then undefined. */
+/**
+ * A reason for a server that refused this one: first in plain ASCII, which every encoding has, then empty; then
+ * undefined.
+ */
 function smallerReason(reason: string): string | undefined {
   const plain = reason.replaceAll(/[^\x20-\x7e]/gu, "?");
   if (plain !== reason) return plain;
