@@ -103,8 +103,7 @@ export class Queue implements PostgresQueue {
     this.subscriber = { channel: settings.channel, queue: settings.queue, notify };
   }
 
-  // --------------------------------------------------------------------------------------------------------------------
-  // pull
+  // -------------------------------------------------------------------------------------------------------------- pull
 
   pull = async (ctx: Context, max: number): Promise<readonly PostgresDelivery[]> => {
     this.pulls++;
@@ -214,8 +213,7 @@ export class Queue implements PostgresQueue {
     this.changed.notifyAll();
   };
 
-  // ----------------------------------------------------------------------------------------------------------------
-  // verdicts
+  // ---------------------------------------------------------------------------------------------------------- verdicts
 
   ack = (ctx: Context, deliveries: readonly PostgresDelivery[]): Promise<readonly PostgresDelivery[]> =>
     this.verdicts.ack(ctx, deliveries);
@@ -229,8 +227,7 @@ export class Queue implements PostgresQueue {
   extend = (ctx: Context, deliveries: readonly PostgresDelivery[]): Promise<readonly PostgresDelivery[]> =>
     this.verdicts.extend(ctx, deliveries);
 
-  // -----------------------------------------------------------------------------------------------------------------
-  // publish
+  // ----------------------------------------------------------------------------------------------------------- publish
 
   publish = async (bodies: readonly string[], options: PostgresPublishOptions = {}): Promise<void> => {
     options = onlyKnown("publish", options, PUBLISH_OPTIONS);

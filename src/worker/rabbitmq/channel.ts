@@ -121,8 +121,7 @@ export class Session {
     this.onEnd(this);
   }
 
-  // ---------------------------------------------------------------------------------------------------------------
-  // deliveries
+  // -------------------------------------------------------------------------------------------------------- deliveries
 
   /**
    * Has the broker check the arguments of the queue. It does so on a channel of its own, because the broker closes that
@@ -175,8 +174,7 @@ export class Session {
     await this.channel.cancel(this.consumerTag!).catch(() => {});
   }
 
-  // -----------------------------------------------------------------------------------------------------------------
-  // verdicts
+  // ---------------------------------------------------------------------------------------------------------- verdicts
 
   /**
    * Sends something that the broker does not answer, and that is so many commands for the queue. Throws if the channel
@@ -272,8 +270,7 @@ export class Session {
     }
   }
 
-  // ------------------------------------------------------------------------------------------------------------------
-  // the end
+  // ----------------------------------------------------------------------------------------------------------- the end
 
   /**
    * Cuts a connection on which nothing comes any more, neither answers nor heartbeats. A busy process only looks less

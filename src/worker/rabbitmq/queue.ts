@@ -76,8 +76,7 @@ export class Queue implements RabbitQueue {
     if (typeof connection !== "function") ignoreErrors(connection);
   }
 
-  // --------------------------------------------------------------------------------------------------------------------
-  // pull
+  // -------------------------------------------------------------------------------------------------------------- pull
 
   pull = async (ctx: Context, max: number, room: number = max): Promise<readonly RabbitDelivery[]> => {
     this.pulls++;
@@ -90,7 +89,7 @@ export class Queue implements RabbitQueue {
         if (err !== undefined || this.buffer.length > 0) return this.buffer.splice(0, max);
         const { session } = this;
         const prefetch = Math.min(room, (this.options.prefetch ?? MAX_PREFETCH) - this.unsettled.size);
-        // The consumer is full and the worker is not, because another worker makes room: a consumer with a larger count
+        // The consumer may get no more, but there is room: a second worker pulls here. So a consumer with a larger count
         // takes over.
         if (session?.isConsuming === true && session.isFull && prefetch > 0 && !this.lanes) await session.cancel();
         if (session?.isConsuming !== true && prefetch > 0) {
@@ -233,8 +232,7 @@ export class Queue implements RabbitQueue {
     return this.options.closeTimeout ?? CLOSE_TIMEOUT_MS;
   }
 
-  // ----------------------------------------------------------------------------------------------------------------
-  // verdicts
+  // ---------------------------------------------------------------------------------------------------------- verdicts
 
   ack = (ctx: Context, deliveries: readonly RabbitDelivery[]): Promise<readonly RabbitDelivery[]> =>
     this.verdicts.ack(ctx, deliveries);
