@@ -247,12 +247,12 @@ if (server !== undefined) {
       deadLetters: { topic: "projects/lab/topics/missing", publisher },
     });
     const background = context.background();
-    await assert.rejects(missing.pull(background, 1), /no subscription projects\/lab\/subscriptions\/missing; make it/);
+    await assert.rejects(missing.pull(background, 1), /no subscription projects\/lab\/subscriptions\/missing; create it/);
     const lab = await makeLab({}, { deadLetters: { topic: "projects/lab/topics/missing", publisher } });
     await lab.publish(["a"]);
     const [delivery] = await lab.source.pull(background, 1);
     const burying = lab.source.deadLetter(background, [{ delivery, error: "no" }]);
-    await assert.rejects(burying, /no topic projects\/lab\/topics\/missing; make it/);
+    await assert.rejects(burying, /no topic projects\/lab\/topics\/missing; create it/);
     await lab.close();
   });
 }

@@ -350,10 +350,10 @@ describe("the errors of Pub/Sub", () => {
     const fake = new Fake();
     const source = open(fake, deadLetters(fake));
     const cases = [
-      [5, `there is no subscription ${subscription}; make it`],
+      [5, `there is no subscription ${subscription}; create it`],
       [7, "may not be used with these credentials; give them roles/pubsub.subscriber"],
       [9, "is it a pull subscription"],
-      [16, "does not take the credentials"],
+      [16, "does not accept the credentials"],
     ] as const;
     for (const [code, words] of cases) {
       const cause = fails(code);
@@ -368,7 +368,7 @@ describe("the errors of Pub/Sub", () => {
     await expect(source.ack(background, [delivery!])).rejects.toThrow(`there is no subscription ${subscription}`);
     fake.answers.push(rejects(fails(5)));
     const dead = source.deadLetter!(background, [{ delivery: delivery!, error: "no" }]);
-    await expect(dead).rejects.toThrow(`there is no topic ${topic}; make it`);
+    await expect(dead).rejects.toThrow(`there is no topic ${topic}; create it`);
   });
 });
 
