@@ -247,7 +247,10 @@ if (server !== undefined) {
       deadLetters: { topic: "projects/lab/topics/missing", publisher },
     });
     const background = context.background();
-    await assert.rejects(missing.pull(background, 1), /no subscription projects\/lab\/subscriptions\/missing; create it/);
+    await assert.rejects(
+      missing.pull(background, 1),
+      /no subscription projects\/lab\/subscriptions\/missing; create it/,
+    );
     const lab = await makeLab({}, { deadLetters: { topic: "projects/lab/topics/missing", publisher } });
     await lab.publish(["a"]);
     const [delivery] = await lab.source.pull(background, 1);

@@ -26,6 +26,7 @@ export interface PostgresTableOptions {
   /**
    * The table: `name` or `schema.name`, of letters, digits and underscores. Dead letters are in `<name>_dead`. Verdicts
    * leave notes in `<name>_told`: a source whose call got no answer finds out there whether it counted.
+   *
    * @default "headgate_messages"
    */
   readonly table?: string;
@@ -41,11 +42,13 @@ export interface PostgresDelivery extends Delivery<string> {
 export interface PostgresQueueOptions extends PostgresTableOptions {
   /**
    * The name of the queue in the table: any text of up to 200 characters, without NUL.
+   *
    * @default "default"
    */
   readonly queue?: string;
   /**
    * How long a delivery belongs to the source that pulled it, in ms, unless it is extended.
+   *
    * @default 30_000
    */
   readonly lease?: number;
@@ -53,6 +56,7 @@ export interface PostgresQueueOptions extends PostgresTableOptions {
    * The longest time that a waiting pull goes without a look at the table, in ms. A pull is notified of what is
    * published and given back, and it knows when delays and leases end. The poll finds the rest: messages that came
    * while a connection was cut, or behind a PgBouncer.
+   *
    * @default 1_000
    */
   readonly poll?: number;
@@ -60,6 +64,7 @@ export interface PostgresQueueOptions extends PostgresTableOptions {
    * Listens for notifications on one connection of the pool, for all queues on that pool. The connection is held while
    * a pull waits, and for a second after the last one. With `false`, and with a pool of one connection, there is only
    * the poll.
+   *
    * @default true
    */
   readonly listen?: boolean;
@@ -69,21 +74,25 @@ export interface PostgresQueueOptions extends PostgresTableOptions {
 export interface PostgresPublishOptions {
   /**
    * The ordering key: its messages are given out one at a time, in the order of their ids.
+   *
    * @default none
    */
   readonly key?: string;
   /**
    * Texts by their names, which the delivery has too.
+   *
    * @default none
    */
   readonly attributes?: Readonly<Record<string, string>>;
   /**
    * The messages are given out no earlier than this many ms after the begin of the transaction.
+   *
    * @default 0
    */
   readonly delay?: number;
   /**
    * Publishes in the transaction of this client: the messages exist if and only if it commits.
+   *
    * @default the pool, without a transaction of yours
    */
   readonly client?: PostgresQueryable;

@@ -3,7 +3,7 @@
  *
  * The hard case is a verdict whose answer was lost: it may have counted, and then the row is gone, or belongs to the
  * next delivery. Asked again, the server would call it lost. Two things tell the source otherwise:
- * - The answer may still come, after the call's ctx has ended: `countedLate`.
+ * - The answer may still come, after the call's ctx has ended: `settledLate`.
  * - The connection may be cut, and then no answer comes. But the call left a note in its own transaction, and the note
  *   is there if and only if the call counted: `notes`.
  *
@@ -37,7 +37,7 @@ export class Verdicts {
    * Resolves to whether a verdict counted whose call had ended before its answer came. The server would call it lost if
    * it is repeated.
    */
-  private readonly countedLate: WeakMap<PostgresDelivery, Promise<boolean>> = new WeakMap();
+  private readonly settledLate: WeakMap<PostgresDelivery, Promise<boolean>> = new WeakMap();
   /** The notes of calls whose answer was lost or is still to come, those that are under way included. */
   private readonly notes: WeakMap<PostgresDelivery, readonly string[]> = new WeakMap();
   /** Notes of calls that were answered: the next call removes them. */
@@ -77,7 +77,7 @@ export class Verdicts {
     const lost = await this.deadLetterParts(ctx, letters, refusals, settled);
     if (refusals.length === 0) return lost;
     // The caller does not learn from a rejection that these have counted.
-    for (const delivery of settled) this.countedLate.set(delivery, Promise.resolve(true));
+    for (const delivery of settled) this.settledLate.set(delivery, Promise.resolve(true));
     const [first] = refusals;
     const why = first instanceof Error ? first.message : String(first);
     throw new Error(`postgresQueue: ${refusals.length} of ${items.length} dead letters were refused: ${why}`, {
@@ -153,12 +153,12 @@ export class Verdicts {
       return unknown.filter((delivery) => !counted.has(delivery));
     } catch (error) {
       for (const delivery of deliveries) {
-        const before = this.countedLate.get(delivery);
+        const before = this.settledLate.get(delivery);
         const counts = settling.then(
           async (settled) => settled.has(rowOf(delivery)) || (await before) === true,
           () => before ?? false,
         );
-        this.countedLate.set(delivery, counts);
+        this.settledLate.set(delivery, counts);
         // A call that the server refused has left no note.
         if (isAboutData(error)) this.notes.set(delivery, earlier.get(delivery)!);
       }
@@ -175,13 +175,13 @@ export class Verdicts {
     notes: ReadonlyMap<PostgresDelivery, readonly string[]>,
   ): Promise<ReadonlySet<PostgresDelivery>> {
     const noted = deliveries.flatMap((delivery) => notes.get(delivery)!.map((note) => [note, rowOf(delivery)]));
-    if (noted.length === 0 && !deliveries.some((delivery) => this.countedLate.has(delivery))) return new Set();
+    if (noted.length === 0 && !deliveries.some((delivery) => this.settledLate.has(delivery))) return new Set();
     const values = [noted.map(([note]) => note), noted.map(([, id]) => id)];
     const { rows } = noted.length === 0 ? { rows: [] } : await this.pool.query(this.sql.counted, values);
     const counted = new Set(rows.map(({ id }: { id: string }) => id));
     const isCounted = await Promise.all(
       deliveries.map(
-        async (delivery) => counted.has(rowOf(delivery)) || (await this.countedLate.get(delivery)) === true,
+        async (delivery) => counted.has(rowOf(delivery)) || (await this.settledLate.get(delivery)) === true,
       ),
     );
     return new Set(deliveries.filter((_, i) => isCounted[i]));

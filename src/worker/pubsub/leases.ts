@@ -30,9 +30,9 @@ export interface Lease {
   /** Verdicts that are under way. */
   verdicts: number;
   /** The server has confirmed a verdict in time. */
-  hasCounted: boolean;
+  isSettled: boolean;
   /** A verdict was sent, and its answer was lost. */
-  mayHaveCounted: boolean;
+  mayBeSettled: boolean;
   /** Its dead letter is published. */
   isPublished: boolean;
 }
@@ -44,7 +44,7 @@ export class Leases {
   /** Adds a delivery of a request that was sent at that monotonic time. */
   add(id: string, sentAt: number): void {
     const until = sentAt + MIN_LEASE_MS;
-    this.leases.set(id, { until, verdicts: 0, hasCounted: false, mayHaveCounted: false, isPublished: false });
+    this.leases.set(id, { until, verdicts: 0, isSettled: false, mayBeSettled: false, isPublished: false });
   }
 
   /** Returns the lease, if the delivery is ours now; drops those that have run out. */
@@ -73,7 +73,7 @@ export class Leases {
 
   /** The server has confirmed a verdict. It counts if that came before the end of the lease. */
   confirm(lease: Lease): void {
-    lease.hasCounted = monotonic() <= lease.until;
+    lease.isSettled = monotonic() <= lease.until;
   }
 
   /**
@@ -82,14 +82,14 @@ export class Leases {
    */
   onUnknown(id: string): void {
     const lease = this.leases.get(id);
-    if (lease?.mayHaveCounted === true && monotonic() <= lease.until) lease.hasCounted = true;
+    if (lease?.mayBeSettled === true && monotonic() <= lease.until) lease.isSettled = true;
     else this.leases.delete(id);
   }
 
   /** Forgets a delivery. Returns whether a verdict on it has counted. */
   settle(id: string): boolean {
-    const hasCounted = this.leases.get(id)?.hasCounted === true;
+    const isSettled = this.leases.get(id)?.isSettled === true;
     this.leases.delete(id);
-    return hasCounted;
+    return isSettled;
   }
 }

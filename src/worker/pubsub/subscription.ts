@@ -224,7 +224,7 @@ export class Subscription<T extends string | Uint8Array> implements Source<Pubsu
     for (const delivery of deliveries) {
       const { id } = delivery;
       const lease = this.leases.held(id);
-      if (lease === undefined || lease.hasCounted) continue;
+      if (lease === undefined || lease.isSettled) continue;
       leases.set(id, lease);
       const order = orderFor(delivery);
       const ids = idsOf.get(order);
@@ -236,7 +236,7 @@ export class Subscription<T extends string | Uint8Array> implements Source<Pubsu
       try {
         await this.request(ctx, idsOf, (id) => this.leases.confirm(leases.get(id)!));
       } catch (error) {
-        for (const lease of leases.values()) if (!lease.hasCounted) lease.mayHaveCounted = true;
+        for (const lease of leases.values()) if (!lease.isSettled) lease.mayBeSettled = true;
         throw error;
       } finally {
         for (const lease of leases.values()) lease.verdicts--;
@@ -253,9 +253,9 @@ export class Subscription<T extends string | Uint8Array> implements Source<Pubsu
     }
     const restart = (id: string): void => this.leases.restart(id, sentAt + this.lease);
     const ids: string[] = [];
-    for (const [id, { hasCounted, verdicts }] of held) {
+    for (const [id, { isSettled, verdicts }] of held) {
       // A call that counted for this one, and failed for another, is repeated. Until then it must be known here.
-      if (hasCounted) restart(id);
+      if (isSettled) restart(id);
       else if (verdicts === 0) ids.push(id);
     }
     await underCtx(ctx, () => this.request(ctx, new Map([[this.lease, ids]]), restart));

@@ -76,6 +76,7 @@ export interface PubsubSubscriptionOptions {
   /**
    * How long a delivery is ours until it is extended, in ms: whole seconds, 10,000 to 600,000, whatever the ack
    * deadline of the subscription. A lease above 10,000 costs one more request per pull.
+   *
    * @default 10_000
    */
   readonly lease?: number;
@@ -83,11 +84,13 @@ export interface PubsubSubscriptionOptions {
    * The deadline of a request for messages, in ms: a stop may have to wait that long. 100 to 8,000, and at most the
    * worker's `callTimeout`. A message handed out just as the deadline passes is redelivered after its ack deadline; a
    * longer `wait` makes that rarer.
+   *
    * @default 2_000
    */
   readonly wait?: number;
   /**
    * The body: the data as text, or its bytes.
+   *
    * @default "text"
    */
   readonly decode?: "text" | "bytes";
@@ -100,7 +103,8 @@ export interface PubsubSubscriptionOptions {
    * `headgate-message-id`. Attributes whose names begin with "goog" are left out, as are those beyond the 100 that
    * Pub/Sub accepts. A message that Pub/Sub refuses is published in a smaller form: without the reason, without its own
    * attributes, at last without any.
-   * @default none: a dead message is acked, and named in the report
+   *
+   * @default none: the worker acks dead messages, and names them in its report
    */
   readonly deadLetters?: { readonly topic: string; readonly publisher: PubsubPublisher };
 }

@@ -56,6 +56,7 @@ export interface RabbitQueueOptions {
   readonly queue: string;
   /**
    * The most messages that this source may hold, buffered and handed over together: 1 to 65,535.
+   *
    * @default the room of its workers: `concurrency + prefetch`
    */
   readonly prefetch?: number;
@@ -68,7 +69,8 @@ export interface RabbitQueueOptions {
    *
    * `"broker"`: the message is rejected, and the dead-letter exchange of the queue gets it, in one step, but without
    * our reason. Without such an exchange it is gone.
-   * @default none: a dead message is acked, and named in the report
+   *
+   * @default none: the worker acks dead messages, and names them in its report
    */
   readonly deadLetters?: { readonly queue: string } | "broker";
   /**
@@ -80,11 +82,13 @@ export interface RabbitQueueOptions {
    *
    * The header `headgate-attempts` counts its failures. A message with more than some 63 kB of headers cannot be
    * copied: it is given back as it is.
+   *
    * @default true
    */
   readonly delays?: boolean;
   /**
    * Returns the ordering key of a message, or `undefined` for none. A message for which it throws has none.
+   *
    * @default none; with `ordered`, all messages have one key
    */
   readonly key?: (message: RabbitMessage) => string | undefined;
@@ -99,11 +103,13 @@ export interface RabbitQueueOptions {
    * A failed message waits in this process, and its key behind it; without a `key`, the whole queue. Its failures are
    * counted here: after a stop, from 1 again. Give each worker a source of its own. For more than one active worker,
    * use several such queues: see docs/worker.md.
+   *
    * @default none: failures and releases may change the order
    */
   readonly ordered?: Readonly<Record<string, unknown>>;
   /**
    * The longest time that `close` may take, in ms. A connection that has not answered by then is cut.
+   *
    * @default 1_500
    */
   readonly closeTimeout?: number;

@@ -18,7 +18,7 @@
  * - A message that moves to another queue is published, confirmed, and only then acked. If a cut comes between the two,
  *   there are two of it, with the same `messageId` if it had one. It is never in no queue.
  * - A refusal concerns one message. The rest of its batch is settled, and known to be, whatever becomes of the channel:
- *   `countedLate`.
+ *   `settledLate`.
  */
 import { context, type Context } from "../../index.ts";
 import { reasonOf } from "../reason.ts";
@@ -58,7 +58,7 @@ export class Verdicts {
    * Deliveries that are settled and not reported yet: by this call, or by an earlier one that rejected because of
    * another message.
    */
-  private readonly countedLate: Set<string> = new Set();
+  private readonly settledLate: Set<string> = new Set();
   private retries = 0;
 
   constructor(options: RabbitQueueOptions, unsettled: Map<string, Unsettled>, lanes: Lanes | undefined, pulls: Pulls) {
@@ -120,7 +120,7 @@ export class Verdicts {
     const next = { ...delivery, id: `${delivery.id.split("+")[0]}+${++this.retries}`, attempt };
     this.unsettled.delete(delivery.id);
     this.unsettled.set(next.id, item);
-    this.countedLate.add(delivery.id);
+    this.settledLate.add(delivery.id);
     if (delay > 0) lanes.add(next, delay);
     else if (!lanes.join(next)) this.pulls.arrive(next);
   }
@@ -164,7 +164,7 @@ export class Verdicts {
       await context.wait(Promise.all(sending), ctx);
       const sent = deliveries.flatMap(({ id }) => (this.unsettled.get(id)?.hasVerdict === true ? [id] : []));
       await context.wait(ignoreRejection(session?.flush() ?? Promise.resolve()), ctx);
-      for (const id of sent) if (this.unsettled.delete(id)) this.countedLate.add(id);
+      for (const id of sent) if (this.unsettled.delete(id)) this.settledLate.add(id);
     } catch (error) {
       // If the channel has closed, its end took all of them from `unsettled`. They are lost, which is an answer and no
       // error.
@@ -174,7 +174,7 @@ export class Verdicts {
     // The channel may have closed meanwhile. Then those that were refused are lost as well.
     const left = this.countUnsettled(deliveries);
     if (left > 0) throw partlyRefused(refusals, left, deliveries.length);
-    return deliveries.filter(({ id }) => !this.countedLate.delete(id));
+    return deliveries.filter(({ id }) => !this.settledLate.delete(id));
   }
 
   private countUnsettled(deliveries: readonly RabbitDelivery[]): number {
@@ -183,7 +183,7 @@ export class Verdicts {
 
   /** Returns those whose channel has closed, except those that are settled. */
   lostOf(deliveries: readonly RabbitDelivery[]): readonly RabbitDelivery[] {
-    return deliveries.filter(({ id }) => !this.unsettled.has(id) && !this.countedLate.has(id));
+    return deliveries.filter(({ id }) => !this.unsettled.has(id) && !this.settledLate.has(id));
   }
 }
 
