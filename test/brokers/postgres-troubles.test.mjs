@@ -64,7 +64,7 @@ function tests({ url, atEnd }) {
         if (body.startsWith("dead")) throw new Error("no");
       };
       const [ctx, stop] = context.withCancel(context.background());
-      const running = worker(ctx, source, handle, { maxAttempts: 2, backoff: () => 10, callTimeout: 2_000, observe });
+      const running = worker(ctx, source, handle, { maxAttempts: 2, backoff: () => 10, callTimeout: 10_000, observe });
       for (let i = 0; i < 300; i++) {
         const before = told;
         await publisher.publish([`${["good", "failing", "dead"][i % 3]} ${i}`]);
