@@ -91,7 +91,8 @@ if (server !== undefined) {
     keys: true,
     attributes: true,
     ordered: false,
-    soon: 3_000,
+    patience: 20_000,
+    soon: 15_000,
   };
   conforms("pubsub", () => makeLab(), traits);
   // Without ordering: the emulator would have acks in the order of delivery then, also of messages that have no key.
