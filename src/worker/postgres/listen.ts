@@ -1,5 +1,5 @@
 /**
- * LISTEN and NOTIFY of PostgreSQL: one connection that listens, for all the queues on a pool.
+ * LISTEN and NOTIFY of PostgreSQL: one connection listens for all the queues on a pool.
  *
  *     publish / nack ── pg_notify(channel, queue) ──▶ server ── notification ──▶ Listener ── notify() ──▶ subscribers of that queue
  *

@@ -36,8 +36,7 @@ const LATE_ANSWER_MS = 500;
 /** Time without a pull after which the connection that listens is released. */
 const IDLE_MS = 1_000;
 /**
- * After a pull that found no message with a key, how long pulls look for those without a key alone, as long as there
- * are some.
+ * How long pulls look for messages without a key alone, after one that found no others, and as long as they find some.
  */
 const KEYLESS_MS = 100;
 /** Time until the next look if another pull is about to take what is due. */

@@ -197,9 +197,9 @@ export function statements({ table, dead, notes, channel }: Names): Statements {
   const isNext = `not m.leased and m.visible_at <= now()
         and not exists (select from ${table} e where e.queue = $1 and e.key = m.key and e.leased)`;
   /**
-   * The rows whose verdict counts, locked. `coalesce` hides the statistics of `leased` from the planner: they mostly
-   * date from a time when nothing was leased, and it would compare each leased row with each id. An ack of 500 took 77
-   * ms, and takes 11; with the ids looked up in the index, 8.
+   * The rows whose verdict counts, locked. `coalesce` hides the statistics of `leased` from the planner. They mostly
+   * date from a time when nothing was leased, and with them it would compare each leased row with each id. An ack of
+   * 500 took 77 ms, and takes 11; with the ids looked up in the index, 8.
    */
   const held = (more: string = "", columns: string = ""): string => `given as (
     select * from unnest($1::bigint[], $2::integer[]${more}) as g(id, deliveries${columns})

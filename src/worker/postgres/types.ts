@@ -61,7 +61,7 @@ export interface PostgresQueueOptions extends PostgresTableOptions {
    */
   readonly poll?: number;
   /**
-   * Listens for notifications on one connection of the pool, for all queues on that pool. The connection is held while
+   * Listens for notifications on one connection, which all queues on the pool share. The connection is held while
    * a pull waits, and for a second after the last one. With `false`, and with a pool of one connection, there is only
    * the poll.
    *

@@ -1,7 +1,7 @@
 /**
  * The verdicts of the source of postgres, on the messages that it has leased.
  *
- * The hard case is a verdict whose answer was lost: it may have counted, and then the row is gone, or belongs to the
+ * The hard case is a verdict whose answer was lost. It may have counted, and then the row is gone, or belongs to the
  * next delivery. Asked again, the server would call it lost. Two things tell the source otherwise:
  * - The answer may still come, after the call's ctx has ended: `settledLate`.
  * - The connection may be cut, and then no answer comes. But the call left a note in its own transaction, and the note

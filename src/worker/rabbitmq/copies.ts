@@ -207,7 +207,7 @@ function refusal(queue: string, cause: unknown): Error {
 class EncodingError extends Error {}
 
 /**
- * The longest delay in the queue for a delay: a message expires only when it is the first of its queue, so similar
+ * The longest delay in the queue for a delay. A message expires only when it is the first of its queue, so similar
  * delays share one.
  */
 export function delayQueueOf(delay: number): number {

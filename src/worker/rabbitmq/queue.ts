@@ -89,8 +89,8 @@ export class Queue implements RabbitQueue {
         if (err !== undefined || this.buffer.length > 0) return this.buffer.splice(0, max);
         const { session } = this;
         const prefetch = Math.min(room, (this.options.prefetch ?? MAX_PREFETCH) - this.unsettled.size);
-        // The consumer may get no more, but there is room: a second worker pulls here. So a consumer with a larger count
-        // takes over.
+        // The consumer may get no more, but there is room: a second worker pulls here. So a consumer with a larger
+        // count takes over.
         if (session?.isConsuming === true && session.isFull && prefetch > 0 && !this.lanes) await session.cancel();
         if (session?.isConsuming !== true && prefetch > 0) {
           await this.start(ctx, prefetch);

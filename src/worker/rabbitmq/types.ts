@@ -65,7 +65,7 @@ export interface RabbitQueueOptions {
    *
    * `{ queue }`, the name of a queue that exists: the message is published there with the headers `headgate-reason`,
    * `headgate-attempts` and `headgate-queue`, and then acked. If its own headers leave no room for the reason, or are
-   * too large to be written again, that part is left out, and `headgate-left-out` says so.
+   * too large to be written again, a part is left out. `headgate-left-out` says which.
    *
    * `"broker"`: the message is rejected, and the dead-letter exchange of the queue gets it, in one step, but without
    * our reason. Without such an exchange it is gone.
@@ -77,8 +77,9 @@ export interface RabbitQueueOptions {
    * Delays of redeliveries, which RabbitMQ does not have.
    *
    * `true`: the message waits in a quorum queue `<queue>.delay.<ms>`. This source declares these queues, one for 125 ms
-   * and one for each doubling. A message expires there after its delay, or up to twice as long if one with a longer
-   * delay is before it, and goes back to the end of the queue. `false`: it goes to the end of the queue at once.
+   * and one for each doubling. A message expires there after its delay, and goes back to the end of the queue. It may
+   * take up to twice as long, if one with a longer delay is before it. `false`: it goes to the end of the queue at
+   * once.
    *
    * The header `headgate-attempts` counts its failures. A message with more than some 63 kB of headers cannot be
    * copied: it is given back as it is.
