@@ -4,8 +4,8 @@
  * Publishing in your own transaction makes an outbox superfluous: there is a message if and only if the transaction
  * commits.
  *
- * queue.ts is the source, verdicts.ts its settling half. sql.ts has the tables and all statements, listen.ts the
- * connection that listens.
+ * The source is in queue.ts, and its settling half in verdicts.ts. The tables and all statements are in sql.ts, and the
+ * connection that listens in listen.ts.
  */
 import { given, hasMethod } from "../../internal/foreign.ts";
 import { onlyKnown } from "../known.ts";

@@ -31,12 +31,13 @@ import type { PulledRow, Statements } from "./sql.ts";
 import type { PostgresDelivery, PostgresPool, PostgresPublishOptions, PostgresQueue } from "./types.ts";
 import { Verdicts } from "./verdicts.ts";
 
-/** How long a pull whose ctx has ended waits for its statement. */
+/** The wait of a pull whose ctx has ended for its statement. */
 const LATE_ANSWER_MS = 500;
 /** Time without a pull after which the connection that listens is released. */
 const IDLE_MS = 1_000;
 /**
- * How long pulls look for messages without a key alone, after one that found no others, and as long as they find some.
+ * The time after a pull that found no message with a key, in which pulls look for those without one alone. If there are
+ * none of these either, they look for all.
  */
 const KEYLESS_MS = 100;
 /** Time until the next look if another pull is about to take what is due. */

@@ -34,7 +34,7 @@ export interface PostgresTableOptions {
 
 /** A message of a queue in PostgreSQL. */
 export interface PostgresDelivery extends Delivery<string> {
-  /** How often the message has been delivered, from 1. A delivery that was released does not count. */
+  /** The number of deliveries so far, from 1. A delivery that was released does not count. */
   readonly attempt: number;
 }
 
@@ -47,7 +47,7 @@ export interface PostgresQueueOptions extends PostgresTableOptions {
    */
   readonly queue?: string;
   /**
-   * How long a delivery belongs to the source that pulled it, in ms, unless it is extended.
+   * The time for which a delivery belongs to the source that pulled it, in ms, unless it is extended.
    *
    * @default 30_000
    */
@@ -70,7 +70,7 @@ export interface PostgresQueueOptions extends PostgresTableOptions {
   readonly listen?: boolean;
 }
 
-/** How to publish messages. */
+/** The options of a publish. */
 export interface PostgresPublishOptions {
   /**
    * The ordering key: its messages are given out one at a time, in the order of their ids.

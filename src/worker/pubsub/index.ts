@@ -4,8 +4,8 @@
  * It pulls by unary requests, not by the client's `subscription.on("message")`. That stream brings more than was asked
  * for, and a worker that stops would have to give it all back. Between pulls nothing is under way.
  *
- * subscription.ts is the source, leases.ts its clock fence. client.ts sends the requests, liveness.ts finds out whether
- * the server is there.
+ * The source is in subscription.ts, and its clock fence in leases.ts. Requests are sent by client.ts, and liveness.ts
+ * finds out whether the server is there.
  */
 import { given, hasMethod, propertyOf } from "../../internal/foreign.ts";
 import { onlyKnown } from "../known.ts";
@@ -104,7 +104,7 @@ export function pubsubSubscription(
 
 const MIN_WAIT_MS = 100;
 /**
- * What comes at the end of the longest request still has 2 s of its lease, time enough to extend that: see
+ * A message that comes at the end of the longest request has 2 s left of its lease, enough to extend it: see
  * `RECEIPT_MS`.
  */
 const MAX_WAIT_MS = 8_000;

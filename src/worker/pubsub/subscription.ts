@@ -34,7 +34,7 @@ const MAX_MESSAGES = 1_000;
  * Time in its request after which a message has too little left of the shortest lease, which began with the request.
  */
 const LATE_RECEIPT_MS = 2_500;
-/** How long the extension of new deliveries may take. */
+/** Time limit for the extension of new deliveries. */
 const RECEIPT_MS = 1_000;
 /** The least time between two requests: a server may answer at once that there is nothing. */
 const MIN_INTERVAL_MS = 50;
@@ -47,7 +47,7 @@ interface Settings<T extends string | Uint8Array> {
   readonly deadLetters: PubsubSubscriptionOptions["deadLetters"];
 }
 
-/** What a verdict tells the server of a delivery: "ack", or the ms after which it may deliver the message again. */
+/** The verdict on a delivery, for the server: "ack", or the ms after which it may deliver the message again. */
 type Order = "ack" | number;
 
 export class Subscription<T extends string | Uint8Array> implements Source<PubsubDelivery<T>> {

@@ -44,7 +44,7 @@ const MAX_HEADER_BYTES = 65_536;
  */
 const SILENCE_MS = 2_000;
 const MAX_SILENT = 3;
-/** How long the close of a connection may take whose channel has ended by itself. */
+/** Time limit for the close of a connection whose channel has ended by itself. */
 const CLOSE_TIMEOUT_MS = 2_000;
 
 type Receive = (message: RabbitMessage | null, consumer: number) => void;

@@ -1,8 +1,8 @@
 /**
  * `headgate/worker/rabbitmq`: a quorum queue of RabbitMQ as a source, over amqplib.
  *
- * queue.ts is the source, verdicts.ts its settling half. channel.ts is a channel from its opening to its end.
- * copies.ts publishes messages that move to another queue, and order.ts keeps the order of keys.
+ * The source is in queue.ts, and its settling half in verdicts.ts. A channel, from its opening to its end, is in
+ * channel.ts. Messages that move to another queue are published by copies.ts. The order of keys is kept by order.ts.
  */
 import { given, hasMethod, propertyOf } from "../../internal/foreign.ts";
 import { onlyKnown } from "../known.ts";

@@ -13,7 +13,7 @@ import type { RabbitDelivery } from "./types.ts";
 /** The waiting messages of one key. */
 interface Lane {
   items: RabbitDelivery[];
-  /** When they leave. */
+  /** The time at which they leave. */
   due: number;
   timer: time.Timer;
 }

@@ -29,7 +29,7 @@ import { type Unsettled, Verdicts } from "./verdicts.ts";
 
 /** Time without a pull after which the buffer is given back. */
 const IDLE_MS = 1_000;
-/** How long a pull whose ctx was cancelled waits for the broker to confirm the cancel of the consumer. */
+/** Time limit for the broker to confirm the cancel of the consumer, when the ctx of a pull was cancelled. */
 const LATE_ANSWER_MS = 500;
 /** The default of `closeTimeout`. The worker's `grace` and this fit into 30 s. */
 const CLOSE_TIMEOUT_MS = 1_500;
@@ -182,7 +182,7 @@ export class Queue implements RabbitQueue {
       await this.starting;
       await this.session?.cancel();
     };
-    // What arrives after that limit is buffered, and given back when the source is idle.
+    // A message that arrives after that limit is buffered, and given back when the source is idle.
     await context.wait(ignoreRejection(cancelled()), limit).catch(() => {});
     for (const { id } of this.buffer.splice(keep)) {
       const item = this.unsettled.get(id);
