@@ -74,8 +74,8 @@ export interface PubsubSubscriptionOptions {
   /** Its full name, `projects/<project>/subscriptions/<name>`. */
   readonly subscription: string;
   /**
-   * The time for which a delivery is ours until it is extended, in ms: whole seconds, 10,000 to 600,000. It is the same whatever the
-   * ack deadline of the subscription. A lease above 10,000 costs one more request per pull.
+   * The time for which a delivery is ours until it is extended, in ms: whole seconds, 10,000 to 600,000. It is the same
+   * whatever the ack deadline of the subscription. A lease above 10,000 costs one more request per pull.
    *
    * @default 10_000
    */
