@@ -30,6 +30,8 @@ const replaced: readonly (readonly [pattern: RegExp, instead: string])[] = [
 function sentencesOf(prose: string): string[] {
   return prose
     .replace(/```[^]*?(```|$)/g, "\n\n")
+    // Lists of figures.
+    .replace(/<!-- generated[^]*?<!-- \/generated -->/g, "\n\n")
     .replace(/^\s*(\||#|<).*$/gm, "\n\n")
     .replace(/^\s*([-*]|\d+\.)\s/gm, "\n\n")
     .replace(/`[^`]*`/g, "code")
