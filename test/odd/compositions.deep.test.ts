@@ -404,7 +404,7 @@ describe("an odd value does no harm", () => {
     expect(report).toMatchObject({ pulled: 1, acked: 1 });
     const result = await saga<number>("s").step("a", nothing, nothing).run(bg, 1, quick);
     expect(result.status).toBe("committed");
-    await retry.retry(bg, nothing);
+    await retry.run(bg, nothing);
   });
 });
 

@@ -166,9 +166,9 @@ describe("retry", () => {
         broken = true;
         throw ODD_ERROR;
       };
-      await expect(retry.retry(ctx, fn, { base: 0 })).rejects.toBe(ODD_ERROR);
+      await expect(retry.run(ctx, fn, { base: 0 })).rejects.toBe(ODD_ERROR);
       broken = false;
-      await expect(retry.retry(ctx, fn, { base: 0, timeout: 5 })).rejects.toBe(ODD_ERROR);
+      await expect(retry.run(ctx, fn, { base: 0, timeout: 5 })).rejects.toBe(ODD_ERROR);
     },
   );
 });
