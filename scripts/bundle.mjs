@@ -88,7 +88,7 @@ await bundle.close();
 // ------------------------------------------------------------------------------------------------------------ the declarations
 
 /** An editor shows the comments of the declarations, and there a number such as (C5) leads nowhere by itself. */
-const NUMBERS = /\(([A-Z]\d+(?:, [A-Z]\d+)*)\)/g;
+const NUMBERS = /\(((?:[CEFGHMNSTWY]\d+(?:, )?)+)\)/g;
 
 /** The text of a declaration file, with the page beside each number in its comments. All stays in its line, as the source maps have it. */
 function withPages(text) {
