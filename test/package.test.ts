@@ -6,8 +6,9 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { SourceMap, type SourceMapPayload } from "node:module";
 import { dirname, join, relative, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
-import { build } from "esbuild";
+import * as esbuild from "esbuild";
 import { beforeAll, describe, expect, it } from "vitest";
+import { build } from "./support/child.ts";
 
 const root = new URL("..", import.meta.url).pathname;
 const src = join(root, "src");
@@ -22,18 +23,7 @@ const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as
 const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
 const textOf = (file: string): string => readFileSync(join(src, file), "utf8");
 
-beforeAll(() => {
-  // `npm test` builds first; whoever runs this file alone gets it built here.
-  if (!existsSync(join(root, "dist/index.js"))) run("typescript/bin/tsc", "-p", root);
-});
-
-function run(tool: string, ...args: string[]): string {
-  return execFileSync(process.execPath, [join(root, "node_modules", tool), ...args], {
-    cwd: root,
-    encoding: "utf8",
-    env: { ...process.env, NO_COLOR: "1" },
-  });
-}
+beforeAll(build);
 
 /** The imports of a file, those of types too, as paths in src. */
 function importsOf(file: string): string[] {
@@ -188,16 +178,6 @@ describe("the package", () => {
     expect(scripts.filter((file) => readFileSync(join(root, "dist", file), "utf8").includes("(this && "))).toEqual([]);
   });
 
-  it("is clean for publint", () => {
-    expect(run("publint/src/cli.js", "--strict")).toContain("All good!");
-  });
-
-  it("is clean for arethetypeswrong, in node10, too", () => {
-    // It ends with an error when it finds a problem. That it is ESM only is no problem, but what it is.
-    const found = run("@arethetypeswrong/cli/dist/index.js", "--pack", ".", "--ignore-rules", "cjs-resolves-to-esm");
-    for (const path of ["worker", "saga"]) expect(found).toContain(`"headgate/${path}"`);
-  });
-
   it("says the same of its subpaths where exports are not read", () => {
     const paths = Object.entries(manifest.exports).flatMap(([path, target]) =>
       typeof target === "string" || path === "." ? [] : [[path.slice(2), [target.types]] as const],
@@ -312,7 +292,7 @@ describe("the pages", () => {
 
 /** Bundles and minifies a program as its author would. */
 async function bundle(program: string): Promise<string> {
-  const { outputFiles } = await build({
+  const { outputFiles } = await esbuild.build({
     stdin: { contents: program, resolveDir: root },
     bundle: true,
     minify: true,
