@@ -11,7 +11,7 @@ import { given, isA, textOf } from "../../internal/foreign.ts";
 import { Bench, Fault } from "./probe.ts";
 import { pulls } from "./pulls.ts";
 import { verdicts } from "./verdicts.ts";
-import { onlyKnown } from "../known.ts";
+import { onlyKnown } from "../../internal/args.ts";
 import type { Delivery, Source } from "../source.ts";
 
 /** One fresh, empty queue, for one case. */

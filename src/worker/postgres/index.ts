@@ -12,7 +12,7 @@
 import { hasMethod, given } from "../../internal/foreign.ts";
 import { Chan, context, type Context, select, time } from "../../index.ts";
 import { monotonic } from "../../internal/runtime.ts";
-import { onlyKnown } from "../known.ts";
+import { onlyKnown } from "../../internal/args.ts";
 import { explained } from "./errors.ts";
 import { listenerOf, type PostgresPool, type PostgresQueryable, type Subscriber } from "./listen.ts";
 import { lastOf, toDelivery } from "./message.ts";

@@ -13,7 +13,7 @@
  *   statements of ours wait for each other.
  */
 import { given } from "../../internal/foreign.ts";
-import { onlyKnown } from "../known.ts";
+import { onlyKnown } from "../../internal/args.ts";
 
 /** Where the messages of a queue are. */
 export interface PostgresTableOptions {

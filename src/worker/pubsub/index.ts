@@ -30,7 +30,7 @@ import { type About, explained, isRefused, isTimeout } from "./errors.ts";
 import { Line, reconnect } from "./acks.ts";
 import { lettersOf } from "./message.ts";
 import { monotonic } from "../../internal/runtime.ts";
-import { onlyKnown } from "../known.ts";
+import { onlyKnown } from "../../internal/args.ts";
 import { Releases } from "../releases.ts";
 import type { Dead, Delivery, Nack, Source } from "../source.ts";
 

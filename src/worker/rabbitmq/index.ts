@@ -24,7 +24,7 @@ import { Session } from "./channel.ts";
 import { heard, leave, type RabbitChannel, type RabbitConnection } from "./client.ts";
 import { explained } from "./errors.ts";
 import { type RabbitMessage, toDelivery } from "./message.ts";
-import { onlyKnown } from "../known.ts";
+import { onlyKnown } from "../../internal/args.ts";
 import { inOrder, Lanes } from "./order.ts";
 import { reasonOf } from "../reason.ts";
 

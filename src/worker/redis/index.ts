@@ -14,7 +14,7 @@
 import { given } from "../../internal/foreign.ts";
 import { Chan, context, type Context, select, semaphore, sync, time } from "../../index.ts";
 import { monotonic } from "../../internal/runtime.ts";
-import { onlyKnown } from "../known.ts";
+import { onlyKnown } from "../../internal/args.ts";
 import {
   checkClient,
   connect,

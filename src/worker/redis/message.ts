@@ -1,7 +1,7 @@
 /**
  * Messages of Redis: what the source of redis.ts makes of the entries it has read, and of what is published.
  */
-import { onlyKnown } from "../known.ts";
+import { onlyKnown } from "../../internal/args.ts";
 import type { RedisDelivery, RedisPublishOptions } from "./index.ts";
 
 export type Entry = readonly [id: string, fields: readonly string[]];
