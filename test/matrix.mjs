@@ -94,7 +94,7 @@ function put(page, name, text, writes) {
 
 const writes = process.argv.includes("--write");
 if (missing.length > 0) {
-  for (const what of missing) console.log(`SKIPPED ${what}`);
+  for (const what of missing) console.log(`missing: ${what}`);
   console.log("SKIPPED whether the README says the same, as not all was run");
   if (writes) process.exitCode = 1;
 } else {

@@ -4,10 +4,12 @@
  * Each `<broker>.test.mjs`, and each `<broker>-faults.test.mjs`, starts a server of its own on the loopback. What is not installed is
  * skipped, and said to be; with HEADGATE_INSTALL=1 it is installed by apt-get first. The clients are installed by `npm ci` when they are
  * missing.
+ *
+ * Each file's output is kept in `.build/brokers/`. The last lines say which tests failed, each with its error.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readdirSync, rmSync, symlinkSync } from "node:fs";
+import { createWriteStream, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { basename, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -39,6 +41,10 @@ for (const file of files) {
 }
 const queue = [...brokers.values()].filter((turns) => turns.length > 0);
 const isAlone = queue.length === 1;
+const failed = [];
+const kept = join(here, "..", "..", ".build", "brokers");
+rmSync(kept, { recursive: true, force: true });
+mkdirSync(kept, { recursive: true });
 // Three brokers at a time: their tests mostly wait for leases to end. So they keep two cores busy for 60 % of 5 minutes.
 const lanes = Array.from({ length: Math.min(3, queue.length) }, async () => {
   for (let turns; (turns = queue.shift()) !== undefined;) {
@@ -47,13 +53,38 @@ const lanes = Array.from({ length: Math.min(3, queue.length) }, async () => {
 });
 await Promise.all(lanes);
 
-/** What it says is shown at once if nobody else is running, and else at its end. */
+if (failed.length > 0) {
+  console.log(`\n${failed.length} of ${files.length} files failed; their output is in .build/brokers/`);
+  for (const { name, why } of failed) console.log(`\nFAILED ${name}\n${why}`);
+  process.exitCode = 1;
+}
+
+/** Runs a file, and keeps what it prints. That is shown at once if no other broker is tested, else at the end of the file. */
 async function run(file) {
-  const args = ["--test-reporter=spec", "--test-reporter-destination=stdout", file];
-  const child = spawn(process.execPath, args, { stdio: ["inherit", isAlone ? "inherit" : "pipe", "inherit"] });
+  const name = basename(file, ".test.mjs");
+  const reasons = join(kept, `${name}.failed.txt`);
+  const reporters = [
+    ["spec", "stdout"],
+    [join(here, "failures.mjs"), reasons],
+  ];
+  const flags = reporters.flatMap(([reporter, to]) => [
+    `--test-reporter=${reporter}`,
+    `--test-reporter-destination=${to}`,
+  ]);
+  const child = spawn(process.execPath, [...flags, file], { stdio: ["inherit", "pipe", "pipe"] });
+  const log = createWriteStream(join(kept, `${name}.txt`));
   let said = "";
-  child.stdout?.setEncoding("utf8").on("data", (text) => (said += text));
-  const [code] = await once(child, "close");
-  process.stdout.write(said);
-  if (code !== 0) process.exitCode = 1;
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text) => {
+      said += text;
+      log.write(text);
+      if (isAlone) process.stdout.write(text);
+    });
+  }
+  const [code, signal] = await once(child, "close");
+  log.end();
+  if (!isAlone) process.stdout.write(said);
+  if (code === 0) return;
+  const end = `  ended with ${signal ?? `exit code ${code}`}, and these last lines:\n${said.trimEnd().split("\n").slice(-10).join("\n")}`;
+  failed.push({ name: basename(file), why: (existsSync(reasons) && readFileSync(reasons, "utf8").trimEnd()) || end });
 }

@@ -56,8 +56,8 @@ const lab =
 /** The messages of the cases that fail. */
 async function failures(makeLab: () => Promise<Lab<D>>, traits: Traits): Promise<readonly string[]> {
   const found: string[] = [];
-  for (const { leftOut, run } of conformance(makeLab, traits)) {
-    if (leftOut !== undefined) continue;
+  for (const { skip, run } of conformance(makeLab, traits)) {
+    if (skip !== undefined) continue;
     // A source that hangs, or forgets, may break the rules of the bubble as well.
     const note = (error: Error): void => void found.push(error.message);
     await bubble(() => run().catch(note)).catch(note);
@@ -66,9 +66,9 @@ async function failures(makeLab: () => Promise<Lab<D>>, traits: Traits): Promise
 }
 
 describe("the broker in memory", () => {
-  for (const { name, leftOut, run } of conformance(lab(), traits)) {
+  for (const { name, skip, run } of conformance(lab(), traits)) {
     it(`keeps the rule: ${name}`, async () => {
-      expect(leftOut).toBeUndefined();
+      expect(skip).toBeUndefined();
       await bubble(run);
     });
   }
@@ -97,12 +97,12 @@ describe("what a broker cannot do", () => {
     ordered: false,
   };
 
-  it("is left out by name, with the reason, and everything else is tested", async () => {
+  it("is skipped by name, with the reason, and everything else is tested", async () => {
     const cases = conformance(lab(), least);
     expect(cases.map(({ name }) => name)).toEqual(
       expect.arrayContaining(conformance(lab(), traits).map(({ name }) => name)),
     );
-    const left = cases.filter(({ leftOut }) => leftOut !== undefined).map(({ name, leftOut }) => `${name}: ${leftOut}`);
+    const left = cases.filter(({ skip }) => skip !== undefined).map(({ name, skip }) => `${name}: ${skip}`);
     expect(left).toMatchInlineSnapshot(`
       [
         "the attributes arrive as they were published: the broker has no attributes",
@@ -112,8 +112,8 @@ describe("what a broker cannot do", () => {
         "a delay may be longer than the lease: a delivery is held until the connection ends",
         "the attempt counts the deliveries from 1: the broker does not count attempts",
         "a release costs no attempt, and a failure after it costs one: the broker counts a release like any other delivery",
-        "a message whose lease ran out goes to whoever pulls, and not before: a delivery is held until the connection ends",
-        "a message whose lease is extended goes to nobody else: a delivery is held until the connection ends",
+        "a message whose lease ran out goes to the next pull, and not before: a delivery is held until the connection ends",
+        "a message whose lease is extended goes to no other consumer: a delivery is held until the connection ends",
         "ack after a lost lease is reported, and does not touch the next holder's delivery: a delivery is held until the connection ends",
         "nack after a lost lease is reported, and does not touch the next holder's delivery: a delivery is held until the connection ends",
         "release after a lost lease is reported, and does not touch the next holder's delivery: a delivery is held until the connection ends",
@@ -128,9 +128,9 @@ describe("what a broker cannot do", () => {
   });
 
   it("passes nothing when it is run all the same", async () => {
-    const left = conformance(lab(), least).filter(({ leftOut }) => leftOut !== undefined);
-    for (const { name, leftOut, run } of left) {
-      await expect(run()).rejects.toThrow(`${name}: this case is left out, for ${leftOut}`);
+    const left = conformance(lab(), least).filter(({ skip }) => skip !== undefined);
+    for (const { name, skip, run } of left) {
+      await expect(run()).rejects.toThrow(`${name}: this case is skipped, because ${skip}`);
     }
   });
 });
@@ -373,7 +373,7 @@ describe("a source that breaks a rule is found out:", () => {
     [
       "its leases never run out",
       (source) => ({ pull: (ctx, max) => hold(source, ctx, max) }),
-      ["a message whose lease ran out goes to whoever pulls"],
+      ["a message whose lease ran out goes to the next pull"],
     ],
     [
       "its leases run out early",
@@ -387,15 +387,15 @@ describe("a source that breaks a rule is found out:", () => {
           return got;
         },
       }),
-      ["a message whose lease ran out goes to whoever pulls, and not before: it came again after 1000 ms"],
+      ["a message whose lease ran out goes to the next pull, and not before: it came back after 1000 ms"],
     ],
     [
       "its extend does nothing",
       () => ({ extend: async () => {} }),
-      ["a message whose lease is extended goes to nobody else"],
+      ["a message whose lease is extended goes to no other consumer"],
     ],
     [
-      "it keeps quiet about lost leases",
+      "it does not report lost leases",
       (source) => ({
         ack: async (ctx, list) => void (await source.ack(ctx, list)),
         nack: async (ctx, list) => void (await source.nack(ctx, list)),
@@ -419,7 +419,7 @@ describe("a source that breaks a rule is found out:", () => {
           return list;
         },
       }),
-      ["an acked message is gone: the ack of deliveries that are held called these lost"],
+      ["an acked message is gone: the ack of deliveries that are held reported these as lost"],
     ],
     [
       "its dead letters vanish",
@@ -472,7 +472,7 @@ describe("a source that breaks a rule is found out:", () => {
       ["the source has no deadLetter"],
     ],
     [
-      "it forgets a verdict whose ctx has ended, and takes it for told",
+      "it forgets a verdict whose ctx has ended, and takes it for settled",
       (source) => {
         const told = new Set<string>();
         return {
@@ -483,7 +483,7 @@ describe("a source that breaks a rule is found out:", () => {
           },
         };
       },
-      ["a verdict whose ctx has ended settles or rejects, and can be told again"],
+      ["a verdict whose ctx has ended settles or rejects, and can be sent again"],
     ],
   ];
 

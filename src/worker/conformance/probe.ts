@@ -1,32 +1,32 @@
 /**
- * What the cases of the conformance suite do with a source: pull, take, watch, tell a verdict; each with the rules that always hold.
+ * The steps of a case: pull, take, watch, send a verdict. Each checks the rules that always hold.
  *
  * Invariants:
- * - Nothing waits for ever: each call has a ctx with a deadline, and must settle soon after its end.
- * - What must not happen is a {@link Fault}, whose message says what was seen. Any other error is the source's own.
+ * - No step waits for ever: each call has a ctx with a deadline, and must settle soon after its end.
+ * - A broken rule is a {@link Fault}, whose message says what was seen. Any other error is the source's own.
  */
 import { isA, textOf } from "../../internal/foreign.ts";
 import { Chan, context, type Context, select, time } from "../../index.ts";
 import { monotonic } from "../../internal/runtime.ts";
-import type { Lab, Traits } from "./index.ts";
+import type { Lab, Traits } from "./types.ts";
 import type { Delivery, Source } from "../source.ts";
 
-/** A rule of the contract, and how to see whether it holds. */
+/** A rule of the contract, and its test. */
 export interface Rule<D extends Delivery<string>> {
   readonly name: string;
-  /** Why a broker with these traits is not held to it; `undefined` if it is. */
+  /** The reason why the rule does not apply to a broker with these traits; `undefined` if it applies. */
   readonly unless?: (traits: Traits) => string | undefined;
-  readonly check: (bench: Bench<D>) => Promise<void>;
+  readonly check: (probe: Probe<D>) => Promise<void>;
 }
 
-/** What can be told of a delivery. */
+/** The calls about a delivery: the verdicts, and `extend`. */
 export type Verb = "ack" | "nack" | "release" | "deadLetter" | "extend";
 
-/** The source did what it must not, or did not do what it must. */
+/** The source broke a rule. */
 export class Fault extends Error {}
 
-/** A lab, with the limits of time that follow from its traits. */
-export class Bench<D extends Delivery<string>> {
+/** A lab, with the time limits that follow from its traits. */
+export class Probe<D extends Delivery<string>> {
   readonly lab: Lab<D>;
   readonly source: Source<D>;
   readonly other: Source<D>;
@@ -47,12 +47,12 @@ export class Bench<D extends Delivery<string>> {
     return this.traits.lease < Infinity;
   }
 
-  /** A time in which something comes back by itself, but not by the end of a lease: ms. */
+  /** Time limit for a message that comes back, but not by the end of a lease, in ms. */
   get beforeLease(): number {
     return Math.min(this.patience, this.traits.lease * 0.8);
   }
 
-  /** How long to watch for what must never come: longer than a lease, which would bring it: ms. */
+  /** Time to watch for a message that must never come, in ms: longer than a lease, whose end would bring it. */
   get quiet(): number {
     return this.hasLease ? this.traits.lease * 1.5 : 500;
   }
@@ -61,7 +61,7 @@ export class Bench<D extends Delivery<string>> {
   async pull(source: Source<D>, max: number, ctx: Context): Promise<readonly D[]> {
     let got: readonly D[];
     try {
-      got = await this.settles("the pull", source.pull(ctx, max), ctx);
+      got = await this.resultOf("the pull", source.pull(ctx, max), ctx);
     } catch (error) {
       if (isA(error, Fault) || ctx.err() === undefined) throw error;
       throw new Fault(
@@ -78,7 +78,7 @@ export class Bench<D extends Delivery<string>> {
     return got;
   }
 
-  /** Pulls until `count` have come; a Fault if they do not within this many ms. A pull that fails is made again, as the worker does. */
+  /** Pulls until `count` have come; a Fault if they do not come within this many ms. Repeats a pull that fails, as the worker does. */
   async take(source: Source<D>, count: number, within: number = this.patience): Promise<readonly D[]> {
     const [ctx, cancel] = context.withTimeout(context.background(), within);
     using _ = cancel;
@@ -86,7 +86,7 @@ export class Bench<D extends Delivery<string>> {
     let cause: unknown;
     while (got.length < count) {
       if (ctx.err() !== undefined) {
-        const came = `${got.length} of the ${count} expected came within ${Math.round(within)} ms: ${texts(got)}`;
+        const came = `${got.length} of the ${count} expected came within ${Math.round(within)} ms: ${listed(got)}`;
         throw new Fault(cause === undefined ? came : `${came}; a pull rejected with ${textOf(cause)}`, { cause });
       }
       try {
@@ -108,26 +108,28 @@ export class Bench<D extends Delivery<string>> {
   }
 
   /** Pulls for this many ms; a Fault if anything comes. */
-  async nothing(source: Source<D>, ms: number): Promise<void> {
+  async expectNothing(source: Source<D>, ms: number): Promise<void> {
     const [ctx, cancel] = context.withTimeout(context.background(), ms);
     using _ = cancel;
     const begun = monotonic();
     while (ctx.err() === undefined) {
       const got = await this.pull(source, 10, ctx);
       if (got.length > 0) {
-        throw new Fault(`nothing may come, but after ${Math.round(monotonic() - begun)} ms this came: ${texts(got)}`);
+        throw new Fault(
+          `no message may come, but after ${Math.round(monotonic() - begun)} ms this came: ${listed(got)}`,
+        );
       }
       await this.pause(ctx);
     }
   }
 
-  /** After a pull that has brought nothing: if it has not waited, the next would come before anything else had its turn, for ever. */
+  /** Rests after an empty pull. If that pull did not wait, a loop of such pulls would let nothing else run. */
   async pause(ctx: Context): Promise<void> {
     await time.sleep(20, ctx).catch(() => {});
   }
 
-  /** Tells a verdict, or extends; returns what the source calls lost. */
-  async tell(
+  /** Sends a verdict, or extends; returns the deliveries that the source reports as lost. */
+  async send(
     source: Source<D>,
     verb: Verb,
     deliveries: readonly D[],
@@ -137,16 +139,17 @@ export class Bench<D extends Delivery<string>> {
     const [limit, cancel] = context.withTimeout(context.background(), this.patience);
     using _ = cancel;
     const ctx = options.ctx ?? limit;
-    return (await this.settles(`the ${verb}`, this.send(source, verb, deliveries, delay, error, ctx), ctx)) ?? [];
+    return (await this.resultOf(`the ${verb}`, this.call(source, verb, deliveries, delay, error, ctx), ctx)) ?? [];
   }
 
-  /** Tells a verdict that must count. */
-  async counts(source: Source<D>, verb: Verb, deliveries: readonly D[], delay: number = 0): Promise<void> {
-    const lost = await this.tell(source, verb, deliveries, { delay });
-    if (lost.length > 0) throw new Fault(`the ${verb} of deliveries that are held called these lost: ${texts(lost)}`);
+  /** Sends a verdict that must count: a Fault if the source reports any delivery as lost. */
+  async expectSettles(source: Source<D>, verb: Verb, deliveries: readonly D[], delay: number = 0): Promise<void> {
+    const lost = await this.send(source, verb, deliveries, { delay });
+    if (lost.length > 0)
+      throw new Fault(`the ${verb} of deliveries that are held reported these as lost: ${listed(lost)}`);
   }
 
-  private send(
+  private call(
     source: Source<D>,
     verb: Verb,
     deliveries: readonly D[],
@@ -167,15 +170,15 @@ export class Bench<D extends Delivery<string>> {
       return source.extend(ctx, deliveries);
     }
     if (source.deadLetter === undefined)
-      throw new Fault("the broker is said to have dead letters, but the source has no deadLetter");
+      throw new Fault("the traits say that the broker has dead letters, but the source has no deadLetter");
     return source.deadLetter(
       ctx,
       deliveries.map((delivery) => ({ delivery, error: error(delivery) })),
     );
   }
 
-  /** Waits for what a call returns: it must settle soon after the end of ctx. */
-  async settles<T>(what: string, promise: Promise<T>, ctx: Context): Promise<T> {
+  /** Waits for the result of a call, which must settle soon after the end of ctx. */
+  private async resultOf<T>(what: string, promise: Promise<T>, ctx: Context): Promise<T> {
     const settled = new Chan<never>();
     promise.then(
       () => settled.close(),
@@ -190,8 +193,8 @@ export class Bench<D extends Delivery<string>> {
     return promise;
   }
 
-  /** Asks until the answer is right; a Fault if it is not within `patience`. */
-  async until<T>(what: string, ask: () => Promise<T>, isRight: (answer: T) => boolean): Promise<T> {
+  /** Calls `ask` until its answer is right; a Fault if it is not within `patience`. */
+  async eventually<T>(what: string, ask: () => Promise<T>, isRight: (answer: T) => boolean): Promise<T> {
     const [ctx, cancel] = context.withTimeout(context.background(), this.patience);
     using _ = cancel;
     for (;;) {
@@ -203,22 +206,22 @@ export class Bench<D extends Delivery<string>> {
     }
   }
 
-  /** Everything is settled: nothing is left, as far as the broker can tell, and nothing comes again. */
-  async isEmpty(): Promise<void> {
+  /** Every message must be settled: none is left, as far as the broker can tell, and none comes again. */
+  async expectDrained(): Promise<void> {
     const { size } = this.lab;
-    if (size !== undefined) await this.until("the messages that are not settled", size, (left) => left === 0);
-    await this.nothing(this.other, this.quiet);
+    if (size !== undefined) await this.eventually("the number of unsettled messages", size, (left) => left === 0);
+    await this.expectNothing(this.other, this.quiet);
   }
 
-  /** The attempt of a delivery must be this, if the broker counts; or more, if it counts what another consumer had and gave back. */
-  attemptIs(delivery: D, attempt: number): void {
+  /** The attempt of a delivery must be this, if the broker counts; or more, if it counts the releases of other consumers. */
+  expectAttempt(delivery: D, attempt: number): void {
     const { attempts, releaseIsFree } = this.traits;
     if (!attempts || delivery.attempt === attempt || (!releaseIsFree && delivery.attempt! > attempt)) return;
     throw new Fault(`the attempt should be ${attempt}; got ${String(delivery.attempt)}`);
   }
 
-  /** These and no other messages, each once, in any order. */
-  areExactly(deliveries: readonly D[], bodies: readonly string[]): void {
+  /** The deliveries must have these bodies and no others, each once, in any order. */
+  expectBodies(deliveries: readonly D[], bodies: readonly string[]): void {
     const got = deliveries.map(({ body }) => body).sort();
     const expected = [...bodies].sort();
     if (got.length === expected.length && got.every((body, i) => body === expected[i])) return;
@@ -226,13 +229,13 @@ export class Bench<D extends Delivery<string>> {
   }
 }
 
-/** Bodies of messages: `count` of them, all different. */
+/** `count` bodies of messages, all different. */
 export function numbered(count: number, name: string = "m"): readonly string[] {
   return Array.from({ length: count }, (_, i) => `${name}${i}`);
 }
 
-/** Bodies, for a message. */
-export function texts(deliveries: readonly Delivery<string>[]): string {
+/** The bodies of deliveries, for the message of a Fault. */
+export function listed(deliveries: readonly Delivery<string>[]): string {
   const some = deliveries.slice(0, 10).map(({ body }) => brief(body));
   const others = deliveries.length - some.length;
   if (others > 0) some.push(`and ${others} more`);

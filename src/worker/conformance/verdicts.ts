@@ -1,19 +1,19 @@
-/** The rules of `ack`, `nack`, `deadLetter` and `extend`. */
+/** The rules of `ack`, `nack`, `deadLetter` and `extend`. Each of them leaves the queue empty, so that nothing stays unseen. */
 import { isA } from "../../internal/foreign.ts";
 import { context, time } from "../../index.ts";
 import { monotonic } from "../../internal/runtime.ts";
-import { type Bench, Fault, numbered, type Rule, texts, type Verb } from "./probe.ts";
-import type { Traits } from "./index.ts";
+import { Fault, listed, numbered, type Probe, type Rule, type Verb } from "./probe.ts";
+import type { Traits } from "./types.ts";
 import type { Delivery } from "../source.ts";
 
 const needsLease = ({ lease }: Traits): string | undefined =>
   lease < Infinity ? undefined : "a delivery is held until the connection ends";
 const needsFence = (traits: Traits): string | undefined =>
   needsLease(traits) ?? (traits.fenced ? undefined : "the broker does not tell whether a lease was lost");
-const needsDead = ({ deadLetters }: Traits): string | undefined =>
+const needsDeadLetters = ({ deadLetters }: Traits): string | undefined =>
   deadLetters ? undefined : "the source has no dead letters";
 
-/** What may have been thrown, and is told as a reason that a header may have to hold. */
+/** Things that a handler may throw, whose texts a header cannot always hold as they are. */
 function oddErrors(): readonly unknown[] {
   const [emoji, half] = ["\u{1F680}", "\uD83D"];
   return [
@@ -31,311 +31,315 @@ export function verdicts<D extends Delivery<string>>(): readonly Rule<D>[] {
   return [
     {
       name: "an acked message is gone",
-      async check(bench) {
-        await bench.lab.publish(["a"]);
-        await bench.counts(bench.source, "ack", [await bench.takeOne(bench.source)]);
-        await bench.isEmpty();
+      async check(probe) {
+        await probe.lab.publish(["a"]);
+        await probe.expectSettles(probe.source, "ack", [await probe.takeOne(probe.source)]);
+        await probe.expectDrained();
       },
     },
     {
       name: "a verdict on many counts for all of them",
-      async check(bench) {
-        await bench.lab.publish(numbered(250));
-        await bench.counts(bench.source, "ack", await bench.take(bench.source, 250, bench.beforeLease));
-        await bench.isEmpty();
+      async check(probe) {
+        await probe.lab.publish(numbered(250));
+        await probe.expectSettles(probe.source, "ack", await probe.take(probe.source, 250, probe.beforeLease));
+        await probe.expectDrained();
       },
     },
     {
       name: "a verdict on none settles",
-      async check(bench) {
-        for (const verb of verbsOf(bench)) await bench.counts(bench.source, verb, []);
+      async check(probe) {
+        for (const verb of verbsOf(probe)) await probe.expectSettles(probe.source, verb, []);
       },
     },
     {
-      name: "a nacked message comes back at once, to whoever pulls",
-      async check(bench) {
-        await bench.lab.publish(["a"]);
-        await bench.counts(bench.source, "nack", [await bench.takeOne(bench.source)]);
-        const again = await bench.takeOne(bench.other, bench.beforeLease);
-        bench.areExactly([again], ["a"]);
-        await bench.counts(bench.other, "ack", [again]);
-        await bench.isEmpty();
+      name: "a nacked message comes back at once, to the next pull",
+      async check(probe) {
+        await probe.lab.publish(["a"]);
+        await probe.expectSettles(probe.source, "nack", [await probe.takeOne(probe.source)]);
+        const again = await probe.takeOne(probe.other, probe.beforeLease);
+        probe.expectBodies([again], ["a"]);
+        await probe.expectSettles(probe.other, "ack", [again]);
+        await probe.expectDrained();
       },
     },
     {
       name: "a message that is nacked while a pull waits reaches it",
-      async check(bench) {
-        await bench.lab.publish(["a"]);
-        const first = await bench.takeOne(bench.source);
-        const again = bench.takeOne(bench.other, bench.beforeLease);
+      async check(probe) {
+        await probe.lab.publish(["a"]);
+        const first = await probe.takeOne(probe.source);
+        const again = probe.takeOne(probe.other, probe.beforeLease);
         again.catch(() => {});
         await time.sleep(50);
-        await bench.counts(bench.source, "nack", [first]);
-        await bench.counts(bench.other, "ack", [await again]);
+        await probe.expectSettles(probe.source, "nack", [first]);
+        await probe.expectSettles(probe.other, "ack", [await again]);
       },
     },
     {
       name: "a message that is nacked with a delay comes back after it, and not before",
       unless: ({ delayed }) => (delayed ? undefined : "the broker cannot delay a delivery"),
-      // Before the end of the lease, which would bring it back anyway; and at no time at which a source is likely to ask anew, such as half a
-      // second or a quarter of the lease: there is a broker that forgets the attempts of what is due in that moment.
-      check: (bench) => isDelayed(bench, Math.min(400, bench.traits.lease / 5), bench.beforeLease),
+      // Shorter than the lease, whose end would bring the message back anyway. And no half second or quarter of the lease, after which a
+      // source is likely to ask again: one broker forgets the attempts of a message that is due in that moment.
+      check: (probe) => expectDelayed(probe, Math.min(400, probe.traits.lease / 5), probe.beforeLease),
     },
     {
       name: "a delay may be longer than the lease",
       unless: (traits) => needsLease(traits) ?? (traits.delayed ? undefined : "the broker cannot delay a delivery"),
-      check: (bench) => isDelayed(bench, bench.traits.lease * 1.5, bench.traits.lease * 1.5 + bench.patience),
+      check: (probe) => expectDelayed(probe, probe.traits.lease * 1.5, probe.traits.lease * 1.5 + probe.patience),
     },
     {
       name: "a message that is nacked with a delay comes back, whether the broker can delay it or not",
-      async check(bench) {
-        await bench.lab.publish(["a"]);
-        await bench.counts(bench.source, "nack", [await bench.takeOne(bench.source)], 200);
-        const again = await bench.takeOne(bench.other, 200 + bench.patience);
-        await bench.counts(bench.other, "ack", [again]);
+      async check(probe) {
+        await probe.lab.publish(["a"]);
+        await probe.expectSettles(probe.source, "nack", [await probe.takeOne(probe.source)], 200);
+        const again = await probe.takeOne(probe.other, 200 + probe.patience);
+        await probe.expectSettles(probe.other, "ack", [again]);
       },
     },
     {
       name: "the attempt counts the deliveries from 1",
       unless: ({ attempts }) => (attempts ? undefined : "the broker does not count attempts"),
-      async check(bench) {
-        await bench.lab.publish(["a"]);
+      async check(probe) {
+        await probe.lab.publish(["a"]);
         for (let attempt = 1; attempt <= 3; attempt++) {
-          const delivery = await bench.takeOne(bench.source);
+          const delivery = await probe.takeOne(probe.source);
           if (delivery.attempt !== attempt) throw new Fault(`delivery ${attempt} has the attempt ${delivery.attempt}`);
-          await bench.counts(bench.source, attempt < 3 ? "nack" : "ack", [delivery]);
+          await probe.expectSettles(probe.source, attempt < 3 ? "nack" : "ack", [delivery]);
         }
       },
     },
     {
       name: "a released message comes back at once",
-      async check(bench) {
-        await bench.lab.publish(["a", "b"]);
-        await bench.counts(bench.source, "release", await bench.take(bench.source, 2));
-        const again = await bench.take(bench.other, 2, bench.beforeLease);
-        bench.areExactly(again, ["a", "b"]);
-        await bench.counts(bench.other, "ack", again);
-        await bench.isEmpty();
+      async check(probe) {
+        await probe.lab.publish(["a", "b"]);
+        await probe.expectSettles(probe.source, "release", await probe.take(probe.source, 2));
+        const again = await probe.take(probe.other, 2, probe.beforeLease);
+        probe.expectBodies(again, ["a", "b"]);
+        await probe.expectSettles(probe.other, "ack", again);
+        await probe.expectDrained();
       },
     },
     {
       name: "a release costs no attempt, and a failure after it costs one",
       unless: (traits) =>
         traits.attempts && traits.releaseIsFree ? undefined : "the broker counts a release like any other delivery",
-      async check(bench) {
-        await bench.lab.publish(["a"]);
+      async check(probe) {
+        await probe.lab.publish(["a"]);
         for (let i = 0; i < 2; i++) {
-          const delivery = await bench.takeOne(bench.source);
-          bench.attemptIs(delivery, 1);
-          await bench.counts(bench.source, "release", [delivery]);
+          const delivery = await probe.takeOne(probe.source);
+          probe.expectAttempt(delivery, 1);
+          await probe.expectSettles(probe.source, "release", [delivery]);
         }
-        await bench.counts(bench.source, "nack", [await bench.takeOne(bench.source)]);
-        const failed = await bench.takeOne(bench.other);
-        bench.attemptIs(failed, 2);
-        await bench.counts(bench.other, "release", [failed]);
-        const last = await bench.takeOne(bench.source);
-        bench.attemptIs(last, 2);
-        await bench.counts(bench.source, "ack", [last]);
+        await probe.expectSettles(probe.source, "nack", [await probe.takeOne(probe.source)]);
+        const failed = await probe.takeOne(probe.other);
+        probe.expectAttempt(failed, 2);
+        await probe.expectSettles(probe.other, "release", [failed]);
+        const last = await probe.takeOne(probe.source);
+        probe.expectAttempt(last, 2);
+        await probe.expectSettles(probe.source, "ack", [last]);
       },
     },
     {
-      name: "a message whose lease ran out goes to whoever pulls, and not before",
+      name: "a message whose lease ran out goes to the next pull, and not before",
       unless: needsLease,
-      async check(bench) {
-        await bench.lab.publish(["a"]);
+      async check(probe) {
+        await probe.lab.publish(["a"]);
         const begun = monotonic();
-        await bench.takeOne(bench.source);
-        const again = await bench.takeOne(bench.other, bench.traits.lease + bench.patience);
+        await probe.takeOne(probe.source);
+        const again = await probe.takeOne(probe.other, probe.traits.lease + probe.patience);
         const after = Math.round(monotonic() - begun);
-        if (after < bench.traits.lease * 0.6) throw new Fault(`it came again after ${after} ms`);
-        bench.areExactly([again], ["a"]);
-        bench.attemptIs(again, 2);
-        await bench.counts(bench.other, "ack", [again]);
-        await bench.isEmpty();
+        if (after < probe.traits.lease * 0.6) throw new Fault(`it came back after ${after} ms`);
+        probe.expectBodies([again], ["a"]);
+        probe.expectAttempt(again, 2);
+        await probe.expectSettles(probe.other, "ack", [again]);
+        await probe.expectDrained();
       },
     },
     {
-      name: "a message whose lease is extended goes to nobody else",
+      name: "a message whose lease is extended goes to no other consumer",
       unless: needsLease,
-      async check(bench) {
-        await bench.lab.publish(["a", "b"]);
-        const held = await bench.take(bench.source, 2);
+      async check(probe) {
+        await probe.lab.publish(["a", "b"]);
+        const held = await probe.take(probe.source, 2);
         for (let i = 0; i < 6; i++) {
-          await bench.nothing(bench.other, bench.traits.lease / 3);
-          await bench.counts(bench.source, "extend", held);
+          await probe.expectNothing(probe.other, probe.traits.lease / 3);
+          await probe.expectSettles(probe.source, "extend", held);
         }
-        await bench.counts(bench.source, "ack", held);
-        await bench.isEmpty();
+        await probe.expectSettles(probe.source, "ack", held);
+        await probe.expectDrained();
       },
     },
     ...(["ack", "nack", "release", "deadLetter", "extend"] as const).map((verb): Rule<D> => ({
       name: `${verb} after a lost lease is reported, and does not touch the next holder's delivery`,
-      unless: (traits) => needsFence(traits) ?? (verb === "deadLetter" ? needsDead(traits) : undefined),
-      async check(bench) {
-        await bench.lab.publish(["a"]);
-        const old = await bench.takeOne(bench.source);
-        const current = await bench.takeOne(bench.other, bench.traits.lease + bench.patience);
-        isReported(await bench.tell(bench.source, verb, [old]), [old]);
-        if (verb === "deadLetter" && (await bench.lab.deadLetters()).length > 0) {
-          throw new Fault("it is among the dead letters all the same");
+      unless: (traits) => needsFence(traits) ?? (verb === "deadLetter" ? needsDeadLetters(traits) : undefined),
+      async check(probe) {
+        await probe.lab.publish(["a"]);
+        const old = await probe.takeOne(probe.source);
+        const current = await probe.takeOne(probe.other, probe.traits.lease + probe.patience);
+        expectReported(await probe.send(probe.source, verb, [old]), [old]);
+        if (verb === "deadLetter" && (await probe.lab.deadLetters()).length > 0) {
+          throw new Fault("the message is among the dead letters all the same");
         }
-        await bench.nothing(bench.source, bench.traits.lease * 0.4);
-        await bench.counts(bench.other, "ack", [current]);
-        await bench.isEmpty();
+        await probe.expectNothing(probe.source, probe.traits.lease * 0.4);
+        await probe.expectSettles(probe.other, "ack", [current]);
+        await probe.expectDrained();
       },
     })),
     {
       name: "a verdict on several counts for those that are held, and reports exactly the others",
       unless: needsFence,
-      async check(bench) {
-        await bench.lab.publish(["old"]);
-        const old = await bench.takeOne(bench.source);
-        const current = await bench.takeOne(bench.other, bench.traits.lease + bench.patience);
-        await bench.lab.publish(["b", "c"]);
-        const [b, c] = await bench.take(bench.source, 2, bench.beforeLease);
-        isReported(await bench.tell(bench.source, "ack", [b!, old, c!]), [old]);
-        await bench.counts(bench.other, "ack", [current]);
-        await bench.isEmpty();
+      async check(probe) {
+        await probe.lab.publish(["old"]);
+        const old = await probe.takeOne(probe.source);
+        const current = await probe.takeOne(probe.other, probe.traits.lease + probe.patience);
+        await probe.lab.publish(["b", "c"]);
+        const [b, c] = await probe.take(probe.source, 2, probe.beforeLease);
+        expectReported(await probe.send(probe.source, "ack", [b!, old, c!]), [old]);
+        await probe.expectSettles(probe.other, "ack", [current]);
+        await probe.expectDrained();
       },
     },
     {
       name: "a dead letter is put aside with its body and the reason, and is gone from the queue",
-      unless: needsDead,
-      async check(bench) {
+      unless: needsDeadLetters,
+      async check(probe) {
         const bodies = ["bad", "Grüße 🚀"];
-        await bench.lab.publish(bodies);
-        await bench.counts(bench.source, "deadLetter", await bench.take(bench.source, 2));
-        const letters = await bench.until("the dead letters", bench.lab.deadLetters, (list) => list.length >= 2);
+        await probe.lab.publish(bodies);
+        await probe.expectSettles(probe.source, "deadLetter", await probe.take(probe.source, 2));
+        const letters = await probe.eventually("the dead letters", probe.lab.deadLetters, (list) => list.length >= 2);
         for (const body of bodies) {
           const found = letters.filter((letter) => letter.body === body);
-          // A header of some brokers holds no more than ASCII.
+          // The headers of some brokers hold ASCII only.
           if (found.length === 1 && found[0]!.reason.includes("poison: ")) continue;
           throw new Fault(
             `the dead letter of "${body}", whose reason is "poison: ${body}", is ${JSON.stringify(found)}`,
           );
         }
-        await bench.isEmpty();
+        await probe.expectDrained();
       },
     },
     {
       name: "a dead letter is put aside whatever was thrown, also what no header can hold",
-      unless: needsDead,
-      async check(bench) {
+      unless: needsDeadLetters,
+      async check(probe) {
         const errors = oddErrors();
         const bodies = numbered(errors.length);
-        await bench.lab.publish(bodies);
-        const got = await bench.take(bench.source, bodies.length);
+        await probe.lab.publish(bodies);
+        const got = await probe.take(probe.source, bodies.length);
         const error = ({ body }: D): unknown => errors[bodies.indexOf(body)];
-        const lost = await bench.tell(bench.source, "deadLetter", got, { error });
-        if (lost.length > 0) throw new Fault(`these were called lost: ${texts(lost)}`);
-        const letters = await bench.until(
+        const lost = await probe.send(probe.source, "deadLetter", got, { error });
+        if (lost.length > 0) throw new Fault(`these were reported as lost: ${listed(lost)}`);
+        const letters = await probe.eventually(
           "the dead letters",
-          bench.lab.deadLetters,
+          probe.lab.deadLetters,
           (list) => list.length >= bodies.length,
         );
         const kept = letters.map(({ body }) => body).sort();
-        if (kept.join() !== [...bodies].sort().join()) throw new Fault(`put aside are ${kept.join(", ")}`);
-        await bench.isEmpty();
+        if (kept.join() !== [...bodies].sort().join()) throw new Fault(`the dead letters are ${kept.join(", ")}`);
+        await probe.expectDrained();
       },
     },
     {
       name: "verdicts of all kinds at the same time each count",
-      async check(bench) {
-        await bench.lab.publish(["acked", "nacked", "released", "dead"]);
-        const got = await bench.take(bench.source, 4);
+      async check(probe) {
+        await probe.lab.publish(["acked", "nacked", "released", "dead"]);
+        const got = await probe.take(probe.source, 4);
         const by = (body: string): readonly D[] => got.filter((delivery) => delivery.body === body);
         await Promise.all([
-          bench.counts(bench.source, "ack", by("acked")),
-          bench.counts(bench.source, "nack", by("nacked")),
-          bench.counts(bench.source, "release", by("released")),
-          bench.counts(bench.source, bench.traits.deadLetters ? "deadLetter" : "ack", by("dead")),
+          probe.expectSettles(probe.source, "ack", by("acked")),
+          probe.expectSettles(probe.source, "nack", by("nacked")),
+          probe.expectSettles(probe.source, "release", by("released")),
+          probe.expectSettles(probe.source, probe.traits.deadLetters ? "deadLetter" : "ack", by("dead")),
         ]);
-        const again = await bench.take(bench.other, 2, bench.beforeLease);
-        bench.areExactly(again, ["nacked", "released"]);
-        await bench.counts(bench.other, "ack", again);
-        await bench.isEmpty();
+        const again = await probe.take(probe.other, 2, probe.beforeLease);
+        probe.expectBodies(again, ["nacked", "released"]);
+        await probe.expectSettles(probe.other, "ack", again);
+        await probe.expectDrained();
       },
     },
     {
-      name: "a verdict that is told twice does no harm",
-      async check(bench) {
-        await bench.lab.publish(["acked", "nacked", "dead", "held"]);
-        const got = await bench.take(bench.source, 4);
+      name: "a verdict that is sent twice does no harm",
+      async check(probe) {
+        await probe.lab.publish(["acked", "nacked", "dead", "held"]);
+        const got = await probe.take(probe.source, 4);
         const by = (body: string): readonly D[] => got.filter((delivery) => delivery.body === body);
         const twice = async (verb: Verb, body: string): Promise<void> => {
-          await bench.counts(bench.source, verb, by(body));
-          // That it is lost, or that it is settled, are both true.
-          await bench.tell(bench.source, verb, by(body));
+          await probe.expectSettles(probe.source, verb, by(body));
+          // The source may report it as lost, or as settled: both are true.
+          await probe.send(probe.source, verb, by(body));
         };
         await twice("ack", "acked");
         await twice("nack", "nacked");
-        if (bench.traits.deadLetters) await twice("deadLetter", "dead");
-        else await bench.counts(bench.source, "ack", by("dead"));
-        const again = await bench.takeOne(bench.other, bench.beforeLease);
-        bench.areExactly([again], ["nacked"]);
-        await bench.counts(bench.other, "ack", [again]);
-        await bench.counts(bench.source, "ack", by("held"));
-        await bench.isEmpty();
-        if (!bench.traits.deadLetters) return;
-        const letters = await bench.lab.deadLetters();
+        if (probe.traits.deadLetters) await twice("deadLetter", "dead");
+        else await probe.expectSettles(probe.source, "ack", by("dead"));
+        const again = await probe.takeOne(probe.other, probe.beforeLease);
+        probe.expectBodies([again], ["nacked"]);
+        await probe.expectSettles(probe.other, "ack", [again]);
+        await probe.expectSettles(probe.source, "ack", by("held"));
+        await probe.expectDrained();
+        if (!probe.traits.deadLetters) return;
+        const letters = await probe.lab.deadLetters();
         if (letters.length !== 1) throw new Fault(`one message was dead-lettered; there are ${letters.length} letters`);
       },
     },
     {
-      name: "a verdict whose ctx has ended settles or rejects, and can be told again",
-      async check(bench) {
-        for (const verb of verbsOf(bench)) {
-          await bench.lab.publish([verb]);
-          const delivery = await bench.takeOne(bench.source);
-          const [ctx, cancel] = context.withTimeout(context.background(), bench.patience);
+      name: "a verdict whose ctx has ended settles or rejects, and can be sent again",
+      async check(probe) {
+        for (const verb of verbsOf(probe)) {
+          await probe.lab.publish([verb]);
+          const delivery = await probe.takeOne(probe.source);
+          const [ctx, cancel] = context.withTimeout(context.background(), probe.patience);
           cancel();
-          const settled = await bench.tell(bench.source, verb, [delivery], { ctx }).then(
+          const settled = await probe.send(probe.source, verb, [delivery], { ctx }).then(
             () => true,
             (error: unknown) => {
               if (isA(error, Fault)) throw error;
               return false;
             },
           );
-          // What has settled may be told again, but then it does not count.
-          if (!settled) await bench.tell(bench.source, verb, [delivery]);
+          // A verdict that has settled must not be sent again here: that one need not count.
+          if (!settled) await probe.send(probe.source, verb, [delivery]);
           if (verb === "nack" || verb === "release") {
-            const again = await bench.takeOne(bench.other, bench.beforeLease);
-            bench.areExactly([again], [verb]);
-            await bench.counts(bench.other, "ack", [again]);
-          } else if (verb === "extend") await bench.counts(bench.source, "ack", [delivery]);
+            const again = await probe.takeOne(probe.other, probe.beforeLease);
+            probe.expectBodies([again], [verb]);
+            await probe.expectSettles(probe.other, "ack", [again]);
+          } else if (verb === "extend") await probe.expectSettles(probe.source, "ack", [delivery]);
         }
-        await bench.isEmpty();
+        await probe.expectDrained();
       },
     },
   ];
 }
 
-/** What this source can be told. */
-function verbsOf<D extends Delivery<string>>(bench: Bench<D>): readonly Verb[] {
+/** The calls that this source has. */
+function verbsOf<D extends Delivery<string>>(probe: Probe<D>): readonly Verb[] {
   const verbs: Verb[] = ["ack", "nack", "release"];
-  if (bench.traits.deadLetters) verbs.push("deadLetter");
-  if (bench.source.extend !== undefined) verbs.push("extend");
+  if (probe.traits.deadLetters) verbs.push("deadLetter");
+  if (probe.source.extend !== undefined) verbs.push("extend");
   return verbs;
 }
 
-async function isDelayed<D extends Delivery<string>>(bench: Bench<D>, delay: number, within: number): Promise<void> {
-  await bench.lab.publish(["a"]);
-  const first = await bench.takeOne(bench.source);
+async function expectDelayed<D extends Delivery<string>>(
+  probe: Probe<D>,
+  delay: number,
+  within: number,
+): Promise<void> {
+  await probe.lab.publish(["a"]);
+  const first = await probe.takeOne(probe.source);
   const begun = monotonic();
-  await bench.counts(bench.source, "nack", [first], delay);
-  const again = await bench.takeOne(bench.other, within);
+  await probe.expectSettles(probe.source, "nack", [first], delay);
+  const again = await probe.takeOne(probe.other, within);
   const after = Math.round(monotonic() - begun);
-  // The clocks of two machines, and their ways of rounding, may differ a little.
-  if (after < delay - 20) throw new Fault(`the delay is ${delay} ms, and it came back after ${after}`);
-  bench.areExactly([again], ["a"]);
-  bench.attemptIs(again, 2);
-  await bench.counts(bench.other, "ack", [again]);
-  await bench.isEmpty();
+  // The clocks of two machines, and their rounding, may differ a little.
+  if (after < delay - 20) throw new Fault(`the delay is ${delay} ms, and the message came back after ${after} ms`);
+  probe.expectBodies([again], ["a"]);
+  probe.expectAttempt(again, 2);
+  await probe.expectSettles(probe.other, "ack", [again]);
+  await probe.expectDrained();
 }
 
-function isReported<D extends Delivery<string>>(reported: readonly D[], lost: readonly D[]): void {
+function expectReported<D extends Delivery<string>>(reported: readonly D[], lost: readonly D[]): void {
   const ids = reported.map(({ id }) => id).sort();
   const expected = lost.map(({ id }) => id).sort();
   if (ids.length === expected.length && ids.every((id, i) => id === expected[i])) return;
-  throw new Fault(`the lease of ${texts(lost)} was lost; what was reported is ${texts(reported)}`);
+  throw new Fault(`the lease of ${listed(lost)} was lost; reported was ${listed(reported)}`);
 }

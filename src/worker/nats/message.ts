@@ -6,13 +6,11 @@
  */
 import type { NatsHeaders, NatsMessage } from "./serverlink.ts";
 import type { NatsDelivery } from "./index.ts";
+import { decodeText, keyOf } from "../message.ts";
 import { reasonOf } from "../reason.ts";
 
-/** As it is: a byte order mark is a part of the text. */
-const decoder: TextDecoder = /* @__PURE__ */ new TextDecoder("utf-8", { ignoreBOM: true });
-
 export function textOf(message: NatsMessage): string {
-  return decoder.decode(message.data);
+  return decodeText(message.data);
 }
 
 /** What of that is of interest, all in digits. Cut out one by one: to split it took a tenth of the worker's time. */
@@ -63,10 +61,10 @@ class Delivered implements NatsDelivery {
 
 export function toDelivery(
   message: NatsMessage,
-  keyOf: ((message: NatsMessage) => string | undefined) | undefined,
+  keyOption: ((message: NatsMessage) => string | undefined) | undefined,
 ): NatsDelivery {
   const { deliveries, sequence, place } = infoOf(message);
-  const key = keyOf === undefined ? undefined : keyIn(message, keyOf);
+  const key = keyOf(message, keyOption);
   return new Delivered({
     // Not with the count of its deliveries: a server (2.9.10) may forget that there was one, if a message is due in the very moment in which
     // a request ends. The other number is that of the consumer, and no two of its deliveries have the same.
@@ -94,15 +92,6 @@ function attributesOf(message: NatsMessage): Readonly<Record<string, string>> {
     // The body is there all the same.
   }
   return attributes;
-}
-
-/** What has no key that can be told is for the handler to see. */
-function keyIn(message: NatsMessage, keyOf: (message: NatsMessage) => string | undefined): string | undefined {
-  try {
-    return keyOf(message);
-  } catch {
-    return undefined;
-  }
 }
 
 /**

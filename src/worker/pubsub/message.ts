@@ -6,6 +6,7 @@
  */
 import type { PubsubDelivery } from "./index.ts";
 import { bytesOf, type PubsubLetter } from "./client.ts";
+import { decodeText } from "../message.ts";
 import { reasonOf, wellFormed } from "../reason.ts";
 
 /** Attributes that a message may have, but for those that we add. */
@@ -14,7 +15,6 @@ const ATTRIBUTES = 100 - 4;
 const LONGEST = 1_024;
 
 const encoder: TextEncoder = /* @__PURE__ */ new TextEncoder();
-const decoder: TextDecoder = /* @__PURE__ */ new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The letter in its forms, the fullest first: the next one is for a server that has refused the last. */
 export function lettersOf(
@@ -42,5 +42,5 @@ function fitting(attributes: Readonly<Record<string, string>>): Record<string, s
 /** As much of it as the value of an attribute may be long, in whole characters. */
 function cut(text: string): string {
   const bytes = new Uint8Array(LONGEST);
-  return decoder.decode(bytes.subarray(0, encoder.encodeInto(text, bytes).written));
+  return decodeText(bytes.subarray(0, encoder.encodeInto(text, bytes).written));
 }

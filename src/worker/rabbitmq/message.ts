@@ -5,6 +5,7 @@
  * released, or whose worker is gone, comes again as it was. The broker's own count, `x-delivery-count`, cannot tell the three apart: it
  * stands in only for a message that is too large to be copied.
  */
+import { decodeText, keyOf } from "../message.ts";
 import type { RabbitDelivery } from "./index.ts";
 
 /** What is needed of a message of amqplib. */
@@ -14,14 +15,11 @@ export interface RabbitMessage {
   readonly properties: { readonly headers?: Readonly<Record<string, unknown>> | undefined };
 }
 
-/** As it is: a byte order mark is a part of the text. */
-const decoder: TextDecoder = /* @__PURE__ */ new TextDecoder("utf-8", { ignoreBOM: true });
-
 /** The delivery of a message. The number of its channel is part of its id, for every channel counts from 1. */
 export function toDelivery(
   message: RabbitMessage,
   channel: number,
-  keyOf: ((message: RabbitMessage) => string | undefined) | undefined,
+  keyOption: ((message: RabbitMessage) => string | undefined) | undefined,
   copies: { canBeWhole(message: RabbitMessage): boolean },
 ): RabbitDelivery {
   const { deliveryTag, redelivered } = message.fields;
@@ -32,24 +30,15 @@ export function toDelivery(
     if (typeof value === "string") attributes[name] = value;
     else if (typeof value === "number" || typeof value === "boolean") attributes[name] = String(value);
   }
-  const delivery = {
+  const key = keyOf(message, keyOption);
+  return {
     id: `${channel}.${deliveryTag}`,
-    body: decoder.decode(message.content),
+    body: decodeText(message.content),
     attempt: 1 + numberOf(before) + numberOf(headers["headgate-attempts"]),
     attributes,
     message,
+    ...(key === undefined ? {} : { key }),
   };
-  return keyOf === undefined ? delivery : withKey(delivery, keyOf);
-}
-
-/** What has no key that can be told is for the handler to see. */
-function withKey(delivery: RabbitDelivery, keyOf: (message: RabbitMessage) => string | undefined): RabbitDelivery {
-  try {
-    const key = keyOf(delivery.message);
-    return key === undefined ? delivery : { ...delivery, key };
-  } catch {
-    return delivery;
-  }
 }
 
 function numberOf(header: unknown): number {

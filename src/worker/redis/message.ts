@@ -1,12 +1,10 @@
-/**
- * Messages of Redis: what the source of redis.ts makes of the entries it has read, and of what is published.
- */
+/** Entries of a stream: from a reply of the server to deliveries, and from a published message to fields. */
 import { onlyKnown } from "../../internal/args.ts";
-import type { RedisDelivery, RedisPublishOptions } from "./index.ts";
+import type { RedisDelivery, RedisPublishOptions } from "./types.ts";
 
 export type Entry = readonly [id: string, fields: readonly string[]];
 
-/** The entries of the one stream: in RESP2 in a list of pairs, in RESP3 in a map, which each client shows in its own way. */
+/** The entries of the only stream of a reply: a list of pairs in RESP2, a map in RESP3, which each client represents in its own way. */
 export function entriesOf(reply: unknown): readonly Entry[] {
   if (reply === null || reply === undefined) return [];
   const pairs: unknown = reply instanceof Map ? [...reply] : Array.isArray(reply) ? reply : Object.entries(reply);
@@ -14,7 +12,7 @@ export function entriesOf(reply: unknown): readonly Entry[] {
   return (Array.isArray(first) ? first[1] : second) as readonly Entry[];
 }
 
-/** The delivery of an entry. Of fields with one name the last counts. */
+/** The delivery of an entry. Of several fields with one name the last counts. */
 export function toDelivery(
   id: string,
   entry: string,
@@ -23,7 +21,7 @@ export function toDelivery(
   bodyField: string = "body",
   keyField: string = "key",
 ): RedisDelivery {
-  // A field may be called like anything that objects have already.
+  // A Map, because a field may have the name of a member of Object.prototype.
   const all = new Map<string, string>();
   for (let i = 0; i < fields.length; i += 2) all.set(fields[i]!, fields[i + 1]!);
   const [body = "", key] = [all.get(bodyField), all.get(keyField)];
@@ -45,9 +43,9 @@ export function compareEntries(a: string, b: string): number {
 const PUBLISH: Readonly<Record<keyof RedisPublishOptions, true>> = { key: true, attributes: true };
 
 /**
- * The fields of an entry to be.
+ * The fields of a message to publish.
  *
- * **Errors**: TypeError for what is no text, and for an attribute that is called like the field of the body or of the key.
+ * **Errors**: TypeError for anything but text, and for an attribute with the name of the field of the body or of the key.
  */
 export function toFields(
   body: string,

@@ -1,27 +1,32 @@
 /**
- * What happens inside of Redis, each in one step.
+ * The Lua scripts that run inside Redis, each in one step.
  *
  * Invariants:
- * - An entry is changed only by who holds it: it is pending for this consumer, and has been delivered as often as the consumer knows.
- *   For all others it stays as it is, and the script returns their ids.
- * - A message that waits for its next delivery stays among the pending ones, and the time at which it is due is in a sorted set beside
- *   the stream. If that is ever lost, the message comes back when its lease has run out.
- * - A server whose memory is full refuses what may take more of it, but not once a script has begun to write. So each script that must
- *   get through, for it makes room, begins with a write that takes none.
- * - A verdict leaves a note that it was told, before it does anything. Who never got the answer shows the note's name when it tells it
- *   again, and is told the truth.
- * - When there is no such group, or no such stream, the first thing that is asked about an entry fails, and says so: NOGROUP.
+ * - An entry is changed only for its holder: it is pending for this consumer, with the delivery count that the consumer knows. Otherwise it
+ *   stays as it is, and the script returns its id as lost.
+ * - A message that waits for its next delivery stays pending, and the delayed set beside the stream has the time at which it is due. If
+ *   that set is ever deleted, the message comes back at the end of its lease.
+ * - A server whose memory is full refuses a command that may take more of it, but not once a script has begun to write. So each script
+ *   that frees memory begins with a write that takes none.
+ * - A verdict leaves a receipt (an idempotency record) before it does anything. A consumer that never got the answer sends the receipt's
+ *   name when it repeats the verdict, and gets the right answer.
+ * - If the group or the stream does not exist, the first question about an entry fails with NOGROUP.
  *
- * Lines: of the messages with one key, those that were read and have no verdict stand in a line, in the order of the stream. A consumer
- * may have the first, and those that follow without a gap on what it has in its hands. All others are parked: they are pending for a
- * consumer that is none, until the one before them has its verdict. So one that has failed keeps its place, and those behind it wait.
- * The lines are members of one sorted set, `<hash of the key>:<id>`, and in it is how far the stream has been looked through for them:
- * `!<id>`. An entry is in its line before any later one is given out, whoever has read it. If the set is lost, the lines begin anew.
+ * Lanes: the messages with one key that were read and have no verdict are a lane, in the order of the stream. A consumer may have the
+ * first, and those that follow without a gap on the ones it holds. All others are parked: they are pending for a consumer that does not
+ * exist, until the one before them has its verdict. So one that has failed keeps its place, and those behind it wait.
  *
- * KEYS of all but CREATE: the stream, the due, the lines, the notes. ARGV begin with the group and the consumer.
+ *     lane of key k:   1-0         2-0         3-0         4-0          in this order
+ *     pending for:     me          me          parked      parked       3-0 is freed by the verdict on 2-0
+ *
+ * The lanes are members of one sorted set, `<hash of the key>:<id>`. The member `!<id>` says how far the stream has been searched for
+ * messages with keys. An entry is in its lane before any later one is given out, whoever has read it. If the set is deleted, the lanes
+ * begin again.
+ *
+ * KEYS of all but CREATE: the stream, the delayed set, the lanes, the receipts. ARGV begin with the group and the consumer.
  */
 
-/** Lifts the limit of the memory for the rest of a script. */
+/** Lifts the memory limit for the rest of a script. */
 const WRITE = "redis.call('ZREM', KEYS[2], '')\n";
 
 const PENDING = `
@@ -35,22 +40,24 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 `;
 
-/** How long a note is kept whose answer was lost, in ms. Those that were answered are removed by the next verdict. */
-const NOTES = 3_600_000;
+/** Time for which a receipt is kept whose answer was lost, in ms. The next verdict removes those that were answered. */
+const RECEIPTS = 3_600_000;
 
 /**
- * What verdicts have in common. ARGV[3]: the name of this note, ARGV[4]: those that can go. `told`: the notes of earlier calls with the
- * same verdict on the same message, whose answers were lost. One of these counts if it was told, and did not call the message lost.
+ * The common start of verdicts. ARGV[3]: the name of this receipt. ARGV[4]: the receipts to remove.
+ *
+ * `holds` tells whether this consumer holds an entry with this delivery count. `receipts`: the names of earlier calls with the same verdict
+ * on the same message, whose answers were lost. Such a call has counted if its receipt exists, and did not note the message as lost.
  */
-const TOLD: string = /* @__PURE__ */ (() => `${NOW}${PENDING}${WRITE}
+const VERDICT: string = /* @__PURE__ */ (() => `${NOW}${PENDING}${WRITE}
 local lost, freed = {}, 0
 redis.call('ZADD', KEYS[4], now, ARGV[3])
-redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - ${NOTES})
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - ${RECEIPTS})
 for name in string.gmatch(ARGV[4], '%S+') do redis.call('ZREM', KEYS[4], name) end
-local function held(id, n, told)
+local function holds(id, n, receipts)
   local p = pending(id)
   if p and p[2] == ARGV[2] and p[4] == tonumber(n) then return true end
-  for name in string.gmatch(told, '%S+') do
+  for name in string.gmatch(receipts, '%S+') do
     if redis.call('ZSCORE', KEYS[4], name) and not redis.call('ZSCORE', KEYS[4], name .. ' ' .. id) then return false end
   end
   redis.call('ZADD', KEYS[4], now, ARGV[3] .. ' ' .. id)
@@ -58,10 +65,10 @@ local function held(id, n, told)
 end
 `)();
 
-/** The consumer that parked messages are pending for. */
+/** The consumer for which parked messages are pending. */
 const PARKED = "'headgate:parked'";
 
-const LINES = `
+const LANES = `
 local function member(hash, id)
   local ms, seq = string.match(id, '^(%d+)-(%d+)$')
   return hash .. string.rep('0', 20 - #ms) .. ms .. '-' .. string.rep('0', 20 - #seq) .. seq
@@ -71,8 +78,8 @@ local function idOf(member)
 end
 `;
 
-/** An entry that other groups may still want stays in the stream, unless 'delete' or 'keep' was asked for: ARGV[5]. */
-const SETTLE: string = /* @__PURE__ */ (() => `${LINES}
+/** Settles an entry. ARGV[5]: 'delete' it, 'keep' it, or '': delete it if no other group reads the stream. Frees the next in its lane. */
+const SETTLE: string = /* @__PURE__ */ (() => `${LANES}
 local remove
 local function settle(id, hash)
   if remove == nil then
@@ -99,8 +106,8 @@ end
 `)();
 
 /**
- * Makes the group, whose lines begin anew. KEYS: the stream, the due, the lines; ARGV[1] is the group. Where there is something to settle, it
- * makes it also on a server that is full.
+ * Makes the group, whose lanes begin empty. KEYS: the stream, the delayed set, the lanes; ARGV[1] is the group. If there is something to
+ * settle, makes it also on a server that is full.
  */
 export const CREATE: string = /* @__PURE__ */ (() => `
 if redis.call('XLEN', KEYS[1]) > 0 then ${WRITE} end
@@ -108,23 +115,24 @@ local made = redis.call('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
 redis.call('ZREMRANGEBYRANK', KEYS[3], 0, -1)
 return made`)();
 
-/** From ARGV[6]: id, deliveries, notes, hash of the key. As the next two, returns those that are lost, and 1 if something came free. */
-export const ACK: string = /* @__PURE__ */ (() => `${TOLD}${SETTLE}
+/** From ARGV[6]: id, delivery count, receipts, hash of the key. Like the next two, returns the lost ids, and 1 if a parked message is free. */
+export const ACK: string = /* @__PURE__ */ (() => `${VERDICT}${SETTLE}
 for i = 6, #ARGV, 4 do
-  if held(ARGV[i], ARGV[i + 1], ARGV[i + 2]) then settle(ARGV[i], ARGV[i + 3]) end
+  if holds(ARGV[i], ARGV[i + 1], ARGV[i + 2]) then settle(ARGV[i], ARGV[i + 3]) end
 end
 return {lost, freed}`)();
 
-/** Fields that are handed on in one go, where there are more than a list in Lua can be handed on as. */
+/** Fields that `add` passes on at once. */
 const STEP = 200;
 
 /**
- * KEYS[5]: where the dead go. From ARGV[6]: id, deliveries, notes, hash, reason. An entry that is no longer in the stream is lost. Returns
- * in the third place what could not be buried: id, why. Those stay as they are.
+ * KEYS[5]: the stream for dead letters. From ARGV[6]: id, delivery count, receipts, hash of the key, reason. An entry that is no longer in
+ * the stream is lost. The third result lists the refused dead letters: id, error. Their messages stay as they are.
  *
- * `unpack` hands on some 8 000 texts at most. A call that hands on what it was given, with some more in front, knows no such bound.
+ * `unpack` passes on some 8 000 arguments at most. So `add` calls itself with 200 more arguments in front each time, which has no such
+ * bound.
  */
-export const BURY: string = /* @__PURE__ */ (() => `${TOLD}${SETTLE}
+export const DEAD_LETTER: string = /* @__PURE__ */ (() => `${VERDICT}${SETTLE}
 local refused = {}
 local function add(f, n, ...)
   if n == 0 then return redis.pcall('XADD', KEYS[5], '*', ...) end
@@ -134,7 +142,7 @@ local function add(f, n, ...)
 end
 for i = 6, #ARGV, 5 do
   local id, n, hash = ARGV[i], ARGV[i + 1], ARGV[i + 3]
-  if held(id, n, ARGV[i + 2]) then
+  if holds(id, n, ARGV[i + 2]) then
     local entry = redis.call('XRANGE', KEYS[1], id, id)[1]
     local put
     if entry then
@@ -156,19 +164,19 @@ for i = 6, #ARGV, 5 do
 end
 return {lost, freed, refused}`)();
 
-/** ARGV[5]: the lease. From ARGV[6]: id, deliveries, notes, deliveries to count from now on, delay. */
-export const NACK: string = /* @__PURE__ */ (() => `${TOLD}
+/** ARGV[5]: the lease. From ARGV[6]: id, delivery count, receipts, new delivery count, delay. */
+export const NACK: string = /* @__PURE__ */ (() => `${VERDICT}
 local lease = tonumber(ARGV[5])
 for i = 6, #ARGV, 5 do
   local id, delay = ARGV[i], tonumber(ARGV[i + 4])
-  if held(id, ARGV[i + 1], ARGV[i + 2]) then
+  if holds(id, ARGV[i + 1], ARGV[i + 2]) then
     redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'IDLE', math.max(0, lease - delay), 'RETRYCOUNT', ARGV[i + 3], 'JUSTID')
     redis.call('ZADD', KEYS[2], now + delay, id)
   end
 end
 return {lost, freed}`)();
 
-/** From ARGV[3]: id, deliveries. Returns those that are lost. */
+/** From ARGV[3]: id, delivery count. Returns the lost ids. */
 export const EXTEND: string = /* @__PURE__ */ (() => `${PENDING}
 local lost = {}
 for i = 3, #ARGV, 2 do
@@ -181,8 +189,11 @@ for i = 3, #ARGV, 2 do
 end
 return lost`)();
 
-/** ARGV[3]: the field with the key, '' if there are no lines. ARGV[4]: the ids in the consumer's hands that have a key. */
-const LINE: string = /* @__PURE__ */ (() => `${LINES}
+/**
+ * `isNext`: the entry may be given out to this consumer. `park`: it may not, and waits. ARGV[3]: the field with the key, '' if there are no
+ * lanes. ARGV[4]: the ids in lanes that the consumer holds.
+ */
+const ADMISSION: string = /* @__PURE__ */ (() => `${LANES}
 local mine = {}
 for id in string.gmatch(ARGV[4], '%S+') do mine[id] = true end
 local function hashOf(fields)
@@ -209,10 +220,10 @@ end
 `)();
 
 /**
- * From ARGV[5]: the ids of messages with keys that were just read, in order. Puts all that was read, by anybody, into its line. Returns for
- * each of the ids the hash of its key if it may be given out, or '': then it is parked. Can be told again of the same ones.
+ * From ARGV[5]: the ids of messages with keys that were just read, in order. Puts every message that any consumer has read into its lane.
+ * Returns for each of the ids the hash of its key if it may be given out, or '' after parking it. May be called again with the same ids.
  */
-export const ADMIT: string = /* @__PURE__ */ (() => `${PENDING}${WRITE}${LINE}
+export const ADMIT: string = /* @__PURE__ */ (() => `${PENDING}${WRITE}${ADMISSION}
 local hashes = {}
 local function enter(entry)
   local hash = hashOf(entry[2])
@@ -251,16 +262,17 @@ for i = 5, #ARGV do
 end
 return out`)();
 
-/** Ids that a sweep looks at, at most: the server does nothing else meanwhile. */
-const LOOKS = 500;
+/** Maximum of ids that a sweep examines: the server does nothing else meanwhile. */
+const EXAMINED = 500;
 
 /**
- * Takes what is due, then what has outlasted its lease. ARGV[5]: the lease, ARGV[6]: how many at most, ARGV[7]: where to go on.
- * Returns where to go on next, in how many ms something is due (-1: nothing is), and the entries: id, fields, deliveries, hash of the key.
+ * Takes the messages that are due, then those whose lease has run out. ARGV[5]: the lease, ARGV[6]: the maximum, ARGV[7]: the cursor.
+ * Returns the next cursor, the ms until a message is due (-1: none is delayed), and the entries: id, fields, delivery count, hash of the
+ * key.
  *
- * XAUTOCLAIM ... JUSTID restarts the lease and counts no delivery. That is all that happens to those whose delay is longer.
+ * XAUTOCLAIM ... JUSTID restarts the lease and counts no delivery. Nothing else happens to a message whose delay is longer.
  */
-export const SWEEP: string = /* @__PURE__ */ (() => `${NOW}${PENDING}${WRITE}${LINE}
+export const SWEEP: string = /* @__PURE__ */ (() => `${NOW}${PENDING}${WRITE}${ADMISSION}
 local lease, max, cursor, out, taken = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], {}, {}
 local function take(id)
   if taken[id] then return end
@@ -286,8 +298,8 @@ end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, max)) do
   if #out < max then take(id) end
 end
-local rounds, looks = 0, 0
-while #out < max and rounds < 100 and looks < ${LOOKS} do
+local rounds, examined = 0, 0
+while #out < max and rounds < 100 and examined < ${EXAMINED} do
   local r = redis.call('XAUTOCLAIM', KEYS[1], ARGV[1], ARGV[2], lease, cursor, 'COUNT', max - #out, 'JUSTID')
   cursor = r[1]
   for _, id in ipairs(r[2]) do
@@ -296,7 +308,7 @@ while #out < max and rounds < 100 and looks < ${LOOKS} do
       if #out < max then take(id) else redis.call('ZADD', KEYS[2], now, id) end
     end
   end
-  rounds, looks = rounds + 1, looks + #r[2]
+  rounds, examined = rounds + 1, examined + #r[2]
   if cursor == '0-0' then break end
 end
 local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')

@@ -1,188 +1,203 @@
 /**
- * What the source of redis.ts tells the server of the messages it holds.
+ * Verdicts, and the extension of leases.
  *
  * Invariants:
- * - A verdict counts only from who holds the message: Redis compares the consumer and the number of deliveries, and we whether it was
- *   handed over again since, for a release takes its delivery off that number. Where the group is gone, nobody holds anything.
- * - A verdict whose answer was lost, or that nobody waited for any longer, may have counted. Told again, it says by the name of its note
- *   which call that was, and is told the truth. Until then the message is not called lost.
- * - One that is refused does not hold up the others of its call: they have counted, and the call rejects with what the server said of it.
+ * - A verdict counts only from the holder of the message. Redis compares the consumer and the delivery count. The source itself checks
+ *   that it has not handed the message over again since, because a release takes its delivery off that count. If the group is gone, no
+ *   consumer holds anything.
+ * - A verdict whose answer was lost, or came after its ctx had ended, may have counted. When it is sent again it names the receipts of its
+ *   earlier calls, and Redis answers as it would have then. Until that answer the message is not reported as lost.
+ * - A refused message does not hold up the others of its call: these have counted, and the call rejects with the error for the refused
+ *   one.
+ *
+ * Of a message in a call, as seen from here:
+ *
+ *     unsettled --send--> has a receipt --answer in time--> settled, or lost
+ *         ^                     |
+ *         |                     +-------late answer-------> settled late: the next call with it is not sent, and reports no loss
+ *         +------refused--------+
  */
 import { context, type Context } from "../../index.ts";
 import { reasonOf } from "../reason.ts";
-import { explained, isReply } from "./errors.ts";
-import { ACK, BURY, EXTEND, NACK } from "./scripts.ts";
-import type { RedisDelivery } from "./index.ts";
+import { explained, hasCode } from "./errors.ts";
+import { ACK, DEAD_LETTER, EXTEND, NACK } from "./scripts.ts";
+import type { RedisDelivery } from "./types.ts";
+import type { Unsettled } from "./unsettled.ts";
 import type { Dead, Nack } from "../source.ts";
 
-/** Who tells, and how. */
-export interface Teller {
+export interface VerdictsOptions {
+  /** Sends a command on the connection for verdicts. */
   readonly send: (...args: string[]) => Promise<unknown>;
-  /** The stream, the due, the lines, the notes: see redis-scripts.ts. */
+  /** The stream, the delayed set, the lanes, the receipts: see scripts.ts. */
   readonly keys: readonly string[];
   readonly group: string;
   readonly consumer: string;
   readonly settled: string;
   readonly lease: number;
-  /** Something is due in so many ms. */
-  readonly due: (ms: number) => void;
+  readonly unsettled: Unsettled;
+  /** Called when a message becomes due in so many ms. */
+  readonly onDue: (ms: number) => void;
 }
 
-/** What a call has brought. */
+/** The answer to a call. */
 interface Answer {
   /** Ids in the stream. */
   readonly lost: ReadonlySet<string>;
-  /** By the id in the stream, what the server said. */
+  /** The errors of refused messages, by their ids in the stream. */
   readonly refused: ReadonlyMap<string, string>;
 }
 
+const NONE: Answer = { lost: new Set(), refused: new Map() };
+
 export class Verdicts {
-  /** By the id in the stream: the last delivery of what has no verdict. */
-  readonly held: Map<string, RedisDelivery> = new Map();
-  /** In which line a message stands, if it has a key. */
-  readonly lines: WeakMap<RedisDelivery, string> = new WeakMap();
-  /** The lines of messages that were nacked, since somebody has last cleared this. */
-  readonly turned: Set<string> = new Set();
-  private readonly teller: Teller;
-  /** What has a verdict, though nobody heard the answer: told again, the server would call it lost. */
-  private readonly counted: WeakSet<RedisDelivery> = new WeakSet();
-  /** What has a verdict, as was heard. */
+  private readonly options: VerdictsOptions;
+  private readonly unsettled: Unsettled;
+  /** Deliveries whose verdict has counted, and whose call has returned. */
   private readonly settled: WeakSet<RedisDelivery> = new WeakSet();
-  /** The notes of calls that are under way, or whose answer was lost. */
-  private readonly notes: WeakMap<RedisDelivery, readonly string[]> = new WeakMap();
-  /** Notes that were answered. */
+  /** Deliveries whose verdict has counted though its call failed. Redis would call them lost when the verdict is sent again. */
+  private readonly settledLate: WeakSet<RedisDelivery> = new WeakSet();
+  /** The receipts of calls that are under way, or whose answer was lost. */
+  private readonly receipts: WeakMap<RedisDelivery, readonly string[]> = new WeakMap();
+  /** Receipts that Redis can remove, because their calls were answered. */
   private answered: string[] = [];
   private readonly name: string = crypto.randomUUID();
   private calls = 0;
 
-  constructor(teller: Teller) {
-    this.teller = teller;
+  constructor(options: VerdictsOptions) {
+    this.options = options;
+    this.unsettled = options.unsettled;
   }
 
   ack(ctx: Context, deliveries: readonly RedisDelivery[]): Promise<readonly RedisDelivery[]> {
-    return this.settle(ctx, "ack", deliveries, (note, told) => {
-      const each = told.flatMap((delivery) => [...this.named(delivery), this.lines.get(delivery) ?? ""]);
-      return this.script(ACK, [], [...note, this.teller.settled, ...each]);
+    return this.settle(ctx, "ack", deliveries, (receipt, sent) => {
+      const each = sent.flatMap((delivery) => [...this.argsOf(delivery), this.unsettled.lanes.get(delivery) ?? ""]);
+      return this.script(ACK, [], [...receipt, this.options.settled, ...each]);
     });
   }
 
   async nack(ctx: Context, items: readonly Nack<RedisDelivery>[]): Promise<readonly RedisDelivery[]> {
-    const how = new Map(items.map((item) => [item.delivery.id, item]));
-    const all = items.map(({ delivery }) => delivery);
-    const { lease } = this.teller;
-    const lost = await this.settle(ctx, "nack", all, (note, told) => {
-      const each = told.flatMap((delivery) => {
-        const { delay, why } = how.get(delivery.id)!;
+    const byId = new Map(items.map((item) => [item.delivery.id, item]));
+    const deliveries = items.map(({ delivery }) => delivery);
+    const { lease, onDue } = this.options;
+    const lost = await this.settle(ctx, "nack", deliveries, (receipt, sent) => {
+      const each = sent.flatMap((delivery) => {
+        const { delay, why } = byId.get(delivery.id)!;
         const count = why === "released" ? delivery.attempt - 1 : delivery.attempt;
-        return [...this.named(delivery), String(count), String(Math.max(0, Math.ceil(delay)))];
+        return [...this.argsOf(delivery), String(count), String(Math.max(0, Math.ceil(delay)))];
       });
-      return this.script(NACK, [], [...note, String(lease), ...each]);
+      return this.script(NACK, [], [...receipt, String(lease), ...each]);
     });
-    for (const delivery of all) {
-      const line = this.lines.get(delivery);
-      if (line !== undefined) this.turned.add(line);
+    const { lanes, nackedLanes } = this.unsettled;
+    for (const delivery of deliveries) {
+      const lane = lanes.get(delivery);
+      if (lane !== undefined) nackedLanes.add(lane);
     }
-    // Our own pull knows at once, and others when they sweep.
-    this.teller.due(Math.min(...items.map(({ delay }) => Math.max(0, Math.ceil(delay)))));
+    // The source's own pull learns of it at once, other consumers at their next sweep.
+    onDue(Math.min(...items.map(({ delay }) => Math.max(0, Math.ceil(delay)))));
     return lost;
   }
 
-  bury(ctx: Context, items: readonly Dead<RedisDelivery>[], deadLetters: string): Promise<readonly RedisDelivery[]> {
-    const why = new Map(items.map(({ delivery, error }) => [delivery.id, reasonOf(error)]));
-    const all = items.map(({ delivery }) => delivery);
-    return this.settle(ctx, "dead letter", all, (note, told) => {
-      const each = told.flatMap((delivery) => [
-        ...this.named(delivery),
-        this.lines.get(delivery) ?? "",
-        why.get(delivery.id)!,
+  deadLetterTo(
+    deadLetters: string,
+    ctx: Context,
+    items: readonly Dead<RedisDelivery>[],
+  ): Promise<readonly RedisDelivery[]> {
+    const reasons = new Map(items.map(({ delivery, error }) => [delivery.id, reasonOf(error)]));
+    const deliveries = items.map(({ delivery }) => delivery);
+    return this.settle(ctx, "dead letter", deliveries, (receipt, sent) => {
+      const each = sent.flatMap((delivery) => [
+        ...this.argsOf(delivery),
+        this.unsettled.lanes.get(delivery) ?? "",
+        reasons.get(delivery.id)!,
       ]);
-      return this.script(BURY, [deadLetters], [...note, this.teller.settled, ...each]);
+      return this.script(DEAD_LETTER, [deadLetters], [...receipt, this.options.settled, ...each]);
     });
   }
 
-  /** Restarts the leases. One whose verdict may have counted already is not called lost: the verdict will say. */
+  /** Restarts the leases. A delivery whose verdict may have counted is not reported as lost: the answer to the verdict decides. */
   async extend(ctx: Context, deliveries: readonly RedisDelivery[]): Promise<readonly RedisDelivery[]> {
     const err = ctx.err();
     if (err !== undefined) throw err;
-    const told = deliveries.filter((delivery) => this.isHeld(delivery));
-    const each = told.flatMap(({ entry, attempt }) => [entry, String(attempt)]);
+    const sent = deliveries.filter((delivery) => this.unsettled.has(delivery));
+    const each = sent.flatMap(({ entry, attempt }) => [entry, String(attempt)]);
     const { lost } =
-      told.length === 0 ? NOTHING : await this.hear("extend", this.tell(told, this.script(EXTEND, [], each)), ctx);
-    const isTold = new Set(told);
+      sent.length === 0 ? NONE : await this.waitFor("extend", this.send(sent, this.script(EXTEND, [], each)), ctx);
+    const wasSent = new Set(sent);
     return deliveries.filter((delivery) => {
-      if (this.notes.has(delivery) || this.counted.has(delivery)) return false;
-      if (!isTold.has(delivery)) return true;
-      // It may have been settled meanwhile.
+      if (this.receipts.has(delivery) || this.settledLate.has(delivery)) return false;
+      if (!wasSent.has(delivery)) return true;
+      // A verdict may have settled it meanwhile.
       if (!lost.has(delivery.entry) || this.settled.has(delivery)) return false;
-      if (this.isHeld(delivery)) this.held.delete(delivery.entry);
+      this.unsettled.delete(delivery);
       return true;
     });
   }
 
-  private isHeld({ id, entry }: RedisDelivery): boolean {
-    return this.held.get(entry)?.id === id;
+  /** Id, delivery count and receipts of a message, for the scripts. If it was handed over again since, only a receipt can count. */
+  private argsOf(delivery: RedisDelivery): readonly string[] {
+    const receipts = this.receipts.get(delivery) ?? [];
+    const count = this.unsettled.has(delivery) ? String(delivery.attempt) : "-1";
+    return [delivery.entry, count, receipts.join(" ")];
   }
 
-  /** How the scripts know a message: id, deliveries, notes. If it was handed over again since, the notes alone count. */
-  private named(delivery: RedisDelivery): readonly string[] {
-    const notes = this.notes.get(delivery) ?? [];
-    return [delivery.entry, this.isHeld(delivery) ? String(delivery.attempt) : "-1", notes.join(" ")];
-  }
-
-  /** Tells a verdict of those that are held, and forgets them. Returns those that were lost. */
+  /** Sends a verdict on those of the deliveries that have none yet. Returns the lost ones. */
   private async settle(
     ctx: Context,
     verb: string,
     deliveries: readonly RedisDelivery[],
-    command: (note: readonly string[], told: readonly RedisDelivery[]) => readonly string[],
+    command: (receipt: readonly string[], sent: readonly RedisDelivery[]) => readonly string[],
   ): Promise<readonly RedisDelivery[]> {
     const err = ctx.err();
     if (err !== undefined) throw err;
-    const told = deliveries.filter(
-      (delivery) => !this.counted.has(delivery) && (this.isHeld(delivery) || this.notes.has(delivery)),
+    const sent = deliveries.filter(
+      (delivery) => !this.settledLate.has(delivery) && (this.unsettled.has(delivery) || this.receipts.has(delivery)),
     );
-    if (told.length > 0) {
-      const note = `${this.name}:${++this.calls}`;
-      const args = command([note, this.answered.splice(0).join(" ")], told);
-      for (const delivery of told) this.notes.set(delivery, [...(this.notes.get(delivery) ?? []), note]);
-      const answer = this.tell(told, args);
-      let result: Answer;
-      try {
-        result = await this.hear(verb, answer, ctx);
-      } catch (error) {
-        answer.then(
-          (late) => this.conclude(told, note, late, true),
-          () => {},
-        );
-        throw error;
-      }
-      this.conclude(told, note, result, result.refused.size > 0);
-      if (result.refused.size > 0) {
-        const [[entry, why]] = [...result.refused] as [[string, string]];
-        const others = result.refused.size > 1 ? `, and ${result.refused.size - 1} more` : "";
-        throw explained(`the ${verb} of ${entry}${others} was refused`, new Error(why));
-      }
-      const isLost = new Set(told.filter(({ entry }) => result.lost.has(entry)));
-      const known = new Set(told);
-      return deliveries.filter((d) => !this.counted.has(d) && (isLost.has(d) || !known.has(d)));
+    if (sent.length === 0) return deliveries.filter((delivery) => !this.settledLate.has(delivery));
+    const receipt = `${this.name}:${++this.calls}`;
+    const args = command([receipt, this.answered.splice(0).join(" ")], sent);
+    for (const delivery of sent) this.receipts.set(delivery, [...(this.receipts.get(delivery) ?? []), receipt]);
+    const pending = this.send(sent, args);
+    let answer: Answer;
+    try {
+      answer = await this.waitFor(verb, pending, ctx);
+    } catch (error) {
+      pending.then(
+        (late) => this.conclude(sent, receipt, late, this.settledLate),
+        () => {},
+      );
+      throw error;
     }
-    return deliveries.filter((delivery) => !this.counted.has(delivery));
+    const { lost, refused } = answer;
+    this.conclude(sent, receipt, answer, refused.size > 0 ? this.settledLate : this.settled);
+    if (refused.size > 0) {
+      const [[entry, message]] = [...refused] as [[string, string]];
+      const others = refused.size > 1 ? `, and ${refused.size - 1} more` : "";
+      throw explained(`the ${verb} of ${entry}${others} was refused`, new Error(message));
+    }
+    const wasSent = new Set(sent);
+    return deliveries.filter(
+      (delivery) => !this.settledLate.has(delivery) && (!wasSent.has(delivery) || lost.has(delivery.entry)),
+    );
   }
 
-  /** What was refused is still held. `unheard`: who told these will tell them again. */
-  private conclude(told: readonly RedisDelivery[], note: string, { lost, refused }: Answer, unheard: boolean): void {
-    this.answered.push(note);
-    for (const delivery of told) {
+  /** Takes note of an answer. Those that have counted go to `settled`; refused ones stay unsettled. */
+  private conclude(
+    sent: readonly RedisDelivery[],
+    receipt: string,
+    { lost, refused }: Answer,
+    settled: WeakSet<RedisDelivery>,
+  ): void {
+    this.answered.push(receipt);
+    for (const delivery of sent) {
       const { entry } = delivery;
       if (refused.has(entry)) continue;
-      this.notes.delete(delivery);
-      if (this.isHeld(delivery)) this.held.delete(entry);
-      if (!lost.has(entry)) (unheard ? this.counted : this.settled).add(delivery);
+      this.receipts.delete(delivery);
+      this.unsettled.delete(delivery);
+      if (!lost.has(entry)) settled.add(delivery);
     }
   }
 
-  /** Waits for an answer, under ctx. */
-  private async hear(verb: string, answer: Promise<Answer>, ctx: Context): Promise<Answer> {
+  private async waitFor(verb: string, answer: Promise<Answer>, ctx: Context): Promise<Answer> {
     try {
       return await context.wait(answer, ctx);
     } catch (error) {
@@ -191,27 +206,25 @@ export class Verdicts {
     }
   }
 
-  /** Sends a command about these. All are lost if the group is gone. */
-  private async tell(told: readonly RedisDelivery[], args: readonly string[]): Promise<Answer> {
+  /** Sends a command about these deliveries. If the group is gone, all are lost. */
+  private async send(sent: readonly RedisDelivery[], args: readonly string[]): Promise<Answer> {
     let reply: readonly unknown[];
     try {
-      reply = (await this.teller.send(...args)) as readonly unknown[];
+      reply = (await this.options.send(...args)) as readonly unknown[];
     } catch (error) {
-      if (!isReply(error, "NOGROUP")) throw error;
-      return { ...NOTHING, lost: new Set(told.map(({ entry }) => entry)) };
+      if (!hasCode(error, "NOGROUP")) throw error;
+      return { ...NONE, lost: new Set(sent.map(({ entry }) => entry)) };
     }
-    if (!Array.isArray(reply[0])) return { ...NOTHING, lost: new Set(reply as readonly string[]) };
+    if (!Array.isArray(reply[0])) return { ...NONE, lost: new Set(reply as readonly string[]) };
     const [lost, freed, refused = []] = reply as readonly [readonly string[], unknown, (readonly string[])?];
-    if (Number(freed) > 0) this.teller.due(0);
-    const whys = refused.flatMap((id, i): [string, string][] => (i % 2 === 0 ? [[id, refused[i + 1]!]] : []));
-    return { lost: new Set(lost), refused: new Map(whys) };
+    if (Number(freed) > 0) this.options.onDue(0);
+    const errors = refused.flatMap((id, i): [string, string][] => (i % 2 === 0 ? [[id, refused[i + 1]!]] : []));
+    return { lost: new Set(lost), refused: new Map(errors) };
   }
 
-  private script(text: string, keys: readonly string[], args: readonly string[]): readonly string[] {
-    const { keys: usual, group, consumer } = this.teller;
-    const all = [...usual, ...keys];
-    return ["EVAL", text, String(all.length), ...all, group, consumer, ...args];
+  private script(text: string, moreKeys: readonly string[], args: readonly string[]): readonly string[] {
+    const { group, consumer } = this.options;
+    const keys = [...this.options.keys, ...moreKeys];
+    return ["EVAL", text, String(keys.length), ...keys, group, consumer, ...args];
   }
 }
-
-const NOTHING: Answer = { lost: new Set(), refused: new Map() };
