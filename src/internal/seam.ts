@@ -19,7 +19,8 @@ export type Op =
   | "group.go"
   | "group.wait"
   | "singleflight.do"
-  | "context.wait";
+  | "context.wait"
+  | "checkpoint";
 
 /** What happens without a wait: no scheduling point, and noted for the record only. */
 export type NoteEvent =

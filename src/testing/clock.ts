@@ -1,7 +1,7 @@
 /**
  * The virtual clock of a bubble: it stands still until the execution makes it jump.
  */
-import { CancelCtx } from "../context/context.ts";
+import { CancelCtx } from "../context/cancel.ts";
 import type { Alarm, TimerTarget } from "../internal/runtime.ts";
 import type { Names } from "./names.ts";
 import type { CallSite } from "./callsite.ts";

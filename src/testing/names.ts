@@ -13,8 +13,9 @@ import { Group } from "../errgroup.ts";
 import { Weighted } from "../semaphore.ts";
 import { Group as Flights } from "../singleflight.ts";
 import { Cond, Mutex, RWMutex, WaitGroup } from "../sync/index.ts";
-import type { CallSite } from "./callsite.ts";
+import { Checkpoint } from "../internal/checkpoint.ts";
 import { attempt, isA, isError } from "../internal/foreign.ts";
+import type { CallSite } from "./callsite.ts";
 import { cut, errorText, nameOf, valueText } from "./format.ts";
 
 const KINDS: readonly (readonly [new (...args: never[]) => object, string])[] = [
@@ -26,6 +27,7 @@ const KINDS: readonly (readonly [new (...args: never[]) => object, string])[] = 
   [Weighted, "sem"],
   [Cond, "cond"],
   [Flights, "flight"],
+  [Checkpoint, "wire"],
 ];
 
 /** An object that has no name yet. */

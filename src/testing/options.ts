@@ -3,7 +3,7 @@
  *
  * Invariant: the options are read once, before anything runs. A later change of the object has no effect.
  */
-import { duration } from "../internal/args.ts";
+import { duration, onlyKnown } from "../internal/args.ts";
 import { mustBeReadable } from "../internal/errors.ts";
 import { isError } from "../internal/foreign.ts";
 import { START } from "./clock.ts";
@@ -253,22 +253,4 @@ function seedOf(options: ExploreOptions): number {
 function wholeNumber(n: number, least: number, where: string): number {
   if (n === Infinity || (Number.isSafeInteger(n) && n >= least)) return n;
   throw new RangeError(`${where} must be a whole number from ${least}; got ${text(n)}`);
-}
-
-// Taken from internal/args.ts once it is there.
-function onlyKnown<O extends object>(where: string, options: O, known: Readonly<Record<keyof O, unknown>>): O {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`${where}: expected an options object, got ${text(options)}`);
-  }
-  const own = mustBeReadable(`${where}: the options cannot be read`, () => Object.keys(options));
-  for (const name of own) {
-    if (Object.hasOwn(known, name)) continue;
-    throw new TypeError(`${where}: there is no option ${name}; there are ${Object.keys(known).join(", ")}`);
-  }
-  const read: Partial<O> = {};
-  for (const name of Object.keys(known) as (keyof O & string)[]) {
-    const value = mustBeReadable(`${where}: the option ${name} cannot be read`, () => options[name]);
-    if (value !== undefined) read[name] = value;
-  }
-  return read as O;
 }

@@ -1,7 +1,7 @@
 /**
  * The recorder of a bubble: it writes the rows of the trace.
  */
-import { Ending } from "../context/errors.ts";
+import { Outcome } from "../context/errors.ts";
 import type { BubbleAlarm, Clock } from "./clock.ts";
 import type { Names } from "./names.ts";
 import { type Resumption, type Task, Wait } from "./task.ts";
@@ -56,7 +56,7 @@ export class Recorder {
     const object = this.names.target(on);
     // It closes because of a cancel, which has a row already.
     if (event === "close" && object.endsWith(".done()")) return;
-    this.write(step, task, event, object, this.text(detail instanceof Ending ? detail.cause : detail));
+    this.write(step, task, event, object, this.text(detail instanceof Outcome ? detail.cause : detail));
   }
 
   private result(op: string, result: unknown, failed: boolean): string {

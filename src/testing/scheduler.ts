@@ -7,7 +7,7 @@
  * - A task resumes only out of the queue, once the bubble is not over.
  */
 import { AfterFuncCtx } from "../context/afterfunc.ts";
-import { CancelCtx } from "../context/context.ts";
+import { CancelCtx } from "../context/cancel.ts";
 import { background, type CancelCauseFunc, withCancelCause } from "../context/index.ts";
 import { attempt } from "../internal/foreign.ts";
 import type { Alarm, TimerTarget } from "../internal/runtime.ts";
@@ -326,7 +326,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
 
   /** Drops the contexts that have ended: they are attached to no parent any more, so nothing leaks. */
   dropEnded(): void {
-    for (const ctx of this.contexts.keys()) if ((ctx as CancelCtx).ending !== null) this.contexts.delete(ctx);
+    for (const ctx of this.contexts.keys()) if ((ctx as CancelCtx).outcome !== null) this.contexts.delete(ctx);
   }
 
   /** Makes a context that the kit itself cancels. */
