@@ -13,10 +13,10 @@ import { fileOf, isEnded, isFollowed, isReconnected, isToldOff } from "./page.mj
 import { start } from "./servers/nats.mjs";
 import { conforms, isStopped, serverOf } from "./suite.mjs";
 
-/** In ms. No multiple of the 500 for which a request waits: who is due in the moment in which it ends may lose its count of attempts. */
+/** In ms. No multiple of the 500 for which a request waits: a message that is due in the moment of its end may lose its count of attempts. */
 const LEASE = 2_200;
 
-/** Users who may not do everything. Who does not say who he is, as the program of the page, is the one who may not pull. */
+/** Users who may not do everything. One without a name, such as the program of the page, is the one who may not pull. */
 const may = (user, what) => `{ user: ${user}, password: x, permissions: { ${what} } }`;
 const users = `no_auth_user: pulls
   accounts { A { jetstream: enabled, users: [
@@ -281,7 +281,7 @@ async function allDead(source, count, observe = () => {}) {
   return report;
 }
 
-/** What users are told who may not do everything. */
+/** The errors that name a missing permission. */
 async function refuses(strict) {
   isToldOff(
     "NATS",
@@ -304,17 +304,14 @@ async function refuses(strict) {
       consumer: "billing",
       deadLetters: { subject: "letters.dead", headers },
     });
-  void test("nats: a user who may not do something is told what, and what to do, at once", async () => {
+  void test("nats: a missing permission is named at once, with what to do", async () => {
     const js = jetstream(all);
     const background = context.background();
     await assert.rejects(
       open("asks"),
       /may not publish to \$JS\.API\.CONSUMER\.INFO\.strict\.billing; give it the permission/,
     );
-    await assert.rejects(
-      open("hears"),
-      /may not subscribe to _INBOX\.>; give it the permission, or say in inboxPrefix/,
-    );
+    await assert.rejects(open("hears"), /may not subscribe to _INBOX\.>; give it the permission, or set inboxPrefix/);
     await assert.rejects(
       (await open("pulls")).pull(background, 1),
       /may not publish to \$JS\.API\.CONSUMER\.MSG\.NEXT/,
