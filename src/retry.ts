@@ -1,7 +1,8 @@
 /**
  * Trying again: as often as a policy allows, as long as a context lasts, and with growing, jittered pauses.
  */
-import { notAContext, refusal } from "./internal/guard.ts";
+import { notAContext } from "./internal/foreigncontext.ts";
+import { entryError } from "./internal/suspend.ts";
 import { withTimeout } from "./context/index.ts";
 import { Branded } from "./internal/errors.ts";
 import { attempt as tried, isA, shown } from "./internal/foreign.ts";
@@ -67,7 +68,7 @@ export async function retry<T>(
   // Read once: what has failed must not be hidden by a policy that can be read no more.
   const settings = checked(policy, "retry");
   const { tries, timeout } = settings;
-  const refused = ctx === undefined ? notAContext(ctx, "retry: ctx") : refusal(ctx);
+  const refused = ctx === undefined ? notAContext(ctx, "retry: ctx") : entryError(ctx);
   if (refused !== undefined) throw refused;
   let limited = timeout === undefined ? undefined : withTimeout(ctx, timeout);
   for (let attempt = 1; ; attempt++) {

@@ -1,6 +1,7 @@
 import { context, retry, time } from "headgate";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { elapse, isPending, settle, timersSet, virtualTime } from "./support/clock.ts";
+import { failure } from "./support/errors.ts";
 
 virtualTime();
 
@@ -24,13 +25,6 @@ function failing(times: number) {
   };
   return { attempts, fn };
 }
-
-/** What a promise rejects with. */
-const failure = (promise: Promise<unknown>) =>
-  promise.then(
-    () => expect.unreachable("it should have rejected"),
-    (error: unknown) => error,
-  );
 
 describe("retry", () => {
   it("returns what the function returns, at the first try if that succeeds", async () => {

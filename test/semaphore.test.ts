@@ -2,6 +2,7 @@ import { inspect } from "node:util";
 import { context, semaphore } from "headgate";
 import { describe, expect, it } from "vitest";
 import { elapse, isPending, settle, virtualTime } from "./support/clock.ts";
+import { failure } from "./support/errors.ts";
 
 virtualTime();
 
@@ -11,13 +12,6 @@ const newSemaphore = (size: number, held: number): semaphore.Weighted => {
   expect(sem.tryAcquire(held)).toBe(true);
   return sem;
 };
-
-/** What a promise rejects with. */
-const failure = (promise: Promise<unknown>) =>
-  promise.then(
-    () => expect.unreachable("it should have rejected"),
-    (error: unknown) => error,
-  );
 
 describe("acquire", () => {
   it("takes what is free at once, one unit unless told otherwise", async () => {

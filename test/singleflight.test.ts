@@ -2,6 +2,7 @@ import { inspect } from "node:util";
 import { Chan, context, select, singleflight } from "headgate";
 import { describe, expect, it } from "vitest";
 import { isPending, settle, virtualTime } from "./support/clock.ts";
+import { failure } from "./support/errors.ts";
 
 virtualTime();
 
@@ -19,13 +20,6 @@ function slow<T>() {
   }
   return calls;
 }
-
-/** What a promise rejects with. */
-const failure = (promise: Promise<unknown>) =>
-  promise.then(
-    () => expect.unreachable("it should have rejected"),
-    (error: unknown) => error,
-  );
 
 describe("do", () => {
   it("starts the function on a later microtask, never inside the call", async () => {

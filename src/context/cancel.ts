@@ -11,8 +11,8 @@ import { onAbort } from "../internal/abort.ts";
 import { Chan, nil } from "../chan/chan.ts";
 import { attempt, isA, propertyOf } from "../internal/foreign.ts";
 import { go } from "../chan/go.ts";
-import { ask, errorOf, hasAfterFunc, missingError, signalOf } from "../internal/guard.ts";
-import { Queue, Waiter } from "../internal/waitqueue.ts";
+import { ask, errorOf, hasAfterFunc, missingError, signalOf } from "../internal/foreigncontext.ts";
+import { callbackWaiter, WaitQueue } from "../internal/waitqueue.ts";
 import { type CancelCauseFunc, type CancelFunc, disposable } from "./cancelfunc.ts";
 import {
   abort,
@@ -140,10 +140,9 @@ function attachForeign(child: CancelCtx, parent: Context): void {
   if (hasAfterFunc(parent)) {
     const stop: unknown = ask(() => parent.afterFunc(() => child.ending ?? child.end(endingOf(parent))));
     if (child.ending === null && typeof stop === "function") (child.told ??= new Told()).leave = () => void stop();
-  } else if (isA(receivers, Queue)) {
-    const waiter = new Waiter(() => undefined);
+  } else if (isA(receivers, WaitQueue)) {
     // Not inside the other party's close(): its goroutine would come later, too (C102).
-    waiter.resolve = () => go(() => child.ending ?? child.end(endingOf(parent)));
+    const waiter = callbackWaiter(() => go(() => child.ending ?? child.end(endingOf(parent))));
     receivers.push(waiter);
     (child.told ??= new Told()).leave = () => waiter.withdraw();
   } else {

@@ -19,11 +19,11 @@
  */
 import type { AbortController, AbortSignal } from "../internal/abortsignal.ts";
 import { Chan, nil } from "../chan/chan.ts";
-import { ask, failedContext, isOurs, notAContext, type OurContext, OURS } from "../internal/guard.ts";
+import { ask, failedContext, isOurs, notAContext, type OurContext, OURS } from "../internal/foreigncontext.ts";
 import { panic } from "../internal/errors.ts";
 import { attempt, hasMethod, kindOf, propertyOf } from "../internal/foreign.ts";
 import { Inspectable } from "../internal/inspect.ts";
-import { called, created, note, poll } from "../internal/runtime.ts";
+import { cancelCalled, created, note, poll } from "../internal/runtime.ts";
 import { Canceled, DeadlineExceeded, Ending } from "./errors.ts";
 import { nameOf, textOf } from "./text.ts";
 import type { Context, Key, RecvChan } from "../types.ts";
@@ -290,8 +290,7 @@ export class CancelCtx extends Own {
   done(): RecvChan<never> {
     const told = (this.told ??= new Told());
     if (told.channel === null) {
-      told.channel = new Chan<never>();
-      created(told.channel, this);
+      told.channel = new Chan<never>(0, this);
       if (this.ending !== null) told.channel.close();
     }
     return told.channel;
@@ -320,7 +319,7 @@ export class CancelCtx extends Own {
   }
 
   cancel(cause: unknown): void {
-    called(this);
+    cancelCalled(this);
     if (this.ending === null) this.end(new Ending(Canceled, cause));
   }
 

@@ -4,8 +4,8 @@
  * Invariant: a deadline is an instant on the monotonic clock; what `deadline()` reports is the time of day it had when it was set.
  */
 import { attempt, kindOf } from "../internal/foreign.ts";
-import { type Alarm, type Clock, clockOf, type Expiring, now, setAlarm } from "../internal/runtime.ts";
-import { failedContext } from "../internal/guard.ts";
+import { type Alarm, type Clock, clockOf, type TimerTarget, now, setAlarm } from "../internal/runtime.ts";
+import { failedContext } from "../internal/foreigncontext.ts";
 import { type CancelFunc, disposable } from "./cancelfunc.ts";
 import { attach, withCancel } from "./cancel.ts";
 import { CancelCtx, deadlineOf, deciderOf, mustBeContext, mustBeParent } from "./context.ts";
@@ -144,7 +144,7 @@ function dueOf(ctx: Context, clock: Clock, instant: number): number {
   return left > 0 ? instant + left : Infinity;
 }
 
-export class TimerCtx extends CancelCtx implements Expiring {
+export class TimerCtx extends CancelCtx implements TimerTarget {
   /** Epoch ms, as `deadline()` reports it. */
   readonly at: number;
   /** The clock that decides. */

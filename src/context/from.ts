@@ -3,7 +3,7 @@
  * A context out of what callers have: for libraries that want to take all of it.
  */
 import type { AbortSignal } from "../internal/abortsignal.ts";
-import { isSignal } from "../internal/guard.ts";
+import { isSignal } from "../internal/foreigncontext.ts";
 import { kindOf } from "../internal/foreign.ts";
 import type { CancelFunc } from "./cancelfunc.ts";
 import { withCancel } from "./cancel.ts";

@@ -3,7 +3,7 @@
  */
 import { isAborted } from "../internal/abort.ts";
 import type { AbortSignal } from "../internal/abortsignal.ts";
-import { isSignal } from "../internal/guard.ts";
+import { isSignal } from "../internal/foreigncontext.ts";
 import { type CancelFunc, disposable } from "./cancelfunc.ts";
 import { attach, endWith } from "./cancel.ts";
 import { CancelCtx, mustBeParent } from "./context.ts";

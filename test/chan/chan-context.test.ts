@@ -4,13 +4,7 @@
 import { Chan, ClosedChannel, type Context, context, nil, select, sending } from "headgate";
 import { describe, expect, it, vi } from "vitest";
 import { elapse, isPending, timersSet, virtualTime } from "../support/clock.ts";
-
-/** What a promise rejects with. */
-const failure = (promise: Promise<unknown>): Promise<unknown> =>
-  promise.then(
-    () => "it did not reject",
-    (error: unknown) => error,
-  );
+import { failure } from "../support/errors.ts";
 
 const cancelable = (): readonly [Context, context.CancelFunc] => context.withCancel(context.background());
 

@@ -5,13 +5,7 @@
 import { Chan, ClosedChannel, go, type Recv, select, sending } from "headgate";
 import { describe, expect, it, vi } from "vitest";
 import { isPending } from "../support/clock.ts";
-
-/** What a promise rejects with. */
-const failure = (promise: Promise<unknown>): Promise<unknown> =>
-  promise.then(
-    () => "it did not reject",
-    (error: unknown) => error,
-  );
+import { failure } from "../support/errors.ts";
 
 const closedError = (message: string): unknown =>
   expect.objectContaining({ constructor: ClosedChannel, name: "ClosedChannel", message });

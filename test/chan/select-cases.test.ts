@@ -4,12 +4,7 @@
 import { Chan, context, nil, type RecvChan, select, type SendCase, sending, trySelect } from "headgate";
 import { describe, expect, it, vi } from "vitest";
 import { isPending } from "../support/clock.ts";
-
-const failure = (promise: Promise<unknown>): Promise<unknown> =>
-  promise.then(
-    () => "it did not reject",
-    (error: unknown) => error,
-  );
+import { failure } from "../support/errors.ts";
 
 const filled = <T>(...values: T[]): Chan<T> => {
   const ch = new Chan<T>(values.length);

@@ -5,12 +5,7 @@
 import { Chan, type Cases, ClosedChannel, context, nil, type Recv, select, sending, trySelect } from "headgate";
 import { describe, expect, it } from "vitest";
 import { isPending, settle } from "../support/clock.ts";
-
-const failure = (promise: Promise<unknown>): Promise<unknown> =>
-  promise.then(
-    () => "it did not reject",
-    (error: unknown) => error,
-  );
+import { failure } from "../support/errors.ts";
 
 const filled = <T>(...values: T[]): Chan<T> => {
   const ch = new Chan<T>(values.length);

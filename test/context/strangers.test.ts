@@ -5,16 +5,11 @@ import { runInNewContext } from "node:vm";
 import { getEventListeners } from "node:events";
 import { Chan, type Context, context, nil, select, semaphore, sending, sync } from "headgate";
 import { describe, expect, it } from "vitest";
+import { failure } from "../support/errors.ts";
 import { generator } from "../support/platform.ts";
 
 const { background, cause, withCancel, withDeadline, withSignal, withTimeout } = context;
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-const failure = (promise: Promise<unknown>): Promise<unknown> =>
-  promise.then(
-    () => "no failure",
-    (error: unknown) => error,
-  );
-
 /** A signal that is no AbortSignal, around one that is. */
 class Wrapper {
   readonly inner: AbortSignal;

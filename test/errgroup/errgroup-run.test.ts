@@ -1,17 +1,11 @@
 import { Chan, context, errgroup } from "headgate";
 import { describe, expect, it } from "vitest";
 import { isPending, settle, virtualTime } from "../support/clock.ts";
+import { failure } from "../support/errors.ts";
 
 virtualTime();
 
 const boom = new Error("boom");
-
-/** What a promise rejects with. */
-const failure = (promise: Promise<unknown>) =>
-  promise.then(
-    () => expect.unreachable("it should have rejected"),
-    (error: unknown) => error,
-  );
 
 /** A task that runs until `end()`. */
 function gate() {

@@ -2,6 +2,7 @@ import { inspect } from "node:util";
 import { Chan, context, errgroup, time } from "headgate";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { elapse, isPending, settle, virtualTime } from "../support/clock.ts";
+import { failure } from "../support/errors.ts";
 
 virtualTime();
 
@@ -9,13 +10,6 @@ const boom = new Error("boom");
 
 /** A new group with its context, derived from the background. */
 const newGroup = () => errgroup.withContext(context.background());
-
-/** What a promise rejects with. */
-const failure = (promise: Promise<unknown>) =>
-  promise.then(
-    () => expect.unreachable("it should have rejected"),
-    (error: unknown) => error,
-  );
 
 /** Tasks that run until `end()`: `task` succeeds then, `failing(error)` fails then. */
 function gate() {

@@ -2,19 +2,13 @@
 import { Chan, singleflight } from "headgate";
 import { describe, expect, it } from "vitest";
 import { isPending, settle, virtualTime } from "../support/clock.ts";
+import { failure } from "../support/errors.ts";
 
 virtualTime();
 
 const failing = (error: unknown) => () => {
   throw error;
 };
-
-/** What a promise rejects with. */
-const failure = (promise: Promise<unknown>) =>
-  promise.then(
-    () => expect.unreachable("it should have rejected"),
-    (error: unknown) => error,
-  );
 
 describe("singleflight.Group", () => {
   it("do gives the value of its function (F1) [singleflight/singleflight_test.go TestDo]", async () => {

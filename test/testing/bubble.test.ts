@@ -5,7 +5,7 @@
 import { Chan, context, errgroup, go, time } from "headgate";
 import { type Bubble, bubble, DeadlockError } from "headgate/testing";
 import { describe, expect, it } from "vitest";
-import { failureOf } from "./failure.ts";
+import { failureOf } from "../support/errors.ts";
 
 const START = Date.UTC(2000, 0, 1);
 

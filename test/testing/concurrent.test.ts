@@ -8,7 +8,7 @@ import { Chan, errgroup, go, time } from "headgate";
 import { type Bubble, bubble, DeadlockError, explore, LeakError, ScheduleError } from "headgate/testing";
 import { beforeAll, describe, expect, it } from "vitest";
 import { build } from "../support/child.ts";
-import { failureOf } from "./failure.ts";
+import { failureOf } from "../support/errors.ts";
 
 const START = Date.UTC(2000, 0, 1);
 const fifty = Array.from({ length: 50 }, (_, i) => i + 1);

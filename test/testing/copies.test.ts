@@ -10,7 +10,7 @@ import { Chan, context, go, select, time } from "headgate";
 import { type Bubble, bubble, DeadlockError, explore, ScheduleError } from "headgate/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { build, run } from "../support/child.ts";
-import { failureOf } from "./failure.ts";
+import { failureOf } from "../support/errors.ts";
 
 type Library = Pick<typeof import("headgate"), "Chan" | "context" | "go" | "select" | "sync" | "time" | "errgroup">;
 

@@ -19,8 +19,7 @@ import {
 import { type Bubble, bubble, DeadlockError, explore, type TaskInfo } from "headgate/testing";
 import { memoryBroker, type MemoryBroker, worker } from "headgate/worker";
 import { describe, expect, it } from "vitest";
-import { failureOf } from "./failure.ts";
-import { errorOf } from "./tasks.ts";
+import { errorOf, failureOf } from "../support/errors.ts";
 
 /** Calls an operation, and returns what it returns. */
 type Call = (t: Bubble) => unknown;

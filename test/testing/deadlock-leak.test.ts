@@ -4,7 +4,8 @@
 import { Chan, context, errgroup, go, retry, select, sending, sync, time } from "headgate";
 import { type Bubble, bubble, DeadlockError, explore, LeakError, ScheduleError } from "headgate/testing";
 import { describe, expect, it } from "vitest";
-import { failureOf, linesOf } from "./failure.ts";
+import { failureOf } from "../support/errors.ts";
+import { linesOf } from "./lines.ts";
 
 const at = linesOf(import.meta.url);
 const deadlockOf = (fn: (t: Bubble) => Promise<void>): Promise<DeadlockError> => failureOf(bubble(fn), DeadlockError);

@@ -5,7 +5,7 @@
 import { go, time } from "headgate";
 import { type Bubble, DeadlockError, explore, type ExploreOptions, ScheduleError } from "headgate/testing";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { failureOf } from "./failure.ts";
+import { failureOf } from "../support/errors.ts";
 
 const START = Date.UTC(2000, 0, 1);
 

@@ -5,7 +5,7 @@
 import { Chan, context, errgroup, go, select, semaphore, sync, time } from "headgate";
 import { type Bubble, bubble, DeadlockError, explore, type ExploreOptions, ScheduleError } from "headgate/testing";
 import { describe, expect, it } from "vitest";
-import { failureOf } from "./failure.ts";
+import { failureOf } from "../support/errors.ts";
 
 type Scenario = (t: Bubble) => Promise<void> | void;
 const foundIn = (scenario: Scenario, options?: ExploreOptions): Promise<ScheduleError> =>

@@ -6,7 +6,7 @@ import { Chan, context, errgroup, go, time } from "headgate";
 import { type Bubble, bubble, DeadlockError, explore, ScheduleError } from "headgate/testing";
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { build, run } from "../support/child.ts";
-import { failureOf } from "./failure.ts";
+import { failureOf } from "../support/errors.ts";
 
 type Kit = Pick<typeof import("headgate/testing"), "bubble" | "explore">;
 type Faked = NonNullable<NonNullable<Parameters<typeof vi.useFakeTimers>[0]>["toFake"]>;

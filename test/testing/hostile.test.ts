@@ -6,7 +6,7 @@ import { runInNewContext } from "node:vm";
 import { Chan, context, go, select, sending } from "headgate";
 import { type Bubble, bubble, DeadlockError, explore, ScheduleError, type TraceRow } from "headgate/testing";
 import { describe, expect, it } from "vitest";
-import { failureOf } from "./failure.ts";
+import { failureOf } from "../support/errors.ts";
 
 const boom = (): never => {
   throw new Error("a trap");

@@ -12,7 +12,7 @@ import {
   ScheduleError,
 } from "headgate/testing";
 import { describe, expect, it } from "vitest";
-import { failureOf } from "./failure.ts";
+import { failureOf } from "../support/errors.ts";
 
 const secret = context.key<{ token: string }>("secret");
 

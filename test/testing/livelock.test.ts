@@ -7,7 +7,8 @@ import { Chan, context, go, select, time, trySelect } from "headgate";
 import { type Bubble, bubble, DeadlockError, explore, LeakError, ScheduleError } from "headgate/testing";
 import { memoryBroker } from "headgate/worker";
 import { describe, expect, it } from "vitest";
-import { failureOf, linesOf } from "./failure.ts";
+import { failureOf } from "../support/errors.ts";
+import { linesOf } from "./lines.ts";
 
 const at = linesOf(import.meta.url);
 /** null, of which nobody knows that it is no promise. */

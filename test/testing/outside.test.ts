@@ -6,7 +6,8 @@ import { readFile } from "node:fs/promises";
 import { Chan, context, errgroup, go, time } from "headgate";
 import { type Bubble, bubble, DeadlockError, explore, LeakError, type TraceRow } from "headgate/testing";
 import { describe, expect, it } from "vitest";
-import { failureOf, linesOf } from "./failure.ts";
+import { failureOf } from "../support/errors.ts";
+import { linesOf } from "./lines.ts";
 
 const START = Date.UTC(2000, 0, 1);
 const at = linesOf(import.meta.url);

@@ -7,7 +7,8 @@ import { type Context, context, time } from "headgate";
 import { type Bubble, bubble, explore } from "headgate/testing";
 import { type Delivery, memoryBroker, type MemoryBroker } from "headgate/worker";
 import { describe, expect, it } from "vitest";
-import { errorOf, together, under } from "./tasks.ts";
+import { errorOf } from "../support/errors.ts";
+import { together, under } from "./tasks.ts";
 
 const root = context.background();
 const byNumber = (a: number, b: number): number => a - b;

@@ -5,8 +5,9 @@
 import { Chan, ClosedChannel, type Context, context, go, nil, select, sending, time, trySelect } from "headgate";
 import { type Bubble, bubble, explore } from "headgate/testing";
 import { describe, expect, it } from "vitest";
+import { errorOf } from "../support/errors.ts";
 import { Books } from "./books.ts";
-import { errorOf, together, under } from "./tasks.ts";
+import { together, under } from "./tasks.ts";
 
 type Sender = (books: Books, value: number, ctx: Context) => Promise<void>;
 /** False: there is nothing more. */

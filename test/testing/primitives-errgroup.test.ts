@@ -5,7 +5,7 @@
 import { Chan, type Context, context, errgroup, semaphore, sync, time } from "headgate";
 import { type Bubble, bubble, explore } from "headgate/testing";
 import { describe, expect, it } from "vitest";
-import { errorOf } from "./tasks.ts";
+import { errorOf } from "../support/errors.ts";
 
 /** Counts the tasks of a group while they run; a function of `task` is one. */
 class Census {

@@ -6,7 +6,8 @@ import assert from "node:assert/strict";
 import { type Context, context, retry, select, singleflight, time } from "headgate";
 import { bubble, explore } from "headgate/testing";
 import { describe, expect, it } from "vitest";
-import { errorOf, together, under } from "./tasks.ts";
+import { errorOf } from "../support/errors.ts";
+import { together, under } from "./tasks.ts";
 
 describe("singleflight", () => {
   /** One call of the function, and how many have come to share it. */

@@ -5,7 +5,8 @@
 import { Chan, errgroup, go, sync, time } from "headgate";
 import { type Bubble, explore, type ExploreOptions, NondeterminismError, ScheduleError, Trace } from "headgate/testing";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { failureOf, linesOf } from "./failure.ts";
+import { failureOf } from "../support/errors.ts";
+import { linesOf } from "./lines.ts";
 
 type Scenario = (t: Bubble) => Promise<void> | void;
 const at = linesOf(import.meta.url);

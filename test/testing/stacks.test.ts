@@ -6,7 +6,8 @@ import { Chan, go } from "headgate";
 import { type Bubble, bubble, DeadlockError, explore, ScheduleError } from "headgate/testing";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { build, run } from "../support/child.ts";
-import { failureOf, linesOf } from "./failure.ts";
+import { failureOf } from "../support/errors.ts";
+import { linesOf } from "./lines.ts";
 
 const errors = Error as { stackTraceLimit?: number; prepareStackTrace?: unknown };
 const at = linesOf(import.meta.url);

@@ -20,10 +20,3 @@ export async function together(...tasks: (() => unknown)[]): Promise<void> {
   for (const task of tasks) all.go(task);
   await all.wait();
 }
-
-/** What a promise rejects with; undefined if it does not. */
-export const errorOf = (promise: Promise<unknown>): Promise<unknown> =>
-  promise.then(
-    () => undefined,
-    (error: unknown) => error,
-  );

@@ -5,7 +5,7 @@
 import { Chan, context, errgroup, go, select, sending, sync, time } from "headgate";
 import { type Bubble, bubble, explore, ScheduleError, Trace, type TraceRow } from "headgate/testing";
 import { describe, expect, it } from "vitest";
-import { failureOf } from "./failure.ts";
+import { failureOf } from "../support/errors.ts";
 
 /** The trace of a bubble at its end. */
 async function traceOf(fn: (t: Bubble) => Promise<void> | void): Promise<Trace> {

@@ -1,23 +1,10 @@
 /**
- * How a test that is to fail has failed, and where in a test file a line is that the report has to name.
+ * The lines of a test file that a report has to name.
  */
 import { readFileSync } from "node:fs";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
-
-/** The error of class `Class` with which `promise` rejects. */
-export async function failureOf<E extends Error>(
-  promise: Promise<unknown>,
-  Class: abstract new (...args: never[]) => E,
-): Promise<E> {
-  const error: unknown = await promise.then(
-    () => "it resolved",
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(Class);
-  return error as E;
-}
 
 /** Finds the lines of a test file that are marked by a comment such as `// line: send`, as reports name them. */
 export function linesOf(url: string): (mark: string) => string {
