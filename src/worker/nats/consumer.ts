@@ -2,14 +2,16 @@
  * The source: pulls, verdicts, and the leases between them.
  *
  * Invariants:
- * - A pull ends half a second after the end of ctx at the latest. Messages of a request that was given up, because the connection was cut or
- *   the server silent, are released at once.
- * - A verdict counts when the server has confirmed the first and the last of its batch (see protocol.ts). Otherwise all are sent again.
- * - The server does not fence: it confirms the ack of an old delivery and settles the new one with it. So the clock does. A lease begins when
- *   its request was sent, which is before the server's own begins. A verdict on a lease that has run out by that count is not sent, and one
- *   that was confirmed only after that does not count; both are reported as lost.
- * - The server counts deliveries; an attempt is a delivery that was not released, as far as is known: see `releases`. Leave `max_deliver`
- *   alone, or set it well above `maxAttempts`.
+ * - A pull ends half a second after the end of ctx at the latest. Messages of a request that was given up, because the
+ *   connection was cut or the server silent, are released at once.
+ * - A verdict counts when the server has confirmed the first and the last of its batch (see protocol.ts). Otherwise all
+ *   are sent again.
+ * - The server does not fence: it confirms the ack of an old delivery and settles the new one with it. So the clock
+ *   does. A lease begins when its request was sent, which is before the server's own begins. A verdict on a lease that
+ *   has run out by that count is not sent. One that was confirmed only after that does not count. Both are reported as
+ *   lost.
+ * - The server counts deliveries; an attempt is a delivery that was not released, as far as is known: see `releases`.
+ *   Leave `max_deliver` alone, or set it well above `maxAttempts`.
  */
 import { context, type Context } from "../../index.ts";
 import { monotonic } from "../../internal/runtime.ts";
@@ -33,8 +35,8 @@ interface Settings {
 }
 
 /**
- * Time for which the server keeps a request that finds no message, in ms: a stop may have to wait for it. A lease counts from the request,
- * so it is at most a part of the lease.
+ * Time for which the server keeps a request that finds no message, in ms: a stop may have to wait for it. A lease
+ * counts from the request, so it is at most a part of the lease.
  */
 const EXPIRES = 500;
 /** Time after which nothing more comes of a lost request, in ms. */
@@ -191,7 +193,10 @@ export class Consumer implements Source<NatsDelivery> {
     return this.settle(ctx, deliveries, (i) => nakBytes(items[i]!.delay));
   };
 
-  /** Publishes the letters that are not there yet, each in the fullest form that is taken, and then terminates the messages. */
+  /**
+   * Publishes the letters that are not there yet, each in the fullest form that is taken, and then terminates the
+   * messages.
+   */
   private async deadLetterTo(
     { subject, headers }: NonNullable<NatsConsumerOptions["deadLetters"]>,
     ctx: Context,
@@ -313,5 +318,8 @@ function refusalOf(subject: string, answer: NatsMessage | Error): { error: Error
   };
 }
 
-/** "message size exceeds maximum allowed", which is the `max_msg_size` of the stream; and "header size exceeds maximum allowed of 64k". */
+/**
+ * "message size exceeds maximum allowed", which is the `max_msg_size` of the stream; and "header size exceeds maximum
+ * allowed of 64k".
+ */
 const TOO_LONG = [10_054, 10_097];

@@ -2,20 +2,23 @@
  * An inbox: the subscription to which the messages of one pull request after another come.
  *
  * Invariants:
- * - At most one request is under way. A request is never taken back: it ends when it is full, or with a status of the server.
- * - An inbox whose request has an unknown end is lost: no further request uses it, and what comes there later is released.
+ * - At most one request is under way. A request is never taken back: it ends when it is full, or with a status of the
+ *   server.
+ * - An inbox whose request has an unknown end is lost: no further request uses it, and what comes there later is
+ *   released.
  *
  *                        request()
  *                idle ──────────────▶ waiting
  *                 ▲                    │   │
  *                 └────────────────────┘   │  the connection is cut, or no permission, or silence:
- *              full, or a status           │  `expires` and MARGIN are over, and the server answers a ping, or it does not
+ *              full, or a status           │  no end in time, and a ping was answered, or was not
  *                                          ▼
  *                                         lost ──── a minute later ───▶ closed
  *
- * Messages collect in `got` while a request is under way. A pull that is cancelled goes on waiting: the server ends the request half a
- * second later at most. Silence alone proves nothing, because a busy process hears late. But the server handles a connection in order, so
- * whatever it sent before the answer to a ping arrives before that answer. Only then is the request lost, unless it has ended meanwhile.
+ * Messages collect in `got` while a request is under way. A pull that is cancelled goes on waiting: the server ends the
+ * request half a second later at most. Silence alone proves nothing, because a busy process hears late. But the server
+ * handles a connection in order, so whatever it sent before the answer to a ping arrives before that answer. Only then
+ * is the request lost, unless it has ended meanwhile.
  */
 import { type Context, type RecvChan, select, time } from "../../index.ts";
 import { Notify } from "../../internal/notify.ts";
@@ -26,7 +29,9 @@ import type { NatsDelivery, NatsHeaders, NatsMessage } from "./types.ts";
 
 /** Time for which the end of a request may be overdue, in ms. */
 const MARGIN = 400;
-/** Time for which the server keeps a request that it has fulfilled in part, if it may deliver no more for now, in ms. */
+/**
+ * Time for which the server keeps a request that it has fulfilled in part, if it may deliver no more for now, in ms.
+ */
 const PART = 50;
 
 export interface InboxOptions {
@@ -155,14 +160,15 @@ export class Inbox {
     const { code, description } = this.request.status!;
     if (code === 503) throw noResponders(next);
     if (code !== 404 && code !== 408) throw pullError(code, description);
-    // Other requests wait for more messages than there are: the server has refused this one, and would refuse the next as quickly.
+    // Other requests wait for more messages than there are: the server has refused this one, and would refuse the next
+    // as quickly.
     if (monotonic() - sentAt < expires / 2) await time.sleep(20, ctx).catch(() => {});
   }
 
   /**
-   * Sets the time for which the server keeps the next request. A server that has delivered what `max_ack_pending` allows keeps the request
-   * for more, and what has come would wait here until that ends. So the next request is short, until one is full, or brings all there is.
-   * After one that finds nothing the time doubles.
+   * Sets the time for which the server keeps the next request. A server that has delivered what `max_ack_pending`
+   * allows keeps the request for more, and what has come would wait here until that ends. So the next request is short,
+   * until one is full, or brings all there is. After one that finds nothing the time doubles.
    */
   private adapt(): void {
     const most = this.options.expires;
@@ -173,7 +179,8 @@ export class Inbox {
   }
 
   /**
-   * Waits until the request is over. If it is lost, resolves to the reason; in an object, because an error may have a `then`.
+   * Waits until the request is over. If it is lost, resolves to the reason; in an object, because an error may have a
+   * `then`.
    */
   private async waitForEnd(ctx: Context, over: RecvChan<never>): Promise<{ readonly error: unknown } | undefined> {
     const cut = this.link.cut();

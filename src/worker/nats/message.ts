@@ -9,7 +9,8 @@ export function textOf(message: NatsMessage): string {
 }
 
 /**
- * The fields that we need of the ack subject (see protocol.ts), all in digits. Sliced by hand: `split` took a tenth of the worker's time.
+ * The fields that we need of the ack subject (see protocol.ts), all in digits. Sliced by hand: `split` took a tenth of
+ * the worker's time.
  */
 function ackSubjectOf(message: NatsMessage): {
   deliveries: string;
@@ -31,8 +32,8 @@ function ackSubjectOf(message: NatsMessage): {
 }
 
 /**
- * The name of a message among all that its consumer ever delivers. It has the time, because the sequences of a stream begin at 1 again when
- * the stream is made again.
+ * The name of a message among all that its consumer ever delivers. It has the time, because the sequences of a stream
+ * begin at 1 again when the stream is made again.
  */
 export function nameOf(message: NatsMessage): string {
   const { sequence, published } = ackSubjectOf(message);
@@ -75,8 +76,8 @@ export function toDelivery(
   const { deliveries, sequence, consumerSequence } = ackSubjectOf(message);
   const key = keyOf(message, keyOption);
   return new Delivered({
-    // No two deliveries of a consumer have the same sequence. Their count may repeat: a server (2.9.10) may forget a delivery if a message
-    // is due in the very moment in which a request ends.
+    // No two deliveries of a consumer have the same sequence. Their count may repeat: a server (2.9.10) may forget a
+    // delivery if a message is due in the very moment in which a request ends.
     id: `${sequence}.${consumerSequence}`,
     body: textOf(message),
     attempt: Number(deliveries),
@@ -91,7 +92,10 @@ export function asAttempt(delivery: NatsDelivery, attempt: number): NatsDelivery
   return new Delivered({ ...delivery, attempt });
 }
 
-/** A publisher may write anything as headers. The client throws when it reads invalid ones, and an error here would end its reading. */
+/**
+ * A publisher may write anything as headers. The client throws when it reads invalid ones, and an error here would end
+ * its reading.
+ */
 function attributesOf(message: NatsMessage): Readonly<Record<string, string>> {
   const attributes: Record<string, string> = {};
   try {
@@ -104,8 +108,8 @@ function attributesOf(message: NatsMessage): Readonly<Record<string, string>> {
 }
 
 /**
- * The headers of a dead letter in their forms, the fullest first. A letter may be longer than its message was, so when the server or the
- * client refuses one form, the next is tried. The last has no headers.
+ * The headers of a dead letter in their forms, the fullest first. A letter may be longer than its message was, so when
+ * the server or the client refuses one form, the next is tried. The last has no headers.
  *
  * The letter's id is made of the message's name, so that JetStream drops the second of two.
  */

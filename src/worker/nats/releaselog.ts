@@ -1,13 +1,15 @@
 /**
  * The log of releases: which deliveries of a message were given back without a failure, as by a worker that is stopped.
  *
- * The server counts deliveries, and would count these as attempts. So each source remembers its own releases. If there is a stream for
- * that, the source records the count of each message under a subject of its own. It reads the count when the message comes again, in any
- * process.
+ * The server counts deliveries, and would count these as attempts. So each source remembers its own releases. If there
+ * is a stream for that, the source records the count of each message under a subject of its own. It reads the count
+ * when the message comes again, in any process.
  *
  * Invariants:
- * - No message waits in vain for this stream. If it cannot be written or read in time, deliveries count as the server counts them.
- * - Only the last record of a subject is read, which the server finds at once. To count records it would have to read all.
+ * - No message waits in vain for this stream. If it cannot be written or read in time, deliveries count as the server
+ *   counts them.
+ * - Only the last record of a subject is read, which the server finds at once. To count records it would have to read
+ *   all.
  */
 import { context, type Context } from "../../index.ts";
 import { asAttempt, isRedelivered, nameOf, textOf } from "./message.ts";

@@ -1,7 +1,8 @@
 /**
  * Requests to the server that it answers: verdicts, questions, dead letters, records of releases.
  *
- * Invariant: a request is answered, or it is known that it will not be: it was refused, the connection was cut, or ctx has ended.
+ * Invariant: a request is answered, or it is known that it will not be: it was refused, the connection was cut, or ctx
+ * has ended.
  */
 import { Chan, type Context, type RecvChan, select, time } from "../../index.ts";
 import { noResponders, permissionError } from "./protocol.ts";
@@ -54,8 +55,8 @@ export class Requests {
    * Sends requests, all at once. `answered` says which of them are answered.
    *
    * - "each": resolves to an answer to each, or the error instead of it.
-   * - "ends": only the first and the last are, which is enough for verdicts (see protocol.ts). Resolves to these two answers, in their
-   *   places; rejects if one of the two fails.
+   * - "ends": only the first and the last are, which is enough for verdicts (see protocol.ts). Resolves to these two
+   *   answers, in their places; rejects if one of the two fails.
    *
    * Rejects when ctx ends first, and when the connection is cut.
    */
@@ -99,7 +100,9 @@ export class Requests {
     }
   }
 
-  /** Publishes a request. `onRefused` is called if the client refuses it, because it is longer than the server allows. */
+  /**
+   * Publishes a request. `onRefused` is called if the client refuses it, because it is longer than the server allows.
+   */
   private publish(
     { subject, payload, headers }: Request,
     reply: string,
@@ -113,7 +116,10 @@ export class Requests {
     }
   }
 
-  /** Waits for all answers. While they are overdue the server is pinged: if it does not answer, the connection will be cut. */
+  /**
+   * Waits for all answers. While they are overdue the server is pinged: if it does not answer, the connection will be
+   * cut.
+   */
   private async waitForAll(ctx: Context, all: Chan<true>, cut: RecvChan<never>): Promise<void> {
     const overdue = new time.Timer(OVERDUE);
     try {

@@ -2,10 +2,10 @@
  * The link to the server: a connection of the client, and whether a server answers at its other end.
  *
  * Invariants:
- * - During a cut the client drops what is published, or sends all of it when it is connected again. So after a cut, or when an answer is
- *   overdue, nothing is published before the server has answered a ping.
- * - Two unanswered pings in a row are the end of a connection: something in between has forgotten it, and neither side would notice for
- *   minutes. The client is asked to connect again.
+ * - During a cut the client drops what is published, or sends all of it when it is connected again. So after a cut, or
+ *   when an answer is overdue, nothing is published before the server has answered a ping.
+ * - Two unanswered pings in a row are the end of a connection: something in between has forgotten it, and neither side
+ *   would notice for minutes. The client is asked to connect again.
  * - The server reports a missing permission once, to the connection as a whole. The request that lacked it is notified.
  */
 import { context, type Context, type RecvChan } from "../../index.ts";
@@ -37,8 +37,8 @@ export class ServerLink {
   }
 
   /**
-   * Closes when the connection is cut. Take it before you publish: what was published may not have arrived then, and no answer to it
-   * comes.
+   * Closes when the connection is cut. Take it before you publish: what was published may not have arrived then, and no
+   * answer to it comes.
    */
   cut(): RecvChan<never> {
     return this.cuts.notified();

@@ -18,7 +18,10 @@ export interface NatsMessage {
   readonly headers?: NatsHeaders;
 }
 
-/** The members used of a connection: that of `@nats-io/transport-node`, `@nats-io/nats-core` (WebSockets), or `nats` from 2.7. */
+/**
+ * The members used of a connection: that of `@nats-io/transport-node`, `@nats-io/nats-core` (WebSockets), or `nats`
+ * from 2.7.
+ */
 export interface NatsConnection {
   publish(subject: string, payload: Uint8Array, options?: { reply?: string; headers?: NatsHeaders }): void;
   subscribe(
@@ -27,7 +30,10 @@ export interface NatsConnection {
   ): { unsubscribe(): void };
   flush(): Promise<void>;
   status(): AsyncIterable<NatsStatus>;
-  /** Makes the client connect again. The source calls it when nothing comes back. Absent: the client finds out by its own pings. */
+  /**
+   * Makes the client connect again. The source calls it when nothing comes back. Absent: the client finds out by its
+   * own pings.
+   */
   reconnect?(): Promise<void>;
   isClosed?(): boolean;
 }
@@ -42,7 +48,10 @@ export interface NatsStatus {
 
 /** A message of JetStream. The body is its data as text; the bytes are in `message.data`. */
 export interface NatsDelivery extends Delivery<string> {
-  /** The number of its deliveries, less the releases that are known: those of this source, and with `releases` those of all. */
+  /**
+   * The number of its deliveries, less the releases that are known: those of this source, and with `releases` those of
+   * all.
+   */
   readonly attempt: number;
   /** Its headers, each with its first value. */
   readonly attributes: Readonly<Record<string, string>>;
@@ -55,19 +64,21 @@ export interface NatsConsumerOptions {
   /** The name of a durable pull consumer with `ack_policy: "explicit"`. Its `ack_wait` is the lease. */
   readonly consumer: string;
   /**
-   * The subject for dead letters, which a stream must take, and the client's `headers` function. A dead message is published there with
-   * its headers, and `Headgate-Reason`, `Headgate-Attempts`, `Headgate-Subject`; then it is terminated. If the process ends between the
-   * two, it is published again with the same `Nats-Msg-Id`, which JetStream drops within the stream's `duplicate_window`. A letter that is
-   * too long for the server is published in a smaller form: without the reason, without the message's headers, at last without any.
+   * The subject for dead letters, which a stream must take, and the client's `headers` function. A dead message is
+   * published there with its headers, and `Headgate-Reason`, `Headgate-Attempts`, `Headgate-Subject`; then it is
+   * terminated. If the process ends between the two, it is published again with the same `Nats-Msg-Id`, which JetStream
+   * drops within the stream's `duplicate_window`. A letter that is too long for the server is published in a smaller
+   * form: without the reason, without the message's headers, at last without any.
    *
    * @default none: the worker acks dead messages, and names them in its report
    */
   readonly deadLetters?: { readonly subject: string; readonly headers: () => NatsHeaders };
   /**
-   * The name of a stream that takes `<name>.>`, where the source records the releases of each message, so that no process takes them for
-   * failed attempts. It is read when a message comes for a second time. Give it `max_msgs_per_subject: 1`, and a `max_age` that is longer
-   * than a message stays in the queue. Without it each source knows its own releases, and of 10,000 messages; a process that is stopped
-   * while it holds a message costs it an attempt.
+   * The name of a stream that takes `<name>.>`, where the source records the releases of each message, so that no
+   * process takes them for failed attempts. It is read when a message comes for a second time. Give it
+   * `max_msgs_per_subject: 1`, and a `max_age` that is longer than a message stays in the queue. Without it each source
+   * knows its own releases, and of 10,000 messages; a process that is stopped while it holds a message costs it an
+   * attempt.
    *
    * @default none
    */
