@@ -1,5 +1,5 @@
 /**
- * The conformance suite: the broker in memory passes, and a source that breaks one rule is found out, by the name of that rule.
+ * The conformance suite: the broker in memory passes, and a source that breaks one rule fails the case with the name of that rule.
  */
 import { context, type Context, time } from "headgate";
 import { bubble } from "headgate/testing";
@@ -127,7 +127,7 @@ describe("what a broker cannot do", () => {
     expect(cases.length - left.length).toBeGreaterThan(15);
   });
 
-  it("passes nothing when it is run all the same", async () => {
+  it("passes no case that is run although it is skipped", async () => {
     const left = conformance(lab(), least).filter(({ skip }) => skip !== undefined);
     for (const { name, skip, run } of left) {
       await expect(run()).rejects.toThrow(`${name}: this case is skipped, because ${skip}`);
@@ -136,7 +136,7 @@ describe("what a broker cannot do", () => {
 });
 
 describe("the suite", () => {
-  it("takes no traits that make no sense", () => {
+  it("refuses invalid traits", () => {
     expect(() => conformance(lab(), { ...traits, lease: 0 })).toThrow(/lease must be a positive number of ms; got 0/);
     expect(() => conformance(lab(), { ...traits, patience: -1 })).toThrow(/patience must be/);
     expect(() => conformance(undefined as never, traits)).toThrow(/a function that makes a lab/);
@@ -163,7 +163,7 @@ describe("the suite", () => {
     }
   });
 
-  it("does not hang where a pull brings nothing and does not wait for it either", async () => {
+  it("does not hang if a pull returns nothing and does not wait either", async () => {
     const [first] = conformance(
       lab(() => ({ pull: async () => [] })),
       traits,
@@ -186,7 +186,7 @@ describe("the suite", () => {
   });
 });
 
-describe("a source that breaks a rule is found out:", () => {
+describe("a source that breaks a rule fails:", () => {
   const never = new Promise<never>(() => {});
   const ended = async (ctx: Context): Promise<void> => {
     await time.sleep(Infinity, ctx).catch(() => {});
@@ -194,7 +194,7 @@ describe("a source that breaks a rule is found out:", () => {
   const all = (ctx: Context, source: Source<D>, list: readonly D[]): Promise<readonly D[] | void> =>
     source.ack(ctx, list);
 
-  /** What it does wrong, how, and the rules that must be among those which are found to be broken. */
+  /** The bug, how it is made, and the rules that must be among those that are broken. */
   const bugs: readonly [
     what: string,
     change: (source: Source<D>) => Partial<Source<D>>,
@@ -296,11 +296,7 @@ describe("a source that breaks a rule is found out:", () => {
       () => ({ ended: true }),
       ["a source has not ended while a message may come"],
     ],
-    [
-      "it says nothing of its lease",
-      () => ({ lease: undefined as never }),
-      ["tells its lease: its lease should be 2000"],
-    ],
+    ["it has no lease", () => ({ lease: undefined as never }), ["tells its lease: its lease should be 2000"]],
     ["its ack does nothing", () => ({ ack: async () => {} }), ["an acked message is gone"]],
     [
       "its ack counts for the first alone",
@@ -474,11 +470,11 @@ describe("a source that breaks a rule is found out:", () => {
     [
       "it forgets a verdict whose ctx has ended, and takes it for settled",
       (source) => {
-        const told = new Set<string>();
+        const seen = new Set<string>();
         return {
           nack: async (ctx, items) => {
-            const fresh = items.filter(({ delivery }) => !told.has(delivery.id));
-            for (const { delivery } of fresh) told.add(delivery.id);
+            const fresh = items.filter(({ delivery }) => !seen.has(delivery.id));
+            for (const { delivery } of fresh) seen.add(delivery.id);
             return source.nack(ctx, fresh);
           },
         };
