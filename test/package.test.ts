@@ -54,6 +54,7 @@ const floors: readonly (readonly string[])[] = [
   ["internal/suspend.ts"],
   ["chan/"],
   ["context/"],
+  ["internal/checkpoint.ts", "internal/notify.ts"],
   ["chan/sendall.ts", "time.ts", "errgroup.ts", "semaphore.ts", "singleflight.ts", "sync/"],
   ["chan/index.ts", "retry.ts"],
   ["index.ts", "signal.ts"],
@@ -96,7 +97,9 @@ describe("the architecture", () => {
   it("builds the worker and the saga from the public primitives, and these files of internal/, alone", () => {
     const mayBeUsed = [
       "index.ts",
-      ...["args", "errors", "foreign", "inspect", "runtime"].map((name) => `internal/${name}.ts`),
+      ...["args", "checkpoint", "errors", "foreign", "inspect", "notify", "observe", "policy", "random", "runtime"].map(
+        (name) => `internal/${name}.ts`,
+      ),
     ];
     const outside = files
       .filter((file) => /^(worker|saga)\//.test(file))

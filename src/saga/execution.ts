@@ -336,7 +336,7 @@ export class Execution {
         throw error;
       }
     };
-    return retry.retry(ctx, once, policy);
+    return retry.run(ctx, once, policy);
   }
 
   /** The error that ends the way forward; undefined while steps may be called. */

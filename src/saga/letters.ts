@@ -49,7 +49,7 @@ async function sendOne(
     }
   };
   try {
-    await retry.retry(sending, call, DELIVERY_POLICY);
+    await retry.run(sending, call, DELIVERY_POLICY);
     return undefined;
   } catch (error) {
     return { error: errorOf(error) };

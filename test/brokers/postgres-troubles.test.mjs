@@ -64,7 +64,7 @@ function tests({ url, atEnd }) {
         if (body.startsWith("dead")) throw new Error("no");
       };
       const [ctx, stop] = context.withCancel(context.background());
-      const running = worker(ctx, source, handle, { maxAttempts: 2, backoff: () => 10, callTimeout: 2_000, observe });
+      const running = worker(ctx, source, handle, { maxAttempts: 2, backoff: () => 10, callTimeout: 10_000, observe });
       for (let i = 0; i < 300; i++) {
         const before = told;
         await publisher.publish([`${["good", "failing", "dead"][i % 3]} ${i}`]);
@@ -186,13 +186,13 @@ function tests({ url, atEnd }) {
         "a server that takes no writes",
         { user: "reading" },
         table,
-        /^postgresQueue: the pull failed: this server takes no writes.*read-only/s,
+        /^postgresQueue: the pull failed: this server is read-only, like a replica.*read-only/s,
       ],
       [
         "a missing table",
         {},
         "nowhere",
-        /^postgresQueue: the pull failed: a table of the queue is missing; make it with createQueue.*"nowhere"/s,
+        /^postgresQueue: the pull failed: a table of the queue is missing; create it with createQueue.*"nowhere"/s,
       ],
       ["a missing schema", {}, "no.where", /^postgresQueue: the pull failed: .*is missing/s],
       [

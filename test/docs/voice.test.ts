@@ -23,7 +23,7 @@ const replaced: readonly (readonly [pattern: RegExp, instead: string])[] = [
   [/\b(is|are|was|were|be|been|being) told\b/i, "is notified, reported, settled, called"],
   [/\bhow many-th\b/i, "the number of"],
   [/\bof one's own accord\b/i, "by itself"],
-  [/, for (it|he|she|they|that|this|there|nothing|nobody|each|every|all|no)\b/, "because"],
+  [/, for (it|he|she|they|that|this|there|nothing|nobody)\b/, "because"],
 ];
 
 /** The sentences of a text in prose: no code, no tables, no headings, no links' targets. */

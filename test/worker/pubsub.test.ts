@@ -12,7 +12,7 @@ import {
   type PubsubSubscriptionOptions,
 } from "headgate/worker/pubsub";
 import { describe, expect, it } from "vitest";
-import { elapse, isPending, settle, timersSet, virtualTime } from "../support/clock.ts";
+import { elapse, isPending, timersSet, virtualTime } from "../support/clock.ts";
 
 const background = context.background();
 const subscription = "projects/p/subscriptions/s";
@@ -292,7 +292,7 @@ describe("a connection of Pub/Sub on which nothing comes back", () => {
     const rejected = expect(open(client).pull(background, 1)).rejects.toThrow("the server does not answer");
     await elapse(7_000);
     await rejected;
-    await settle();
+    await elapse(0);
     const signs = ["sign of life?", "sign of life?"];
     expect(client.said).toEqual(["pull 1", "pull 1", ...signs, "closed 1"]);
     // The next one is asked for a sign of life in its turn.
@@ -314,7 +314,7 @@ describe("a connection of Pub/Sub on which nothing comes back", () => {
     await elapse(3_334);
     await rejected;
     await elapse(3_000);
-    await settle();
+    await elapse(0);
     expect(client.said).toEqual(["ack a", "sign of life?", "sign of life?", "closed 1"]);
     expect(await source.ack(background, got)).toEqual([]);
   });
@@ -337,7 +337,7 @@ describe("a connection of Pub/Sub on which nothing comes back", () => {
     const pulling = open(client).pull(ctx, 1);
     await elapse(4_500);
     cancel();
-    await settle();
+    await elapse(0);
     expect(await pulling).toEqual([]);
     await elapse(3_000);
   });
@@ -350,10 +350,10 @@ describe("the errors of Pub/Sub", () => {
     const fake = new Fake();
     const source = open(fake, deadLetters(fake));
     const cases = [
-      [5, `there is no subscription ${subscription}; make it`],
+      [5, `there is no subscription ${subscription}; create it`],
       [7, "may not be used with these credentials; give them roles/pubsub.subscriber"],
       [9, "is it a pull subscription"],
-      [16, "does not take the credentials"],
+      [16, "does not accept the credentials"],
     ] as const;
     for (const [code, words] of cases) {
       const cause = fails(code);
@@ -368,7 +368,7 @@ describe("the errors of Pub/Sub", () => {
     await expect(source.ack(background, [delivery!])).rejects.toThrow(`there is no subscription ${subscription}`);
     fake.answers.push(rejects(fails(5)));
     const dead = source.deadLetter!(background, [{ delivery: delivery!, error: "no" }]);
-    await expect(dead).rejects.toThrow(`there is no topic ${topic}; make it`);
+    await expect(dead).rejects.toThrow(`there is no topic ${topic}; create it`);
   });
 });
 
@@ -553,7 +553,7 @@ describe("a verdict of Pub/Sub", () => {
     fake.answers.push(() => time.sleep(1_000));
     const [ctx, cancel] = context.withCancel(background);
     const acking = source.ack(ctx, got);
-    await settle();
+    await elapse(0);
     cancel();
     await expect(acking).rejects.toThrow("context canceled");
     await elapse(1_000);
@@ -607,7 +607,7 @@ describe("an extension of Pub/Sub", () => {
     const { fake, source, got } = await holding(["a", "b"]);
     fake.answers.push(() => time.sleep(100));
     const nacking = source.nack(background, [nacked(got[0]!, 60_000)]);
-    await settle();
+    await elapse(0);
     expect(await source.extend!(background, got)).toEqual([]);
     await elapse(100);
     expect(await nacking).toEqual([]);
