@@ -175,7 +175,7 @@ export function hasAfterFunc(ctx: Context): ctx is AfterFuncer {
   return hasMethod(ctx, "afterFunc");
 }
 
-/** Whether the value is an AbortSignal, or behaves like one. */
+/** True for an AbortSignal, and for what behaves like one. */
 export function isSignal(value: unknown): value is AbortSignal {
   return hasMethod(value, "addEventListener") && typeof propertyOf(value, "aborted") === "boolean";
 }

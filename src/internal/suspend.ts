@@ -73,7 +73,7 @@ export function linkContext(waiter: Waiter, ctx: Context, onEnd?: (error: unknow
 }
 
 /**
- * Whether the context of this waiter has ended. If that context is ours, it is about to wake the waiter. If it is foreign, the waiter has
+ * True if the context of this waiter has ended. If that context is ours, it is about to wake the waiter. If it is foreign, the waiter has
  * been woken by this call, because a foreign context that has ended may never call back.
  */
 export function isCancelled(waiter: Waiter): boolean {
