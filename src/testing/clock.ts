@@ -1,7 +1,7 @@
 /**
  * The clock of a bubble: it stands still until it is told to jump.
  */
-import { CancelCtx } from "../context/context.ts";
+import { CancelCtx } from "../context/cancel.ts";
 import type { Alarm, TimerTarget } from "../internal/runtime.ts";
 import type { Names } from "./names.ts";
 import type { Place } from "./callsite.ts";

@@ -5,7 +5,7 @@
  * Invariant: whatever is called while a step runs is the doing of the task whose step it is.
  */
 import { AfterFuncCtx } from "../context/afterfunc.ts";
-import { CancelCtx } from "../context/context.ts";
+import { CancelCtx } from "../context/cancel.ts";
 import type { Waiter } from "../internal/waitqueue.ts";
 import type { Alarm, TimerTarget } from "../internal/runtime.ts";
 import type { Task as Start } from "../internal/seam.ts";
@@ -290,7 +290,7 @@ export abstract class Room implements Scheduler {
 
   /** A context that has ended is attached to nobody any more. */
   protected dropEnded(): void {
-    for (const ctx of this.contexts.keys()) if ((ctx as CancelCtx).ending !== null) this.contexts.delete(ctx);
+    for (const ctx of this.contexts.keys()) if ((ctx as CancelCtx).outcome !== null) this.contexts.delete(ctx);
   }
 
   /** Whether `on`, an object or the cases of a select, belongs to this bubble. */
