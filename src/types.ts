@@ -1,23 +1,26 @@
 /**
- * The interfaces of contexts and channels. An operation on a channel takes a Context, and `done()` of a Context returns a channel: they
- * are in one file so that neither folder imports the other for a type.
+ * The interfaces of contexts and channels. An operation on a channel takes a Context, and `done()` of a Context returns
+ * a channel. They are in one file so that neither folder imports the other for a type.
  */
 import type { Canceled, DeadlineExceeded } from "./context/errors.ts";
 import type { AbortSignal } from "./internal/abortsignal.ts";
 
 /**
- * Carries the end of an operation, its deadline and its values. All methods may be called at any time, and return the state of that moment.
+ * Carries the end of an operation, its deadline and its values. All methods may be called at any time, and return the
+ * state of that moment.
  *
  * This package makes contexts, but any object of this shape may be a parent, and may be passed for a Context (C8).
  *
  * @see Go's [context.Context](https://pkg.go.dev/context#Context)
  */
 export interface Context {
-  /** The time at which the work should be given up, in epoch ms; undefined if no deadline is set. Never changes (C7). */
+  /**
+   * The time at which the work should be given up, in epoch ms; undefined if no deadline is set. Never changes (C7).
+   */
   deadline(): number | undefined;
   /**
-   * A channel that is closed when the work should stop, the same at every call (C3). It is `nil` if that can never happen (C4). Use it
-   * as a case of `select`. Awaited operations take the context itself instead.
+   * A channel that is closed when the work should stop, the same at every call (C3). It is `nil` if that can never
+   * happen (C4). Use it as a case of `select`. Awaited operations take the context itself instead.
    *
    * @example
    * ```ts
@@ -31,20 +34,25 @@ export interface Context {
    */
   done(): RecvChan<never>;
   /**
-   * The error with which the context has ended; undefined while it has not. Once set, it is the same error for ever (C5).
-   * `context.cause(ctx)` returns the reason behind it.
+   * The error with which the context has ended; undefined while it has not. Once set, it is the same error for ever
+   * (C5). `context.cause(ctx)` returns the reason behind it.
    *
-   * It polls the clock, so a loop that never yields sees its own deadline (C107). All that is overdue ends before this returns. So listeners
-   * of `signal` may run inside this call.
+   * It polls the clock, so a loop that never yields sees its own deadline (C107). All that is overdue ends before this
+   * returns. So listeners of `signal` may run inside this call.
    */
   err(): Canceled | DeadlineExceeded | undefined;
   /** The value that the nearest `context.withValue` has set for this key; undefined if there is none. */
   value<T>(key: Key<T>): T | undefined;
-  /** A signal for APIs that take one: it aborts when the context ends, with `reason === ctx.err()`. Made on first use. */
+  /**
+   * A signal for APIs that take one: it aborts when the context ends, with `reason === ctx.err()`. Made on first use.
+   */
   readonly signal: AbortSignal;
 }
 
-/** The key of a value of type `T` in contexts. Made by `context.key`; two keys are never equal, even with the same description (C61). */
+/**
+ * The key of a value of type `T` in contexts. Made by `context.key`; two keys are never equal, even with the same
+ * description (C61).
+ */
 export interface Key<in out T> {
   /** The name of the key in `String(ctx)`. */
   readonly description: string;
@@ -52,12 +60,14 @@ export interface Key<in out T> {
   readonly type?: (value: T) => T;
 }
 
-/** The result of a receive: the value and true; or undefined and false, once the channel is closed and drained (H8, H9). */
+/**
+ * The result of a receive: the value and true; or undefined and false, once the channel is closed and drained (H8, H9).
+ */
 export type Recv<T> = readonly [value: T, ok: true] | readonly [value: undefined, ok: false];
 
 /**
- * The sending half of a channel, Go's `chan<- T`: take it as a parameter to promise that you only send. Every `Chan` is one, and so is
- * `nil`.
+ * The sending half of a channel, Go's `chan<- T`: take it as a parameter to promise that you only send. Every `Chan` is
+ * one, and so is `nil`.
  *
  * @see Go's [channel types](https://go.dev/ref/spec#Channel_types)
  */
@@ -75,7 +85,7 @@ export interface SendChan<in T> {
 }
 
 /**
- * The receiving half of a channel, Go's `<-chan T`: take it as a parameter, or return it, to promise that no code sends or closes through
+ * The receiving half of a channel, Go's `<-chan T`: take or return it to promise that no code sends or closes through
  * it. Every `Chan` is one, and so is `nil`.
  *
  * @see Go's [channel types](https://go.dev/ref/spec#Channel_types)

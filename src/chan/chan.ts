@@ -1,16 +1,16 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /**
- * Channels: Go's `chan`, with `await` where Go blocks. `Chan` and `nil` are in one file: nil is a channel, too, and waits on a `Chan`.
- * How a wait is linked to its context is in `internal/suspend.ts`.
+ * Channels: Go's `chan`, with `await` where Go blocks. `Chan` and `nil` are in one file: nil is a channel, too, and
+ * waits on a `Chan`. The link between a wait and its context is in `internal/suspend.ts`.
  *
  * Invariants:
  * - At least one of the two queues of a channel is empty, except for a select that waits on both sides of one channel.
  * - If there is a value in the buffer, no receiver waits.
  * - If there is room in the buffer, no sender waits.
- * - A waiter is in all the queues of its operation or in none. So a value is handed over exactly once or not at all: a waiter that is
- *   withdrawn has given nothing and taken nothing, whether its select took another case or its context ended.
- * - Queues are served strictly first in, first out. Plain operations, selects and iterators share them, and the `try` forms do not
- *   overtake (H5, H6, H7).
+ * - A waiter is in all the queues of its operation or in none. So a value is handed over exactly once or not at all. A
+ *   waiter that is withdrawn has given and taken nothing, whether its select took another case or its context ended.
+ * - Queues are served strictly first in, first out. Plain operations, selects and iterators share them, and the `try`
+ *   forms do not overtake (H5, H6, H7).
  */
 import { Branded, panic } from "../internal/errors.ts";
 import { shown } from "../internal/foreign.ts";
@@ -34,8 +34,8 @@ import type { Context, Recv, RecvChan, SendChan } from "../types.ts";
 import { RingBuffer } from "../internal/ringbuffer.ts";
 
 /**
- * The error for a channel that is used against its rules. Its message is one of Go's three: "send on closed channel", "close of closed
- * channel", "close of nil channel". `instanceof` works across copies of the package.
+ * The error for a channel that is used against its rules. Its message is one of Go's three: "send on closed channel",
+ * "close of closed channel", "close of nil channel". `instanceof` works across copies of the package.
  */
 export class ClosedChannel extends Branded {
   /** @internal */ static readonly kind = "ClosedChannel";
@@ -52,8 +52,8 @@ const asStep: Shape = (value, ok) => ({ value, done: !ok });
 const asNothing: Shape = () => undefined;
 
 /**
- * The source of a timer's channel. Such a channel holds nothing: the timer is asked whether it is due. Receivers that wait are served
- * before that question, never by it.
+ * The source of a timer's channel. Such a channel holds nothing: the timer is asked whether it is due. Receivers that
+ * wait are served before that question, never by it.
  */
 export interface TimerSource {
   /** The clock of the timer. */
@@ -62,7 +62,7 @@ export interface TimerSource {
   instant(): number;
   /** Gives the ticks that are due at `instant` to the receivers that wait. */
   serve(instant: number): void;
-  /** Whether the timer is due at `instant`. */
+  /** True if the timer is due at `instant`. */
   due(instant: number): boolean;
   /** Takes the tick that is due. */
   take(): unknown;
@@ -71,10 +71,10 @@ export interface TimerSource {
 /**
  * A typed channel, buffered or not: values go in at one end, in order, and each comes out exactly once at the other.
  *
- * On an unbuffered channel (`new Chan<T>()`) a send completes when a receiver has the value. On a buffered one (`new Chan<T>(n)`) it
- * completes when there is room, and a receive waits only while the channel is empty. Waiters are served strictly first in, first out.
- * `undefined` is a legal value, and so is a promise (it arrives as a promise). Only the sending side should close, and only when
- * it has sent everything.
+ * On an unbuffered channel (`new Chan<T>()`) a send completes when a receiver has the value. On a buffered one
+ * (`new Chan<T>(n)`) it completes when there is room, and a receive waits only while the channel is empty. Waiters are
+ * served strictly first in, first out. `undefined` is a legal value, and so is a promise (it arrives as a promise).
+ * Only the sending side should close, and only when it has sent everything.
  *
  * @see Go's [channel types](https://go.dev/ref/spec#Channel_types)
  * @example
@@ -102,10 +102,11 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
   private readonly buffer: RingBuffer<T> | null;
 
   /**
-   * Makes a channel whose buffer holds up to `capacity` values; without a capacity, or with 0, it is unbuffered. The buffer takes memory
-   * as it fills.
+   * Makes a channel whose buffer holds up to `capacity` values; without a capacity, or with 0, it is unbuffered. The
+   * buffer takes memory as it fills.
    *
-   * **Errors**: RangeError "makechan: size out of range" for a capacity that is negative, fractional or larger than 2³² − 1.
+   * **Errors**: RangeError "makechan: size out of range" for a capacity that is negative, fractional, or larger than an
+   * array can be.
    */
   constructor(capacity?: number);
   /** @internal `owner` is the object that the channel is a part of. */
@@ -131,12 +132,15 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
   }
 
   /**
-   * Sends `value`. Resolves when the channel has taken it: when it is in the buffer or, unbuffered, with a receiver. The call fixes the
-   * value and its place in the queue, even if you `await` later. Do await it: that is what slows down a fast producer.
+   * Sends `value`. Resolves when the channel has taken it: when it is in the buffer or, unbuffered, with a receiver.
+   * The call fixes the value and its place in the queue, even if you `await` later. Do await it: that is what slows
+   * down a fast producer.
    *
-   * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()` and the value has not been and will not be delivered.
+   * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()` and the value has not been and will not be
+   * delivered.
    *
-   * **Errors**: rejects with {@link ClosedChannel} "send on closed channel", also if the channel is closed while the send waits.
+   * **Errors**: rejects with {@link ClosedChannel} "send on closed channel", also if the channel is closed while the
+   * send waits.
    *
    * **Ordering**: senders are served in the order of their calls.
    *
@@ -151,7 +155,8 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
   }
 
   /**
-   * Receives the next value, as the pair `[value, true]`, or `[undefined, false]` once the channel is closed and drained.
+   * Receives the next value, as the pair `[value, true]`, or `[undefined, false]` once the channel is closed and
+   * drained.
    *
    * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()` and no value has been or will be taken.
    *
@@ -182,8 +187,8 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
   }
 
   /**
-   * Sends `value` if that needs no waiting, and returns true if it did: Go's `select` with a send and a default. Never overtakes a
-   * send that waits.
+   * Sends `value` if that needs no waiting, and returns true if it did: Go's `select` with a send and a default. Never
+   * overtakes a send that waits.
    *
    * **Errors**: throws {@link ClosedChannel} "send on closed channel".
    */
@@ -195,11 +200,11 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
   }
 
   /**
-   * Receives if that needs no waiting: returns the pair that {@link recv} would resolve to, or undefined if it would have to wait. Go's
-   * `select` with a receive and a default. Never overtakes a receive that waits.
+   * Receives if that needs no waiting: returns the pair that {@link recv} would resolve to, or undefined if it would
+   * have to wait. Go's `select` with a receive and a default. Never overtakes a receive that waits.
    *
-   * If the channel is empty, this polls the clock, as `ctx.err()` does. So a loop that never waits sees the end of `ctx.done()` and its
-   * timers (C107).
+   * If the channel is empty, this polls the clock, as `ctx.err()` does. So a loop that never waits sees the end of
+   * `ctx.done()` and its timers (C107).
    */
   tryRecv(): Recv<T> | undefined {
     // If it is empty, an overdue alarm may fill or close it: the end of a context, or a sender.
@@ -210,8 +215,8 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
   }
 
   /**
-   * Closes the channel: no more values will be sent. The values in the buffer can still be received. Receivers that wait get
-   * `[undefined, false]`; sends that wait reject, their values undelivered (H10, H11).
+   * Closes the channel: no more values will be sent. The values in the buffer can still be received. Receivers that
+   * wait get `[undefined, false]`; sends that wait reject, their values undelivered (H10, H11).
    *
    * **Errors**: throws {@link ClosedChannel} "close of closed channel".
    *
@@ -229,11 +234,11 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
   }
 
   /**
-   * Iterates over the values still to come, for `for await`: Go's `range`. Ends when the channel is closed and drained. To leave the loop
-   * does not close the channel, and a second loop goes on where the first one stopped.
+   * Iterates over the values still to come, for `for await`: Go's `range`. Ends when the channel is closed and drained.
+   * To leave the loop does not close the channel, and a second loop goes on where the first one stopped.
    *
-   * **Cancellation**: when `ctx` ends, `next()` rejects with `ctx.err()` and has taken nothing. `return()` withdraws a `next()`
-   * that waits, which then resolves with `done: true`.
+   * **Cancellation**: when `ctx` ends, `next()` rejects with `ctx.err()` and has taken nothing. `return()` withdraws a
+   * `next()` that waits, which then resolves with `done: true`.
    *
    * @see Go's [range over a channel](https://go.dev/ref/spec#For_range)
    */
@@ -276,7 +281,10 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
     );
   }
 
-  /** @internal Gives the value to the receiver that waits longest, otherwise to the buffer. False if the value would have to wait. */
+  /**
+   * @internal Gives the value to the receiver that waits longest, otherwise to the buffer. False if the value would
+   * have to wait.
+   */
   give(value: T): boolean {
     const receiver = this.receivers.head;
     if (receiver !== null) {
@@ -299,7 +307,10 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
     return source.due(instant);
   }
 
-  /** @internal True if a receive would not wait. A timer is judged by `instant`, which its clock has shown, and serves no receiver. */
+  /**
+   * @internal True if a receive would not wait. A timer is judged by `instant`, which its clock has shown, and serves
+   * no receiver.
+   */
   canReceive(instant: number): boolean {
     return this.source !== null ? this.source.due(instant) : this.holdsValue() || this.closed;
   }
@@ -330,7 +341,10 @@ export function sendOnClosed(): ClosedChannel {
   });
 }
 
-/** The iterator of a channel. Written by hand, because an async generator takes three microtasks for a value, and this takes one. */
+/**
+ * The iterator of a channel. Written by hand, because an async generator takes three microtasks for a value, and this
+ * takes one.
+ */
 class Values<T> extends Inspectable implements AsyncIterableIterator<T> {
   private readonly chan: Chan<T>;
   private readonly ctx: Context | undefined;
@@ -378,12 +392,13 @@ class Values<T> extends Inspectable implements AsyncIterableIterator<T> {
   }
 }
 
-// ---------------------------------------------------------------------------------------------------------------------- nil
+// ----------------------------------------------------------------------------------------------------------------- nil
 
 class Nil extends Inspectable implements SendChan<unknown>, RecvChan<never> {
   readonly capacity = 0;
   readonly length = 0;
-  // An operation on nil waits on a new channel, which no other code can reach: it is never ready, and it keeps no waiter alive.
+  // An operation on nil waits on a new channel, which no other code can reach: it is never ready, and it keeps no
+  // waiter alive.
   private never(): Chan<unknown> {
     return new Chan<unknown>(0, this);
   }
@@ -417,9 +432,9 @@ class Nil extends Inspectable implements SendChan<unknown>, RecvChan<never> {
 }
 
 /**
- * Go's nil channel: never ready. Sends and receives wait for ever, or until their ctx ends. A select case on it is never chosen, so
- * assign it to the variable of a case to switch that case off. `length` and `capacity` are 0, and `close` throws {@link ClosedChannel}
- * "close of nil channel".
+ * Go's nil channel: never ready. Sends and receives wait for ever, or until their ctx ends. A select case on it is
+ * never chosen, so assign it to the variable of a case to switch that case off. `length` and `capacity` are 0, and
+ * `close` throws {@link ClosedChannel} "close of nil channel".
  *
  * @see Go's [channel types](https://go.dev/ref/spec#Channel_types)
  */

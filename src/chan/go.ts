@@ -3,7 +3,8 @@
  *
  * Invariants:
  * - A task starts on a later microtask, never inside the call that starts it.
- * - A task runs in the async context (AsyncLocalStorage) of the call that passed its function, whatever starts it later.
+ * - A task runs in the async context (AsyncLocalStorage) of the call that passed its function, whatever starts it
+ *   later.
  * - A task's error is passed to the code that started it. It is never awaited, even if it has a `then`.
  */
 import { prepare, report, spawn } from "../internal/runtime.ts";
@@ -11,11 +12,11 @@ import { mustBeFunction } from "../internal/args.ts";
 import type { Task } from "../internal/seam.ts";
 
 /**
- * Starts `fn` on a later microtask, never inside the call: Go's `go` statement. You cannot wait for it, and its result is dropped. To wait
- * for it, use an `errgroup.Group` or a `sync.WaitGroup`.
+ * Starts `fn` on a later microtask, never inside the call: Go's `go` statement. You cannot wait for it, and its result
+ * is dropped. To wait for it, use an `errgroup.Group` or a `sync.WaitGroup`.
  *
- * **Errors**: if `fn` throws or its promise rejects, the error is reported as uncaught, like a panic in a goroutine: on Node it ends the
- * process. Throws a TypeError, at once, if `fn` is not a function.
+ * **Errors**: if `fn` throws or its promise rejects, the error is reported as uncaught, like a panic in a goroutine. On
+ * Node that ends the process. Throws a TypeError, at once, if `fn` is not a function.
  *
  * @see Go's [go statements](https://go.dev/ref/spec#Go_statements)
  * @example

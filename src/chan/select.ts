@@ -2,11 +2,11 @@
  * Select: waits for several channel operations and does exactly one of them.
  *
  * Invariants:
- * - All cases are judged at one instant, because nothing is awaited meanwhile (S2). Timers are brought up to date before that. So judging
- *   has no effect, and a case that was judged to be ready still is when it is taken.
+ * - All cases are judged at one instant, because nothing is awaited meanwhile (S2). Timers are brought up to date
+ *   before that. So judging has no effect, and a case that was judged to be ready still is when it is taken.
  * - Each of the ready cases is equally likely (S1). Neither the order of the cases nor a context makes a difference.
- * - Exactly one case takes effect (S7). The losing waiters are siblings of the winner and leave their queues with it, in O(1). The
- *   waiters behind them keep their places (S8).
+ * - Exactly one case takes effect (S7). The losing waiters are siblings of the winner and leave their queues with it,
+ *   in O(1). The waiters behind them keep their places (S8).
  * - A select never pairs with itself, because it judges before it waits (S9).
  */
 import { Chan, nil, sendOnClosed } from "./chan.ts";
@@ -26,8 +26,8 @@ export interface SendCase {
 type Case = RecvChan<any> | SendCase | null | undefined;
 
 /**
- * The cases of a select, by name or as a list. A channel is a receive case, `sending(ch, value)` a send case. `nil`, `null` and
- * `undefined` are never ready.
+ * The cases of a select, by name or as a list. A channel is a receive case, `sending(ch, value)` a send case. `nil`,
+ * `null` and `undefined` are never ready.
  */
 export type Cases = Readonly<Record<string, Case>> | readonly Case[];
 
@@ -46,8 +46,8 @@ type Received<K, T> = [T] extends [never] ? never : { readonly case: K; readonly
 type IndexOf<K> = K extends `${infer N extends number}` ? N : never;
 
 /**
- * The result of a select: a union that is discriminated by `case`, the name of the case or its index in a list. A receive has `value`
- * and `ok`, as {@link Chan.recv} does; a send has neither.
+ * The result of a select: a union that is discriminated by `case`, the name of the case or its index in a list. A
+ * receive has `value` and `ok`, as {@link Chan.recv} does; a send has neither.
  */
 export type Selected<C extends Cases> = C extends readonly unknown[]
   ? number extends C["length"]
@@ -82,8 +82,8 @@ class Sending extends Inspectable implements SendCase {
 }
 
 /**
- * A case for {@link select}: sends `value` on `ch` if this case is taken. On `nil`, `null` or `undefined` it is never ready. This call
- * fixes the value.
+ * A case for {@link select}: sends `value` on `ch` if this case is taken. On `nil`, `null` or `undefined` it is never
+ * ready. This call fixes the value.
  *
  * **Errors**: TypeError, at once, if `ch` is not a channel.
  *
@@ -115,14 +115,14 @@ const asReceived: Shape = (value, ok, key) => ({ case: key, value: ok ? value : 
 const asSent: Shape = (_value, _ok, key) => ({ case: key });
 
 /**
- * Waits until one of the cases is ready, does it, and says which: Go's `select`. If several are ready, each is equally likely to be
- * taken. `select({})` waits for ever.
+ * Waits until one of the cases is ready, does it, and says which: Go's `select`. If several are ready, each is equally
+ * likely to be taken. `select({})` waits for ever.
  *
- * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()` and no case has taken effect. To handle the end of a context
- * like any other case, make `ctx.done()` a case instead; it then has no precedence over the others (S10).
+ * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()` and no case has taken effect. To handle the end of
+ * a context like any other case, make `ctx.done()` a case instead; it then has no precedence over the others (S10).
  *
- * **Errors**: rejects with {@link ClosedChannel} if the case taken is a send on a closed channel. Rejects with a TypeError if a case is
- * not a channel of this package; then no case was tried.
+ * **Errors**: rejects with {@link ClosedChannel} if the case taken is a send on a closed channel. Rejects with a
+ * TypeError if a case is not a channel of this package; then no case was tried.
  *
  * @see Go's [select statements](https://go.dev/ref/spec#Select_statements)
  * @example
@@ -159,14 +159,15 @@ export function select<const C extends Cases>(cases: C, ctx?: Context): Promise<
 }
 
 /**
- * Does one of the cases if that needs no waiting, and says which; returns undefined if none is ready. Go's `select` with a default: the
- * code for the undefined is the default. If several cases are ready, each is equally likely to be taken.
+ * Does one of the cases if that needs no waiting, and says which; returns undefined if none is ready. Go's `select`
+ * with a default: the code for the undefined is the default. If several cases are ready, each is equally likely to be
+ * taken.
  *
- * If none is ready, this polls the clock, as `ctx.err()` does. So a loop that never waits sees the end of `ctx.done()` and its timers
- * (C107).
+ * If none is ready, this polls the clock, as `ctx.err()` does. So a loop that never waits sees the end of `ctx.done()`
+ * and its timers (C107).
  *
- * **Errors**: throws {@link ClosedChannel} if the case taken is a send on a closed channel. Throws a TypeError if a case is not a channel
- * of this package; then no case was tried.
+ * **Errors**: throws {@link ClosedChannel} if the case taken is a send on a closed channel. Throws a TypeError if a
+ * case is not a channel of this package; then no case was tried.
  *
  * @see Go's [select statements](https://go.dev/ref/spec#Select_statements)
  * @example
@@ -215,9 +216,10 @@ function unreadable(where: string, error: unknown): TypeError {
 /**
  * The index of the case to take: a random one of those that are ready; −1 if none is.
  *
- * The first pass counts the ready cases, the second finds the one that was drawn. Timers of one clock are judged by one instant. A timer
- * that is due serves the receivers that wait for it before it is judged. Such a receiver may be a select, which leaves its other queues
- * too, perhaps those of a case that was judged already. So the first pass starts again.
+ * The first pass counts the ready cases, the second finds the one that was drawn. Timers of one clock are judged by one
+ * instant. A timer that is due serves the receivers that wait for it before it is judged. Such a receiver may be a
+ * select, which leaves its other queues too, perhaps those of a case that was judged already. So the first pass starts
+ * again.
  */
 function pick(list: readonly Case[], cases: Cases, where: string): number {
   let clock: unknown;

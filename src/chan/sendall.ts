@@ -7,16 +7,16 @@ import { attempt, hasMethod, kindOf } from "../internal/foreign.ts";
 import type { Context, SendChan } from "../types.ts";
 
 /**
- * Sends all values of an iterable on `ch`, in order, and resolves when the iterable has ended. The channel stays open: close it when
- * nothing more will be sent.
+ * Sends all values of an iterable on `ch`, in order, and resolves when the iterable has ended. The channel stays open:
+ * close it when nothing more will be sent.
  *
  * A `for await` over a foreign iterable does not see the end of a context while the iterable has no value. This does.
  *
- * **Cancellation**: when `ctx` ends, rejects with `ctx.err()`, even if the iterable never yields again. Its `return()` is called, and not
- * waited for. A value that it has yielded, and that could not be sent, is dropped.
+ * **Cancellation**: when `ctx` ends, rejects with `ctx.err()`, even if the iterable never yields again. Its `return()`
+ * is called, and not waited for. A value that it has yielded, and that could not be sent, is dropped.
  *
- * **Errors**: rejects with the error that the iterable throws; with {@link ClosedChannel} if the channel is closed; with a TypeError if
- * `values` is no iterable.
+ * **Errors**: rejects with the error that the iterable throws; with {@link ClosedChannel} if the channel is closed;
+ * with a TypeError if `values` is no iterable.
  *
  * **Ordering**: the next value is requested when the last has been sent.
  *
@@ -85,7 +85,9 @@ function iteratorOf<T>(values: AsyncIterable<T> | Iterable<T>): AsyncIterator<T>
   throw new TypeError(`sendAll: expected an iterable, got ${kindOf(values)}`);
 }
 
-/** Calls `return()`, because no more values are wanted. A generator that waits in `next()` gets it when that has ended. */
+/**
+ * Calls `return()`, because no more values are wanted. A generator that waits in `next()` gets it when that has ended.
+ */
 function leave(iterator: AsyncIterator<unknown> | Iterator<unknown>): void {
   attempt(() => void Promise.resolve(iterator.return?.()).then(undefined, () => {}));
 }

@@ -1,12 +1,13 @@
 /**
  * One listener on each AbortSignal, shared by all parts of the library that observe it.
  *
- * Listeners on a signal are expensive to add and remove. More than ten make Node 20 print a warning. One that is left on a long-lived
- * signal is the classic leak of JavaScript servers. So the library adds a single one, and removes it with the last observer.
+ * Listeners on a signal are expensive to add and remove. More than ten make Node 20 print a warning. One that is left
+ * on a long-lived signal is the classic leak of JavaScript servers. So the library adds a single one, and removes it
+ * with the last observer.
  *
- * A foreign listener may stop the event for all that come after it. Node has `addAbortListener`, which is called all the same. Elsewhere
- * there is a second listener, on a private signal that aborts with the first, by `AbortSignal.any`. That costs six times as much, so it is
- * not the only way (Node 20: 3.2 µs and 18.8 µs, a plain listener 2.4 µs).
+ * A foreign listener may stop the event for all that come after it. Node has `addAbortListener`, which is called all
+ * the same. Elsewhere there is a second listener, on a private signal that aborts with the first, by `AbortSignal.any`.
+ * That costs six times as much, so it is not the only way (Node 20: 3.2 µs and 18.8 µs, a plain listener 2.4 µs).
  *
  * Invariants:
  * - When a signal aborts, all listeners have been called before the follow-up of any of them runs.
@@ -64,7 +65,8 @@ class SignalSource {
       signal.removeEventListener("abort", onEvent);
     };
     if (this.echo !== undefined) return leave;
-    // The code of a look-alike must not run in the middle of a cancel. By the microtask the same listener may be in use again.
+    // The code of a look-alike must not run in the middle of a cancel. By the microtask the same listener may be in use
+    // again.
     return () => void Promise.resolve().then(() => this.leave === null && attempt(leave));
   }
 
@@ -109,7 +111,9 @@ type AddListener = (signal: AbortSignal, listener: () => void) => Disposable;
 
 let found: AddListener | null | undefined;
 
-/** Node's `addAbortListener`, whose listeners are called even if the event is stopped; null if there is none that works. */
+/**
+ * Node's `addAbortListener`, whose listeners are called even if the event is stopped; null if there is none that works.
+ */
 function addListener(): AddListener | null {
   return (found ??= attempt(findListener) ?? null);
 }

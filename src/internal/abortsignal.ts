@@ -1,5 +1,6 @@
 /**
- * The types of the platform's AbortSignal and AbortController, for compilers that have neither the DOM's types nor `@types/node`.
+ * The types of the platform's AbortSignal and AbortController, for compilers that have neither the DOM's types nor
+ * `@types/node`.
  *
  * If the compiler knows them, these are the same types. Otherwise they have the members that headgate uses.
  */

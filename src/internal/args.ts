@@ -3,7 +3,9 @@
  */
 import { hasMethod } from "./foreign.ts";
 
-/** Throws a TypeError unless `fn` is a function. `where` is the name of the function that was called, here and below. */
+/**
+ * Throws a TypeError unless `fn` is a function. `where` is the name of the function that was called, here and below.
+ */
 export function mustBeFunction(fn: unknown, where: string): void {
   if (typeof fn !== "function")
     throw new TypeError(`${where}: expected a function, got ${fn === null ? "null" : typeof fn}`);

@@ -1,10 +1,10 @@
 /**
  * The base of headgate's error classes: their name, and an `instanceof` that works across two copies of the package.
  *
- * An application may hold two copies (two versions, or a bundle beside a module). So each error names its class by a symbol of the global
- * registry, its brand, and the class answers `instanceof` by it. Only the class itself does. For a subclass `instanceof` stays ordinary:
- * otherwise every Canceled would be an instance of every class derived from it. An object that cannot be asked, such as a proxy whose
- * traps throw, is an instance of none.
+ * An application may hold two copies (two versions, or a bundle beside a module). So each error names its class by a
+ * symbol of the global registry, its brand, and the class answers `instanceof` by it. Only the class itself does. For a
+ * subclass `instanceof` stays ordinary: otherwise every Canceled would be an instance of every class derived from it.
+ * An object that cannot be asked, such as a proxy whose traps throw, is an instance of none.
  */
 import { attempt } from "./foreign.ts";
 
@@ -17,8 +17,8 @@ interface ErrorClass {
 }
 
 /**
- * The base class. Its subclasses have the statics of {@link ErrorClass}. Name and brand are on the prototype, so an error costs no more
- * than its stack, and the stack begins with the name.
+ * The base class. Its subclasses have the statics of {@link ErrorClass}. Name and brand are on the prototype, so an
+ * error costs no more than its stack, and the stack begins with the name.
  */
 export const Branded: new (message?: string, options?: ErrorOptions) => Error = /* @__PURE__ */ (() =>
   class extends Error {
@@ -51,7 +51,9 @@ export const Branded: new (message?: string, options?: ErrorOptions) => Error = 
     }
   })();
 
-/** Throws an error with the exact message of Go's panic. The `cause`, which consoles print below it, says what to do. */
+/**
+ * Throws an error with the exact message of Go's panic. The `cause`, which consoles print below it, says what to do.
+ */
 export function panic(
   message: string,
   advice: string,
@@ -60,7 +62,9 @@ export function panic(
   throw new Class(message, { cause: advice });
 }
 
-/** The result of `read`. If a foreign getter or proxy throws in it, throws a TypeError with this message and that cause. */
+/**
+ * The result of `read`. If a foreign getter or proxy throws in it, throws a TypeError with this message and that cause.
+ */
 export function mustBeReadable<T>(message: string, read: () => T): T {
   try {
     return read();

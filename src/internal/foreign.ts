@@ -3,8 +3,8 @@
  *
  * Invariants:
  * - Nothing here throws, whatever the value is.
- * - A thrown value is never returned from an async function, nor given to `resolve`: if it had a `then` it would be awaited, and lost. It
- *   is thrown again, rejected with, or carried in an object of ours.
+ * - A thrown value is never returned from an async function, nor given to `resolve`, because one with a `then` would be
+ *   awaited, and lost. It is thrown again, rejected with, or carried in an object of ours.
  */
 
 /** The result of `read`; undefined if it throws. */
@@ -68,7 +68,10 @@ export function textOf(value: unknown): string {
   return attempt(() => String(value)) ?? attempt(() => Object.prototype.toString.call(value)) ?? `[${typeof value}]`;
 }
 
-/** `Promise.resolve`, which throws if the `constructor` of a promise cannot be read. Here that is a rejection, as it is with `await`. */
+/**
+ * `Promise.resolve`, which throws if the `constructor` of a promise cannot be read. Here that is a rejection, as it is
+ * with `await`.
+ */
 export function promiseOf<T>(value: PromiseLike<T> | T): Promise<Awaited<T>> {
   try {
     return Promise.resolve(value) as Promise<Awaited<T>>;

@@ -1,12 +1,12 @@
 /**
  * The platform's own clock and timers, as of import, even if fakes have replaced them.
  *
- * The fake timers of a test runner replace globals: some of them, before this file is loaded or after, for a while. Fairness must not
- * depend on a fake, and a timer must be measured by the clock that it follows.
+ * The fake timers of a test runner replace globals: some of them, before this file is loaded or after, for a while.
+ * Fairness must not depend on a fake, and a timer must be measured by the clock that it follows.
  *
  * Invariants:
- * - Timers and clock are the platform's own. A fake that was installed before import is asked for the one it replaces. If it does not
- *   say, the platform's own is taken as soon as it is back.
+ * - Timers and clock are the platform's own. A fake that was installed before import is asked for the one it replaces.
+ *   If it does not say, the platform's own is taken as soon as it is back.
  * - None is called as a method of another object, which browsers reject.
  */
 
@@ -19,7 +19,9 @@ export interface Timers {
   readonly clearTimeout: (handle: Handle) => void;
   /** Milliseconds on a clock that cannot be set. */
   readonly now: () => number;
-  /** True if the timers follow another clock, which cannot be read. So a timer that fires is due, whatever `now` says. */
+  /**
+   * True if the timers follow another clock, which cannot be read. So a timer that fires is due, whatever `now` says.
+   */
   readonly isBlind?: boolean;
 }
 
@@ -111,8 +113,8 @@ export const OWN: Timers = {
 };
 
 /**
- * The fake clock and timers to use; undefined: use the platform's own. Fakes are used only if both have been replaced: a timer that is
- * measured by another clock than its own would fire too early, or never.
+ * The fake clock and timers to use; undefined: use the platform's own. Fakes are used only if both have been replaced,
+ * because a timer would fire too early, or never, by a clock that it does not follow.
  */
 export function replacement(): Timers | undefined {
   if (world.setTimeout === own.setTimeout) return undefined;
@@ -131,8 +133,9 @@ export function replacement(): Timers | undefined {
 let replaced: (Timers & Pick<Globals, "performance">) | undefined;
 
 /**
- * True if a timer belongs to the request that set it, as on servers that isolate requests: it never fires for another request, so none can
- * be shared. Such a platform is recognised by its clock, which has the origin 0 (and stands still while code runs).
+ * True if a timer belongs to the request that set it, as on servers that isolate requests. It never fires for another
+ * request, so none can be shared. Such a platform is recognised by its clock, which has the origin 0 (and stands still
+ * while code runs).
  */
 export function isPerRequest(): boolean {
   return own.isPerRequest === true;

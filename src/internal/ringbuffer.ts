@@ -3,7 +3,8 @@
  *
  * Invariants:
  * - `slots.length` is a power of two, so that `index & (slots.length - 1)` wraps around.
- * - The values are in `length` slots from `first` on. All others are undefined: the buffer retains nothing that was taken.
+ * - The values are in `length` slots from `first` on. All others are undefined: the buffer retains nothing that was
+ *   taken.
  */
 
 export class RingBuffer<T> {

@@ -1,12 +1,12 @@
 /**
  * The seam between the library and its scheduler, and the scheduler that holds outside of test bubbles.
  *
- * Every suspension is one pair, `park` and `wake`: Go's gopark and goready. An operation that completes at once ends in `resolved` or
- * `rejected`. Timers, clocks, starts of tasks and random choices go through this file too. Only `platform.ts` below it names the
- * platform's own.
+ * Every suspension is one pair, `park` and `wake`: Go's gopark and goready. An operation that completes at once ends in
+ * `resolved` or `rejected`. Timers, clocks, starts of tasks and random choices go through this file too. Only
+ * `platform.ts` below it names the platform's own.
  *
- * In production a settlement resolves its promise, and the platform is asked for the rest. In a test bubble the bubble decides both. That
- * makes time virtual and every interleaving reachable.
+ * In production a settlement resolves its promise, and the platform is asked for the rest. In a test bubble the bubble
+ * decides both. That makes time virtual and every interleaving reachable.
  *
  * Invariants:
  * - The library awaits no promise of its own. A promise is made only for a caller.
@@ -28,7 +28,7 @@ import { Waiter } from "./waitqueue.ts";
 
 export type { Alarm, Clock, TimerTarget };
 
-// ---------------------------------------------------------------------------------------------------------------- the seam
+// ------------------------------------------------------------------------------------------------------------ the seam
 
 let seam: Seam | null = null;
 
@@ -72,11 +72,11 @@ export function fault(): unknown {
   return seam === null ? undefined : bubbleOf(undefined)?.fault();
 }
 
-// ------------------------------------------------------------------------------------------------------------- settlements
-// The fast path: a settlement resolves its promise by itself unless a bubble decides when the caller resumes, or the turn has lasted too
-// long and the promise must wait for the next one (fairness, below). Both are one number. `credit` counts down to the next reading of the
-// clock, and is never positive while a seam is installed. So `--credit > 0` is the whole check; the slow path finds out which it was.
-// CREDIT_FIGURE
+// --------------------------------------------------------------------------------------------------------- settlements
+// The fast path: a settlement resolves its promise by itself unless a bubble decides when the caller resumes, or the
+// turn has lasted too long and the promise must wait for the next one (fairness, below). Both are one number. `credit`
+// counts down to the next reading of the clock, and is never positive while a seam is installed. So `--credit > 0` is
+// the whole check; the slow path finds out which it was. CREDIT_FIGURE
 
 const RESOLVED: Promise<void> = /* @__PURE__ */ Promise.resolve();
 
@@ -87,7 +87,10 @@ const capture = (resolve: (value: unknown) => void, reject: (error: unknown) => 
   parking.reject = reject;
 };
 
-/** The promise of an operation that must wait; `wake` or `wakeError` settles it. The waiter's siblings settle the same promise. */
+/**
+ * The promise of an operation that must wait; `wake` or `wakeError` settles it. The waiter's siblings settle the same
+ * promise.
+ */
 export function park<T>(waiter: Waiter, op: Op, on: unknown): Promise<T> {
   // One executor for all: a closure for each promise would cost a quarter of an unbuffered transfer.
   parking = waiter;
@@ -131,7 +134,10 @@ export function resolved<T>(op: Op, on: unknown, value: T): Promise<T> {
   return --credit > 0 ? Promise.resolve(value) : slowPath(op, on, value);
 }
 
-/** The same without a value; outside of bubbles all share one promise. `detail` is for the trace: what was sent, taken or slept. */
+/**
+ * The same without a value; outside of bubbles all share one promise. `detail` is for the trace: what was sent, taken
+ * or slept.
+ */
 export function resolvedVoid(op: Op, on: unknown, detail?: unknown): Promise<void> {
   return --credit > 0 ? RESOLVED : slowPath(op, on, undefined, false, detail);
 }
@@ -142,14 +148,18 @@ export function rejected(op: Op, on: unknown, error: unknown): Promise<never> {
 }
 
 /**
- * True if an operation that has completed may resolve its promise by itself; if not, `slowPath` makes the promise. For hot paths that
- * write their result as a literal at `Promise.resolve`: V8 then sees that it is no thenable, which saves half an await.
+ * True if an operation that has completed may resolve its promise by itself; if not, `slowPath` makes the promise. For
+ * hot paths that write their result as a literal at `Promise.resolve`: V8 then sees that it is no thenable, which saves
+ * half an await.
  */
 export function fastPath(): boolean {
   return --credit > 0;
 }
 
-/** The promise of an operation that has completed, when it may not be settled by itself: the bubble's, or one that is deferred. */
+/**
+ * The promise of an operation that has completed, when it may not be settled by itself: the bubble's, or one that is
+ * deferred.
+ */
 export function slowPath<T>(
   op: Op,
   on: unknown,
@@ -179,8 +189,8 @@ export function spawn(task: Task, on: unknown, fn: unknown): void {
 }
 
 /**
- * Prepares a task: the function that is returned starts it, and may be called once. The task runs in the async context of this call,
- * because the platform gives a promise's reaction the context in which it was made.
+ * Prepares a task: the function that is returned starts it, and may be called once. The task runs in the async context
+ * of this call, because the platform gives a promise's reaction the context in which it was made.
  */
 export function prepare(task: Task, on: unknown, fn: unknown): () => void {
   const inBubble = prepareInBubble(task, on, fn);
@@ -190,7 +200,10 @@ export function prepare(task: Task, on: unknown, fn: unknown): () => void {
   return () => (fastPath() || !mustDefer() ? begin() : deferred!.push(begin));
 }
 
-/** The same in a bubble; undefined outside of bubbles, for a caller that has a promise of its own to start the task from. */
+/**
+ * The same in a bubble; undefined outside of bubbles, for a caller that has a promise of its own to start the task
+ * from.
+ */
 export function prepareInBubble(task: Task, on: unknown, fn: unknown): (() => void) | undefined {
   return bubbleOf(on)?.prepare(task, fn);
 }
@@ -204,16 +217,18 @@ export function report(error: unknown): void {
   });
 }
 
-// ---------------------------------------------------------------------------------------------------------------- fairness
-// Promises resume before timers and I/O. So a loop of operations that are always ready would starve those for ever; Go would preempt it.
-// Here settlements are counted, and after each batch the clock is read. Once the turn of the event loop has lasted too long, settlements
-// are deferred to the next turn. All of them are: otherwise a thousand tasks together would starve the timers, though each alone may not.
-// A marker tells whether the turn is still the same: a macrotask that has not run yet.
+// ------------------------------------------------------------------------------------------------------------ fairness
+// Promises resume before timers and I/O. So a loop of operations that are always ready would starve those for ever; Go
+// would preempt it. Here settlements are counted, and after each batch the clock is read. Once the turn of the event
+// loop has lasted too long, settlements are deferred to the next turn. All of them are: otherwise a thousand tasks
+// together would starve the timers, though each alone may not. A marker tells whether the turn is still the same: a
+// macrotask that has not run yet.
 //
-//   turn begins        after 1 ms: set the marker        after 2 ms: it has not run, so defer        the marker runs: next turn
-//   ├──────────────────┼─────────────────────────────────┼───────────────────────────────────────────┤
+//     turn begins       after 1 ms: set the marker     after 2 ms, it has not run: defer     it runs: the next turn
+//     ├─────────────────┼──────────────────────────────┼─────────────────────────────────────┤
 //
-// Batches shrink while long work lies between settlements, so that the clock is read in time. They grow while settlements are dense.
+// Batches shrink while long work lies between settlements, so that the clock is read in time. They grow while
+// settlements are dense.
 
 /** The most settlements between two readings of the clock. */
 const BATCH = 64;
@@ -245,7 +260,7 @@ function mustDefer(): boolean {
       return true;
     }
     turnBegan = now;
-    // Where a timer belongs to one request, its marker would not run for the settlements of another.
+    // If timers belong to a request, the marker of one would not run for the settlements of another.
     isMarked = !isPerRequest() && nextTurn(beginTurn);
   }
   if (apart > SPAN / 4) batch = Math.max(1, batch >> 3);
@@ -263,10 +278,10 @@ function beginTurn(): void {
   if (settlements !== null) for (const settle of settlements) settle();
 }
 
-// ----------------------------------------------------------------------------------------------------------------- polling
-// Go preempts a loop that never waits, so its deadline comes in time. Here such a loop can only ask, by `ctx.err()`, `tryRecv` or
-// `trySelect`. So these poll the clock and let everything happen that is overdue. The clock is read only while an alarm is set, and rarely
-// while polls follow each other fast.
+// ------------------------------------------------------------------------------------------------------------- polling
+// Go preempts a loop that never waits, so its deadline comes in time. Here such a loop can only ask, by `ctx.err()`,
+// `tryRecv` or `trySelect`. So these poll the clock and let everything happen that is overdue. The clock is read only
+// while an alarm is set, and rarely while polls follow each other fast.
 
 /** The most polls between two readings of the clock. To read it at each would make a poll ten times as expensive. */
 const POLLS = 32;
@@ -295,7 +310,7 @@ function pollClock(): boolean {
   return alarms.fire(now);
 }
 
-// -------------------------------------------------------------------------------------------------- clock, alarms, random
+// ----------------------------------------------------------------------------------------------- clock, alarms, random
 
 /** Epoch milliseconds. */
 export function now(on?: unknown): number {
@@ -322,7 +337,9 @@ export function random(on: unknown): number {
   return bubbleOf(on)?.random() ?? Math.random();
 }
 
-/** Calls `target.expire()` once, when `clock` has reached `due` (ms), never earlier. Keeps the process alive until then. */
+/**
+ * Calls `target.expire()` once, when `clock` has reached `due` (ms), never earlier. Keeps the process alive until then.
+ */
 export function setAlarm(clock: Clock, due: number, target: TimerTarget, on?: unknown): Alarm {
   announce();
   alarms = overdueAlarms;

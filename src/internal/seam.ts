@@ -36,7 +36,10 @@ export type NoteEvent =
   | "done"
   | "stop";
 
-/** A task to start. It must not throw. In a bubble it gets a function, which it calls when everything that it began has ended. */
+/**
+ * A task to start. It must not throw. In a bubble it gets a function, which it calls when everything that it began has
+ * ended.
+ */
 export type Task = (ended?: () => void) => void;
 
 /** The scheduler of a test bubble, as the library sees it. */
@@ -67,7 +70,10 @@ export interface Scheduler extends Clock {
 export interface Seam {
   /** The bubble that the current code belongs to, or else the object `on`; null: none. */
   bubble(on: unknown): Scheduler | null;
-  /** Registers a new object. It belongs to the current bubble, or else to that of `parent`: what it is a part of, or derives from. */
+  /**
+   * Registers a new object. It belongs to the current bubble, or else to that of `parent`: what it is a part of, or
+   * derives from.
+   */
   created(object: object, parent?: object): void;
   /** The cancel function of this context was called. */
   cancelCalled(ctx: object): void;

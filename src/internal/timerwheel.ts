@@ -1,25 +1,27 @@
 /**
- * A hierarchical timing wheel (Varghese & Lauck, 1987). All alarms share one timer of the platform's: setting and clearing one is
- * expensive, and most alarms are stopped before they fire, as every deadline that was kept.
+ * A hierarchical timing wheel (Varghese & Lauck, 1987). All alarms share one timer of the platform's, because setting
+ * and clearing one is expensive. Most alarms are stopped before they fire: every deadline that was met.
  *
- *     level   width of a slot   holds the alarms that are due in
- *     0       1 ms              less than 64 ms       |a|b| |c| | | | | | …
- *     1       64 ms             less than 4 s         |  d e  |     |  f  | …       when the first of d and e is due,
- *     2       4 s               less than 4 min       |     g     |           | …   both move, and the other goes to level 0
+ *     level   a slot is   for alarms due in
+ *     0       1 ms        less than 64 ms     |a|b| |c| | | | |…
+ *     1       64 ms       less than 4 s       |  d e  |   f   |…     when d is due, its slot is dissolved: d fires,
+ *     2       4 s         less than 4 min     |       g       |…     and e moves to level 0
  *     …
- *     6       2 years           any time
+ *     6       2 years     any time
  *
- * There is no tick: the slots are in a map, and the platform's timer is set for the first alarm that may be due.
+ * There is no tick: the slots are in a map, and the platform's timer is set for the first instant of any of them.
  *
  * Invariants:
  * - No alarm fires early, and those that are due fire in the order of their instants.
- * - No alarm of a slot is due before the slot's `least`. At that instant the slot is dissolved: what is not due yet moves to lower levels.
- *   So setting and stopping cost O(1), and an alarm moves at most once a level.
- * - The platform's timer is set for the least of all slots, or earlier. It keeps the process alive exactly while an alarm does.
- * - If the platform's clock and timers have been replaced (fake timers in a test), each alarm is a timer of its own, so that the fake
- *   can count and clear it. An alarm keeps the clock and the timers with which it was set, whatever replaces them later.
+ * - No alarm of a slot is due before the slot's `least`. At that instant the slot is dissolved: what is not due yet
+ *   moves to lower levels. So setting and stopping cost O(1), and an alarm moves at most once a level.
+ * - The platform's timer is set for the least of all slots, or earlier. It keeps the process alive exactly while an
+ *   alarm does.
+ * - Under fake timers each alarm is a timer of its own, so that the fake can count and clear it. An alarm keeps the
+ *   clock and the timers with which it was set, whatever replaces them later.
  *
- * Set + stop: 60 ns, against 300 ns for the platform's setTimeout + clearTimeout (Node 20, h = 45 ns; `npm run bench -- --only timeout`).
+ * Set + stop: 60 ns, against 300 ns for the platform's setTimeout + clearTimeout (Node 20, h = 45 ns;
+ * `npm run bench -- --only timeout`).
  */
 
 import { isPerRequest, OWN, replacement, type Timers, type Handle } from "./platform.ts";
@@ -40,7 +42,10 @@ export interface Alarm {
 export interface Clock {
   /** Milliseconds on a clock that cannot be set. */
   monotonic(): number;
-  /** Calls `target.expire()` once, when the clock has reached `due` (ms), never earlier. `on` is the object that the alarm is set for. */
+  /**
+   * Calls `target.expire()` once, when the clock has reached `due` (ms), never earlier. `on` is the object that the
+   * alarm is set for.
+   */
   alarm(due: number, target: TimerTarget, on: unknown): Alarm;
 }
 
@@ -195,9 +200,9 @@ class Wheel implements Clock {
   }
 
   /**
-   * Fires all alarms that are due. First each slot whose time has come is dissolved: alarms that are not due yet move to lower levels, the
-   * others are collected and sorted. Then these fire. One of them may stop another, may set new alarms, and may throw: then the rest
-   * goes back into the wheel, and the timer is armed for it at once.
+   * Fires all alarms that are due. First each slot whose time has come is dissolved: alarms that are not due yet move
+   * to lower levels, the others are collected and sorted. Then these fire. One of them may stop another, and may set
+   * new alarms. If it throws, the rest goes back into the wheel, and fires at once on the next timer.
    */
   private readonly fire = (): void => {
     if (this.count === 0) return this.clear();
@@ -263,7 +268,10 @@ const wheel: Wheel = /* @__PURE__ */ new Wheel();
 export interface OverdueAlarms {
   /** True while any alarm is set. */
   readonly isSet: boolean;
-  /** Fires the alarms that are due at this instant, though the platform's timer has had no turn. False if none can be due. */
+  /**
+   * Fires the alarms that are due at this instant, though the platform's timer has had no turn. False if none can be
+   * due.
+   */
   fire(now: number): boolean;
 }
 

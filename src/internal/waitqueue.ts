@@ -3,8 +3,8 @@
  *
  * Invariants:
  * - A waiter is in at most one queue; `waiter.queue` names it, and is null exactly when the waiter is in none.
- * - The waiters of one operation are siblings: the cases of a select, or a wait and its ctx waiter. They are in all the queues of their
- *   operation or in none: the one that is woken takes all of them out at once, so nothing is left behind.
+ * - The waiters of one operation are siblings: the cases of a select, or a wait and its ctx waiter. They are in all the
+ *   queues of their operation or in none, because the one that is woken takes all of them out.
  * - To put a waiter in and to take it out, at any place, costs O(1).
  */
 
@@ -17,7 +17,10 @@ export interface Parked {
   ready(waiter: Waiter, result: unknown, failed: boolean): void;
 }
 
-/** Marks a ctx waiter, which waits for the end of the operation's context. It only ever rejects, so this is never called. */
+/**
+ * Marks a ctx waiter, which waits for the end of the operation's context. It only ever rejects, so this is never
+ * called.
+ */
 export const CTX_WAITER: Shape = () => undefined;
 /** Marks a callback waiter. */
 const CALLBACK: Shape = () => undefined;
@@ -35,7 +38,7 @@ export class Waiter {
   parked: Parked | null = null;
   /** Makes the result, or marks a ctx waiter or a callback waiter. Null: the result is what `wake` is given. */
   readonly shape: Shape | null;
-  /** What the shape needs to know: a select's case; the iterator of a `for await`; the context of a ctx waiter. */
+  /** For a select, its case; for a step of a `for await`, its iterator; for a ctx waiter, its context. */
   readonly key: unknown;
   /** The value of a sender; for a ctx waiter, the function to call instead of rejecting. */
   readonly value: unknown;
@@ -60,7 +63,8 @@ export class Waiter {
 }
 
 /**
- * A waiter without a promise: to wake it calls `callback`. It is no subclass, so that all waiters have one hidden class.
+ * A waiter without a promise: to wake it calls `callback`. It is no subclass, so that all waiters have one hidden
+ * class.
  */
 export function callbackWaiter(callback: () => void): Waiter {
   const waiter = new Waiter(CALLBACK);
@@ -68,7 +72,10 @@ export function callbackWaiter(callback: () => void): Waiter {
   return waiter;
 }
 
-/** True for a {@link callbackWaiter}. If its callback must run in this step, call `resolve` instead of `wake`, which may defer it. */
+/**
+ * True for a {@link callbackWaiter}. If its callback must run in this step, call `resolve` instead of `wake`, which may
+ * defer it.
+ */
 export function isCallback(waiter: Waiter): boolean {
   return waiter.shape === CALLBACK;
 }
@@ -80,8 +87,9 @@ export interface QueueWatcher {
 }
 
 /**
- * Waiters in the order in which they came: `head` is the first, `head.prev` the last, and the `next` of the last is null. There is no tail
- * field: storing a young object into an old one costs a GC write barrier, and a second such store makes a transfer 4 % slower.
+ * Waiters in the order in which they came: `head` is the first, `head.prev` the last, and the `next` of the last is
+ * null. There is no tail field, because storing a young object into an old one costs a GC write barrier. A second such
+ * store makes a transfer 4 % slower.
  */
 export class WaitQueue {
   head: Waiter | null = null;
