@@ -122,7 +122,7 @@ export class WaitQueue {
     if (this.watcher !== null) this.watcher.onLeave();
   }
 
-  /** The first waiter, withdrawn with its siblings; null when nobody waits. */
+  /** Withdraws the first waiter, with its siblings; null if the queue is empty. */
   shift(): Waiter | null {
     const waiter = this.head;
     if (waiter !== null) waiter.withdraw();
