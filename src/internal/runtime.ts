@@ -76,7 +76,9 @@ export function fault(): unknown {
 // The fast path: a settlement resolves its promise by itself unless a bubble decides when the caller resumes, or the
 // turn has lasted too long and the promise must wait for the next one (fairness, below). Both are one number. `credit`
 // counts down to the next reading of the clock, and is never positive while a seam is installed. So `--credit > 0` is
-// the whole check; the slow path finds out which it was. CREDIT_FIGURE
+// the whole check; the slow path finds out which it was. Two checks cost 0 to 2 % more: 149 instead of 146 ns for a
+// buffered transfer, 100 and 99 for a select that is ready, 69 and 68 for a mutex (Node 20, least of 30 interleaved
+// runs).
 
 const RESOLVED: Promise<void> = /* @__PURE__ */ Promise.resolve();
 
