@@ -19,7 +19,8 @@ export type Op =
   | "group.go"
   | "group.wait"
   | "singleflight.do"
-  | "context.wait";
+  | "context.wait"
+  | "checkpoint";
 
 /** The events that are no scheduling points, and noted for the trace only. */
 export type NoteEvent =
