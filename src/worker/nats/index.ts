@@ -15,7 +15,7 @@
  */
 import { propertyOf, hasMethod, given } from "../../internal/foreign.ts";
 import { context, type Context } from "../../index.ts";
-import { onlyKnown } from "../known.ts";
+import { onlyKnown } from "../../internal/args.ts";
 import { Consumer, settingsOf } from "./consumer.ts";
 import { ReleaseLog } from "./releaselog.ts";
 import { Requests } from "./requests.ts";
