@@ -11,7 +11,7 @@ import { given, isA, textOf } from "../../internal/foreign.ts";
 import { Fault, Probe } from "./probe.ts";
 import { pulls } from "./pulls.ts";
 import { verdicts } from "./verdicts.ts";
-import { onlyKnown } from "../known.ts";
+import { onlyKnown } from "../../internal/args.ts";
 import type { Case, Lab, Traits } from "./types.ts";
 import type { Delivery } from "../source.ts";
 

@@ -19,7 +19,7 @@
 import { propertyOf, hasMethod, given } from "../../internal/foreign.ts";
 import { context, type Context } from "../../index.ts";
 import { monotonic } from "../../internal/runtime.ts";
-import { onlyKnown } from "../known.ts";
+import { onlyKnown } from "../../internal/args.ts";
 import { Line, type NatsConnection, type NatsHeaders, type NatsMessage } from "./serverlink.ts";
 import { headersOf, textOf, toDelivery } from "./message.ts";
 import { Released } from "./released.ts";

@@ -8,7 +8,7 @@
  */
 import { given } from "../../internal/foreign.ts";
 import { context, type Context } from "../../index.ts";
-import { onlyKnown } from "../known.ts";
+import { onlyKnown } from "../../internal/args.ts";
 import {
   checkClient,
   connect,

@@ -1,5 +1,5 @@
 /** Entries of a stream: from a reply of the server to deliveries, and from a published message to fields. */
-import { onlyKnown } from "../known.ts";
+import { onlyKnown } from "../../internal/args.ts";
 import type { RedisDelivery, RedisPublishOptions } from "./types.ts";
 
 export type Entry = readonly [id: string, fields: readonly string[]];
