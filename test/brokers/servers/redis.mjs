@@ -23,7 +23,7 @@ export async function start() {
   const args = ["--bind", "127.0.0.1", "--port", String(port), "--dir", folder, "--save", ""];
   const run = async () => {
     const server = launch("redis-server", [...args, "--appendonly", "yes", "--appendfsync", "everysec"]);
-    await server.until(() => listening(port), 10_000);
+    await server.until(() => listening(port), 60_000);
     return server;
   };
   let server;
