@@ -41,7 +41,7 @@ export interface Place {
 export class BrokerError extends Error {}
 
 /** How long to try, in ms. */
-const PATIENCE = 10_000;
+const PATIENCE = 30_000;
 
 /** **Errors**: BrokerError, also when ctx ends first. */
 export async function connect(ctx: Context, { url, queue, idle }: Place): Promise<Broker> {
