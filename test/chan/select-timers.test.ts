@@ -132,7 +132,7 @@ describe("random programs with timers", () => {
           const { sent, got } = await program(seed, context.background(), () => {});
           expect(got).toBe(sent);
         },
-        { timers: "any", max: 40 },
+        { timers: "any", maxSchedules: 40 },
       );
     }
   });
