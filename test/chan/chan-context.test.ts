@@ -4,7 +4,7 @@
 import { Chan, ClosedChannel, type Context, context, nil, select, sending } from "headgate";
 import { describe, expect, it, vi } from "vitest";
 import { elapse, isPending, timersSet, virtualTime } from "../support/clock.ts";
-import { failure } from "../support/errors.ts";
+import { errorOf, failure } from "../support/errors.ts";
 
 const cancelable = (): readonly [Context, context.CancelFunc] => context.withCancel(context.background());
 
@@ -77,7 +77,7 @@ describe.each(operations)("a %s", (_name, op, blocking, ready) => {
     expect(watchers(ctx)).toBe(0);
   });
 
-  it("that has been cancelled keeps nobody behind it waiting and loses no value (H6)", async () => {
+  it("that has been cancelled keeps none behind it waiting, and loses no value (H6)", async () => {
     const [ctx, cancel] = cancelable();
     const ch = blocking();
     const [ahead, cancelled, behind] = [op(ch), failure(op(ch, ctx)), op(ch)];
@@ -134,7 +134,7 @@ describe("a ctx", () => {
     expect((await Promise.all(waiting)).every((error) => error === ctx.err())).toBe(true);
   });
 
-  it("that ends in the same step as the channel closes: whoever comes first decides", async () => {
+  it("that ends in the same step as the channel closes: the first decides", async () => {
     const outcome = async (first: "close" | "cancel"): Promise<unknown[]> => {
       const [ctx, cancel] = cancelable();
       const ch = new Chan<string>();
@@ -168,7 +168,7 @@ describe("a ctx", () => {
   it("lets a cancelled send go before the ones ahead of it, whose values stay in order (H5, H6)", async () => {
     const [ctx, cancel] = cancelable();
     const ch = new Chan<string>(1);
-    const sends = ["a", "b", "c", "d"].map((value, i) => failure(ch.send(value, i === 2 ? ctx : undefined)));
+    const sends = ["a", "b", "c", "d"].map((value, i) => errorOf(ch.send(value, i === 2 ? ctx : undefined)));
     cancel();
     expect(await sends[2]).toBe(ctx.err());
     const values = [ch.tryRecv(), ch.tryRecv(), ch.tryRecv(), ch.tryRecv()].map((got) => got?.[0]);
@@ -194,7 +194,7 @@ describe("a deadline", () => {
   });
 });
 
-// ---------------------------------------------------------------------------------- contexts of somebody else's making
+// ---------------------------------------------------------------------------------- foreign contexts
 
 /** A context written by hand: it has what is given and, for the rest, nothing. */
 function foreign(parts: object): { ctx: Context; end: (error?: unknown) => void } {
@@ -325,11 +325,11 @@ describe("a foreign context", () => {
   it("with only an AbortSignal loses the listener in whatever way the last wait ends", async () => {
     const { ctx, listeners } = signalled();
     const ways: ((ch: Chan<number>) => unknown)[] = [
-      (ch) => (failure(ch.send(1, ctx)), ch.tryRecv()),
+      (ch) => (ch.send(1, ctx), ch.tryRecv()),
       (ch) => (ch.recv(ctx), ch.trySend(1)),
       (ch) => (select({ ch, out: sending(ch, 1) }, ctx), ch.trySend(1)),
       (ch) => (ch.recv(ctx), ch.recv(ctx), ch.close()),
-      (ch) => (failure(ch.send(1, ctx)), failure(select([sending(ch, 1)], ctx)), ch.close()),
+      (ch) => (errorOf(ch.send(1, ctx)), errorOf(select([sending(ch, 1)], ctx)), ch.close()),
       (ch) => {
         const loop = ch.values(ctx);
         return [loop.next(), loop.next(), loop.return!()];

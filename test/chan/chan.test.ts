@@ -56,7 +56,7 @@ describe("the length of a channel", () => {
     await Promise.all(sends);
   });
 
-  it("stays 0 on an unbuffered channel, whoever waits (H2, H3)", () => {
+  it("stays 0 on an unbuffered channel, also while operations wait (H2, H3)", () => {
     const sender = new Chan<number>();
     void sender.send(1);
     const receiver = new Chan<number>();
@@ -362,14 +362,14 @@ describe("closing", () => {
     const receivers = new Chan<number>();
     const senders = new Chan<number>();
     const both = select({ in: receivers, out: sending(senders, 1) });
-    const others = [receivers.recv(), senders.send(2)].map(failure);
+    const others = [receivers.recv(), failure(senders.send(2))];
     receivers.close();
     senders.close();
     await Promise.all([both, ...others]);
     for (const ch of [receivers, senders]) expect([ch.receivers.head, ch.senders.head]).toEqual([null, null]);
   });
 
-  it("what nobody answers waits for ever, and sets no timer (H21)", async () => {
+  it("what is never answered waits for ever, and sets no timer (H21)", async () => {
     const timers = vi.spyOn(globalThis, "setTimeout");
     const pending = [await isPending(new Chan().recv()), await isPending(new Chan().send(1))];
     const calls = timers.mock.calls.length;

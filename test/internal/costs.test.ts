@@ -1,7 +1,7 @@
 /**
  * What operations cost, in what can be counted: microtasks until the caller resumes, promises made, bytes kept. Times are for `bench/`.
  *
- * A promise or a microtask more is how a fast path is lost without anybody noticing, and a few bytes more a context are what a server
+ * A promise or a microtask more is how a fast path is lost unnoticed, and a few bytes more a context are what a server
  * with a million of them pays for.
  */
 import { createHook } from "node:async_hooks";
@@ -15,7 +15,7 @@ const nothing = (): void => {};
 
 // ------------------------------------------------------------------------------------------------------------ microtasks
 
-/** How many microtasks pass from the end of `act` until whoever awaits what `begin` returns resumes. */
+/** The number of microtasks from the end of `act` until the caller that awaits the promise of `begin` resumes. */
 async function hops(begin: () => Promise<unknown>, act: () => unknown = () => {}): Promise<number> {
   let passed = 0;
   let isOver = false;
@@ -49,7 +49,7 @@ describe("one microtask resumes the caller of", () => {
     "errgroup's go when there is a slot": () => new errgroup.Group().go(nothing),
     "errgroup's wait when nothing runs": () => new errgroup.Group().wait(),
     "the lock of a mutex that is free": () => new sync.Mutex().lock(),
-    "the rLock of a lock that nobody writes under": () => new sync.RWMutex().rLock(),
+    "the rLock of a lock without writers": () => new sync.RWMutex().rLock(),
     "the wait of a WaitGroup at zero": () => new sync.WaitGroup().wait(),
     "an acquire for which there is enough": () => new semaphore.Weighted(1).acquire(),
     "a sleep of 0 ms": () => time.sleep(0),
@@ -162,18 +162,28 @@ describe("the promises made by", () => {
 
 // ------------------------------------------------------------------------------------------------------------------ bytes
 
-/** How many bytes `make(n)` leaves behind, for each of n. */
-function retained(n: number, make: (n: number) => unknown): number {
-  const used = (): number => {
-    for (let i = 0; i < 4; i++) globalThis.gc!();
-    return process.memoryUsage().heapUsed;
-  };
+/** The bytes of the heap in use, without garbage. */
+function heapUsed(): number {
+  for (let i = 0; i < 4; i++) globalThis.gc!();
+  return process.memoryUsage().heapUsed;
+}
+
+/**
+ * The bytes that `make(n)` leaves behind, for each of n. If they are more than `most`, the least of five rounds: what V8 compiles in the
+ * background counts to the round in which it ends, and on a busy machine that was half a byte for each of 50 000.
+ */
+function retained(n: number, most: number, make: (n: number) => unknown, drop: () => void = nothing): number {
+  let least = Infinity;
   make(1000);
-  const before = used();
-  const kept = make(n);
-  const after = used();
-  expect(kept).toBeDefined();
-  return (after - before) / n;
+  drop();
+  for (let round = 0; round < 5 && least > most; round++) {
+    const before = heapUsed();
+    const kept = make(n);
+    least = Math.min(least, (heapUsed() - before) / n);
+    expect(kept).toBeDefined();
+    drop();
+  }
+  return least;
 }
 
 describe("the memory of", () => {
@@ -211,29 +221,25 @@ describe("the memory of", () => {
     ],
   ] as const) {
     it(`${what}: at most ${most} bytes`, () => {
-      expect(retained(many, make)).toBeLessThanOrEqual(most);
+      expect(retained(many, most, make)).toBeLessThanOrEqual(most);
     });
   }
 
   it("a context with a deadline: at most 233 bytes", () => {
     const cancels: (() => void)[] = [];
-    const bytes = retained(many, (n) => {
+    const make = (n: number): unknown => {
       const [parent, cancel] = context.withCancel(background);
       for (let i = 0; i < n; i++) context.withTimeout(parent, 3_600_000 + (i % 1000));
       cancels.push(cancel);
       return parent;
-    });
-    for (const cancel of cancels) cancel();
+    };
+    const bytes = retained(many, 233, make, () => cancels.splice(0).forEach((cancel) => cancel()));
     expect(bytes).toBeLessThanOrEqual(233);
   });
 
   it("200 000 contexts, deadlines and guarded waits that have ended: nothing", async () => {
     const [parent] = context.withCancel(background);
     const ch = new Chan<number>();
-    const used = (): number => {
-      for (let i = 0; i < 4; i++) globalThis.gc!();
-      return process.memoryUsage().heapUsed;
-    };
     const round = async (n: number): Promise<void> => {
       for (let i = 0; i < n; i++) {
         const [ctx, cancel] = context.withTimeout(parent, 60_000);
@@ -244,8 +250,8 @@ describe("the memory of", () => {
       }
     };
     await round(2000);
-    const before = used();
+    const before = heapUsed();
     await round(200_000);
-    expect((used() - before) / 200_000).toBeLessThan(1);
+    expect((heapUsed() - before) / 200_000).toBeLessThan(1);
   });
 });
