@@ -1,5 +1,5 @@
 /**
- * The causes with which the worker ends a handler's ctx: `context.cause(ctx)` is one of these.
+ * The causes with which the worker ends the ctx of a handler: `context.cause(ctx)` is one of these.
  */
 import { Branded } from "../internal/errors.ts";
 

@@ -232,7 +232,7 @@ describe("a message that was not acked", () => {
                 assert(await post.ack(delivery));
               } else {
                 due = t.now() + 50;
-                assert.deepEqual(await post.broker.nack(root, [{ delivery, delay: 50, why: "failed" }]), []);
+                assert.deepEqual(await post.broker.nack(root, [{ delivery, delay: 50, reason: "failed" }]), []);
                 // It has been given back, so nothing more can be said about it.
                 assert.deepEqual(await post.broker.ack(root, [delivery]), [delivery]);
               }

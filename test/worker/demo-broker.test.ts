@@ -68,7 +68,7 @@ describe("the messages of the demo on a real broker", () => {
       await here.publish(t.ctx, [{ greeting: "hello" }]);
       await there.publish(t.ctx, [{ greeting: "hello" }]);
       const [first, second] = (await here.source.pull(t.ctx, 2)) as [Delivery, Delivery];
-      await here.source.nack(t.ctx, [{ delivery: first, delay: 0, why: "failed" }]);
+      await here.source.nack(t.ctx, [{ delivery: first, delay: 0, reason: "failed" }]);
       const [again] = (await there.source.pull(t.ctx, 2)) as [Delivery];
       expect(again.id).not.toBe(first.id);
       expect(there.messageOf(again)).toEqual(here.messageOf(first));

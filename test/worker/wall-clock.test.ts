@@ -111,7 +111,7 @@ describe.each([
   it("a delay of a memory broker is over when it would have been", async () => {
     const broker = await filled(1);
     const [delivery] = await broker.pull(none, 1);
-    await broker.nack(none, [{ delivery: delivery!, delay: 1_000, why: "failed" }]);
+    await broker.nack(none, [{ delivery: delivery!, delay: 1_000, reason: "failed" }]);
     step(ms);
     expect(await pulled(broker, 900)).toBe(0);
     expect(await pulled(broker, 200)).toBe(1);

@@ -310,7 +310,7 @@ class Queue implements PostgresQueue {
   /** When nobody pulls, nothing is kept for anybody. */
   private rest(): void {
     if (this.pulls > 0) return;
-    const items = this.late.splice(0).map((delivery) => ({ delivery, delay: 0, why: "released" as const }));
+    const items = this.late.splice(0).map((delivery) => ({ delivery, delay: 0, reason: "released" as const }));
     // If this fails, too, the end of the lease brings them back.
     if (items.length > 0) this.nack(context.background(), items).catch(() => {});
     if (this.subscribed) this.idle ??= time.afterFunc(LINGER, () => this.unsubscribe());
