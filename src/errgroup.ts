@@ -12,8 +12,8 @@ import { start, taskOf } from "./chan/go.ts";
 import { type CancelCauseFunc, background, withCancelCause } from "./context/index.ts";
 import { panic } from "./internal/errors.ts";
 import { Inspectable } from "./internal/inspect.ts";
-import { Queue, Waiter } from "./internal/waitqueue.ts";
-import { created, done, failed, park, prepareInBubble, wake, wakeError } from "./internal/runtime.ts";
+import { WaitQueue, Waiter } from "./internal/waitqueue.ts";
+import { created, resolvedVoid, rejected, park, prepareInBubble, wake, wakeError } from "./internal/runtime.ts";
 import type { Context } from "./types.ts";
 import { mustBeFunction, count } from "./internal/args.ts";
 
@@ -48,9 +48,9 @@ export class Group extends Inspectable {
   private limit = -1;
   private running = 0;
   /** Calls of `go` that wait for a slot. */
-  private readonly queued: Queue = new Queue();
+  private readonly queued: WaitQueue = new WaitQueue();
   /** Calls of `wait` that wait for the last task. */
-  private readonly joining: Queue = new Queue();
+  private readonly joining: WaitQueue = new WaitQueue();
   private failure: { readonly error: unknown } | null = null;
 
   constructor() {
@@ -78,9 +78,9 @@ export class Group extends Inspectable {
     try {
       mustBeFunction(fn, "errgroup: go");
     } catch (error) {
-      return failed("group.go", this, error);
+      return rejected("group.go", this, error);
     }
-    if (this.tryGo(fn)) return done("group.go", this);
+    if (this.tryGo(fn)) return resolvedVoid("group.go", this);
     // It starts in the async context of this call, whichever task's end admits it.
     const task = taskOf(fn, this.ctx, this.end, this.endFailed);
     const begin = prepareInBubble(task, this, fn);
@@ -139,7 +139,7 @@ export class Group extends Inspectable {
       return park(waiter, "group.wait", this);
     }
     this.cancel?.(this.failure?.error);
-    return this.failure === null ? done("group.wait", this) : failed("group.wait", this, this.failure.error);
+    return this.failure === null ? resolvedVoid("group.wait", this) : rejected("group.wait", this, this.failure.error);
   }
 
   /** What the group is and how it stands, such as `errgroup.Group(4 running, limit 4, 2 waiting)`. */

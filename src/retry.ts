@@ -1,7 +1,8 @@
 /**
- * Trying again: as often as a policy allows, as long as a context lasts, and with growing, jittered pauses.
+ * Trying again: as often as a policy allows, while a context lasts, with growing, jittered pauses.
  */
-import { notAContext, refusal } from "./internal/guard.ts";
+import { notAContext } from "./internal/foreigncontext.ts";
+import { entryError } from "./internal/suspend.ts";
 import { withTimeout } from "./context/index.ts";
 import { Branded } from "./internal/errors.ts";
 import { attempt as tried, isA, shown } from "./internal/foreign.ts";
@@ -13,7 +14,7 @@ import { checkedPolicy, type Policy } from "./internal/policy.ts";
 export type { Policy };
 
 /**
- * An error that trying again will not mend. Throw it, with the real error as its `cause`, to stop a {@link retry} at once.
+ * An error that trying again will not mend. Throw it, with the real error as its `cause`, to stop a {@link run} at once.
  * `instanceof` holds across copies of the package.
  */
 export class Permanent extends Branded {
@@ -21,24 +22,24 @@ export class Permanent extends Branded {
 }
 
 /**
- * Calls `fn(ctx, attempt)`, with attempts counted from 1, until it succeeds, and returns what it returned. Stops when the tries are
- * used up, when `fn` throws a {@link Permanent}, or when `ctx` has ended. Between two tries it sleeps for {@link backoff}.
+ * Calls `fn(ctx, attempt)`, with attempts counted from 1, until it succeeds, and returns its result. Stops when the tries are
+ * used up, when `fn` throws a {@link Permanent}, or when `ctx` has ended. Between two tries it pauses as long as {@link backoff} says.
  *
- * With `timeout`, each try gets a context with that deadline. It is for `fn` to heed it, and its ctx in general: a try that does not
- * is waited for, so that two never run at the same time.
+ * With `timeout`, each try gets a context with that deadline. `fn` must respect it, and `ctx` as well: a try that does not is waited
+ * for, so that two tries never run at the same time.
  *
- * Every try runs in the asynchronous context of this call.
+ * Every try runs in the async context (AsyncLocalStorage) of this call.
  *
- * **Cancellation**: when `ctx` ends, the sleep between two tries ends with it.
+ * **Cancellation**: when `ctx` ends, the pause between two tries ends with it.
  *
- * **Errors**: rejects with the last error of `fn`, whatever that is and however it behaves when it is asked, also where ctx cannot be asked any more; with `ctx.err()` if ctx had ended before the first try. RangeError or TypeError for
- * a policy that makes no sense, and then `fn` is not called.
+ * **Errors**: rejects with the last error of `fn`, unchanged, also when `ctx` has ended or can no longer be asked. Rejects with
+ * `ctx.err()` if `ctx` had ended before the first try. RangeError or TypeError for an invalid policy; `fn` is then not called.
  *
  * @example
  * ```ts
  * import { context, retry } from "headgate";
  *
- * const answer = await retry.retry(
+ * const answer = await retry.run(
  *   context.background(),
  *   (ctx, attempt) => {
  *     if (attempt < 3) throw new Error("busy");
@@ -49,16 +50,16 @@ export class Permanent extends Branded {
  * console.log(answer); // => answered at attempt 3
  * ```
  */
-export async function retry<T>(
+export async function run<T>(
   ctx: Context,
   fn: (ctx: Context, attempt: number) => Promise<T> | T,
   policy: Policy = {},
 ): Promise<T> {
   mustBeFunction(fn, "retry");
-  // Read once: what has failed must not be hidden by a policy that can be read no more.
+  // Read once: a policy that can no longer be read must not hide the error of `fn`.
   const settings = checkedPolicy(policy, "retry");
   const { tries, timeout } = settings;
-  const refused = ctx === undefined ? notAContext(ctx, "retry: ctx") : refusal(ctx);
+  const refused = ctx === undefined ? notAContext(ctx, "retry: ctx") : entryError(ctx);
   if (refused !== undefined) throw refused;
   let limited = timeout === undefined ? undefined : withTimeout(ctx, timeout);
   for (let attempt = 1; ; attempt++) {
@@ -66,7 +67,7 @@ export async function retry<T>(
       return await once(ctx, fn, attempt, limited);
     } catch (error) {
       if (isA(error, Permanent) || attempt >= tries) throw error;
-      // A ctx that cannot be asked any more is as good as ended: what fn said counts.
+      // A ctx that can no longer be asked counts as ended: the error of `fn` comes out.
       const pausing = tried(() => withTimeout(ctx, backoff(attempt, settings)));
       if (pausing === undefined) throw error;
       await end(pausing);
@@ -92,7 +93,7 @@ async function once<T>(
   }
 }
 
-/** Waits for the end of a context, and lets go of it. */
+/** Waits for the end of a context, then releases it. */
 async function end([ctx, cancel]: ReturnType<typeof withTimeout>): Promise<void> {
   try {
     await ctx.done().recv();
@@ -102,10 +103,10 @@ async function end([ctx, cancel]: ReturnType<typeof withTimeout>): Promise<void>
 }
 
 /**
- * How long to pause after attempt number `attempt` (from 1), in ms: full jitter, a random part of min(max, base · 2^(attempt − 1)).
- * Full, because callers that failed together shall not come back together.
+ * The pause after attempt number `attempt` (from 1), in ms: full jitter, a random part of min(max, base · 2^(attempt − 1)).
+ * Full jitter, so that callers that failed together do not retry together.
  *
- * **Errors**: RangeError or TypeError for an attempt or a policy that makes no sense.
+ * **Errors**: RangeError or TypeError for an invalid attempt or policy.
  */
 export function backoff(attempt: number, policy: Policy = {}): number {
   if (!Number.isSafeInteger(attempt) || attempt < 1)

@@ -5,11 +5,11 @@
  * Invariants: 0 ≤ held ≤ size. While somebody waits, what is free is not enough for the first of them; nobody overtakes him, however
  * little he asks for (M1). Whenever something is released, or a waiter gives up, the first are looked at again (M4, M6).
  */
-import { isCancelled, refusal, suspend } from "./internal/guard.ts";
+import { isCancelled, entryError, suspend } from "./internal/suspend.ts";
 import { panic } from "./internal/errors.ts";
 import { Inspectable } from "./internal/inspect.ts";
-import { Queue, Waiter } from "./internal/waitqueue.ts";
-import { created, failed, inTime, note, settledSlowly, wake } from "./internal/runtime.ts";
+import { WaitQueue, Waiter } from "./internal/waitqueue.ts";
+import { created, rejected, fastPath, note, slowPath, wake } from "./internal/runtime.ts";
 import type { Context } from "./types.ts";
 import { count } from "./internal/args.ts";
 
@@ -31,7 +31,7 @@ import { count } from "./internal/args.ts";
 export class Weighted extends Inspectable {
   private readonly size: number;
   private held = 0;
-  private readonly waiting: Queue = new Queue();
+  private readonly waiting: WaitQueue = new WaitQueue();
   private granting = false;
 
   /**
@@ -43,7 +43,7 @@ export class Weighted extends Inspectable {
     super();
     this.size = count(n, 0, "semaphore.Weighted");
     // When a waiter gives up, those behind it may fit.
-    this.waiting.watcher = { left: () => this.granting || this.grant() };
+    this.waiting.watcher = { onLeave: () => this.granting || this.grant() };
     created(this);
   }
 
@@ -65,13 +65,13 @@ export class Weighted extends Inspectable {
     try {
       count(n, 0, "semaphore: acquire");
     } catch (error) {
-      return failed("acquire", this, error);
+      return rejected("acquire", this, error);
     }
-    const error = refusal(ctx);
-    if (error !== undefined) return failed("acquire", this, error);
+    const error = entryError(ctx);
+    if (error !== undefined) return rejected("acquire", this, error);
     if (this.take(n)) {
       const guard = new Guard(this, n);
-      return inTime() ? Promise.resolve(guard) : settledSlowly("acquire", this, guard, false, n);
+      return fastPath() ? Promise.resolve(guard) : slowPath("acquire", this, guard, false, n);
     }
     return suspend(new Waiter(null, undefined, n), n > this.size ? null : this.waiting, ctx, "acquire", this);
   }

@@ -5,9 +5,8 @@
  * stopped. While there is one, the signal does not have its default effect (N3). If somebody takes the listener away, the next context puts
  * it back, for all.
  */
-import { type CancelFunc, disposable } from "./context/cancelfunc.ts";
-import { attach, withCancelCause } from "./context/cancel.ts";
-import { CancelCtx, mustBeParent } from "./context/context.ts";
+import { CancelCtx, type CancelFunc, disposable, propagateCancel, withCancelCause } from "./context/cancel.ts";
+import { mustBeParent } from "./context/context.ts";
 import { Canceled } from "./context/errors.ts";
 import { textOf } from "./context/text.ts";
 import { kindOf } from "./internal/foreign.ts";
@@ -125,7 +124,7 @@ export function notifyContext(parent: Context, ...signals: string[]): readonly [
   const names = namesOf(signals, "notifyContext");
   processHere("notifyContext");
   const ctx = new NotifyCtx(parent, names);
-  attach(ctx, parent);
+  propagateCancel(parent, ctx);
   const unlisten = listen(names, "notifyContext", (signal) => ctx.cancel(received(signal)));
   const stop = disposable(() => {
     ctx.cancel(undefined);
@@ -147,7 +146,7 @@ class NotifyCtx extends CancelCtx {
   }
 
   override toJSON(): string {
-    return `signal.NotifyContext([${this.names.join(" ")}])${this.outcome()}`;
+    return `signal.NotifyContext([${this.names.join(" ")}])${this.outcomeText()}`;
   }
 }
 

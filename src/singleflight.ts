@@ -5,11 +5,11 @@
  * and the other callers as they are.
  */
 import { Chan } from "./chan/chan.ts";
-import { guard, refusal } from "./internal/guard.ts";
+import { linkContext, entryError } from "./internal/suspend.ts";
 import { start } from "./chan/go.ts";
 import { Inspectable } from "./internal/inspect.ts";
-import { Queue, Waiter } from "./internal/waitqueue.ts";
-import { created, failed, park, wake, wakeError } from "./internal/runtime.ts";
+import { WaitQueue, Waiter } from "./internal/waitqueue.ts";
+import { created, rejected, park, wake, wakeError } from "./internal/runtime.ts";
 import type { Context, RecvChan } from "./types.ts";
 import { mustBeFunction } from "./internal/args.ts";
 
@@ -30,7 +30,7 @@ export interface ChanResult<T> {
 /** A call under way. */
 class Call<K, T> {
   callers = 1;
-  readonly waiting: Queue = new Queue();
+  readonly waiting: WaitQueue = new WaitQueue();
   chans: Chan<ChanResult<T>>[] | null = null;
   private readonly calls: Map<K, Call<K, T>>;
   private readonly key: K;
@@ -89,15 +89,15 @@ export class Group<K, T> extends Inspectable {
     try {
       mustBeFunction(fn, "singleflight: do");
     } catch (error) {
-      return failed("singleflight.do", this, error);
+      return rejected("singleflight.do", this, error);
     }
-    const error = refusal(ctx);
-    if (error !== undefined) return failed("singleflight.do", this, error);
+    const error = entryError(ctx);
+    if (error !== undefined) return rejected("singleflight.do", this, error);
     const waiter = new Waiter(null);
     try {
-      if (ctx !== undefined) guard(waiter, ctx);
+      if (ctx !== undefined) linkContext(waiter, ctx);
     } catch (error) {
-      return failed("singleflight.do", this, error);
+      return rejected("singleflight.do", this, error);
     }
     this.join(key, fn).waiting.push(waiter);
     return park(waiter, "singleflight.do", this);

@@ -8,19 +8,18 @@
  * - Spans are measured on the monotonic clock; what is delivered is the time at which the timer was due, not when it was read (T5).
  */
 import { Chan, nil, type TimerSource } from "./chan/chan.ts";
-import { refusal, suspend } from "./internal/guard.ts";
+import { entryError, suspend } from "./internal/suspend.ts";
 import { prepared } from "./chan/go.ts";
 import { panic } from "./internal/errors.ts";
 import { Inspectable } from "./internal/inspect.ts";
-import { Queue, Waiter, type Watcher } from "./internal/waitqueue.ts";
+import { WaitQueue, Waiter, type QueueWatcher } from "./internal/waitqueue.ts";
 import {
   type Alarm,
   type Clock,
   clockOf,
-  created,
-  done,
-  type Expiring,
-  failed,
+  resolvedVoid,
+  type TimerTarget,
+  rejected,
   note,
   now as wallClock,
   report,
@@ -62,16 +61,16 @@ export function sleep(ms: number, ctx?: Context): Promise<void> {
   try {
     duration(ms, "sleep");
   } catch (error) {
-    return failed("sleep", ctx, error);
+    return rejected("sleep", ctx, error);
   }
-  const error = refusal(ctx);
-  if (error !== undefined) return failed("sleep", ctx, error);
-  if (ms <= 0) return done("sleep", ctx, ms);
+  const error = entryError(ctx);
+  if (error !== undefined) return rejected("sleep", ctx, error);
+  if (ms <= 0) return resolvedVoid("sleep", ctx, ms);
   return suspend(new Waiter(() => undefined, undefined, ms), new Nap(ms, ctx), ctx, "sleep", ctx);
 }
 
 /** The queue of one sleeper: its alarm is set while he is in it. */
-class Nap extends Queue implements Watcher, Expiring {
+class Nap extends WaitQueue implements QueueWatcher, TimerTarget {
   private readonly ms: number;
   private readonly ctx: Context | undefined;
   private alarm: Alarm | undefined;
@@ -83,13 +82,13 @@ class Nap extends Queue implements Watcher, Expiring {
     this.watcher = this;
   }
 
-  first(): void {
+  onFirst(): void {
     const clock = clockOf(this.ctx);
     const due = clock.monotonic() + this.ms;
     if (due < Infinity) this.alarm = setAlarm(clock, due, this, this.ctx);
   }
 
-  left(): void {
+  onLeave(): void {
     this.alarm?.stop();
   }
 
@@ -173,8 +172,7 @@ export class Timer extends Inspectable {
   constructor(ms: number, fn: () => unknown);
   constructor(ms: number, fn?: () => unknown) {
     super();
-    this.movement = new Movement(duration(ms, "Timer"), 0, fn);
-    created(this.movement.chan, this);
+    this.movement = new Movement(duration(ms, "Timer"), 0, this, fn);
     this.c = fn === undefined ? this.movement.chan : nil;
   }
 
@@ -241,8 +239,7 @@ export class Ticker extends Inspectable {
     if (duration(ms, "Ticker") <= 0) {
       panic("non-positive interval for NewTicker", `an interval is a positive number of milliseconds; got ${ms}`);
     }
-    this.movement = new Movement(ms, ms);
-    created(this.movement.chan, this);
+    this.movement = new Movement(ms, ms, this);
     this.c = this.movement.chan;
   }
 
@@ -289,8 +286,8 @@ export class Ticker extends Inspectable {
 }
 
 /** What moves the hands: the timer behind a channel, or behind a function. */
-class Movement implements TimerSource, Watcher, Expiring {
-  readonly chan: Chan<Date> = new Chan<Date>();
+class Movement implements TimerSource, QueueWatcher, TimerTarget {
+  readonly chan: Chan<Date>;
   private readonly fn: (() => unknown) | undefined;
   /** The clock by which it was set: `next` is an instant of it. */
   clock!: Clock;
@@ -303,10 +300,10 @@ class Movement implements TimerSource, Watcher, Expiring {
   private alarm: Alarm | null = null;
   private holds = true;
 
-  constructor(ms: number, period: number, fn?: () => unknown) {
+  constructor(ms: number, period: number, owner?: Timer | Ticker, fn?: () => unknown) {
     this.fn = fn;
+    this.chan = new Chan<Date>(0, owner ?? this);
     this.chan.source = this;
-    created(this.chan, this);
     this.chan.receivers.watcher = this;
     if (fn !== undefined) this.prepare();
     this.reset(ms, period);
@@ -367,11 +364,11 @@ class Movement implements TimerSource, Watcher, Expiring {
     return next > due && next < Infinity ? next : now;
   }
 
-  first(): void {
+  onFirst(): void {
     this.set(true);
   }
 
-  left(): void {
+  onLeave(): void {
     if (this.chan.receivers.head === null) this.set();
   }
 

@@ -26,23 +26,23 @@ function failing(times: number) {
   return { attempts, fn };
 }
 
-describe("retry", () => {
+describe("run", () => {
   it("returns what the function returns, at the first try if that succeeds", async () => {
     const { fn, attempts } = failing(0);
-    expect(await retry.retry(background, fn)).toBe(1);
-    expect(await retry.retry(background, () => "plain value")).toBe("plain value");
+    expect(await retry.run(background, fn)).toBe(1);
+    expect(await retry.run(background, () => "plain value")).toBe("plain value");
     expect(attempts).toEqual([1]);
   });
 
   it("counts attempts from 1, and tries until it succeeds", async () => {
     const { fn, attempts } = failing(3);
-    const result = retry.retry(background, fn);
+    const result = retry.run(background, fn);
     await elapse(60_000);
     expect(await result).toBe(4);
     expect(attempts).toEqual([1, 2, 3, 4]);
   });
 
-  it("tries five times unless told otherwise, and rejects with the last error", async () => {
+  it("tries five times by default, and rejects with the last error", async () => {
     for (const [policy, tries] of [
       [undefined, 5],
       [{}, 5],
@@ -50,7 +50,7 @@ describe("retry", () => {
       [{ tries: 1 }, 1],
     ] as const) {
       const { fn, attempts } = failing(Infinity);
-      const result = failure(retry.retry(background, fn, policy));
+      const result = failure(retry.run(background, fn, policy));
       await elapse(60_000);
       expect(await result).toEqual(new Error(`failure ${tries}`));
       expect(attempts).toHaveLength(tries);
@@ -59,7 +59,7 @@ describe("retry", () => {
 
   it("tries for ever with Infinity", async () => {
     const { fn, attempts } = failing(1000);
-    const result = retry.retry(background, fn, { tries: Infinity, base: 1, max: 1 });
+    const result = retry.run(background, fn, { tries: Infinity, base: 1, max: 1 });
     await elapse(2000);
     expect(await result).toBe(1001);
     expect(attempts).toHaveLength(1001);
@@ -69,7 +69,7 @@ describe("retry", () => {
     jitter();
     const began: number[] = [];
     const result = failure(
-      retry.retry(background, () => Promise.reject(began.push(performance.now())), { tries: 6, base: 100, max: 500 }),
+      retry.run(background, () => Promise.reject(began.push(performance.now())), { tries: 6, base: 100, max: 500 }),
     );
     await elapse(10_000);
     await result;
@@ -78,7 +78,7 @@ describe("retry", () => {
 
   it("does not pause after the last try", async () => {
     jitter();
-    const result = failure(retry.retry(background, failing(9).fn, { tries: 2, base: 100 }));
+    const result = failure(retry.run(background, failing(9).fn, { tries: 2, base: 100 }));
     await elapse(100);
     expect(await isPending(result)).toBe(false);
   });
@@ -86,7 +86,7 @@ describe("retry", () => {
   it("never has two tries under way at a time", async () => {
     let running = 0;
     const result = failure(
-      retry.retry(background, async () => {
+      retry.run(background, async () => {
         expect(++running).toBe(1);
         await time.sleep(10_000);
         running--;
@@ -99,7 +99,7 @@ describe("retry", () => {
 
   it("takes whatever is thrown as a failure, and passes it on as it is", async () => {
     for (const thrown of [undefined, null, 0, "text"]) {
-      const result = failure(retry.retry(background, () => Promise.reject(thrown), { base: 0 }));
+      const result = failure(retry.run(background, () => Promise.reject(thrown), { base: 0 }));
       await elapse(0);
       expect(await result).toBe(thrown);
     }
@@ -114,7 +114,7 @@ describe("Permanent", () => {
       tries++;
       throw error;
     };
-    expect(await failure(retry.retry(background, fn, { tries: Infinity }))).toBe(error);
+    expect(await failure(retry.run(background, fn, { tries: Infinity }))).toBe(error);
     expect(tries).toBe(1);
     expect(error).toMatchObject({ name: "Permanent", message: "no such user", cause: new Error("404") });
   });
@@ -125,7 +125,7 @@ describe("Permanent", () => {
     for (const error of [new NotFound("gone"), foreign]) {
       let tries = 0;
       const result = failure(
-        retry.retry(background, () => Promise.reject(++tries < 3 ? new Error("busy") : error), { tries: 9 }),
+        retry.run(background, () => Promise.reject(++tries < 3 ? new Error("busy") : error), { tries: 9 }),
       );
       await elapse(60_000);
       expect(await result).toBe(error);
@@ -142,14 +142,14 @@ describe("a context", () => {
     const [ctx, cancel] = context.withCancel(background);
     cancel();
     const { fn, attempts } = failing(0);
-    expect(await failure(retry.retry(ctx, fn))).toBe(ctx.err());
+    expect(await failure(retry.run(ctx, fn))).toBe(ctx.err());
     expect(attempts).toEqual([]);
   });
 
   it("that ends in a pause ends the pause, and the last error of the function comes out", async () => {
     const [ctx, cancel] = context.withCancel(background);
     const { fn, attempts } = failing(Infinity);
-    const result = failure(retry.retry(ctx, fn, { base: 60_000 }));
+    const result = failure(retry.run(ctx, fn, { base: 60_000 }));
     await settle();
     expect(timersSet()).toBe(1);
     cancel();
@@ -163,7 +163,7 @@ describe("a context", () => {
     const [ctx, cancel] = context.withTimeout(background, 250);
     using _ = cancel;
     const { fn, attempts } = failing(Infinity);
-    const result = failure(retry.retry(ctx, fn, { base: 100, tries: Infinity }));
+    const result = failure(retry.run(ctx, fn, { base: 100, tries: Infinity }));
     await elapse(250);
     expect(await result).toEqual(new Error("failure 2"));
     expect(attempts).toEqual([1, 2]);
@@ -182,7 +182,7 @@ describe("a context", () => {
       const [ctx, cancel] = context.withCancel(background);
       let tries = 0;
       const result = retry
-        .retry(ctx, async () => {
+        .run(ctx, async () => {
           tries++;
           await time.sleep(10);
           return end();
@@ -197,13 +197,13 @@ describe("a context", () => {
   });
 
   it("is what the function gets, where the policy names no timeout", async () => {
-    expect(await retry.retry(background, (ctx) => ctx)).toBe(background);
+    expect(await retry.run(background, (ctx) => ctx)).toBe(background);
   });
 
-  it("leaves nobody waiting on itself when the tries are over", async () => {
+  it("leaves no waiter on itself when the tries are over", async () => {
     const [ctx, cancel] = context.withCancel(background);
     using _ = cancel;
-    const result = retry.retry(ctx, failing(3).fn, { timeout: 5 });
+    const result = retry.run(ctx, failing(3).fn, { timeout: 5 });
     await elapse(60_000);
     await result;
     expect(String(ctx.done())).toBe("Chan(0/0)");
@@ -216,7 +216,7 @@ describe("a timeout", () => {
     const began = Date.now();
     const deadlines: number[] = [];
     const result = failure(
-      retry.retry(
+      retry.run(
         background,
         async (ctx) => {
           deadlines.push(ctx.deadline()! - began);
@@ -232,13 +232,13 @@ describe("a timeout", () => {
 
   it("ends with its try: the context a try has had is cancelled, and no timer is left", async () => {
     let given: context.Context | undefined;
-    expect(await retry.retry(background, (ctx) => (given = ctx), { timeout: 60_000 })).toBe(given);
+    expect(await retry.run(background, (ctx) => (given = ctx), { timeout: 60_000 })).toBe(given);
     expect(given!.err()).toBeInstanceOf(context.Canceled);
     expect(timersSet()).toBe(0);
   });
 
-  it("is not imposed on a try that does not heed it", async () => {
-    const result = retry.retry(background, () => time.sleep(500).then(() => "deaf"), { timeout: 10 });
+  it("is not imposed on a try that ignores it", async () => {
+    const result = retry.run(background, () => time.sleep(500).then(() => "deaf"), { timeout: 10 });
     await elapse(499);
     expect(await isPending(result)).toBe(true);
     await elapse(1);
@@ -248,7 +248,7 @@ describe("a timeout", () => {
   it("does not outlast the context it is derived from", async () => {
     const [ctx, cancel] = context.withTimeout(background, 20);
     using _ = cancel;
-    expect(await retry.retry(ctx, (inner) => inner.deadline() === ctx.deadline(), { timeout: 60_000 })).toBe(true);
+    expect(await retry.run(ctx, (inner) => inner.deadline() === ctx.deadline(), { timeout: 60_000 })).toBe(true);
   });
 });
 
@@ -324,7 +324,7 @@ describe("bad input", () => {
     5,
   ])("the policy %j is refused, and the function is not called", async (policy) => {
     const { fn, attempts } = failing(0);
-    await expect(retry.retry(background, fn, policy as never)).rejects.toThrow(/policy/);
+    await expect(retry.run(background, fn, policy as never)).rejects.toThrow(/policy/);
     expect(attempts).toEqual([]);
   });
 
@@ -332,12 +332,12 @@ describe("bad input", () => {
     "%s in the place of the context is a TypeError",
     async (ctx) => {
       const { fn, attempts } = failing(0);
-      await expect(retry.retry(ctx as never, fn)).rejects.toThrow(TypeError);
+      await expect(retry.run(ctx as never, fn)).rejects.toThrow(TypeError);
       expect(attempts).toEqual([]);
     },
   );
 
   it.each([undefined, null, 5, {}])("a function that is %j is a TypeError", async (fn) => {
-    await expect(retry.retry(background, fn as never)).rejects.toThrow(TypeError);
+    await expect(retry.run(background, fn as never)).rejects.toThrow(TypeError);
   });
 });

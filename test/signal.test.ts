@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import { context } from "headgate";
 import { notifyContext, shutdown } from "headgate/signal";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
-import { type CancelCtx } from "../src/context/context.ts";
+import { type CancelCtx } from "../src/context/cancel.ts";
 import { build, run } from "./support/child.ts";
 
 /** What the process is told when a signal arrives, in this process, where nothing else listens for these two. */

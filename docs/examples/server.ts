@@ -102,7 +102,7 @@ function said(result: Result<unknown>): string {
 
 /** Here a line for whoever reads the logs; in earnest a table or a queue. */
 async function deadLetter(_: Context, letter: DeadLetter): Promise<void> {
-  process.stdout.write(`${JSON.stringify({ letter: letter.key, why: letter.why })}\n`);
+  process.stdout.write(`${JSON.stringify({ letter: letter.key, reason: letter.reason })}\n`);
 }
 
 // -------------------------------------------------------------------------------------------------------------------- the stop

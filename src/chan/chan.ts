@@ -13,18 +13,19 @@
  */
 import { Branded, panic } from "../internal/errors.ts";
 import { shown } from "../internal/foreign.ts";
-import { CHANNEL, cancelled, NEVER, refusal, suspend } from "../internal/guard.ts";
+import { CHANNEL, wakeCtxWaiter, NEVER } from "../internal/foreigncontext.ts";
+import { entryError, suspend } from "../internal/suspend.ts";
 import { Inspectable } from "../internal/inspect.ts";
-import { Queue, type Shape, Waiter } from "../internal/waitqueue.ts";
+import { CTX_WAITER, type Shape, Waiter, WaitQueue } from "../internal/waitqueue.ts";
 import {
   created,
-  done,
-  failed,
-  inTime,
+  resolvedVoid,
+  rejected,
+  fastPath,
   note,
   poll,
-  settled,
-  settledSlowly,
+  resolved,
+  slowPath,
   wake,
   wakeError,
 } from "../internal/runtime.ts";
@@ -91,8 +92,8 @@ export interface TimerSource {
  * ```
  */
 export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan<T> {
-  /** @internal */ readonly receivers: Queue = new Queue();
-  /** @internal */ readonly senders: Queue = new Queue();
+  /** @internal */ readonly receivers: WaitQueue = new WaitQueue();
+  /** @internal */ readonly senders: WaitQueue = new WaitQueue();
   /** @internal */ closed = false;
   /** @internal */ source: TimerSource | null = null;
   // What tells a channel from a proxy of one. There is room for it, for the buffer knows the capacity.
@@ -105,14 +106,17 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
    *
    * **Errors**: RangeError "makechan: size out of range" for a capacity that is negative, fractional or absurdly large.
    */
-  constructor(capacity: number = 0) {
+  constructor(capacity?: number);
+  /** @internal `owner` is the object that the channel is a part of. */
+  constructor(capacity: number, owner: object);
+  constructor(capacity: number = 0, owner?: object) {
     super();
     if (!Number.isInteger(capacity) || capacity < 0 || capacity > LARGEST) {
       const advice = `a capacity is a whole number of values from 0 to ${LARGEST}; got ${shown(capacity)}`;
       panic("makechan: size out of range", advice, RangeError);
     }
     this.buffer = capacity === 0 ? null : new RingBuffer<T>(capacity);
-    created(this);
+    created(this, owner);
   }
 
   /** How many values the buffer can hold; 0 for an unbuffered channel. */
@@ -139,10 +143,10 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
    * @see Go's [send statements](https://go.dev/ref/spec#Send_statements)
    */
   send(value: T, ctx?: Context): Promise<void> {
-    const error = refusal(ctx);
-    if (error !== undefined) return failed("send", this, error);
-    if (this.closed) return failed("send", this, sendOnClosed());
-    if (this.give(value)) return done("send", this, value);
+    const error = entryError(ctx);
+    if (error !== undefined) return rejected("send", this, error);
+    if (this.closed) return rejected("send", this, sendOnClosed());
+    if (this.give(value)) return resolvedVoid("send", this, value);
     return suspend(new Waiter(asNothing, undefined, value), this.senders, ctx, "send", this);
   }
 
@@ -167,13 +171,13 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
    * ```
    */
   recv(ctx?: Context): Promise<Recv<T>> {
-    const error = refusal(ctx);
-    if (error !== undefined) return failed("recv", this, error);
+    const error = entryError(ctx);
+    if (error !== undefined) return rejected("recv", this, error);
     if (this.hasValue()) {
       const value = this.take();
-      return inTime() ? Promise.resolve([value, true] as const) : settledSlowly("recv", this, [value, true]);
+      return fastPath() ? Promise.resolve([value, true] as const) : slowPath("recv", this, [value, true]);
     }
-    if (this.closed) return settled("recv", this, CLOSED);
+    if (this.closed) return resolved("recv", this, CLOSED);
     return suspend(new Waiter(asPair), this.receivers, ctx, "recv", this);
   }
 
@@ -216,8 +220,8 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
     this.closed = true;
     note("close", this);
     for (let waiter; (waiter = this.receivers.shift()) !== null;) {
-      if (waiter.shape === null) cancelled(waiter);
-      else wake(waiter, waiter.shape(undefined, false, waiter.key));
+      if (waiter.shape === CTX_WAITER) wakeCtxWaiter(waiter);
+      else wake(waiter, waiter.shape!(undefined, false, waiter.key));
     }
     for (let waiter; (waiter = this.senders.shift()) !== null;) wakeError(waiter, sendOnClosed());
   }
@@ -337,16 +341,16 @@ class Values<T> extends Inspectable implements AsyncIterableIterator<T> {
   }
 
   next(): Promise<IteratorResult<T, undefined>> {
-    if (this.finished) return settled("recv", this.chan, { value: undefined, done: true });
-    const error = refusal(this.ctx);
-    if (error !== undefined) return failed("recv", this.chan, error);
+    if (this.finished) return resolved("recv", this.chan, { value: undefined, done: true });
+    const error = entryError(this.ctx);
+    if (error !== undefined) return rejected("recv", this.chan, error);
     if (this.chan.hasValue()) {
       const value = this.chan.take();
-      return inTime()
+      return fastPath()
         ? Promise.resolve({ value, done: false } as const)
-        : settledSlowly("recv", this.chan, { value, done: false });
+        : slowPath("recv", this.chan, { value, done: false });
     }
-    if (this.chan.closed) return settled("recv", this.chan, { value: undefined, done: true } as const);
+    if (this.chan.closed) return resolved("recv", this.chan, { value: undefined, done: true } as const);
     return suspend(new Waiter(asStep, this), this.chan.receivers, this.ctx, "recv", this.chan);
   }
 
@@ -360,7 +364,7 @@ class Values<T> extends Inspectable implements AsyncIterableIterator<T> {
       }
       waiter = next;
     }
-    return settled("return", this.chan, { value: undefined, done: true });
+    return resolved("return", this.chan, { value: undefined, done: true });
   }
 
   override toString(): string {
@@ -380,9 +384,7 @@ class Nil extends Inspectable implements SendChan<unknown>, RecvChan<never> {
   // An operation on nil waits on a channel of its own, which nobody else will ever have: it is never ready, and nothing that
   // waits there is kept alive by it.
   private never(): Chan<unknown> {
-    const chan = new Chan<unknown>();
-    created(chan, this);
-    return chan;
+    return new Chan<unknown>(0, this);
   }
   send(value: unknown, ctx?: Context): Promise<void> {
     return this.never().send(value, ctx);

@@ -10,11 +10,11 @@
  * - A select never pairs with itself, because it polls before it waits (S9).
  */
 import { Chan, nil, sendOnClosed } from "./chan.ts";
-import { guard, refusal } from "../internal/guard.ts";
+import { linkContext, entryError } from "../internal/suspend.ts";
 import { hasMethod, kindOf } from "../internal/foreign.ts";
 import { Inspectable } from "../internal/inspect.ts";
 import { type Shape, Waiter } from "../internal/waitqueue.ts";
-import { choose, failed, park, poll, settled } from "../internal/runtime.ts";
+import { choose, rejected, park, poll, resolved } from "../internal/runtime.ts";
 import type { Context, RecvChan, SendChan } from "../types.ts";
 
 /** A send case of a select. Made by {@link sending}. */
@@ -146,15 +146,15 @@ const asSent: Shape = (_value, _ok, key) => ({ case: key });
  */
 export function select<const C extends Cases>(cases: C, ctx?: Context): Promise<Selected<C>> {
   try {
-    const error = refusal(ctx);
-    if (error !== undefined) return failed("select", cases, error);
+    const error = entryError(ctx);
+    if (error !== undefined) return rejected("select", cases, error);
     const keys = keysOf(cases, "select");
     const list = listOf(cases, "select");
     const i = pick(list, cases, "select");
     if (i < 0) return enqueue(list, keys, cases, ctx);
-    return settled("select", cases, take(list[i], keys === null ? i : keys[i]) as Selected<C>);
+    return resolved("select", cases, take(list[i], keys === null ? i : keys[i]) as Selected<C>);
   } catch (error) {
-    return failed("select", cases, error);
+    return rejected("select", cases, error);
   }
 }
 
@@ -280,12 +280,12 @@ function enqueue<C extends Cases>(
       c.chan.senders.push(waiter);
     } else continue;
     if (ring === null) ring = waiter;
-    else ring.join(waiter);
+    else ring.addSibling(waiter);
   }
   // Without a case that can ever be ready it waits in no queue at all (S4).
   ring ??= new Waiter(null);
   try {
-    if (ctx !== undefined) guard(ring, ctx);
+    if (ctx !== undefined) linkContext(ring, ctx);
   } catch (error) {
     ring.withdraw();
     throw error;

@@ -2,7 +2,7 @@
  * Everything that an iterable yields, into a channel.
  */
 import { wait } from "../context/index.ts";
-import { refusal } from "../internal/guard.ts";
+import { entryError } from "../internal/suspend.ts";
 import { attempt, hasMethod, kindOf } from "../internal/foreign.ts";
 import type { Context, SendChan } from "../types.ts";
 
@@ -50,7 +50,7 @@ export async function sendAll<T>(
   if (!hasMethod(ch, "send")) throw new TypeError(`sendAll: expected a channel, got ${kindOf(ch)}`);
   const iterator = iteratorOf(values);
   for (;;) {
-    const refused = refusal(ctx);
+    const refused = entryError(ctx);
     if (refused !== undefined) {
       leave(iterator);
       throw refused;

@@ -1,20 +1,21 @@
 /**
- * Running a function when a context ends.
+ * Running a function after a context has ended.
  */
 import { prepared } from "../chan/go.ts";
 import { report } from "../internal/runtime.ts";
-import { attach } from "./cancel.ts";
-import { CancelCtx, mustBeContext } from "./context.ts";
+import { CancelCtx, propagateCancel } from "./cancel.ts";
+import { mustBeContext } from "./context.ts";
 import type { Context } from "../types.ts";
 import { mustBeFunction } from "../internal/args.ts";
 
 /**
- * Runs `fn` once, on a microtask of its own, after `ctx` has ended; on a later microtask if it has ended already. Never inside the
- * cancel that ends it (C80). Returns `stop`: it prevents the run and returns true, or returns false because `fn` was started,
- * though it may not have begun, or stopped before (C82, C83). `stop` does not wait for `fn`. `fn` runs in the async context
- * (AsyncLocalStorage) of this call.
+ * Runs `fn` once, on a microtask of its own, after `ctx` has ended; on a later microtask if it has ended already. It never runs inside
+ * the cancel that ends `ctx` (C80). It runs in the async context (AsyncLocalStorage) of this call.
  *
- * **Errors**: what `fn` throws is reported as uncaught, as with {@link go}. TypeError if `fn` is not a function.
+ * Returns `stop`. It returns true if it has prevented the run, and false if `fn` was started or stopped before (C82, C83). A started
+ * `fn` may not have begun yet; `stop` does not wait for it.
+ *
+ * **Errors**: an error of `fn` is reported as uncaught, as with {@link go}. TypeError if `fn` is not a function.
  *
  * @see Go's [context.AfterFunc](https://pkg.go.dev/context#AfterFunc)
  * @example
@@ -32,28 +33,28 @@ export function afterFunc(ctx: Context, fn: () => unknown): () => boolean {
   mustBeContext(ctx, "afterFunc: ctx");
   mustBeFunction(fn, "afterFunc");
   const child = new AfterFuncCtx(ctx, fn);
-  attach(child, ctx);
+  propagateCancel(ctx, child);
   return () => child.stop();
 }
 
-/** A child of which nobody holds the context: it ends by starting its function. */
+/** A child that no caller sees: its end starts the function. */
 export class AfterFuncCtx extends CancelCtx {
-  /** Starts the function; null when that has been done, or called off. */
-  private begin: (() => void) | null;
+  /** Starts the function; null once it has been started or stopped. */
+  private startf: (() => void) | null;
 
   constructor(parent: Context, fn: () => unknown) {
     super(parent);
-    this.begin = prepared(fn, undefined, fn, undefined, report);
+    this.startf = prepared(fn, undefined, fn, undefined, report);
   }
 
-  override ended(): void {
-    this.begin?.();
-    this.begin = null;
+  override onEnd(): void {
+    this.startf?.();
+    this.startf = null;
   }
 
   stop(): boolean {
-    if (this.begin === null) return false;
-    this.begin = null;
+    if (this.startf === null) return false;
+    this.startf = null;
     this.cancel(undefined);
     return true;
   }

@@ -1,33 +1,46 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /**
- * Contexts that end when they are told to, and how every context that can end hangs on its parent, whoever made that. Read `context.ts` first.
+ * Contexts that end when their cancel function is called, and how the end spreads down the tree. Read `context.ts` first.
  *
  * Invariants:
- * - A child is in the list of its parent, or on the nearest context of ours that ends with it, or it watches somebody else's context.
- * - A parent that cannot be asked, or watched, is refused, and nothing is left on it. Later its code cannot keep a child from its end.
+ * - `err()` is set ⇔ `done()` is closed ⇔ `signal.aborted` (once made). One cancel sets error and cause in the whole subtree, then closes
+ *   its channels. Only then are signals aborted, so no listener ever sees half of it.
+ * - A child is in the list of the parent that ends it, or it watches a foreign parent, or it has ended. One that has ended is in no list,
+ *   and holds no timer.
+ * - The core of `cancel` neither recurses nor calls foreign code: depth and width are limited by memory alone.
+ * - A foreign parent that cannot be asked or watched is refused, and nothing is left on it. Later its code cannot keep a child alive.
  */
-import type { AbortSignal } from "../internal/abortsignal.ts";
+import type { AbortController, AbortSignal } from "../internal/abortsignal.ts";
 import { onAbort } from "../internal/abort.ts";
 import { Chan, nil } from "../chan/chan.ts";
 import { attempt, isA, propertyOf } from "../internal/foreign.ts";
 import { go } from "../chan/go.ts";
-import { ask, errorOf, hasAfterFunc, missingError, signalOf } from "../internal/guard.ts";
-import { Queue, Waiter } from "../internal/waitqueue.ts";
-import { type CancelCauseFunc, type CancelFunc, disposable } from "./cancelfunc.ts";
+import { ask, errorOf, hasAfterFunc, missingError, signalOf } from "../internal/foreigncontext.ts";
+import { cancelCalled, created, note, poll } from "../internal/runtime.ts";
+import { callbackWaiter, WaitQueue } from "../internal/waitqueue.ts";
 import {
-  abort,
-  baseOf,
-  CancelCtx,
-  mark,
+  BaseCtx,
+  cancelCtxKey,
+  EmptyCtx,
   mustBeContext,
   mustBeParent,
-  NEAREST,
-  RootCtx,
-  Told,
+  stateCtxOf,
   WithoutCancelCtx,
 } from "./context.ts";
-import { Canceled, DeadlineExceeded, Ending } from "./errors.ts";
-import type { Context } from "../types.ts";
+import { Canceled, DeadlineExceeded, Outcome } from "./errors.ts";
+import type { Context, Key, RecvChan } from "../types.ts";
+
+/**
+ * Ends a context and everything derived from it, before it returns (C10). Calls after the first do nothing (C11). Arguments are
+ * ignored, so it can be passed as a callback.
+ *
+ * Disposable: `using _ = cancel` is Go's `defer cancel()`.
+ *
+ * @see Go's [context.CancelFunc](https://pkg.go.dev/context#CancelFunc)
+ */
+export interface CancelFunc extends Disposable {
+  (): void;
+}
 
 /**
  * Derives a context that ends when `cancel` is called or `parent` ends, whichever is first. Call `cancel` when the work is done:
@@ -48,8 +61,18 @@ import type { Context } from "../types.ts";
  */
 export function withCancel(parent: Context): readonly [ctx: Context, cancel: CancelFunc] {
   const ctx = new CancelCtx(mustBeParent(parent));
-  attach(ctx, parent);
+  propagateCancel(parent, ctx);
   return [ctx, disposable(() => ctx.cancel(undefined))];
+}
+
+/**
+ * A {@link CancelFunc} that says why: `cause(ctx)` returns the cause, and so does `err().cause`. Without one, or with undefined
+ * or null, the cause is `err()`; `0`, `""` and `false` are causes.
+ *
+ * @see Go's [context.CancelCauseFunc](https://pkg.go.dev/context#CancelCauseFunc)
+ */
+export interface CancelCauseFunc extends Disposable {
+  (cause?: unknown): void;
 }
 
 /**
@@ -70,13 +93,23 @@ export function withCancel(parent: Context): readonly [ctx: Context, cancel: Can
  */
 export function withCancelCause(parent: Context): readonly [ctx: Context, cancel: CancelCauseFunc] {
   const ctx = new CancelCtx(mustBeParent(parent));
-  attach(ctx, parent);
+  propagateCancel(parent, ctx);
   return [ctx, disposable((cause?: unknown) => ctx.cancel(cause))];
 }
 
+export function disposable<F extends () => void>(cancel: F): F & Disposable {
+  // A plain assignment: Object.assign would be the most expensive part of making a context.
+  (cancel as Partial<Disposable>)[Symbol.dispose] = dispose;
+  return cancel as F & Disposable;
+}
+
+function dispose(this: () => void): void {
+  this();
+}
+
 /**
- * Why `ctx` has ended: what was passed to the cancel function or given as the cause of its deadline, its own or an ancestor's; else
- * the same as `ctx.err()`. Undefined while ctx has not ended.
+ * Why `ctx` has ended: the argument of the cancel function, or the cause given with the deadline, of `ctx` or of an ancestor; else
+ * the same as `ctx.err()`. Undefined while `ctx` has not ended.
  *
  * @see Go's [context.Cause](https://pkg.go.dev/context#Cause)
  */
@@ -87,39 +120,33 @@ export function cause(ctx: Context): unknown {
 }
 
 function causeOf(ctx: Context, err: unknown): unknown {
-  // Err is asked first, and only then the nearest standard context (C34): a context of somebody's own may have ended by itself.
-  const ending = nearest(ctx)?.ending ?? null;
-  // Of another copy's context the error says it: the nearest of ours is above that, and may have ended later, for another reason.
-  if (isTheirs(err) && err !== ending?.error) return propertyOf(err, "cause") ?? err;
-  return ending === null ? err : (ending.cause ?? ending.error);
+  // err() is asked first, and only then the nearest CancelCtx (C34): a foreign context may have ended by itself.
+  const outcome = parentCancelCtx(ctx)?.outcome ?? null;
+  // A context of another copy has its cause in its error. Our nearest is above it, and may have ended later, for another reason.
+  if (isFromOtherCopy(err) && err !== outcome?.error) return propertyOf(err, "cause") ?? err;
+  return outcome === null ? err : (outcome.cause ?? outcome.error);
 }
 
 /** Whether it is an error of another copy's context. One of ours comes from behind a wrapper that hides its cause (C68). */
-function isTheirs(err: unknown): boolean {
+function isFromOtherCopy(err: unknown): boolean {
   if (!isA(err, Canceled) && !isA(err, DeadlineExceeded)) return false;
   const proto: unknown = attempt(() => Object.getPrototypeOf(err));
   return proto !== Canceled.prototype && proto !== DeadlineExceeded.prototype;
 }
 
-/** The nearest context of ours from here upwards that can end; undefined if there is none, or somebody's own hides it. */
-function nearest(ctx: Context): CancelCtx | undefined {
-  const found: unknown = attempt(() => ctx.value(NEAREST));
+/** The nearest CancelCtx from `parent` upwards; undefined if there is none, or a foreign context hides it. */
+function parentCancelCtx(parent: Context): CancelCtx | undefined {
+  const found: unknown = attempt(() => parent.value(cancelCtxKey));
   return CancelCtx.isOne(found) ? found : undefined;
 }
 
-/** Lets `child` end with `parent`: now, if that has ended; else by the cheapest way the parent offers (C100). */
-export function attach(child: CancelCtx, parent: Context): void {
-  const base = baseOf(parent);
-  if (CancelCtx.isOne(base)) join(child, base);
-  else if (!isA(base, RootCtx) && !isA(base, WithoutCancelCtx)) attachForeign(child, parent);
-}
-
-function join(child: CancelCtx, holder: CancelCtx): void {
-  if (holder.ending !== null) return child.end(holder.ending);
-  child.holder = holder;
-  const first = holder.children;
+/** Adds `child` to the children of `parent`, or ends it if that has ended. */
+function addChild(parent: CancelCtx, child: CancelCtx): void {
+  if (parent.outcome !== null) return child.end(parent.outcome);
+  child.listedBy = parent;
+  const first = parent.children;
   if (first === null) {
-    holder.children = child.prev = child;
+    parent.children = child.prev = child;
   } else {
     child.prev = first.prev;
     first.prev!.next = child;
@@ -127,48 +154,239 @@ function join(child: CancelCtx, holder: CancelCtx): void {
   }
 }
 
-function attachForeign(child: CancelCtx, parent: Context): void {
-  const channel: unknown = ask(() => parent.done());
-  if (channel === nil) return;
-  const near = nearest(parent);
-  // Last of all that is asked: what it is asked may end it.
-  if (ask(() => parent.err()) !== undefined) return child.end(endingOf(parent));
-  const isChan = isA(channel, Chan);
-  if (isChan && propertyOf(channel, "closed") === true) throw missingError();
-  if (near !== undefined && near.done() === channel) return join(child, near);
-  const receivers = isChan ? propertyOf(channel, "receivers") : undefined;
-  if (hasAfterFunc(parent)) {
-    const stop: unknown = ask(() => parent.afterFunc(() => child.ending ?? child.end(endingOf(parent))));
-    if (child.ending === null && typeof stop === "function") (child.told ??= new Told()).leave = () => void stop();
-  } else if (isA(receivers, Queue)) {
-    const waiter = new Waiter(() => undefined);
-    // Not inside the other party's close(): its goroutine would come later, too (C102).
-    waiter.resolve = () => go(() => child.ending ?? child.end(endingOf(parent)));
-    receivers.push(waiter);
-    (child.told ??= new Told()).leave = () => waiter.withdraw();
+/** Takes a context from the children of its parent (C16). */
+function removeChild(child: CancelCtx): void {
+  const { listedBy, prev, next } = child;
+  child.listedBy = child.prev = child.next = null;
+  if (listedBy === null) return;
+  if (listedBy.children === child) {
+    listedBy.children = next;
+    if (next !== null) next.prev = prev;
   } else {
-    (child.told ??= new Told()).leave = endWith(child, signalOf(parent), () => endingOf(parent));
+    prev!.next = next;
+    (next ?? listedBy.children!).prev = prev;
   }
 }
 
-/** Ends `ctx` when `signal` aborts, together with all the others that this signal ends. Returns how to call that off. */
-export function endWith(ctx: CancelCtx, signal: AbortSignal, ending: () => Ending): () => void {
-  return onAbort(signal, () => {
-    // Why it ends may be asked of somebody else, who may end it meanwhile.
-    const why = ctx.ending ?? ending();
-    if (ctx.ending !== null) return undefined;
-    const { told } = ctx;
-    ctx.detach();
-    const observed = mark(ctx, why);
-    return () => {
-      abort(observed);
-      told?.quit();
-    };
-  });
+/** Those that learn of a context's end, other than its children. */
+class Observers {
+  done: Chan<never> | null = null;
+  controller: AbortController | null = null;
+  /** Stops watching a foreign parent: the stop function that Go keeps in a stopCtx. */
+  stop: (() => void) | null = null;
+
+  stopWatching(): void {
+    // An error of the foreign parent must not look as if the cancel had failed: it has been carried out.
+    const { stop } = this;
+    this.stop = null;
+    attempt(() => stop?.());
+  }
 }
 
-function endingOf(parent: Context): Ending {
+/**
+ * A context that can be cancelled. Its children form an intrusive list: `children` is the first, its `prev` is the last, the `next` of
+ * the last is null. It is the third list of this form, beside the wait queue and the timing wheel. They are not one class, because each
+ * is on a hot path and in objects of another shape.
+ */
+export class CancelCtx extends BaseCtx {
+  /** Whether `value` is one itself. A proxy of one is not: its traps may throw at any moment, so it counts as foreign. */
+  static isOne(value: unknown): value is CancelCtx {
+    return typeof value === "object" && value !== null && #listedBy in value;
+  }
+
+  // A private field, because it also tells a CancelCtx from a proxy of one.
+  #listedBy: CancelCtx | null = null;
+
+  /** The context that has this one among its children: the one that Go finds by parentCancelCtx; null: none. */
+  get listedBy(): CancelCtx | null {
+    return this.#listedBy;
+  }
+
+  set listedBy(parent: CancelCtx | null) {
+    this.#listedBy = parent;
+  }
+
+  readonly parent: Context;
+  /** Set by the first cancel, then never changed. */
+  outcome: Outcome | null = null;
+  /** Null after the end. */
+  children: CancelCtx | null = null;
+  prev: CancelCtx | null = null;
+  next: CancelCtx | null = null;
+  /** Made on first use: most contexts end before anything observes them. */
+  observers: Observers | null = null;
+
+  constructor(parent: Context) {
+    super();
+    this.parent = parent;
+    created(this, parent);
+  }
+
+  override value<T>(key: Key<T>): T | undefined {
+    return (key as Key<unknown>) === cancelCtxKey ? (this as unknown as T) : super.value(key);
+  }
+
+  done(): RecvChan<never> {
+    const observers = (this.observers ??= new Observers());
+    if (observers.done === null) {
+      observers.done = new Chan<never>(0, this);
+      if (this.outcome !== null) observers.done.close();
+    }
+    return observers.done;
+  }
+
+  err(): Canceled | DeadlineExceeded | undefined {
+    if (this.outcome === null) poll();
+    return this.known();
+  }
+
+  known(): Canceled | DeadlineExceeded | undefined {
+    return this.outcome === null ? undefined : this.outcome.error;
+  }
+
+  get signal(): AbortSignal {
+    const observers = (this.observers ??= new Observers());
+    if (observers.controller === null) {
+      observers.controller = new AbortController();
+      if (this.outcome !== null) observers.controller.abort(this.outcome.error);
+    }
+    return observers.controller.signal;
+  }
+
+  text(): string {
+    return ".WithCancel";
+  }
+
+  /** Called by the cancel functions, also when the context has ended. */
+  cancel(cause: unknown): void {
+    cancelCalled(this);
+    if (this.outcome === null) this.end(new Outcome(Canceled, cause));
+  }
+
+  /** Ends this context and its subtree, unless it has ended: Go's cancelCtx.cancel. */
+  end(outcome: Outcome): void {
+    if (this.outcome !== null) return;
+    const { observers } = this;
+    note("cancel", this, outcome);
+    removeChild(this);
+    abortSignals(cancelTree(this, outcome));
+    observers?.stopWatching();
+  }
+
+  /** Runs in the step in which this context ends. It may return one context of another tree that ends in the same step. */
+  onEnd(): CancelCtx | null | void {}
+}
+
+const NONE: readonly CancelCtx[] = [];
+
+/**
+ * Ends the contexts of a list, which is in no parent any more, and all contexts below them. A loop in place of Go's recursion: the
+ * children of each context are put in front of the rest of the list, so parents come first, depth first (C14).
+ *
+ *     list: a → b           children of a: c → d
+ *     after a: c → d → b    (`children.prev` is d, the last)
+ *
+ * Only when all have an outcome are the channels closed. The contexts with a signal are returned: their listeners are foreign code.
+ * So whatever learns of an end finds the whole tree ended.
+ */
+function cancelTree(list: CancelCtx | null, outcome: Outcome): readonly CancelCtx[] {
+  let withSignal: CancelCtx[] | undefined;
+  let channels: Chan<never>[] | undefined;
+  let watching: Observers[] | undefined;
+  let others: CancelCtx[] | undefined;
+  do {
+    while (list !== null) {
+      const ctx: CancelCtx = list;
+      const { children } = ctx;
+      list = ctx.next;
+      if (children !== null) {
+        children.prev!.next = list;
+        list = children;
+      }
+      ctx.children = ctx.listedBy = ctx.prev = ctx.next = null;
+      ctx.outcome = outcome;
+      const other = ctx.onEnd() ?? null;
+      if (other !== null) (others ??= []).push(other);
+      const { observers } = ctx;
+      if (observers === null) continue;
+      if (observers.done !== null) (channels ??= []).push(observers.done);
+      if (observers.controller !== null) (withSignal ??= []).push(ctx);
+      if (observers.stop !== null) (watching ??= []).push(observers);
+    }
+    // Those of other trees leave their lists only while no list is walked: it might be theirs.
+    for (let other; list === null && (other = others?.pop()) !== undefined;) {
+      if (other.outcome !== null) continue;
+      removeChild(other);
+      list = other;
+    }
+  } while (list !== null);
+  if (channels !== undefined) for (const channel of channels) channel.close();
+  // On a microtask, because it is foreign code.
+  if (watching !== undefined) void Promise.resolve().then(() => watching.forEach((one) => one.stopWatching()));
+  return withSignal ?? NONE;
+}
+
+function abortSignals(withSignal: readonly CancelCtx[]): void {
+  for (const { observers, outcome } of withSignal) observers!.controller!.abort(outcome!.error);
+}
+
+/**
+ * Arranges for `child` to end with `parent`: at once, if that has ended; else by the cheapest way that the parent offers (C100). A parent
+ * of ours that never ends needs nothing.
+ */
+export function propagateCancel(parent: Context, child: CancelCtx): void {
+  const ctx = stateCtxOf(parent);
+  if (CancelCtx.isOne(ctx)) addChild(ctx, child);
+  else if (!isA(ctx, EmptyCtx) && !isA(ctx, WithoutCancelCtx)) propagateForeign(parent, child);
+}
+
+/**
+ * The same for a foreign parent, in Go's order. A parent without a done channel: nothing. One whose done channel is that of a context of
+ * ours inside it: the children of that one. One with a method afterFunc: that. In place of Go's goroutine: a waiter on the done channel
+ * if it is a channel of ours, else a listener on the signal.
+ */
+function propagateForeign(parent: Context, child: CancelCtx): void {
+  const done: unknown = ask(() => parent.done());
+  if (done === nil) return;
+  const inside = parentCancelCtx(parent);
+  // The last question of all, because the parent may end while it answers one.
+  if (ask(() => parent.err()) !== undefined) return child.end(outcomeOf(parent));
+  const isChan = isA(done, Chan);
+  if (isChan && propertyOf(done, "closed") === true) throw missingError();
+  if (inside !== undefined && inside.done() === done) return addChild(inside, child);
+  const receivers = isChan ? propertyOf(done, "receivers") : undefined;
+  if (hasAfterFunc(parent)) {
+    const stopf: unknown = ask(() => parent.afterFunc(() => child.outcome ?? child.end(outcomeOf(parent))));
+    if (child.outcome === null && typeof stopf === "function")
+      (child.observers ??= new Observers()).stop = () => void stopf();
+  } else if (isA(receivers, WaitQueue)) {
+    // In a task of its own, not inside the foreign close(): Go's goroutine would come later, too (C102).
+    const waiter = callbackWaiter(() => go(() => child.outcome ?? child.end(outcomeOf(parent))));
+    receivers.push(waiter);
+    (child.observers ??= new Observers()).stop = () => waiter.withdraw();
+  } else {
+    (child.observers ??= new Observers()).stop = cancelOnAbort(child, signalOf(parent), () => outcomeOf(parent));
+  }
+}
+
+function outcomeOf(parent: Context): Outcome {
   const err = errorOf(parent) as Canceled;
-  const why = causeOf(parent, err);
-  return new Ending(Canceled, why === err ? undefined : why, err);
+  const cause = causeOf(parent, err);
+  return new Outcome(Canceled, cause === err ? undefined : cause, err);
+}
+
+/** Ends `ctx` when `signal` aborts, together with all others that this signal ends. Returns a function that undoes this. */
+export function cancelOnAbort(ctx: CancelCtx, signal: AbortSignal, outcome: () => Outcome): () => void {
+  return onAbort(signal, () => {
+    // The outcome may come from foreign code, which may end ctx meanwhile.
+    const found = ctx.outcome ?? outcome();
+    if (ctx.outcome !== null) return undefined;
+    const { observers } = ctx;
+    removeChild(ctx);
+    const withSignal = cancelTree(ctx, found);
+    return () => {
+      abortSignals(withSignal);
+      observers?.stopWatching();
+    };
+  });
 }

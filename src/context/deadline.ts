@@ -1,15 +1,14 @@
 /**
- * Contexts that end by the clock.
+ * Contexts that end when a time is reached.
  *
- * Invariant: a deadline is an instant on the monotonic clock; what `deadline()` reports is the time of day it had when it was set.
+ * Invariant: a deadline is a point on the monotonic clock. `deadline()` returns the time of day that this was when it was set.
  */
 import { attempt, kindOf } from "../internal/foreign.ts";
-import { type Alarm, type Clock, clockOf, type Expiring, now, setAlarm } from "../internal/runtime.ts";
-import { failedContext } from "../internal/guard.ts";
-import { type CancelFunc, disposable } from "./cancelfunc.ts";
-import { attach, withCancel } from "./cancel.ts";
-import { CancelCtx, deadlineOf, deciderOf, mustBeContext, mustBeParent } from "./context.ts";
-import { DeadlineExceeded, Ending } from "./errors.ts";
+import { type Alarm, type Clock, clockOf, type TimerTarget, now, setAlarm } from "../internal/runtime.ts";
+import { failedContext } from "../internal/foreigncontext.ts";
+import { CancelCtx, type CancelFunc, disposable, propagateCancel, withCancel } from "./cancel.ts";
+import { deadlineCtxOf, deadlineOf, mustBeContext, mustBeParent } from "./context.ts";
+import { DeadlineExceeded, Outcome } from "./errors.ts";
 import { MergeCtx } from "./merge.ts";
 import { goDuration } from "./text.ts";
 import type { Context } from "../types.ts";
@@ -17,7 +16,7 @@ import { duration } from "../internal/args.ts";
 
 /**
  * Derives a context that ends when the clock reaches `at` (epoch ms, or a Date), when `cancel` is called, or when `parent` ends,
- * whichever is first. If the parent's deadline is earlier this is {@link withCancel} (C41); if `at` has passed the context is born
+ * whichever is first. If the parent's deadline is earlier, this is {@link withCancel} (C41). If `at` has passed, the context is born
  * done. It never ends before `at`, and a change of the wall clock does not move it. The pending deadline keeps the process alive,
  * so call `cancel` when the work is done.
  *
@@ -30,7 +29,7 @@ export function withDeadline(parent: Context, at: number | Date): readonly [ctx:
 }
 
 /**
- * Like {@link withDeadline}; when the deadline passes, `cause` is what {@link cause} returns. `cancel` does not use it (C45).
+ * Like {@link withDeadline}; after the deadline, {@link cause} returns `cause`. `cancel` does not use it (C45).
  *
  * @see Go's [context.WithDeadlineCause](https://pkg.go.dev/context#WithDeadlineCause)
  */
@@ -44,7 +43,7 @@ export function withDeadlineCause(
   return deadline(parent, epoch, epoch - now(parent), cause);
 }
 
-/** A Date may be of another realm: it is known by what it does. */
+/** A Date may be of another realm: it is recognised by its method. */
 function epochOf(at: number | Date): number {
   if (typeof at === "number") return at;
   const epoch: unknown = attempt(() => at.getTime());
@@ -54,7 +53,7 @@ function epochOf(at: number | Date): number {
 
 /**
  * Derives a context that ends after `ms` milliseconds, when `cancel` is called, or when `parent` ends, whichever is first: see
- * {@link withDeadline}. `Infinity` = no deadline, 0 or less = born done.
+ * {@link withDeadline}. `Infinity`: no deadline. 0 or less: born done.
  *
  * **Errors**: throws "cannot create context from nil parent"; RangeError for NaN.
  *
@@ -73,7 +72,7 @@ export function withTimeout(parent: Context, ms: number): readonly [ctx: Context
 }
 
 /**
- * Like {@link withTimeout}; when the time is over, `cause` is what {@link cause} returns. `cancel` does not use it (C45).
+ * Like {@link withTimeout}; after the timeout, {@link cause} returns `cause`. `cancel` does not use it (C45).
  *
  * @see Go's [context.WithTimeoutCause](https://pkg.go.dev/context#WithTimeoutCause)
  */
@@ -88,10 +87,9 @@ export function withTimeoutCause(
 }
 
 /**
- * Lets the process end though the deadline of `ctx` is pending, as `unref` of a timer of Node's does: for a deadline that only guards
- * against what may never happen. The deadline is the one that `ctx.deadline()` reports, which may be an ancestor's; of a merged one
- * it is those of both. Where there is none, or
- * the platform cannot do it (a browser), nothing happens. Returns `ctx`.
+ * Lets the process end while the deadline of `ctx` is pending, like `unref` of a Node timer. It is for a deadline that only guards
+ * against the improbable. The deadline is the one that `ctx.deadline()` reports, which may be an ancestor's; for a merged context,
+ * those of both. Without a deadline, or on a platform that cannot do it (a browser), nothing happens. Returns `ctx`.
  *
  * @example
  * ```ts
@@ -103,8 +101,8 @@ export function withTimeoutCause(
  */
 export function unref<C extends Context>(ctx: C): C {
   mustBeContext(ctx, "unref: ctx");
-  // One in somebody's proxy that cannot be asked has no timer to let go of.
-  const timer = attempt(() => deciderOf(ctx));
+  // A proxy that cannot be asked has no timer of ours.
+  const timer = attempt(() => deadlineCtxOf(ctx));
   if (!CancelCtx.isOne(timer)) return ctx;
   if (timer instanceof TimerCtx) timer.unref();
   if (timer instanceof MergeCtx) for (const side of [timer.parent, timer.other]) unref(side);
@@ -120,36 +118,36 @@ function deadline(
   const clock = clockOf(parent);
   const instant = clock.monotonic();
   const due = instant + ms;
-  // Equal deadlines are compared as they were given, for on the monotonic clock they differ by a fraction of a millisecond.
+  // Equal deadlines are compared as given: on the monotonic clock they differ by a fraction of a millisecond.
   if (due === Infinity || (dueOf(parent, clock, instant) < due && parent.deadline() !== at)) return withCancel(parent);
   const ctx = new TimerCtx(parent, at, clock, due, cause);
   // The parent before the clock: if both are over, the parent's error counts (C43).
-  attach(ctx, parent);
+  propagateCancel(parent, ctx);
   ctx.start(instant);
   return [ctx, disposable(() => ctx.cancel(undefined))];
 }
 
-/** When `ctx` will end by its deadline, on this clock, which is at `instant`; Infinity if it has none. */
+/** The deadline of `ctx` as a point on this clock, which is at `instant`; Infinity: none. */
 function dueOf(ctx: Context, clock: Clock, instant: number): number {
   let timer: Context | null;
   try {
-    timer = deciderOf(ctx);
+    timer = deadlineCtxOf(ctx);
     if (timer instanceof TimerCtx) return timer.clock === clock ? timer.due : instant + timer.left();
   } catch (thrown) {
     throw failedContext(thrown);
   }
   const at = timer === null ? undefined : deadlineOf(timer);
   const left = at === undefined ? Infinity : at - now(ctx);
-  // One of somebody else's that has not ended though its time is over may never do so.
+  // A foreign context that has not ended though its deadline has passed may never end.
   return left > 0 ? instant + left : Infinity;
 }
 
-export class TimerCtx extends CancelCtx implements Expiring {
-  /** Epoch ms, as `deadline()` reports it. */
+export class TimerCtx extends CancelCtx implements TimerTarget {
+  /** The deadline as `deadline()` reports it, in epoch ms. */
   readonly at: number;
   /** The clock that decides. */
   readonly clock: Clock;
-  /** The same moment on that clock. */
+  /** The deadline as a point on that clock. */
   readonly due: number;
   private readonly cause: unknown;
   private alarm: Alarm | null = null;
@@ -167,12 +165,12 @@ export class TimerCtx extends CancelCtx implements Expiring {
   }
 
   start(instant: number): void {
-    if (this.ending !== null) return;
+    if (this.outcome !== null) return;
     if (this.due <= instant) this.expire();
     else this.alarm = setAlarm(this.clock, this.due, this, this);
   }
 
-  /** ms until it ends. */
+  /** The time until the deadline, in ms. */
   left(): number {
     return this.due - this.clock.monotonic();
   }
@@ -182,10 +180,10 @@ export class TimerCtx extends CancelCtx implements Expiring {
   }
 
   expire(): void {
-    if (this.ending === null) this.end(new Ending(DeadlineExceeded, this.cause));
+    if (this.outcome === null) this.end(new Outcome(DeadlineExceeded, this.cause));
   }
 
-  override ended(): void {
+  override onEnd(): void {
     this.alarm?.stop();
     this.alarm = null;
   }

@@ -1,12 +1,12 @@
 /**
- * The two errors a context can end with (C5). A cause never takes their place: it comes beside them, as `cause`.
+ * The two errors a context can end with (C5). A cause never takes their place: it is beside them, as `cause`.
  */
 import { Branded } from "../internal/errors.ts";
 
 /**
- * The error of a context that was cancelled, and of every operation it interrupted. Its `cause` is `cause(ctx)` where one was given.
- * Its name and code are those of the platform's AbortError. `instanceof` holds across copies of the package, and does not hold for
- * a foreign AbortError.
+ * The error of a context that was cancelled, and of every operation that this interrupted. Its `cause` is `cause(ctx)`, if one was
+ * given. Its name and code are those of the platform's AbortError. `instanceof` is true across copies of the package, and false for the
+ * platform's own AbortError.
  *
  * @see Go's [context.Canceled](https://pkg.go.dev/context#pkg-variables)
  */
@@ -22,9 +22,9 @@ export class Canceled extends Branded {
 }
 
 /**
- * The error of a context whose deadline has passed, and of every operation that this interrupted. Its `cause` is `cause(ctx)` where
- * one was given. Its name and code are those of the platform's TimeoutError. `instanceof` holds across copies of the package, and
- * does not hold for a foreign TimeoutError.
+ * The error of a context whose deadline has passed, and of every operation that this interrupted. Its `cause` is `cause(ctx)`,
+ * if one was given. Its name and code are those of the platform's TimeoutError. `instanceof` is true across copies of the package, and
+ * false for the platform's own TimeoutError.
  *
  * @see Go's [context.DeadlineExceeded](https://pkg.go.dev/context#pkg-variables)
  */
@@ -41,8 +41,8 @@ export class DeadlineExceeded extends Branded {
   }
 }
 
-/** How a context has ended. A whole subtree shares one. */
-export class Ending {
+/** How a context has ended: its error and its cause. A whole subtree shares one. */
+export class Outcome {
   readonly cause: unknown;
   private readonly Class: typeof Canceled | typeof DeadlineExceeded;
   private made: Canceled | DeadlineExceeded | undefined;
@@ -53,7 +53,7 @@ export class Ending {
     this.made = made;
   }
 
-  /** Made when somebody asks, for a stack costs more than everything else in a cancel, and mostly nobody does. */
+  /** Made on first use, which is rare: its stack costs more than all the rest of a cancel. */
   get error(): Canceled | DeadlineExceeded {
     return (this.made ??= new this.Class(undefined, this.cause === undefined ? undefined : { cause: this.cause }));
   }

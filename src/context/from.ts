@@ -1,25 +1,24 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /**
- * A context out of what callers have: for libraries that want to take all of it.
+ * A context from whatever a caller has. It is for libraries that accept all of these.
  */
 import type { AbortSignal } from "../internal/abortsignal.ts";
-import { isSignal } from "../internal/guard.ts";
+import { isSignal } from "../internal/foreigncontext.ts";
 import { kindOf } from "../internal/foreign.ts";
-import type { CancelFunc } from "./cancelfunc.ts";
-import { withCancel } from "./cancel.ts";
+import { type CancelFunc, withCancel } from "./cancel.ts";
 import { background, isContext } from "./context.ts";
 import { withSignal } from "./signal.ts";
 import type { Context } from "../types.ts";
 
-/** What a caller may have that ends the work: a Context, an AbortSignal, options with a signal, or nothing. */
+/** Anything that a caller may have to end the work: a Context, an AbortSignal, options with a signal, or nothing. */
 export type Source = Context | AbortSignal | { readonly signal?: AbortSignal | null | undefined } | null | undefined;
 
 /**
- * Makes a context of what a caller has passed: a child of a Context, a context that ends with an AbortSignal or with the `signal` of an
- * options object, or, where there is none of these, one that ends only by `release`. Call `release` when the work is done: it ends the
- * context, and leaves nothing on what was passed.
+ * Makes a context from the argument of a caller. From a Context: a child of it. From an AbortSignal, or options with one: a context that
+ * ends with the signal. From nothing: a context that ends only by `release`. Call `release` when the work is done: it ends the context,
+ * and leaves nothing on the source.
  *
- * **Errors**: TypeError for anything else, such as a number or a `signal` that is no AbortSignal.
+ * **Errors**: TypeError for anything else, such as a number, or a `signal` that is not an AbortSignal.
  *
  * @example
  * ```ts
@@ -35,7 +34,7 @@ export type Source = Context | AbortSignal | { readonly signal?: AbortSignal | n
  */
 export function from(source: Source): readonly [ctx: Context, release: CancelFunc] {
   if (source === null || source === undefined) return withCancel(background());
-  // A Context has a signal, too.
+  // Before the options, because a Context has a `signal` too.
   if (isContext(source)) return withCancel(source);
   if (isSignal(source)) return withSignal(background(), source);
   if (typeof source !== "object") {

@@ -2,8 +2,7 @@
  * Package `context`: names only. Read `context.ts` first.
  */
 export { afterFunc } from "./afterfunc.ts";
-export { cause, withCancel, withCancelCause } from "./cancel.ts";
-export type { CancelCauseFunc, CancelFunc } from "./cancelfunc.ts";
+export { type CancelCauseFunc, type CancelFunc, cause, withCancel, withCancelCause } from "./cancel.ts";
 export { background, isContext, key, lifetime, todo, withoutCancel, withValue } from "./context.ts";
 export { unref, withDeadline, withDeadlineCause, withTimeout, withTimeoutCause } from "./deadline.ts";
 export { Canceled, DeadlineExceeded } from "./errors.ts";

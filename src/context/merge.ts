@@ -2,18 +2,17 @@
 /**
  * A context that ends with either of two.
  */
-import { type CancelFunc, disposable } from "./cancelfunc.ts";
-import { attach } from "./cancel.ts";
-import { CancelCtx, deadlineOf, mustBeContext, mustBeParent } from "./context.ts";
+import { CancelCtx, type CancelFunc, disposable, propagateCancel } from "./cancel.ts";
+import { deadlineOf, mustBeContext, mustBeParent } from "./context.ts";
 import { textOf } from "./text.ts";
 import type { Context } from "../types.ts";
 
 /**
  * Derives a context that ends when `parent` ends, when `other` ends, or when `cancel` is called, whichever is first. Error and cause are
- * those of the one that ended first; values are the parent's alone; the deadline is the earlier of the two. Call `cancel` when the work is
- * done: until then the context stays with both.
+ * those of the one that ended first. Values are the parent's alone; the deadline is the earlier of the two. Call `cancel` when the work
+ * is done: until then the context stays with both.
  *
- * **Errors**: throws "cannot create context from nil parent"; TypeError if `other` is no Context.
+ * **Errors**: throws "cannot create context from nil parent"; TypeError if `other` is not a Context.
  *
  * @see Go's [merge example of context.AfterFunc](https://pkg.go.dev/context#example-AfterFunc-Merge)
  * @example
@@ -33,9 +32,9 @@ export function merge(parent: Context, other: Context): readonly [ctx: Context, 
   mustBeParent(parent);
   mustBeContext(other, "merge: other");
   const ctx = new MergeCtx(parent, other);
-  attach(ctx, parent);
+  propagateCancel(parent, ctx);
   try {
-    if (ctx.ending === null) ctx.watch();
+    if (ctx.outcome === null) ctx.watch();
   } catch (error) {
     ctx.cancel(undefined);
     throw error;
@@ -54,7 +53,7 @@ export class MergeCtx extends CancelCtx {
 
   watch(): void {
     this.watcher = new Watcher(this.other, this);
-    attach(this.watcher, this.other);
+    propagateCancel(this.other, this.watcher);
   }
 
   override deadline(): number | undefined {
@@ -62,7 +61,7 @@ export class MergeCtx extends CancelCtx {
     return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
   }
 
-  override ended(): CancelCtx | null {
+  override onEnd(): CancelCtx | null {
     const { watcher } = this;
     this.watcher = null;
     return watcher;
@@ -73,7 +72,7 @@ export class MergeCtx extends CancelCtx {
   }
 }
 
-/** The child of the other: nobody holds it. It and the merged one end with each other, in the same step. */
+/** The child of the other parent, which no caller sees. It and the merged context end in the same step, whichever is first. */
 class Watcher extends CancelCtx {
   private target: MergeCtx | null;
 
@@ -82,7 +81,7 @@ class Watcher extends CancelCtx {
     this.target = target;
   }
 
-  override ended(): CancelCtx | null {
+  override onEnd(): CancelCtx | null {
     const { target } = this;
     this.target = null;
     return target;

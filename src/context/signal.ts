@@ -3,18 +3,17 @@
  */
 import { isAborted } from "../internal/abort.ts";
 import type { AbortSignal } from "../internal/abortsignal.ts";
-import { isSignal } from "../internal/guard.ts";
-import { type CancelFunc, disposable } from "./cancelfunc.ts";
-import { attach, endWith } from "./cancel.ts";
-import { CancelCtx, mustBeParent } from "./context.ts";
+import { isSignal } from "../internal/foreigncontext.ts";
+import { CancelCtx, type CancelFunc, cancelOnAbort, disposable, propagateCancel } from "./cancel.ts";
+import { mustBeParent } from "./context.ts";
 import { kindOf, propertyOf } from "../internal/foreign.ts";
-import { Canceled, DeadlineExceeded, Ending } from "./errors.ts";
+import { Canceled, DeadlineExceeded, Outcome } from "./errors.ts";
 import type { Context } from "../types.ts";
 
 /**
  * Derives a context that also ends when `signal` aborts. The signal's reason becomes the cause; the error is DeadlineExceeded if
  * the reason is a TimeoutError, else Canceled (C106). All contexts of one signal share one listener on it, which is removed with the
- * last of them: so call `cancel` when the work is done.
+ * last of them. So call `cancel` when the work is done.
  *
  * **Errors**: throws "cannot create context from nil parent"; TypeError if `signal` is not an AbortSignal.
  *
@@ -31,7 +30,7 @@ export function withSignal(parent: Context, signal: AbortSignal): readonly [ctx:
   mustBeParent(parent);
   if (!isSignal(signal)) throw new TypeError(`withSignal: expected an AbortSignal, got ${kindOf(signal)}`);
   const ctx = new SignalCtx(parent);
-  attach(ctx, parent);
+  propagateCancel(parent, ctx);
   try {
     ctx.watch(signal);
   } catch (error) {
@@ -45,17 +44,17 @@ class SignalCtx extends CancelCtx {
   private unwatch: (() => void) | null = null;
 
   watch(signal: AbortSignal): void {
-    const ending = (): Ending => {
+    const outcome = (): Outcome => {
       const reason = propertyOf(signal, "reason");
       const isTimeout = propertyOf(reason, "name") === "TimeoutError";
-      return new Ending(isTimeout ? DeadlineExceeded : Canceled, reason);
+      return new Outcome(isTimeout ? DeadlineExceeded : Canceled, reason);
     };
-    if (this.ending !== null) return;
-    if (isAborted(signal)) this.end(ending());
-    else this.unwatch = endWith(this, signal, ending);
+    if (this.outcome !== null) return;
+    if (isAborted(signal)) this.end(outcome());
+    else this.unwatch = cancelOnAbort(this, signal, outcome);
   }
 
-  override ended(): void {
+  override onEnd(): void {
     this.unwatch?.();
     this.unwatch = null;
   }

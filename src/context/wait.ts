@@ -6,10 +6,10 @@
  * - Who is cancelled is in no queue any more, so a promise that lives for ever retains nobody.
  */
 import { go } from "../chan/go.ts";
-import { refusal, suspend } from "../internal/guard.ts";
-import { Queue, Waiter } from "../internal/waitqueue.ts";
+import { entryError, suspend } from "../internal/suspend.ts";
+import { WaitQueue, Waiter } from "../internal/waitqueue.ts";
 import { attempt, isA, kindOf } from "../internal/foreign.ts";
-import { failed, wake, wakeError } from "../internal/runtime.ts";
+import { rejected, wake, wakeError } from "../internal/runtime.ts";
 import type { Context } from "../types.ts";
 import { mustBeFunction } from "../internal/args.ts";
 
@@ -42,7 +42,7 @@ export function wait<T>(promise: PromiseLike<T>, ctx?: Context, late?: (value: T
   try {
     mustBeFunction(late, "wait: late");
   } catch (error) {
-    return failed("context.wait", promise, error);
+    return rejected("context.wait", promise, error);
   }
   const waiting = guarded(promise, ctx);
   // One that is not the platform's is asked for its `then` once, and only if that has been done.
@@ -62,30 +62,30 @@ export function wait<T>(promise: PromiseLike<T>, ctx?: Context, late?: (value: T
 
 function guarded<T>(promise: PromiseLike<T>, ctx?: Context): Promise<T> {
   // Before the promise is touched: to ask some for their `then` is to start them.
-  const error = refusal(ctx);
+  const error = entryError(ctx);
   if (error !== undefined) {
     // If it rejects nobody shall be told, either. This way of the platform's own promises does not ask for the property.
     attempt(() => void Promise.prototype.then.call(promise, undefined, () => {}));
-    return failed("context.wait", promise, error);
+    return rejected("context.wait", promise, error);
   }
-  let waiters: Queue;
+  let waiters: WaitQueue;
   try {
     waiters = followers(promise);
   } catch (error) {
-    return failed("context.wait", promise, error);
+    return rejected("context.wait", promise, error);
   }
   return suspend(new Waiter(() => undefined), waiters, ctx, "context.wait", promise);
 }
 
 /** Who waits for which promise. */
-const following: WeakMap<PromiseLike<unknown>, Queue> = /* @__PURE__ */ new WeakMap();
+const following: WeakMap<PromiseLike<unknown>, WaitQueue> = /* @__PURE__ */ new WeakMap();
 
-function followers(promise: PromiseLike<unknown>): Queue {
+function followers(promise: PromiseLike<unknown>): WaitQueue {
   const known = following.get(promise);
   if (known !== undefined) return known;
   const { then } = (promise ?? {}) as { readonly then?: unknown };
   if (typeof then !== "function") throw new TypeError(`wait: expected a promise, got ${kindOf(promise)}`);
-  const waiters = new Queue();
+  const waiters = new WaitQueue();
   const settle = (how: typeof wake, result: unknown): void => {
     following.delete(promise);
     for (let w; (w = waiters.shift()) !== null;) how(w, result);

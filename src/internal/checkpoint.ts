@@ -3,8 +3,8 @@
  * changes memory becomes by it what a call over a network would be, and `explore` tries out what happens meanwhile.
  */
 import type { Context } from "../types.ts";
-import { refusal } from "./guard.ts";
-import { created, done, failed } from "./runtime.ts";
+import { entryError } from "./suspend.ts";
+import { created, rejected, resolvedVoid } from "./runtime.ts";
 
 export class Checkpoint {
   constructor() {
@@ -17,8 +17,8 @@ export class Checkpoint {
    * **Cancellation**: if `ctx` has ended, rejects with `ctx.err()`, and `perform` is not called.
    */
   async pass<R>(perform: () => R, ctx?: Context): Promise<R> {
-    const error = refusal(ctx);
-    const passing = error === undefined ? done("checkpoint", this) : failed("checkpoint", this, error);
+    const error = entryError(ctx);
+    const passing = error === undefined ? resolvedVoid("checkpoint", this) : rejected("checkpoint", this, error);
     const outcome = error === undefined ? { result: perform() } : undefined;
     await passing;
     return outcome!.result;

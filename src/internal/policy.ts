@@ -4,15 +4,31 @@
 import { duration } from "./args.ts";
 import { shown } from "./foreign.ts";
 
-/** How to try again. What is left out has the default given. */
+/** The policy of `retry.run`. */
 export interface Policy {
-  /** How often to try in all: a whole number from 1, or `Infinity`. 5 */
+  /**
+   * The number of tries in all: a whole number from 1, or `Infinity`.
+   *
+   * @default 5
+   */
   readonly tries?: number;
-  /** The ceiling of the first pause, in ms; it doubles with each try. 500 */
+  /**
+   * The ceiling of the first pause, in ms. It doubles with each try.
+   *
+   * @default 500
+   */
   readonly base?: number;
-  /** The ceiling of every pause, in ms. 60 000 */
+  /**
+   * The ceiling of every pause, in ms.
+   *
+   * @default 60_000
+   */
   readonly max?: number;
-  /** How long one try may take, in ms: the deadline of the context it gets. None */
+  /**
+   * The time that one try may take, in ms: the deadline of the context it gets. Without it a try gets `ctx` itself.
+   *
+   * @default undefined
+   */
   readonly timeout?: number;
 }
 

@@ -12,13 +12,20 @@
  *   every settlement, serves both the bubbles and the fairness below; what it finds is sorted out in the slow path.
  * - What an operation does is done when it is called. Only the moment at which its caller resumes is decided here.
  */
-import { type Alarm, type Clock, type Expiring, type Overdue, overdueAlarms, platformClock } from "./timerwheel.ts";
+import {
+  type Alarm,
+  type Clock,
+  type TimerTarget,
+  type OverdueAlarms,
+  overdueAlarms,
+  platformClock,
+} from "./timerwheel.ts";
 import { join } from "./copies.ts";
 import { isPerRequest, nextTurn, onMicrotask, ownNow } from "./platform.ts";
-import type { Scheduler, Seam, Task } from "./seam.ts";
+import type { NoteEvent, Op, Scheduler, Seam, Task } from "./seam.ts";
 import { Waiter } from "./waitqueue.ts";
 
-export type { Alarm, Clock, Expiring };
+export type { Alarm, Clock, TimerTarget };
 
 // ---------------------------------------------------------------------------------------------------------------- the seam
 
@@ -31,22 +38,22 @@ export function install(next: Seam | null): void {
 }
 
 /** Whether this copy of the package has been used, from when on the world knows of it. */
-let isKnown = false;
+let isAnnounced = false;
 
-function meet(): void {
-  if (isKnown) return;
-  isKnown = true;
+function announce(): void {
+  if (isAnnounced) return;
+  isAnnounced = true;
   join(install);
 }
 
 /** To be called by the constructor of everything that operations are made on. */
 export function created(object: object, parent?: object): void {
-  meet();
+  announce();
   if (seam !== null) seam.created(object, parent);
 }
 
 /** To be called whenever a context's own cancel function is, also if it changes nothing any more. */
-export function called(ctx: object): void {
+export function cancelCalled(ctx: object): void {
   if (seam !== null) seam.cancelCalled(ctx);
 }
 
@@ -55,42 +62,42 @@ function bubbleOf(on: unknown): Scheduler | null {
 }
 
 /** Records what nobody waits for: it makes the story that a test tells complete, and changes nothing. */
-export function note(event: string, on: unknown, detail?: unknown): void {
+export function note(event: NoteEvent, on: unknown, detail?: unknown): void {
   if (seam !== null) bubbleOf(on)?.note(event, on, detail);
 }
 
 /** The error that a test wants the operation to fail with which is being called, before it has had any effect. */
 export function fault(): unknown {
-  return seam === null ? undefined : bubbleOf(undefined)?.refuse();
+  return seam === null ? undefined : bubbleOf(undefined)?.fault();
 }
 
 // ------------------------------------------------------------------------------------------------------------- settlements
 
 const RESOLVED: Promise<void> = /* @__PURE__ */ Promise.resolve();
 
-const NOBODY: Waiter = /* @__PURE__ */ new Waiter(null);
-let parking = NOBODY;
+const NO_WAITER: Waiter = /* @__PURE__ */ new Waiter(null);
+let parking = NO_WAITER;
 const capture = (resolve: (value: unknown) => void, reject: (error: unknown) => void): void => {
   parking.resolve = resolve;
   parking.reject = reject;
 };
 
 /** The promise of an operation that must wait: `wake` or `wakeError` settles it. The waiter's siblings settle the same one. */
-export function park<T>(waiter: Waiter, op: string, on: unknown): Promise<T> {
+export function park<T>(waiter: Waiter, op: Op, on: unknown): Promise<T> {
   // One shared executor: a closure a promise would cost a quarter of an unbuffered transfer.
   parking = waiter;
   const promise = new Promise<unknown>(capture) as Promise<T>;
   // Kept no longer than needed: through it the promise, and so its value, would stay reachable.
-  parking = NOBODY;
+  parking = NO_WAITER;
   for (let w = waiter.sibling; w !== null && w !== waiter; w = w.sibling) {
     w.resolve = waiter.resolve;
     w.reject = waiter.reject;
   }
-  if (seam !== null) enter(waiter, op, on);
+  if (seam !== null) parkInBubble(waiter, op, on);
   return promise;
 }
 
-function enter(waiter: Waiter, op: string, on: unknown): void {
+function parkInBubble(waiter: Waiter, op: Op, on: unknown): void {
   const bubble = bubbleOf(on);
   if (bubble === null) return;
   const parked = bubble.park(waiter, op, on);
@@ -102,7 +109,7 @@ function enter(waiter: Waiter, op: string, on: unknown): void {
 export function wake(waiter: Waiter, value: unknown): void {
   if (--credit > 0) waiter.resolve(value);
   else if (waiter.parked !== null) waiter.parked.ready(waiter, value, false);
-  else if (overdue()) held!.push(() => waiter.resolve(value));
+  else if (mustDefer()) deferred!.push(() => waiter.resolve(value));
   else waiter.resolve(value);
 }
 
@@ -110,36 +117,36 @@ export function wake(waiter: Waiter, value: unknown): void {
 export function wakeError(waiter: Waiter, error: unknown): void {
   if (--credit > 0) waiter.reject(error);
   else if (waiter.parked !== null) waiter.parked.ready(waiter, error, true);
-  else if (overdue()) held!.push(() => waiter.reject(error));
+  else if (mustDefer()) deferred!.push(() => waiter.reject(error));
   else waiter.reject(error);
 }
 
 /** The promise of an operation that has completed without waiting. */
-export function settled<T>(op: string, on: unknown, value: T): Promise<T> {
-  return --credit > 0 ? Promise.resolve(value) : settledSlowly(op, on, value);
+export function resolved<T>(op: Op, on: unknown, value: T): Promise<T> {
+  return --credit > 0 ? Promise.resolve(value) : slowPath(op, on, value);
 }
 
 /** The same without a value: outside of bubbles one promise serves everybody. `detail` is what was sent, taken or slept. */
-export function done(op: string, on: unknown, detail?: unknown): Promise<void> {
-  return --credit > 0 ? RESOLVED : settledSlowly(op, on, undefined, false, detail);
+export function resolvedVoid(op: Op, on: unknown, detail?: unknown): Promise<void> {
+  return --credit > 0 ? RESOLVED : slowPath(op, on, undefined, false, detail);
 }
 
 /** The promise of an operation that has failed without waiting. */
-export function failed(op: string, on: unknown, error: unknown): Promise<never> {
-  return --credit > 0 ? Promise.reject(error) : settledSlowly<never>(op, on, error, true);
+export function rejected(op: Op, on: unknown, error: unknown): Promise<never> {
+  return --credit > 0 ? Promise.reject(error) : slowPath<never>(op, on, error, true);
 }
 
 /**
  * Whether an operation that has just completed may resolve its own promise; if not, `settledSlowly` makes the promise. For the hot
  * paths that write out their result right at `Promise.resolve`: V8 then sees that it is no thenable, which saves half an await.
  */
-export function inTime(): boolean {
+export function fastPath(): boolean {
   return --credit > 0;
 }
 
 /** The slow half of `settled`, `done` and `failed`. */
-export function settledSlowly<T>(
-  op: string,
+export function slowPath<T>(
+  op: Op,
   on: unknown,
   result: unknown,
   isError: boolean = false,
@@ -147,9 +154,9 @@ export function settledSlowly<T>(
 ): Promise<T> {
   const bubble = bubbleOf(on);
   if (bubble !== null) return bubble.settled(op, on, result, isError, detail);
-  if (!overdue()) return isError ? Promise.reject(result) : Promise.resolve(result as T);
+  if (!mustDefer()) return isError ? Promise.reject(result) : Promise.resolve(result as T);
   return new Promise<T>((resolve, reject) => {
-    held!.push(() => (isError ? reject(result as Error) : resolve(result as T)));
+    deferred!.push(() => (isError ? reject(result as Error) : resolve(result as T)));
   });
 }
 
@@ -162,7 +169,7 @@ export function spawn(task: Task, on: unknown, fn: unknown): void {
   const bubble = bubbleOf(on);
   if (bubble !== null) bubble.spawn(task, fn);
   // As a reaction made here it runs in the async context of this call, not of what lets it go on.
-  else if (overdue()) void new Promise<void>((resolve) => held!.push(resolve)).then(task as () => void);
+  else if (mustDefer()) void new Promise<void>((resolve) => deferred!.push(resolve)).then(task as () => void);
   else void RESOLVED.then(task as () => void);
 }
 
@@ -175,7 +182,7 @@ export function prepare(task: Task, on: unknown, fn: unknown): () => void {
   if (inBubble !== undefined) return inBubble;
   let begin!: () => void;
   void new Promise<void>((resolve) => (begin = resolve)).then(task as () => void);
-  return () => (inTime() || !overdue() ? begin() : held!.push(begin));
+  return () => (fastPath() || !mustDefer() ? begin() : deferred!.push(begin));
 }
 
 /** The same in a bubble; undefined outside of bubbles, for those who have a promise to hang the task on. */
@@ -206,29 +213,29 @@ const SPAN = 1;
 let credit = BATCH;
 /** How many settlements pass before the next reading: fewer where long work lies between them. */
 let batch = BATCH;
-let read = 0;
+let lastRead = 0;
 /** When the marker was set, or, once it has run, when it ran. */
-let turn = 0;
-let marked = false;
-let held: (() => void)[] | null = null;
+let turnBegan = 0;
+let isMarked = false;
+let deferred: (() => void)[] | null = null;
 
-function overdue(): boolean {
+function mustDefer(): boolean {
   credit = 0;
-  meet();
+  announce();
   // Inside a bubble's step all turns are the bubble's.
   if (seam !== null && seam.bubble(undefined) !== null) return false;
-  if (held !== null) return true;
+  if (deferred !== null) return true;
   const now = ownNow();
-  const apart = now - read;
-  read = now;
-  if (now - turn >= SPAN) {
-    if (marked) {
-      held = [];
+  const apart = now - lastRead;
+  lastRead = now;
+  if (now - turnBegan >= SPAN) {
+    if (isMarked) {
+      deferred = [];
       return true;
     }
-    turn = now;
+    turnBegan = now;
     // One request's turn would not come for the settlements of another.
-    marked = !isPerRequest() && nextTurn(begin);
+    isMarked = !isPerRequest() && nextTurn(beginTurn);
   }
   if (apart > SPAN / 4) batch = Math.max(1, batch >> 3);
   else if (apart < SPAN / 16) batch = Math.min(BATCH, batch * 2);
@@ -236,12 +243,12 @@ function overdue(): boolean {
   return false;
 }
 
-function begin(): void {
-  marked = false;
-  turn = read = ownNow();
+function beginTurn(): void {
+  isMarked = false;
+  turnBegan = lastRead = ownNow();
   credit = seam === null ? batch : 0;
-  const settlements = held;
-  held = null;
+  const settlements = deferred;
+  deferred = null;
   if (settlements !== null) for (const settle of settlements) settle();
 }
 
@@ -250,33 +257,33 @@ function begin(): void {
 // what lets the clock have its say. The clock is read only while an alarm is set, and seldom where the questions follow each other fast.
 
 /** How many questions pass between two readings of the clock, at most: reading at each would make a question ten times as dear. */
-const QUESTIONS = 32;
+const POLLS = 32;
 
-let questions = 0;
-let questionBatch = 1;
-let asked = 0;
+let pollCredit = 0;
+let pollBatch = 1;
+let lastPoll = 0;
 
 /**
  * To be called where it is asked whether something has happened that the clock may bring about: lets everything happen that is overdue,
  * and says whether there was anything.
  */
 export function poll(): boolean {
-  return --questions < 0 && pollClock();
+  return --pollCredit < 0 && pollClock();
 }
 
 /** The alarms; null until the first is set, so that a program without any carries nothing of them. */
-let alarms: Overdue | null = null;
+let alarms: OverdueAlarms | null = null;
 
 function pollClock(): boolean {
-  questions = QUESTIONS;
+  pollCredit = POLLS;
   // In a bubble no time passes while code runs.
   if (alarms === null || !alarms.isSet || (seam !== null && seam.bubble(undefined) !== null)) return false;
   const now = ownNow();
-  const apart = now - asked;
-  asked = now;
-  questionBatch = apart > SPAN / 4 ? Math.max(1, questionBatch >> 3) : Math.min(QUESTIONS, questionBatch * 2);
-  questions = questionBatch - 1;
-  return alarms.ring(now);
+  const apart = now - lastPoll;
+  lastPoll = now;
+  pollBatch = apart > SPAN / 4 ? Math.max(1, pollBatch >> 3) : Math.min(POLLS, pollBatch * 2);
+  pollCredit = pollBatch - 1;
+  return alarms.fire(now);
 }
 
 // -------------------------------------------------------------------------------------------------- clock, timers, chance
@@ -310,11 +317,11 @@ export function random(on: unknown): number {
  * Calls `target.expire()` once, when `clock` has reached `due` (ms) and never before it. Keeps the process alive. `on` is what it is set
  * for.
  */
-export function setAlarm(clock: Clock, due: number, target: Expiring, on?: unknown): Alarm {
-  meet();
+export function setAlarm(clock: Clock, due: number, target: TimerTarget, on?: unknown): Alarm {
+  announce();
   alarms = overdueAlarms;
   // The next question shall not wait for its turn.
-  questions = 0;
-  questionBatch = 1;
+  pollCredit = 0;
+  pollBatch = 1;
   return clock.alarm(due, target, on);
 }

@@ -16,7 +16,7 @@
 
 import { isPerRequest, OWN, replacement, type Timers, type Handle } from "./platform.ts";
 
-export interface Expiring {
+export interface TimerTarget {
   expire(): void;
 }
 
@@ -32,14 +32,14 @@ export interface Clock {
   /** Milliseconds on a clock that no one can set. */
   monotonic(): number;
   /** Calls `target.expire()` once, when the clock has reached `due` (ms) and never before it. `on` is what it is set for. */
-  alarm(due: number, target: Expiring, on: unknown): Alarm;
+  alarm(due: number, target: TimerTarget, on: unknown): Alarm;
 }
 
 /** The clock to go by now: the platform's own, or the one that has taken its place. */
 export function platformClock(): Clock {
   const timers = replacement();
   if (timers === undefined) return isPerRequest() ? REQUEST : wheel;
-  if (replaced?.timers !== timers) replaced = new OwnTimers(timers);
+  if (replaced?.timers !== timers) replaced = new PlatformClock(timers);
   return replaced;
 }
 
@@ -80,9 +80,9 @@ class Slot {
 
 class WheelAlarm implements Alarm {
   /** Whether it keeps the process alive. */
-  holds = true;
+  isRef = true;
   readonly due: number;
-  readonly target: Expiring;
+  readonly target: TimerTarget;
   /** How many were set before it. */
   readonly order: number;
   /** null when it is not set. */
@@ -90,7 +90,7 @@ class WheelAlarm implements Alarm {
   prev: WheelAlarm | null = null;
   next: WheelAlarm | null = null;
 
-  constructor(due: number, target: Expiring, order: number) {
+  constructor(due: number, target: TimerTarget, order: number) {
     this.due = due;
     this.target = target;
     this.order = order;
@@ -101,9 +101,9 @@ class WheelAlarm implements Alarm {
   }
 
   unref(): void {
-    if (!this.holds) return;
-    this.holds = false;
-    if (this.slot !== null) wheel.release();
+    if (!this.isRef) return;
+    this.isRef = false;
+    if (this.slot !== null) wheel.unref();
   }
 }
 
@@ -113,45 +113,45 @@ class Wheel implements Clock {
   /** How many alarms are set. */
   private count = 0;
   /** How many of them keep the process alive. */
-  private holding = 0;
+  private refs = 0;
   /** How many there have been. */
-  private orders = 0;
+  private nextOrder = 0;
   /** When it was last looked at: a moment in the past, from which the distance of an alarm is judged. */
-  private seen = 0;
+  private lastTick = 0;
   private handle: Handle;
   /** For when the platform's timer is set. */
-  private next = Infinity;
+  private armedFor = Infinity;
 
   monotonic(): number {
     return OWN.now();
   }
 
-  alarm(due: number, target: Expiring): Alarm {
-    const alarm = new WheelAlarm(due, target, this.orders++);
+  alarm(due: number, target: TimerTarget): Alarm {
+    const alarm = new WheelAlarm(due, target, this.nextOrder++);
     this.add(alarm);
     this.count++;
-    if (this.holding++ === 0) hold(this.handle, true);
-    if (due < this.next) this.arm(due, OWN.now());
+    if (this.refs++ === 0) setRef(this.handle, true);
+    if (due < this.armedFor) this.arm(due, OWN.now());
     return alarm;
   }
 
   remove(alarm: WheelAlarm): void {
     alarm.slot!.remove(alarm);
     this.count--;
-    if (alarm.holds) this.release();
+    if (alarm.isRef) this.unref();
   }
 
   /** One alarm fewer keeps the process alive. */
-  release(): void {
-    if (--this.holding > 0) return;
+  unref(): void {
+    if (--this.refs > 0) return;
     // A hundred times cheaper than to clear it and, when the next alarm is set, to set it again.
-    if (!hold(this.handle, false) && this.count === 0) this.clear();
+    if (!setRef(this.handle, false) && this.count === 0) this.clear();
   }
 
-  overdue(now: number): boolean {
+  fireOverdue(now: number): boolean {
     // While it rings, `next` is −Infinity.
-    if (now < this.next || this.next === -Infinity || this.count === 0) return false;
-    this.ring();
+    if (now < this.armedFor || this.armedFor === -Infinity || this.count === 0) return false;
+    this.fire();
     return true;
   }
 
@@ -162,7 +162,8 @@ class Wheel implements Clock {
   private add(alarm: WheelAlarm): void {
     let level = 0;
     let width = 1;
-    for (let distance = alarm.due - this.seen; distance >= width * WIDTH && level < WIDTHS - 1; width *= WIDTH) level++;
+    for (let distance = alarm.due - this.lastTick; distance >= width * WIDTH && level < WIDTHS - 1; width *= WIDTH)
+      level++;
     const place = Math.floor(alarm.due / width) * WIDTHS + level;
     let slot = this.slots.get(place);
     if (slot === undefined) this.slots.set(place, (slot = new Slot()));
@@ -171,21 +172,21 @@ class Wheel implements Clock {
 
   private arm(due: number, now: number): void {
     if (this.handle !== undefined) OWN.clearTimeout(this.handle);
-    this.next = due;
-    this.handle = OWN.setTimeout(this.ring, delayUntil(due, now));
-    if (this.holding === 0) hold(this.handle, false);
+    this.armedFor = due;
+    this.handle = OWN.setTimeout(this.fire, delayUntil(due, now));
+    if (this.refs === 0) setRef(this.handle, false);
   }
 
   private clear(): void {
     OWN.clearTimeout(this.handle);
     this.handle = undefined;
-    this.next = Infinity;
+    this.armedFor = Infinity;
     this.slots.clear();
   }
 
-  private readonly ring = (): void => {
+  private readonly fire = (): void => {
     if (this.count === 0) return this.clear();
-    const now = (this.seen = OWN.now());
+    const now = (this.lastTick = OWN.now());
     const due: WheelAlarm[] = [];
     for (const [place, slot] of this.slots) {
       if (slot.first !== null && slot.least > now) continue;
@@ -202,7 +203,7 @@ class Wheel implements Clock {
     }
     due.sort((a, b) => a.due - b.due || a.order - b.order);
     // Whatever is set meanwhile is looked at in the end.
-    this.next = -Infinity;
+    this.armedFor = -Infinity;
     let rung = 0;
     try {
       for (const alarm of due) {
@@ -211,7 +212,7 @@ class Wheel implements Clock {
         if (alarm.slot === null) continue;
         alarm.slot = null;
         this.count--;
-        if (alarm.holds) this.holding--;
+        if (alarm.isRef) this.refs--;
         alarm.target.expire();
       }
     } finally {
@@ -226,7 +227,7 @@ class Wheel implements Clock {
 }
 
 /** Whether the timer keeps the process alive. False if that cannot be said of it. */
-function hold(handle: Handle, holds: boolean): boolean {
+function setRef(handle: Handle, holds: boolean): boolean {
   if (typeof handle === "object") {
     if (holds) handle.ref?.();
     else handle.unref?.();
@@ -244,22 +245,22 @@ function hold(handle: Handle, holds: boolean): boolean {
 const wheel: Wheel = /* @__PURE__ */ new Wheel();
 
 /** The alarms on the platform's own clock, for those who ask whether one is overdue. */
-export interface Overdue {
+export interface OverdueAlarms {
   /** Whether there is any alarm. */
   readonly isSet: boolean;
   /** Rings what is due at this instant, though the platform's timer has had no turn. False if nothing can be due. */
-  ring(now: number): boolean;
+  fire(now: number): boolean;
 }
 
-export const overdueAlarms: Overdue = /* @__PURE__ */ (() => ({
+export const overdueAlarms: OverdueAlarms = /* @__PURE__ */ (() => ({
   get isSet() {
     return wheel.isSet;
   },
-  ring: (now: number) => wheel.overdue(now),
+  fire: (now: number) => wheel.fireOverdue(now),
 }))();
 
 /** A clock on which each alarm has a timer of its own. */
-class OwnTimers implements Clock {
+class PlatformClock implements Clock {
   readonly timers: Timers;
 
   constructor(timers: Timers) {
@@ -270,24 +271,24 @@ class OwnTimers implements Clock {
     return this.timers.now();
   }
 
-  alarm(due: number, target: Expiring): Alarm {
-    return new OwnTimer(this.timers, due, target);
+  alarm(due: number, target: TimerTarget): Alarm {
+    return new PlatformTimer(this.timers, due, target);
   }
 }
 
-const REQUEST: Clock = /* @__PURE__ */ new OwnTimers(OWN);
+const REQUEST: Clock = /* @__PURE__ */ new PlatformClock(OWN);
 
 /** The last that has taken the place of the platform's. */
-let replaced: OwnTimers | undefined;
+let replaced: PlatformClock | undefined;
 
-class OwnTimer implements Alarm {
+class PlatformTimer implements Alarm {
   private readonly timers: Timers;
   private readonly due: number;
-  private readonly target: Expiring;
+  private readonly target: TimerTarget;
   private handle: Handle;
-  private holds = true;
+  private isRef = true;
 
-  constructor(timers: Timers, due: number, target: Expiring) {
+  constructor(timers: Timers, due: number, target: TimerTarget) {
     this.timers = timers;
     this.due = due;
     this.target = target;
@@ -300,18 +301,18 @@ class OwnTimer implements Alarm {
   }
 
   unref(): void {
-    this.holds = false;
-    hold(this.handle, false);
+    this.isRef = false;
+    setRef(this.handle, false);
   }
 
   private arm(now: number): void {
     const { setTimeout } = this.timers;
-    this.handle = setTimeout(this.ring, delayUntil(this.due, now));
-    if (!this.holds) hold(this.handle, false);
+    this.handle = setTimeout(this.fire, delayUntil(this.due, now));
+    if (!this.isRef) setRef(this.handle, false);
   }
 
   /** The platform may be early by a fraction of a millisecond, and a long wait comes in several. */
-  private readonly ring = (): void => {
+  private readonly fire = (): void => {
     const now = this.timers.now();
     if (now < this.due && this.timers.isBlind !== true) this.arm(now);
     else this.target.expire();

@@ -16,9 +16,14 @@ export interface Parked {
   ready(waiter: Waiter, result: unknown, failed: boolean): void;
 }
 
+/** Marks a ctx waiter: the one that waits for the end of an operation's context, and only ever rejects. Never called. */
+export const CTX_WAITER: Shape = () => undefined;
+/** Marks a callback waiter. */
+const CALLBACK: Shape = () => undefined;
+
 /** One suspended operation in one queue. `runtime.park` gives it a promise, `runtime.wake` settles that. */
 export class Waiter {
-  queue: Queue | null = null;
+  queue: WaitQueue | null = null;
   prev: Waiter | null = null;
   next: Waiter | null = null;
   /** The next waiter of the same operation, in a ring; null when it has no other. */
@@ -27,11 +32,11 @@ export class Waiter {
   reject!: (error: unknown) => void;
   /** Its wait, in a test bubble; null in production. */
   parked: Parked | null = null;
-  /** How its result is made. In the queues of a channel null marks a sentinel, which only ever rejects (`chan.ts`, the guard). */
+  /** How its result is made, or {@link CTX_WAITER}; null: it is made by whoever wakes the waiter. */
   readonly shape: Shape | null;
-  /** What the shape needs to know: a select's case. For a sentinel, its context; for a step of a `for await`, its iterator. */
+  /** What the shape needs to know: a select's case; the iterator of a `for await`; the context of a ctx waiter. */
   readonly key: unknown;
-  /** What a sender wants to send. */
+  /** The value of a sender; for a ctx waiter, the function to call instead of rejecting. */
   readonly value: unknown;
 
   constructor(shape: Shape | null, key?: unknown, value?: unknown) {
@@ -41,7 +46,7 @@ export class Waiter {
   }
 
   /** Puts `other` into the ring of this operation. */
-  join(other: Waiter): void {
+  addSibling(other: Waiter): void {
     other.sibling = this.sibling ?? this;
     this.sibling = other;
   }
@@ -53,25 +58,37 @@ export class Waiter {
   }
 }
 
+/** A waiter without a promise: to wake it is to call `callback`. Of the same class, so that the queues see one kind of object. */
+export function callbackWaiter(callback: () => void): Waiter {
+  const waiter = new Waiter(CALLBACK);
+  waiter.resolve = callback;
+  return waiter;
+}
+
+/** Whether it is a {@link callbackWaiter}: where its callback is to run in this very step, `resolve` is called rather than `wake`. */
+export function isCallback(waiter: Waiter): boolean {
+  return waiter.shape === CALLBACK;
+}
+
 /** Told when a queue is about to get its first waiter, and each time a waiter has left, for whatever reason. */
-export interface Watcher {
-  first?(): unknown;
-  left(): unknown;
+export interface QueueWatcher {
+  onFirst?(): unknown;
+  onLeave(): unknown;
 }
 
 /**
  * Waiters in the order of their coming: `head` is the first, its `prev` the last, the `next` of the last is null. One field, because a
  * store of something new into a queue, which is old, is what costs: with a second one for the tail a transfer takes 4 % longer.
  */
-export class Queue {
+export class WaitQueue {
   head: Waiter | null = null;
-  watcher: Watcher | null = null;
+  watcher: QueueWatcher | null = null;
 
   push(waiter: Waiter): void {
     const { head } = this;
     waiter.queue = this;
     if (head === null) {
-      if (this.watcher !== null) this.watcher.first?.();
+      if (this.watcher !== null) this.watcher.onFirst?.();
       this.head = waiter.prev = waiter;
     } else {
       const last = head.prev!;
@@ -91,7 +108,7 @@ export class Queue {
       (next ?? head!).prev = prev;
     }
     waiter.queue = waiter.prev = waiter.next = null;
-    if (this.watcher !== null) this.watcher.left();
+    if (this.watcher !== null) this.watcher.onLeave();
   }
 
   /** The first waiter, withdrawn with its siblings; null when nobody waits. */

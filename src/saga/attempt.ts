@@ -1,14 +1,17 @@
 /**
- * One call of the user's code, which may ignore its ctx.
+ * One attempt: a call of the user's code, which may ignore the end of its ctx.
  *
- * Invariant: what a call says before it is abandoned counts, however late it is; what it says after that changes nothing.
+ * Invariant: a result that comes before the attempt is abandoned counts, however late. A later one changes nothing.
  */
 import { context, type Context } from "../index.ts";
 
-/** ms that a call has to return in when its ctx has ended. One that heeds its ctx needs no more, and often it knows how it went. */
-const MOMENT = 100;
+/** ms for a call to return after its ctx has ended. A call that respects its ctx needs no more, and often knows its outcome. */
+const RETURN_TIME = 100;
 
-/** Calls `call(ctx)`. Abandons it a moment after the end of `ctx`, at once if `bound` ends; then rejects with `ctx.err()`. */
+/**
+ * Calls `call(ctx)`. Abandons the call {@link RETURN_TIME} after the end of `ctx`, or at once when `bound` ends. Rejects with `ctx.err()`
+ * then.
+ */
 export async function attempt<T>(ctx: Context, bound: Context, call: (ctx: Context) => PromiseLike<T> | T): Promise<T> {
   const running = Promise.resolve(call(ctx));
   let hasEnded = false;
@@ -20,7 +23,7 @@ export async function attempt<T>(ctx: Context, bound: Context, call: (ctx: Conte
     return await context.wait(running, ctx);
   } catch (error) {
     if (!hasEnded) {
-      const [patience, cancel] = context.withTimeout(bound, MOMENT);
+      const [patience, cancel] = context.withTimeout(bound, RETURN_TIME);
       using _ = cancel;
       await context.wait(running, patience).catch(() => {});
     }

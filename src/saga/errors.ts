@@ -2,20 +2,20 @@
  * The errors of a saga, and errors as plain JSON: a dead letter outlives the process, an Error does not.
  *
  * Invariants:
- * - What was thrown may be anything: a cycle, a getter that throws, a proxy that was revoked, no error at all. Nothing here throws over it,
- *   and what `serialized` returns survives `JSON.stringify`.
+ * - Anything can be thrown: a cycle, an object with a throwing getter, a revoked proxy, no error at all. No function here throws because
+ *   of it, and what `serializeError` returns survives `JSON.stringify`.
  */
 import { Branded } from "../internal/errors.ts";
 import { isA, isError, propertyOf, textOf } from "../internal/foreign.ts";
 import { retry } from "../index.ts";
-import type { DeadLetter, Entry } from "./result.ts";
+import type { DeadLetter, Entry, Result, SerializedError } from "./types.ts";
 
 /**
- * Thrown by a step that KNOWS that nothing has happened: the input was refused, the connection too. Such a step is not undone. If in
- * doubt, throw anything else: it is undone then, and an undo of nothing does no harm.
+ * Thrown by a step that KNOWS that nothing happened: the input or the connection was refused. Such a step is not undone. If in doubt,
+ * throw any other error: the step is then undone, and undoing nothing does no harm.
  *
- * It speaks for its own attempt alone: a step that is tried again counts as not applied only if every attempt says so. To say it and
- * to prevent further attempts, throw a `retry.Permanent` whose `cause` is a NotApplied.
+ * It speaks for its own attempt only: a step that was tried several times counts as not applied if every attempt says so. To say it and
+ * to prevent more attempts, throw a `retry.Permanent` whose `cause` is a NotApplied.
  */
 export class NotApplied extends Branded {
   /** @internal */ static readonly kind = "NotApplied";
@@ -25,19 +25,19 @@ export class NotApplied extends Branded {
   }
 }
 
-/** Whether an attempt that threw this has had no effect for sure. */
-export function saysNotApplied(error: unknown): boolean {
+/** Whether this error of an attempt says that the attempt had no effect. */
+export function isNotApplied(error: unknown): boolean {
   return isA(error, NotApplied) || (isA(error, retry.Permanent) && isA(propertyOf(error, "cause"), NotApplied));
 }
 
-/** What {@link orThrow} throws for a saga that was not committed. Its `cause` says why, as that of the result does. */
+/** The error of {@link orThrow} for a saga that was not committed. Its `cause` is that of the result. */
 export class SagaError extends Branded {
   /** @internal */ static readonly kind = "SagaError";
   readonly id: string;
   readonly status: "compensated" | "dead-lettered" | "lost";
-  /** As in the result; none if it was compensated. */
+  /** The letters of the result; empty if the saga was compensated. */
   readonly letters: readonly DeadLetter[];
-  /** Why the sink did not take the letters; none unless they are lost. */
+  /** Why the sink refused the letters; empty unless they are lost. */
   readonly errors: readonly Error[];
   readonly log: readonly Entry[];
 
@@ -50,7 +50,7 @@ export class SagaError extends Branded {
     readonly log: readonly Entry[];
   }) {
     const { id, status, cause, letters = [], errors = [], log } = result;
-    const steps = letters.map(({ step, why }) => `${step} (${why})`).join(", ");
+    const steps = letters.map(({ step, reason }) => `${step} (${reason})`).join(", ");
     super(
       `saga ${id}: ${status}${steps === "" ? "" : `: ${steps}`}; ${textOf(propertyOf(cause, "message") ?? "an error that cannot be shown")}`,
       { cause },
@@ -62,53 +62,61 @@ export class SagaError extends Branded {
     this.log = log;
   }
 
-  /** For a log: with its message, its cause, and the errors of its steps. */
+  /** For a log: includes the message, the cause, and the errors of the steps. */
   toJSON(): object {
     const { name, message, id, status, letters } = this;
-    return { name, message, id, status, letters, ...plain(this) };
+    return { name, message, id, status, letters, ...withPlainErrors(this) };
   }
 }
 
-/** What of a result, or of its error, is no JSON by itself: errors, as plain JSON. */
-export function plain(of: {
+/**
+ * Returns the output of a committed saga: `run(…).then(orThrow)` is the form that throws.
+ *
+ * **Errors**: throws a {@link SagaError} for every other result.
+ */
+export function orThrow<Done>(result: Result<Done>): Done {
+  if (result.status === "committed") return result.output;
+  throw new SagaError(result);
+}
+
+// -------------------------------------------------------------------------------------------------------------------- JSON
+
+/** Adds a toJSON to a result. It is not enumerable, so it is neither printed nor compared. */
+export function withJson<Done>(result: Result<Done>): Result<Done> {
+  return Object.defineProperty(result, "toJSON", { value: () => ({ ...result, ...withPlainErrors(result) }) });
+}
+
+/** The parts of a result, or of its error, that contain errors, as plain JSON. */
+function withPlainErrors(of: {
   readonly cause?: unknown;
   readonly errors?: readonly Error[];
   readonly log: readonly Entry[];
 }): object {
   const { cause, errors, log } = of;
   return {
-    ...(cause === undefined ? {} : { cause: serialized(cause) }),
-    ...(errors === undefined ? {} : { errors: errors.map((error) => serialized(error)) }),
+    ...(cause === undefined ? {} : { cause: serializeError(cause) }),
+    ...(errors === undefined ? {} : { errors: errors.map((error) => serializeError(error)) }),
     log: log.map(({ error, ...entry }) =>
-      error === undefined ? entry : { ...entry, error: withoutStack(serialized(error)) },
+      error === undefined ? entry : { ...entry, error: withoutStack(serializeError(error)) },
     ),
   };
 }
 
-/** An error as plain JSON. */
-export interface SerializedError {
-  readonly name: string;
-  readonly message: string;
-  readonly stack?: string;
-  readonly code?: string | number;
-  readonly cause?: SerializedError;
-}
+/** The longest chain of causes that is serialized. */
+const MAX_CAUSES = 16;
 
-/** How long a chain of causes may get. */
-const DEPTH = 16;
-
-/** An error, or whatever was thrown, as plain JSON. A chain of causes ends where it would come back to itself. */
-export function serialized(error: unknown, outer: readonly unknown[] = []): SerializedError {
+/** An error, or any other thrown value, as plain JSON. A chain of causes ends before it would repeat itself. */
+export function serializeError(error: unknown, outer: readonly unknown[] = []): SerializedError {
   if (!isError(error)) return { name: typeof error, message: textOf(error) };
   const [stack, code, cause] = [propertyOf(error, "stack"), propertyOf(error, "code"), propertyOf(error, "cause")];
   const path = [...outer, error];
-  const goesOn = cause !== undefined && path.length < DEPTH && !path.includes(cause);
+  const hasCause = cause !== undefined && path.length < MAX_CAUSES && !path.includes(cause);
   return {
     name: textOf(propertyOf(error, "name") ?? "Error"),
     message: textOf(propertyOf(error, "message") ?? "an error that cannot be shown"),
     ...(typeof stack === "string" ? { stack } : {}),
     ...(typeof code === "string" || Number.isFinite(code) ? { code: code as string | number } : {}),
-    ...(goesOn ? { cause: serialized(cause, path) } : {}),
+    ...(hasCause ? { cause: serializeError(cause, path) } : {}),
   };
 }
 
@@ -117,16 +125,16 @@ export function withoutStack({ stack: _, cause, ...error }: SerializedError): Se
   return cause === undefined ? error : { ...error, cause: withoutStack(cause) };
 }
 
-/** The error that was serialized, as far as that is possible. */
-export function revived({ name, message, stack, code, cause }: SerializedError): Error {
-  const error = new Error(message, cause === undefined ? undefined : { cause: revived(cause) });
+/** An Error with what its JSON has kept. */
+export function deserializeError({ name, message, stack, code, cause }: SerializedError): Error {
+  const error = new Error(message, cause === undefined ? undefined : { cause: deserializeError(cause) });
   const own = { name, ...(stack === undefined ? {} : { stack }), ...(code === undefined ? {} : { code }) };
   for (const [key, value] of Object.entries(own))
     Object.defineProperty(error, key, { value, configurable: true, writable: true });
   return error;
 }
 
-/** What was thrown, as an Error. */
+/** A thrown value as an Error. */
 export function errorOf(thrown: unknown): Error {
   return isError(thrown) ? thrown : new Error(textOf(thrown), { cause: thrown });
 }

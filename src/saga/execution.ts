@@ -1,20 +1,27 @@
 /**
- * One run of a saga: forward; and if that fails, back.
+ * One execution of a saga: forward and, if that fails, back.
+ *
+ *     goForward ── all done ──────────────────────────────────────────────► committed
+ *         │ a step failed
+ *         ├─ no pivot is done ─► goBack: undo, last step first ─┐
+ *         └─ a pivot is done ──► unfinished: the steps owed     ├─ nothing left ─► compensated
+ *                                                               └─ letters ──────► dead-lettered, or lost
  *
  * The contexts:
  *
- *     forward      what steps get: ends with the caller's ctx, with `abort`, and with `context.lifetime`
- *     life         how long anything may be called at all: does not end with ctx, but with the other two
- *     undoing      what compensations get: life, and the budget
- *     onward       what the steps after a pivot get: life, and from the end of ctx on the budget
+ *     forward      of the steps: ends with the caller's ctx, with `abort`, and with `context.lifetime`
+ *     life         of every call: ends with `abort` and with `context.lifetime`, but not with ctx
+ *     undoing      of the compensations: life, within the budget
+ *     onward       of the steps after a pivot: life and, from the end of ctx on, the budget
  *
  * Invariants:
- * - A step that is called is first noted as `unknown`, so none that may have been applied is forgotten; each ends as done (and then all
- *   are), not applied, compensated or dead-lettered, or its letter is in the result (S1).
- * - Steps are undone in the reverse of their order, each successfully at most once (S2); no step is called after a failure or the end of
- *   forward, unless a pivot is done (S3); run and compensate get the same key at each attempt (S4).
- * - A letter is written for a step only if its effect may remain; or, after a pivot, if it is still owed (S5).
- * - Whatever happens outside, `run` resolves; from the failure on within the budget and the time of the sink (S6), leaving nothing (S7).
+ * - The state of a step is `unknown` before it is called, so no step that may have been applied is forgotten. Each step ends as done (then
+ *   all are done), not applied, compensated or dead-lettered, or its letter is in the result (A1).
+ * - Steps are undone in reverse order, each successfully at most once (A2). No step is called after a failure or the end of forward,
+ *   unless a pivot is done (A3). Run and compensate get the same key at every attempt (A4).
+ * - A step has a letter only if its effect may remain or, after a pivot, if it is not done (A5).
+ * - `run` resolves whatever happens outside. From the failure on it takes at most the budget and the time of the sink (A6). It leaves no
+ *   timer and no listener behind (A7).
  */
 import { mustBeReadable } from "../internal/errors.ts";
 import { attempt } from "../internal/foreign.ts";
@@ -22,48 +29,47 @@ import { emit } from "../internal/observe.ts";
 import { context, type Context, retry, time } from "../index.ts";
 import { monotonic } from "../internal/runtime.ts";
 import { attempt as called } from "./attempt.ts";
-import { errorOf, revived, saysNotApplied, serialized } from "./errors.ts";
-import { type Past, resumed } from "./journal.ts";
+import { deserializeError, errorOf, isNotApplied, serializeError, withJson } from "./errors.ts";
+import { resume, type Resumed } from "./journal.ts";
 import { send } from "./letters.ts";
 import type { Settings } from "./options.ts";
-import { type DeadLetter, type Happening, type Result, withJson } from "./result.ts";
-import type { Call } from "./saga.ts";
 import { entryOf, loggedOf, type Outputs, outputsBefore, type State, stateOf, type Step } from "./state.ts";
+import type { Call, DeadLetter, EventBody, Result } from "./types.ts";
 
-/** How many errors of a step are kept for its letter: there may be no end of attempts. */
-const KEPT = 16;
+/** The number of errors of a step that are kept for its letter: the attempts may be unlimited. */
+const MAX_ERRORS = 16;
 
-/** How many steps are in the log of a letter: each letter with all of thousands of steps would be gigabytes. */
-const LOGGED = 100;
+/** The number of steps in the log of a letter. All of thousands of steps in each of thousands of letters would be gigabytes. */
+const MAX_LOGGED = 100;
 
-/** What all letters of a run have in common. */
-interface Common extends Pick<DeadLetter, "cause" | "log" | "at"> {
-  /** Those of the log. */
+/** The part that is the same in all letters of a run. */
+interface LetterParts extends Pick<DeadLetter, "cause" | "log" | "at"> {
+  /** The steps of the log. */
   readonly steps: readonly State[];
 }
 
-/** What a person must see to, before it is a letter. */
-interface Trouble {
+/** A step that needs a letter. */
+interface Unresolved {
   readonly state: State;
-  readonly why: DeadLetter["why"];
+  readonly reason: DeadLetter["reason"];
 }
 
-/** Why a step is not done. In an object: an error that has a `then` would be awaited if an async function returned it. */
+/** Why a step is not done. It is an object, because an async function that returned an error with a `then` would await it. */
 interface Failure {
   readonly error: Error;
 }
 
-/** How the user's code is called. */
-interface Manner {
+/** How a step, or its undo, is called. */
+interface CallPolicy {
   readonly ctx: Context;
-  /** When this ends nobody waits any longer. */
+  /** When this ends, a running attempt is abandoned at once. */
   readonly bound: Context;
   readonly timeout: number | undefined;
   readonly policy: retry.Policy;
   readonly mayCall: () => boolean;
 }
 
-/** How a context of the caller's has ended: it says so, or cannot be asked any more, which is as good as that. */
+/** The end of a context of the caller; undefined while it has not ended. A context that throws when it is asked counts as ended. */
 function endOf(ctx: Context | undefined): { readonly cause: unknown } | undefined {
   if (ctx === undefined) return undefined;
   try {
@@ -74,7 +80,7 @@ function endOf(ctx: Context | undefined): { readonly cause: unknown } | undefine
   }
 }
 
-/** **Errors**: TypeError, naming the context, if it cannot be waited for. */
+/** **Errors**: TypeError that names the context, if it throws when it is waited for. */
 function waitable<T>(name: string, wait: () => T): T {
   return mustBeReadable(`saga: ${name} is no Context that can be waited for`, wait);
 }
@@ -85,7 +91,7 @@ export class Execution {
   private readonly input: unknown;
   private readonly settings: Settings;
   private readonly states: readonly State[];
-  private readonly past: Past;
+  private readonly resumed: Resumed;
 
   private readonly detached: Context;
   private readonly lifetime: Context | undefined;
@@ -93,12 +99,12 @@ export class Execution {
   private readonly endLife: context.CancelCauseFunc;
   private readonly forward: Context;
   private readonly endForward: context.CancelCauseFunc;
-  /** Set when a pivot is done: there is no way back. */
+  /** Set when a pivot is done. */
   private onward: Context | undefined;
   private readonly cleanups: (() => void)[] = [];
   private hasEnded = false;
-  /** Why nothing may be called any more, since that was first seen. */
-  private ending: "aborted" | "out of time" | undefined;
+  /** Why nothing may be called any more; the first reason that was seen. */
+  private stopReason: "aborted" | "out of time" | undefined;
 
   constructor(name: string, steps: readonly Step[], ctx: Context, input: unknown, settings: Settings) {
     this.name = name;
@@ -106,7 +112,7 @@ export class Execution {
     this.input = input;
     this.settings = settings;
     this.states = steps.map((step) => stateOf(step, settings.id));
-    this.past = resumed(this.states, name, settings.id, settings.resume);
+    this.resumed = resume(this.states, name, settings.id, settings.resume);
     const lifetime = mustBeReadable("saga: ctx: its value() has thrown", () => ctx.value(context.lifetime));
     this.lifetime = lifetime ?? undefined;
     if (this.lifetime !== undefined && !context.isContext(this.lifetime))
@@ -147,15 +153,15 @@ export class Execution {
     if (failure === undefined) {
       return { status: "committed", id, output: outputsBefore(this.states), log: this.log().map(entryOf) };
     }
-    const trouble = this.onward === undefined ? await this.goBack(failure.error) : this.owed(this.onward);
-    return this.report(failure.error, trouble);
+    const unresolved = this.onward === undefined ? await this.goBack(failure.error) : this.unfinished(this.onward);
+    return this.report(failure.error, unresolved);
   }
 
   // ----------------------------------------------------------------------------------------------------------------- forward
 
-  /** Calls the steps that are not done. Returns why they are not all done, if so. */
+  /** Calls the steps that are not done. Returns the failure if one of them could not be done. */
   private async goForward(): Promise<Failure | undefined> {
-    if (this.past.cause !== undefined) return { error: this.past.cause };
+    if (this.resumed.cause !== undefined) return { error: this.resumed.cause };
     for (const state of this.states) {
       if (state.outcome === "dead-lettered") return { error: this.causeOf(state) };
       if (state.outcome !== "done") {
@@ -163,15 +169,15 @@ export class Execution {
           this.onward === undefined ? await this.callForward(state) : await this.callOnward(state, this.onward);
         if (failure !== undefined) return failure;
       }
-      if (state.step.pivot === true) this.onward ??= this.closeTheWayBack();
+      if (state.step.pivot === true) this.onward ??= this.passPivot();
     }
     return undefined;
   }
 
-  /** What the journal says about a step that was to be finished. */
+  /** The cause in the letter of a step that an earlier run could not finish. */
   private causeOf({ key }: State): Error {
-    const letter = this.past.letters.find((letter) => letter.key === key)!;
-    return revived(letter.cause);
+    const letter = this.resumed.letters.find((letter) => letter.key === key)!;
+    return deserializeError(letter.cause);
   }
 
   private async callForward(state: State): Promise<Failure | undefined> {
@@ -193,10 +199,10 @@ export class Execution {
     return { error: this.stopped() ?? failure.error };
   }
 
-  private async call(state: State, manner: Manner): Promise<Failure | undefined> {
+  private async call(state: State, policy: CallPolicy): Promise<Failure | undefined> {
     const { step, key } = state;
     const begun = monotonic();
-    // It may have been under way when the run before this one was killed.
+    // A killed run may have called it.
     state.isDoubtful = state.outcome === "unknown";
     state.outcome = "unknown";
     this.emit({ type: "stepStarted", step: step.name, key });
@@ -206,7 +212,7 @@ export class Execution {
     };
     let failure: Failure | undefined;
     try {
-      state.output = await this.tries(state, "run", manner, run);
+      state.output = await this.tries(state, "run", policy, run);
       state.outcome = "done";
     } catch (error) {
       failure = { error: state.errors.at(-1) ?? errorOf(error) };
@@ -220,15 +226,15 @@ export class Execution {
     return failure;
   }
 
-  /** From here on the end of ctx ends no step; but they get no longer than the budget after it. */
-  private closeTheWayBack(): Context {
+  /** From here on the end of ctx does not end the steps: it starts their budget. */
+  private passPivot(): Context {
     const [onward, end] = context.withCancelCause(this.life);
     let timer: time.Timer | undefined;
     const begin = (): void => {
       if (this.hasEnded) return;
       timer = time.afterFunc(this.settings.compensation.budget, () => end(new Error("saga: the budget is used up")));
     };
-    // One that cannot be waited for any more has as good as ended.
+    // A ctx that can no longer be waited for counts as ended.
     const stop = attempt(() => context.afterFunc(this.ctx, begin));
     if (stop === undefined) begin();
     this.cleanups.push(
@@ -239,48 +245,48 @@ export class Execution {
     return onward;
   }
 
-  /** The steps that are still to be done. */
-  private owed(onward: Context): Trouble[] {
-    const why = this.isOver(onward) ?? "failed";
+  /** The steps that a pivot obliges us to do, and that are not done. */
+  private unfinished(onward: Context): Unresolved[] {
+    const reason = this.isOver(onward) ?? "failed";
     return this.states
       .filter(({ outcome }) => outcome !== "done" && outcome !== "dead-lettered")
-      .map((state) => ({ state, why }));
+      .map((state) => ({ state, reason }));
   }
 
   // -------------------------------------------------------------------------------------------------------------------- back
 
-  /** Undoes what may have been applied. Returns what it could not undo. */
-  private async goBack(cause: Error): Promise<Trouble[]> {
-    this.emit({ type: "compensating", cause: serialized(cause) });
+  /** Undoes every step that may have been applied. Returns the steps that it could not undo. */
+  private async goBack(cause: Error): Promise<Unresolved[]> {
+    this.emit({ type: "compensating", cause: serializeError(cause) });
     const [undoing, cancel] = context.withTimeout(this.life, this.settings.compensation.budget);
     using _ = cancel;
-    const trouble: Trouble[] = [];
+    const unresolved: Unresolved[] = [];
     for (const state of [...this.states].reverse()) {
       if (state.outcome !== "done" && state.outcome !== "unknown") continue;
-      const why = await this.undo(undoing, state);
-      if (why !== undefined) trouble.push({ state, why });
+      const reason = await this.undo(undoing, state);
+      if (reason !== undefined) unresolved.push({ state, reason });
     }
-    return trouble;
+    return unresolved;
   }
 
-  /** Returns why the step is not undone, if so. */
-  private async undo(undoing: Context, state: State): Promise<DeadLetter["why"] | undefined> {
+  /** Undoes a step. Returns the reason if it could not. */
+  private async undo(undoing: Context, state: State): Promise<DeadLetter["reason"] | undefined> {
     const { step, key, outcome } = state;
     const { compensate } = step;
-    // Those of its run are in the log.
+    // The last error of its run stays in the log.
     state.errors = [];
     if (compensate === undefined) return "cannot be undone";
     const mayCall = (): boolean => this.isOver(undoing) === undefined;
-    if (!mayCall()) return this.ending;
+    if (!mayCall()) return this.stopReason;
     const { timeout, retry: policy } = this.settings.compensation;
-    const manner = { ctx: undoing, bound: undoing, timeout, policy, mayCall };
+    const callPolicy = { ctx: undoing, bound: undoing, timeout, policy, mayCall };
     const known = outcome === "done" ? { outcome, output: state.output } : { outcome: "unknown" as const };
     const run = (ctx: Context, attempt: number): unknown => {
       state.undos++;
       return compensate(ctx, this.callOf(state, attempt, known));
     };
     try {
-      await this.tries(state, "compensate", manner, run);
+      await this.tries(state, "compensate", callPolicy, run);
     } catch (error) {
       state.error = state.errors.at(-1) ?? errorOf(error);
       return this.isOver(undoing) ?? "failed";
@@ -292,7 +298,7 @@ export class Execution {
 
   // -------------------------------------------------------------------------------------------------------------------- both
 
-  /** What a step or its undo is called with. The outputs are put together when they are asked for: of thousands of steps few ask. */
+  /** The argument of a step or its undo. The outputs are collected on first use: of thousands of steps, few read them. */
   private callOf<More extends object>(state: State, attempt: number, more: More): Call<unknown, Outputs> & More {
     const { states } = this;
     let done: Outputs | undefined;
@@ -307,15 +313,15 @@ export class Execution {
     };
   }
 
-  /** Calls the user's code as often as it may be called, and collects what it throws. */
+  /** Calls the step, or its undo, until it succeeds or the policy is used up. Collects the errors. */
   private tries<T>(
     state: State,
     call: "run" | "compensate",
-    { ctx, bound, timeout = Infinity, policy, mayCall }: Manner,
+    { ctx, bound, timeout = Infinity, policy, mayCall }: CallPolicy,
     run: (ctx: Context, attempt: number) => PromiseLike<T> | T,
   ): Promise<T> {
     const once = async (trying: Context, n: number): Promise<T> => {
-      // An abort needs a moment to reach ctx.
+      // An abort reaches ctx only a microtask later.
       if (!mayCall()) throw new retry.Permanent("saga: stopped");
       const [limited, cancel] = context.withTimeout(trying, timeout);
       using _ = cancel;
@@ -324,17 +330,17 @@ export class Execution {
       } catch (thrown) {
         const error = errorOf(thrown);
         state.errors.push(error);
-        if (state.errors.length > KEPT) state.errors.shift();
-        if (!saysNotApplied(error)) state.isDoubtful = true;
+        if (state.errors.length > MAX_ERRORS) state.errors.shift();
+        if (!isNotApplied(error)) state.isDoubtful = true;
         const { step, key } = state;
-        this.emit({ type: "attemptFailed", step: step.name, key, call, attempt: n, error: serialized(error) });
+        this.emit({ type: "attemptFailed", step: step.name, key, call, attempt: n, error: serializeError(error) });
         throw error;
       }
     };
-    return retry.retry(ctx, once, policy);
+    return retry.run(ctx, once, policy);
   }
 
-  /** Why no step may be called that can be undone, if that is so. */
+  /** The error that ends the way forward; undefined while steps may be called. */
   private stopped(): Error | undefined {
     for (const ctx of [this.ctx, this.settings.abort, this.lifetime]) {
       const end = endOf(ctx);
@@ -343,30 +349,30 @@ export class Execution {
     return undefined;
   }
 
-  /** Why nothing at all may be called under this ctx, if that is so. */
+  /** The reason why nothing may be called under this ctx; undefined while calls are allowed. */
   private isOver(ctx: Context): "aborted" | "out of time" | undefined {
-    if (endOf(this.settings.abort) !== undefined) this.ending ??= "aborted";
-    if (endOf(this.lifetime) !== undefined || ctx.err() !== undefined) this.ending ??= "out of time";
-    return this.ending;
+    if (endOf(this.settings.abort) !== undefined) this.stopReason ??= "aborted";
+    if (endOf(this.lifetime) !== undefined || ctx.err() !== undefined) this.stopReason ??= "out of time";
+    return this.stopReason;
   }
 
-  /** The steps that are in the log. */
+  /** The steps of the log. */
   private log(): readonly State[] {
     if (this.onward !== undefined) return this.states;
     return this.states.filter(({ outcome }) => outcome !== "not started");
   }
 
-  private async report(cause: Error, trouble: readonly Trouble[]): Promise<Result<unknown>> {
+  private async report(cause: Error, unresolved: readonly Unresolved[]): Promise<Result<unknown>> {
     const { id, deadLetter } = this.settings;
     const steps = this.log();
-    // Once for all letters, which are written in this moment: there may be thousands of them.
-    const common = {
-      cause: serialized(cause),
+    // Made once for all letters, of which there may be thousands.
+    const parts = {
+      cause: serializeError(cause),
       steps,
       log: steps.map(loggedOf),
       at: new Date(time.now()).toISOString(),
     };
-    const written = new Map(trouble.map((each) => [this.letterOf(common, each), each.state]));
+    const written = new Map(unresolved.map((each) => [this.letterOf(parts, each), each.state]));
     const errors = new Map<DeadLetter, Error>();
     await send(this.detached, [...written.keys()], deadLetter, (letter, error) => {
       const { step, key } = letter;
@@ -375,7 +381,7 @@ export class Execution {
         this.emit({ type: "deadLettered", step, key, letter });
       } else {
         errors.set(letter, error);
-        this.emit({ type: "lost", step, key, letter, error: serialized(error) });
+        this.emit({ type: "lost", step, key, letter, error: serializeError(error) });
       }
     });
     const log = this.log().map(entryOf);
@@ -383,14 +389,14 @@ export class Execution {
     if (lost.length > 0) {
       return { status: "lost", id, cause, letters: lost, errors: lost.map((letter) => errors.get(letter)!), log };
     }
-    const letters = [...this.past.letters, ...written.keys()];
+    const letters = [...this.resumed.letters, ...written.keys()];
     if (letters.length > 0) return { status: "dead-lettered", id, cause, letters, log };
     return { status: "compensated", id, cause, log };
   }
 
-  private letterOf({ cause, steps, log, at }: Common, { state, why }: Trouble): DeadLetter {
+  private letterOf({ cause, steps, log, at }: LetterParts, { state, reason }: Unresolved): DeadLetter {
     const { step, key, outcome } = state;
-    const from = Math.max(0, Math.min(steps.indexOf(state) - LOGGED / 2, log.length - LOGGED));
+    const from = Math.max(0, Math.min(steps.indexOf(state) - MAX_LOGGED / 2, log.length - MAX_LOGGED));
     return {
       saga: this.name,
       id: this.settings.id,
@@ -400,16 +406,16 @@ export class Execution {
       ...(outcome === "done" ? { output: state.output } : {}),
       todo: this.onward === undefined ? "undo" : "finish",
       outcome: outcome as DeadLetter["outcome"],
-      why,
+      reason,
       cause,
-      errors: state.errors.map((error) => serialized(error)),
-      log: log.slice(from, from + LOGGED),
-      ...(log.length > LOGGED ? { omitted: log.length - LOGGED } : {}),
+      errors: state.errors.map((error) => serializeError(error)),
+      log: log.slice(from, from + MAX_LOGGED),
+      ...(log.length > MAX_LOGGED ? { omitted: log.length - MAX_LOGGED } : {}),
       at,
     };
   }
 
-  private emit(event: Happening): void {
+  private emit(event: EventBody): void {
     const { observe, id } = this.settings;
     if (observe !== undefined) emit(observe, { saga: this.name, id, at: time.now(), ...event });
   }

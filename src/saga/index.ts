@@ -1,15 +1,20 @@
 /**
- * `headgate/saga`: names only. Read `saga.ts`, then `result.ts` (what comes out), then `execution.ts`. The story is in docs/saga.md.
+ * `headgate/saga`: names only. Read `saga.ts`, then `types.ts` (calls and results), then `execution.ts`. The story is in docs/saga.md.
  */
-export { NotApplied, SagaError, type SerializedError } from "./errors.ts";
+export { NotApplied, orThrow, SagaError } from "./errors.ts";
 export type { CompensationOptions, SagaOptions, StepOptions } from "./options.ts";
-export {
-  type DeadLetter,
-  type Entry,
-  type LoggedEntry,
-  orThrow,
-  type Outcome,
-  type Result,
-  type SagaEvent,
-} from "./result.ts";
-export { type Call, type Compensate, type Run, saga, type Saga, type Undo } from "./saga.ts";
+export { saga, type Saga } from "./saga.ts";
+export type {
+  Call,
+  Compensate,
+  DeadLetter,
+  Entry,
+  EventBody,
+  LoggedEntry,
+  Outcome,
+  Result,
+  Run,
+  SagaEvent,
+  SerializedError,
+  UndoCall,
+} from "./types.ts";

@@ -1,29 +1,29 @@
 /**
- * What a run of a saga takes over from the journal of one that was killed.
+ * Resuming: a run takes over the journal of a run that was killed.
  *
- * Invariant: a journal that is not what `observe` was told is refused before anything is called. A line that is missing can mean that what
- * was undone is done again, and what is left is forgotten.
+ * Invariant: a journal that does not have all events of `observe` is refused before anything is called. With a missing line, an undone
+ * step could be done again, and a remaining one forgotten.
  */
 import { mustBeReadable } from "../internal/errors.ts";
 import { attempt } from "../internal/foreign.ts";
-import { revived } from "./errors.ts";
-import type { DeadLetter, SagaEvent } from "./result.ts";
+import { deserializeError } from "./errors.ts";
 import type { State } from "./state.ts";
+import type { DeadLetter, SagaEvent } from "./types.ts";
 
-/** What a run takes over from the one before, beside the steps. */
-export interface Past {
-  /** Why that was being undone, if it was. */
+/** The facts that a run takes over, besides the states of its steps. */
+export interface Resumed {
+  /** Why the killed run was compensating; undefined if it was not. */
   readonly cause: Error | undefined;
-  /** What its sink has taken. */
+  /** The letters that its sink has taken. */
   readonly letters: readonly DeadLetter[];
 }
 
 /**
- * Brings the steps to where the journal ends. Events of other sagas and ids are skipped.
+ * Replays the journal on the states of the steps. Events of other sagas and ids are skipped.
  *
- * **Errors**: TypeError if it names a step that there is none of, or is not what `observe` was told.
+ * **Errors**: TypeError if the journal names an unknown step, or is not a list of the events of `observe`.
  */
-export function resumed(states: readonly State[], saga: string, id: string, journal: readonly SagaEvent[]): Past {
+export function resume(states: readonly State[], saga: string, id: string, journal: readonly SagaEvent[]): Resumed {
   const letters: DeadLetter[] = [];
   let cause: Error | undefined;
   for (const [n, event] of journal.entries()) {
@@ -33,8 +33,8 @@ export function resumed(states: readonly State[], saga: string, id: string, jour
     );
     if (!isOurs) continue;
     const what = `saga: resume: event ${n}, ${attempt(() => String(JSON.stringify(event.type))) ?? "which cannot be read"},`;
-    if (attempt(() => isWhole(event)) !== true) throw new TypeError(`${what} is not as it was told to observe`);
-    if (event.type === "compensating") cause = revived(event.cause);
+    if (attempt(() => isWhole(event)) !== true) throw new TypeError(`${what} is not as observe got it`);
+    if (event.type === "compensating") cause = deserializeError(event.cause);
     if (!("step" in event)) continue;
     const state = states.find(({ step }) => step.name === event.step);
     if (state === undefined) {
@@ -42,7 +42,7 @@ export function resumed(states: readonly State[], saga: string, id: string, jour
         `saga: resume: there is no step ${event.step} any more; keep the steps of the runs that go on`,
       );
     }
-    if (isOfTheWayBack(event) && cause === undefined)
+    if (isCompensation(event) && cause === undefined)
       throw new TypeError(`${what} has no "compensating" before it; give all events, in their order`);
     if (event.type === "stepStarted") state.outcome = "unknown";
     else if (event.type === "compensated") state.outcome = "compensated";
@@ -57,7 +57,7 @@ export function resumed(states: readonly State[], saga: string, id: string, jour
   return { cause, letters };
 }
 
-/** Whether it has what is made use of. */
+/** Whether the event has the fields that are read above. */
 function isWhole(event: SagaEvent): boolean {
   switch (event.type) {
     case "stepFinished":
@@ -75,6 +75,6 @@ function isWhole(event: SagaEvent): boolean {
   }
 }
 
-function isOfTheWayBack(event: SagaEvent): boolean {
+function isCompensation(event: SagaEvent): boolean {
   return event.type === "compensated" || (event.type === "deadLettered" && event.letter.todo === "undo");
 }

@@ -1,23 +1,23 @@
 /**
- * Dead letters on their way to the sink.
+ * Delivery of dead letters to the sink.
  *
- * Invariant: a letter is either taken by the sink or returned, with the reason, within {@link PATIENCE} ms.
+ * Invariant: within {@link DELIVERY_TIME} each letter is taken by the sink, or reported with the error.
  */
 import { context, type Context, errgroup, retry } from "../index.ts";
 import { attempt } from "./attempt.ts";
 import { errorOf } from "./errors.ts";
 import type { SagaOptions, Settings } from "./options.ts";
-import type { DeadLetter } from "./result.ts";
+import type { DeadLetter } from "./types.ts";
 
-/** ms that the sink has for a letter. */
-const PATIENCE = 5_000;
+/** ms to deliver one letter, all attempts included. */
+const DELIVERY_TIME = 5_000;
 
-/** How often it is asked in that time, if it fails. */
-const POLICY: retry.Policy = { tries: Infinity, base: 100, max: 1_000, timeout: 2_000 };
+/** The attempts within that time. */
+const DELIVERY_POLICY: retry.Policy = { tries: Infinity, base: 100, max: 1_000, timeout: 2_000 };
 
 /**
- * Sends all at once: none waits for another, and a sink that hangs costs its time only once. Tells of each whether it was taken, or why
- * not. `ctx` must be one that is alive.
+ * Sends all letters at once: no letter waits for another, and a sink that hangs costs the time of one. Calls `sent` for each letter, with
+ * the error if it was not taken. `ctx` must not have ended.
  */
 export async function send(
   ctx: Context,
@@ -33,13 +33,13 @@ export async function send(
   await group.wait();
 }
 
-/** Why it was not taken; in an object: an error that has a `then` would be awaited. */
+/** The error if the letter was not taken. It is in an object, because an error with a `then` would be awaited. */
 async function sendOne(
   ctx: Context,
   letter: DeadLetter,
   sink: Settings["deadLetter"],
 ): Promise<{ readonly error: Error } | undefined> {
-  const [sending, cancel] = context.withTimeout(ctx, PATIENCE);
+  const [sending, cancel] = context.withTimeout(ctx, DELIVERY_TIME);
   using _ = cancel;
   const call = async (trying: Context): Promise<void> => {
     try {
@@ -49,7 +49,7 @@ async function sendOne(
     }
   };
   try {
-    await retry.retry(sending, call, POLICY);
+    await retry.run(sending, call, DELIVERY_POLICY);
     return undefined;
   } catch (error) {
     return { error: errorOf(error) };

@@ -1,5 +1,5 @@
 /**
- * What a saga and its steps can be told, with the defaults, and the check that it makes sense.
+ * The options of a saga and its steps, their defaults, and their checks.
  */
 import { ms, onlyKnown, positive } from "../internal/args.ts";
 import { mustBeReadable } from "../internal/errors.ts";
@@ -7,59 +7,85 @@ import { given } from "../internal/foreign.ts";
 import { checkedPolicy } from "../internal/policy.ts";
 import { randomId } from "../internal/random.ts";
 import { context, type Context, type retry } from "../index.ts";
-import type { DeadLetter, SagaEvent } from "./result.ts";
+import type { DeadLetter, SagaEvent } from "./types.ts";
 
-/** How a step is called. What is left out has the default given. */
+/** The options of a step. */
 export interface StepOptions {
   /**
-   * ms that one attempt may take: the deadline of its ctx. An attempt that has not returned soon after its ctx has ended is abandoned, and
-   * its outcome is unknown. None
+   * ms for one attempt: the deadline of its ctx. An attempt that does not return soon after its ctx has ended is abandoned. Its outcome is
+   * unknown then.
+   *
+   * @default Infinity
    */
   readonly timeout?: number;
-  /** How to try again; each attempt has the same key. One try; after a pivot, the policy of the compensation */
+  /**
+   * How the step is retried. Each attempt has the same key.
+   *
+   * @default `{ tries: 1 }`; after a pivot, the policy of the compensation
+   */
   readonly retry?: retry.Policy;
-  /** Once this step is done there is no way back: those that follow are not undone, but tried again, and then dead-lettered. false */
+  /**
+   * When this step is done there is no way back. The steps after it are not undone: they are retried, and then dead-lettered.
+   *
+   * @default false
+   */
   readonly pivot?: boolean;
 }
 
-/** How steps are undone, and finished after a pivot. What is left out has the default given. */
+/** The options of the compensation. They hold for finishing the steps after a pivot, too. */
 export interface CompensationOptions {
-  /** ms for undoing all steps; after a pivot, for what is left from the cancellation on. 30 000 */
+  /**
+   * ms to undo all steps. After a pivot: ms to finish the steps, from the end of ctx on.
+   *
+   * @default 30_000
+   */
   readonly budget?: number;
-  /** ms that one attempt to undo a step may take. 5 000 */
+  /**
+   * ms for one attempt to undo a step.
+   *
+   * @default 5_000
+   */
   readonly timeout?: number;
-  /** How to try again. 5 tries, pauses of up to 200, 400, 800 and 1 600 ms, with full jitter */
+  /**
+   * How an undo is retried.
+   *
+   * @default `{ tries: 5, base: 200 }`: pauses of at most 200, 400, 800 and 1 600 ms, with full jitter
+   */
   readonly retry?: retry.Policy;
 }
 
-/** How a saga runs. What is left out has the default given. */
+/** The options of a run. */
 export interface SagaOptions {
   /**
-   * Names this run; the key of a step is `${id}:${step}`, so let no other saga that calls the same services have it. With your own, the
-   * same each time, a run that is repeated after a crash makes the same calls. Never run one id twice at a time, nor again after it was
-   * committed: what one run has done the other may undo. By chance
+   * Names this run. The key of a step is `${id}:${step}`, so no other saga that calls the same services may have this id. With your own id
+   * a run that is repeated after a crash makes the same calls. Never run one id twice at a time, nor again after it was committed: one run
+   * may undo what the other did.
+   *
+   * @default the time and about a hundred random bits
    */
   readonly id?: string;
   readonly compensation?: CompensationOptions;
   /**
-   * Takes what a person must see to: a table, a queue, a file. It has 5 s for a letter, however the other contexts have ended, in which it
-   * is called again if it fails; 2 s for a call; and is called for several letters at once. Required, for there is no good default for
-   * lost money.
+   * The sink of the dead letters: a table, a queue, a file. Required: lost money has no good default.
+   *
+   * It has 5 s for a letter, even if all other contexts have ended. It is called again in that time if it fails, has 2 s for each call,
+   * and is called for several letters at once.
    */
   readonly deadLetter: (ctx: Context, letter: DeadLetter) => Promise<unknown> | void;
-  /** The second signal: when it ends, nothing more is called, and what is not undone is dead-lettered. */
+  /** The second signal: when it ends nothing more is called, and every step that is not undone is dead-lettered. */
   readonly abort?: Context;
-  /** Is told what happens, as it happens, and not waited for. An error it throws, or rejects with, is ignored. */
+  /** Called for each event as it happens. Its result is not awaited; its errors are ignored. */
   readonly observe?: (event: SagaEvent) => void;
   /**
-   * The journal of a run of this `id` that was killed: all that its `observe` was told, in that order. What it says is done is not called
-   * again, what it says was called and not what came of it is, with the same key, and a compensation that had begun goes on. Outputs are as
-   * the journal has them, so they must survive it; give the run the input that it had. Events of other sagas and ids are skipped.
+   * The journal of a killed run of this `id`: all events of its `observe`, in order. Steps that are done are not called again. A step that
+   * was called, without an outcome, is called again with the same key. A compensation that had begun goes on.
+   *
+   * Outputs are those of the journal, so they must survive it. Pass the input of the killed run. Events of other sagas and ids are skipped.
    */
   readonly resume?: readonly SagaEvent[];
 }
 
-/** The options of a saga with nothing left open. */
+/** The options of a run, with their defaults. */
 export interface Settings {
   readonly id: string;
   readonly compensation: Required<CompensationOptions>;
@@ -90,7 +116,7 @@ export function checked(options: SagaOptions): Settings {
     throw new TypeError(`saga: id must be a string that is not empty; got ${given(id)}`);
   if (typeof deadLetter !== "function")
     throw new TypeError(
-      `saga: deadLetter must be a function, got ${typeof deadLetter}; what cannot be undone must go somewhere`,
+      `saga: deadLetter must be a function, got ${typeof deadLetter}; a step that cannot be undone must go somewhere`,
     );
   if (observe !== undefined && typeof observe !== "function")
     throw new TypeError(`saga: observe must be a function, got ${typeof observe}`);
@@ -101,7 +127,7 @@ export function checked(options: SagaOptions): Settings {
   const resume = options.resume === undefined ? undefined : eventsOf(options.resume);
   if (resume !== undefined && !Array.isArray(resume)) throw new TypeError("saga: resume must be a list of events");
   if (resume !== undefined && options.id === undefined)
-    throw new TypeError("saga: resume needs the id of the run that is to be resumed");
+    throw new TypeError("saga: resume needs the id of the run to resume");
   const { budget = 30_000, timeout = 5_000, retry = { base: 200 } } = compensation;
   return {
     id,
@@ -129,7 +155,7 @@ export function checkedStep(step: string, options: StepOptions): StepOptions {
   return { ...options, retry: policy(`saga: step ${step}: retry`, options.retry) };
 }
 
-/** The list as it is now; undefined if it is none. */
+/** A copy of the list; null if the value is no list. */
 function eventsOf(journal: readonly SagaEvent[]): readonly SagaEvent[] | null {
   return mustBeReadable("saga: resume cannot be read", () =>
     Array.isArray(journal) ? [...(journal as readonly SagaEvent[])] : null,

@@ -1,60 +1,31 @@
 /**
  * A saga: steps that change the world one after another, each with the way to undo it.
  *
- * What is easily got wrong, and is right here:
- * - Cancelling a call is not un-calling it: a step that was cancelled, or failed, may have been applied all the same. It is undone, too.
- * - The context that was cancelled is no use for undoing: compensation runs on one with the same values and a life of its own.
- * - What cannot be undone goes to a sink; if that fails, too, to the caller. It never just vanishes.
+ * Three mistakes are easy to make by hand, and are excluded here:
+ * - Cancelling a call does not take it back. A step that failed or was cancelled may have been applied, so it is undone, too.
+ * - An undo on the cancelled context fails at once. Compensation runs on a context of its own, with the same values.
+ * - A step that cannot be undone must not vanish. It goes to a sink, and if the sink fails, to the caller.
  */
 import { given } from "../internal/foreign.ts";
 import { context, type Context } from "../index.ts";
 import { checked, checkedStep, type SagaOptions, type StepOptions } from "./options.ts";
-import type { Result } from "./result.ts";
 import { Execution } from "./execution.ts";
 import type { Step } from "./state.ts";
+import type { Compensate, Result, Run } from "./types.ts";
 
-/** What a step is called with. */
-export interface Call<In, Done> {
-  /** The idempotency key, `${id}:${step}`: the same at every attempt, and for the undo. Send it along. */
-  readonly key: string;
-  /** Of the saga. */
-  readonly input: In;
-  /** What the steps before have returned, by name. */
-  readonly done: Done;
-  /** From 1. */
-  readonly attempt: number;
-}
-
-/** What an undo is called with. */
-export interface Undo<In, Done, Out> extends Call<In, Done> {
-  /** What the step has returned; absent if that is not known. */
-  readonly output?: Out;
-  /** `unknown`: the step was called and has not returned; it may have been applied, may not, or may be yet. */
-  readonly outcome: "done" | "unknown";
-}
-
-/** Does a step. Returns: it is done. Throws NotApplied: nothing has happened. Throws anything else: nobody knows. */
-export type Run<In, Done, Out> = (ctx: Context, call: Call<In, Done>) => Promise<Out> | Out;
-
-/**
- * Undoes a step. It MUST be idempotent, MUST succeed if there is nothing to undo (`outcome` is then `unknown`), and should see to it that
- * a call of the same key that arrives after it is refused. For a step that changes nothing, give `() => {}`.
- */
-export type Compensate<In, Done, Out> = (ctx: Context, call: Undo<In, Done, Out>) => Promise<unknown> | void;
-
-/** The outputs of the steps, with one more. */
+/** The outputs of the steps, and that of one more. */
 type With<Done, Name extends string, Out> = {
   readonly [K in keyof Done | Name]: K extends keyof Done ? Done[K] : Out;
 };
 
-/** A saga with the steps it has so far. It holds no state: run it as often as you like, also at once. */
+/** A saga with the steps it has so far. It holds no state: run it as often as you like, also several times at once. */
 export interface Saga<In, Done> {
   readonly name: string;
   /**
-   * A saga with one more step. Without `compensate` the step cannot be undone, and goes to the dead letters if it would have to be.
+   * Returns a saga with one more step. A step without `compensate` cannot be undone: it is dead-lettered instead.
    *
-   * **Errors**: TypeError for a name that is empty, has a `:` in it, is `then`, or is used already, and for what is no function; TypeError or RangeError
-   * for options that make no sense.
+   * **Errors**: TypeError for a name that is empty, contains `:`, is `then`, or is used already, and for an argument that is no function.
+   * TypeError or RangeError for an option that makes no sense.
    */
   readonly step: <const Name extends string, Out>(
     name: Name extends keyof Done ? never : Name,
@@ -63,24 +34,24 @@ export interface Saga<In, Done> {
     options?: StepOptions,
   ) => Saga<In, With<Done, Name, Awaited<Out>>>;
   /**
-   * Calls the steps in their order, until all are done, one fails, or `ctx` ends. Then, if not all are done, undoes all that was started,
-   * the last one first: also the step that failed, for its outcome is unknown unless it threw NotApplied.
+   * Calls the steps in order, until all are done, one fails, or `ctx` ends. If not all are done, it undoes every step that was started, the
+   * last one first. The step that failed is undone, too: its outcome is unknown, unless it threw NotApplied.
    *
-   * After a `pivot` step is done there is no way back. The steps after it are tried again as their policy says, also when `ctx` has ended,
-   * and then for as long as the budget of the compensation. If one fails for good, it and those after it are dead-lettered, to be finished.
+   * After a `pivot` step is done there is no way back. The steps after it are retried by their policy, and go on when `ctx` has ended,
+   * for as long as the budget of the compensation. If one of them fails for good, it and those after it are dead-lettered, to be finished.
    *
-   * **Cancellation**: the end of `ctx` ends the step that runs, and begins the compensation, which it does not touch. That ends with its
-   * budget, with `options.abort`, and with `context.lifetime`, if ctx carries one; what remains is dead-lettered. When the last step, or a
-   * pivot, succeeds as ctx ends, that counts. From the failure to the return pass no more than the budget, and 5 s for the dead letters.
-   * A worker that stops ends the lifetime of its handlers early enough to wait for letters that are quickly taken: a quarter of its
-   * `abortWindow` is for them.
+   * **Cancellation**: the end of `ctx` ends the running step and begins the compensation, which `ctx` does not touch. The compensation
+   * ends with its budget, with `options.abort`, and with `context.lifetime` if ctx carries one. The steps that remain are dead-lettered.
+   * A last step, or a pivot, that succeeds as ctx ends counts. From the failure to the return it takes at most the budget, and 5 s for
+   * the dead letters. A worker that stops ends the lifetime of its handlers a quarter of its `abortWindow` early: that time is for
+   * the letters.
    *
-   * **Errors**: resolves for every outcome of the world. Rejects only for misuse: TypeError or RangeError, naming the rule, and then nothing
-   * was called.
+   * **Errors**: resolves whatever happens outside. Rejects only for misuse, with a TypeError or RangeError that names the rule. Nothing
+   * was called then.
    *
-   * All that the caller has given (steps, undos, sink, `observe`) runs in the asynchronous context of this call.
+   * The functions of the caller (steps, undos, sink, `observe`) run in the async context of this call.
    *
-   * **Ordering**: one call at a time. An attempt that ignores the end of its ctx is abandoned 100 ms after it, and goes on by itself.
+   * **Ordering**: one call at a time. An attempt that ignores the end of its ctx is abandoned after 100 ms. It goes on alone.
    */
   readonly run: (ctx: Context, input: In, options: SagaOptions) => Promise<Result<Done>>;
 }
@@ -88,9 +59,9 @@ export interface Saga<In, Done> {
 /**
  * Begins a saga: `saga<Input>("transfer").step(…).step(…)`. Then {@link Saga.run} it.
  *
- * It is kept in memory: killed, the process takes it along. To have it resumed, write what `observe` is told to a file, at once, and run
- * the saga again with the same `id`, with these events as `resume`. (Without them, running it again with the same `id` repeats its calls
- * with the same keys: nothing is done twice, but the letters of a compensation that was interrupted are missing.)
+ * Its state is in memory, and ends with the process. To resume a killed run, write each event of `observe` to a file at once. Then run the
+ * saga again with the same `id` and these events as `resume`. Without the events, a second run with the same `id` repeats its calls with
+ * the same keys: nothing is done twice, but the letters of an interrupted compensation are missing.
  *
  * **Errors**: TypeError for a name that is empty.
  *

@@ -1,12 +1,11 @@
 /**
- * What a run of a saga knows of each of its steps.
+ * The state of a step during a run.
  */
-import { serialized, withoutStack } from "./errors.ts";
+import { serializeError, withoutStack } from "./errors.ts";
 import type { StepOptions } from "./options.ts";
-import type { Entry, LoggedEntry, Outcome } from "./result.ts";
-import type { Compensate, Run } from "./saga.ts";
+import type { Compensate, Entry, LoggedEntry, Outcome, Run } from "./types.ts";
 
-/** The outputs of steps, by name. */
+/** The outputs of the steps, by name. */
 export type Outputs = Readonly<Record<string, unknown>>;
 
 /** A step, without its types. */
@@ -21,14 +20,14 @@ export interface State {
   readonly step: Step;
   readonly key: string;
   outcome: Outcome;
-  /** Once it is done. */
+  /** Set when the step is done. */
   output: unknown;
   attempts: number;
   undos: number;
-  /** Of the last attempts to run it; once it is being undone, of the last attempts at that. */
+  /** The errors of the last attempts to run the step; from its undo on, those of the last attempts to undo it. */
   errors: Error[];
   error: Error | undefined;
-  /** Of one attempt at least it is not known that it was not applied. */
+  /** At least one attempt may have been applied. */
   isDoubtful: boolean;
   ms: number;
 }
@@ -55,12 +54,12 @@ export function entryOf({ step, key, outcome, attempts, undos, error, ms }: Stat
 
 export function loggedOf(state: State): LoggedEntry {
   const { error, ...entry } = entryOf(state);
-  return error === undefined ? entry : { ...entry, error: withoutStack(serialized(error)) };
+  return error === undefined ? entry : { ...entry, error: withoutStack(serializeError(error)) };
 }
 
-/** The outputs of the steps that are done, up to but without this one. */
+/** The outputs of the steps before `end`. */
 export function outputsBefore(states: readonly State[], end?: State): Outputs {
   const before = end === undefined ? states : states.slice(0, states.indexOf(end));
-  // Also for a step that is called __proto__.
+  // fromEntries defines own properties, so a step may be called __proto__.
   return Object.fromEntries(before.map(({ step, output }) => [step.name, output]));
 }

@@ -3,10 +3,10 @@
  *
  * Invariant: whoever called `wait` holds the mutex again when it settles, however it settles.
  */
-import { guard, refusal } from "../internal/guard.ts";
+import { linkContext, entryError } from "../internal/suspend.ts";
 import { Inspectable } from "../internal/inspect.ts";
-import { Queue, Waiter } from "../internal/waitqueue.ts";
-import { created, failed, note, park, wake, wakeError } from "../internal/runtime.ts";
+import { callbackWaiter, Waiter, WaitQueue } from "../internal/waitqueue.ts";
+import { created, rejected, note, park, wake, wakeError } from "../internal/runtime.ts";
 import { Mutex } from "./mutex.ts";
 import type { Context } from "../types.ts";
 
@@ -35,7 +35,7 @@ import type { Context } from "../types.ts";
 export class Cond extends Inspectable {
   /** The mutex that must be held to call {@link wait}. */
   readonly mutex: Mutex;
-  private readonly waiting: Queue = new Queue();
+  private readonly waiting: WaitQueue = new WaitQueue();
 
   /** **Errors**: TypeError if `mutex` is no Mutex, or a proxy of one. */
   constructor(mutex: Mutex) {
@@ -59,19 +59,19 @@ export class Cond extends Inspectable {
    * @see Go's [Cond.Wait](https://pkg.go.dev/sync#Cond.Wait)
    */
   wait(ctx?: Context): Promise<void> {
-    const error = refusal(ctx);
-    if (error !== undefined) return failed("cond.wait", this, error);
+    const error = entryError(ctx);
+    if (error !== undefined) return rejected("cond.wait", this, error);
     // Two waiters: one for the condition, which ctx can withdraw, and after it one for the mutex, which nothing can.
     const caller = new Waiter(null);
     const { turn } = this.mutex;
     const relock = (settle: () => void): void => this.mutex.enter(turn, settle);
-    const notice = new Waiter(null, undefined, () => relock(() => wake(caller, undefined)));
+    const notice = callbackWaiter(() => relock(() => wake(caller, undefined)));
     try {
-      if (ctx !== undefined) guard(notice, ctx, (error) => relock(() => wakeError(caller, error)));
+      if (ctx !== undefined) linkContext(notice, ctx, (error) => relock(() => wakeError(caller, error)));
       this.mutex.unlock();
     } catch (error) {
       notice.withdraw();
-      return failed("cond.wait", this, error);
+      return rejected("cond.wait", this, error);
     }
     this.waiting.push(notice);
     return park<void>(caller, "cond.wait", this);
@@ -91,7 +91,7 @@ export class Cond extends Inspectable {
 
   private wakeFirst(): boolean {
     const waiter = this.waiting.shift();
-    (waiter?.value as (() => void) | undefined)?.();
+    waiter?.resolve(undefined);
     return waiter !== null;
   }
 

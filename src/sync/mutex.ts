@@ -4,11 +4,11 @@
  * Invariants: while the mutex is free nobody waits for it. It is handed from holder to holder in the order of their calls, so it is
  * never free for somebody to slip in between.
  */
-import { refusal, suspend } from "../internal/guard.ts";
+import { entryError, suspend } from "../internal/suspend.ts";
 import { panic } from "../internal/errors.ts";
 import { Inspectable } from "../internal/inspect.ts";
-import { Queue, Waiter } from "../internal/waitqueue.ts";
-import { created, failed, note, settled, wake } from "../internal/runtime.ts";
+import { callbackWaiter, isCallback, Waiter, WaitQueue } from "../internal/waitqueue.ts";
+import { created, rejected, note, resolved, wake } from "../internal/runtime.ts";
 import type { Context } from "../types.ts";
 
 /**
@@ -39,7 +39,7 @@ export class Mutex extends Inspectable {
 
   readonly #own: true = true;
   private locked = false;
-  private readonly waiting: Queue = new Queue();
+  private readonly waiting: WaitQueue = new WaitQueue();
   /** @internal Which acquisition this is, so that a guard can tell its own from others. A `Cond` sets it back after a wait. */
   turn: number = 0;
   private acquisitions = 0;
@@ -61,9 +61,9 @@ export class Mutex extends Inspectable {
    * @see Go's [Mutex.Lock](https://pkg.go.dev/sync#Mutex.Lock)
    */
   lock(ctx?: Context): Promise<Disposable> {
-    const error = refusal(ctx);
-    if (error !== undefined) return failed("lock", this, error);
-    if (this.tryLock()) return settled("lock", this, new Guard(this, this.turn));
+    const error = entryError(ctx);
+    if (error !== undefined) return rejected("lock", this, error);
+    if (this.tryLock()) return resolved("lock", this, new Guard(this, this.turn));
     return suspend(new Waiter(null), this.waiting, ctx, "lock", this);
   }
 
@@ -98,8 +98,8 @@ export class Mutex extends Inspectable {
       this.locked = false;
     } else {
       this.acquired();
-      if (next.value === undefined) wake(next, new Guard(this, this.turn));
-      else (next.value as () => void)();
+      if (isCallback(next)) next.resolve(undefined);
+      else wake(next, new Guard(this, this.turn));
     }
   }
 
@@ -119,7 +119,7 @@ export class Mutex extends Inspectable {
       locked();
     };
     if (this.tryLock()) resumed();
-    else this.waiting.push(new Waiter(null, undefined, resumed));
+    else this.waiting.push(callbackWaiter(resumed));
   }
 
   /** @internal Unlocks, if the lock is still held by this acquisition. */

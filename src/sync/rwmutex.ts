@@ -7,11 +7,11 @@
  *   admitted, so readers do not starve either.
  * - While the lock is free nobody waits for it.
  */
-import { isCancelled, refusal, suspend } from "../internal/guard.ts";
+import { isCancelled, entryError, suspend } from "../internal/suspend.ts";
 import { panic } from "../internal/errors.ts";
 import { Inspectable } from "../internal/inspect.ts";
-import { Queue, Waiter } from "../internal/waitqueue.ts";
-import { created, failed, note, settled, wake } from "../internal/runtime.ts";
+import { WaitQueue, Waiter } from "../internal/waitqueue.ts";
+import { created, rejected, note, resolved, wake } from "../internal/runtime.ts";
 import type { Context } from "../types.ts";
 
 /**
@@ -39,8 +39,8 @@ import type { Context } from "../types.ts";
 export class RWMutex extends Inspectable {
   private writing = false;
   private readers = 0;
-  private readonly writersWaiting: Queue = new Queue();
-  private readonly readersWaiting: Queue = new Queue();
+  private readonly writersWaiting: WaitQueue = new WaitQueue();
+  private readonly readersWaiting: WaitQueue = new WaitQueue();
   /** Which acquisition this is, so that a guard can tell its own from later ones: each writer's is one, and the readers' together. */
   private turn = 0;
   /** How many of the readers who hold the lock together have unlocked by hand, and whose guards are therefore void. */
@@ -52,7 +52,7 @@ export class RWMutex extends Inspectable {
     super();
     // When a writer gives up, and it was the last, readers need not wait for it.
     this.writersWaiting.watcher = {
-      left: () => this.writing || this.writersWaiting.head !== null || this.admitReaders(),
+      onLeave: () => this.writing || this.writersWaiting.head !== null || this.admitReaders(),
     };
     created(this);
   }
@@ -68,9 +68,9 @@ export class RWMutex extends Inspectable {
    * @see Go's [RWMutex.Lock](https://pkg.go.dev/sync#RWMutex.Lock)
    */
   lock(ctx?: Context): Promise<Disposable> {
-    const error = refusal(ctx);
-    if (error !== undefined) return failed("lock", this, error);
-    if (this.tryLock()) return settled("lock", this, new WriteGuard(this, this.turn));
+    const error = entryError(ctx);
+    if (error !== undefined) return rejected("lock", this, error);
+    if (this.tryLock()) return resolved("lock", this, new WriteGuard(this, this.turn));
     return suspend(new Waiter(null), this.writersWaiting, ctx, "lock", this);
   }
 
@@ -105,11 +105,11 @@ export class RWMutex extends Inspectable {
    * @see Go's [RWMutex.RLock](https://pkg.go.dev/sync#RWMutex.RLock)
    */
   rLock(ctx?: Context): Promise<Disposable> {
-    const error = refusal(ctx);
-    if (error !== undefined) return failed("rLock", this, error);
+    const error = entryError(ctx);
+    if (error !== undefined) return rejected("rLock", this, error);
     if (this.mayRead()) {
       if (this.readers++ === 0) this.turn++;
-      return settled("rLock", this, new ReadGuard(this, this.turn));
+      return resolved("rLock", this, new ReadGuard(this, this.turn));
     }
     return suspend(new Waiter(null), this.readersWaiting, ctx, "rLock", this);
   }

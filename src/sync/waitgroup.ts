@@ -3,12 +3,12 @@
  *
  * Invariants: the counter is never negative; while it is 0 nobody waits.
  */
-import { refusal, suspend } from "../internal/guard.ts";
+import { entryError, suspend } from "../internal/suspend.ts";
 import { start } from "../chan/go.ts";
 import { panic } from "../internal/errors.ts";
 import { Inspectable } from "../internal/inspect.ts";
-import { Queue, Waiter } from "../internal/waitqueue.ts";
-import { created, done, failed, note, report, wake } from "../internal/runtime.ts";
+import { WaitQueue, Waiter } from "../internal/waitqueue.ts";
+import { created, resolvedVoid, rejected, note, report, wake } from "../internal/runtime.ts";
 import type { Context } from "../types.ts";
 import { mustBeFunction, count } from "../internal/args.ts";
 
@@ -34,7 +34,7 @@ import { mustBeFunction, count } from "../internal/args.ts";
  */
 export class WaitGroup extends Inspectable {
   private counter = 0;
-  private readonly waiting: Queue = new Queue();
+  private readonly waiting: WaitQueue = new WaitQueue();
 
   constructor() {
     super();
@@ -87,9 +87,9 @@ export class WaitGroup extends Inspectable {
    * @see Go's [WaitGroup.Wait](https://pkg.go.dev/sync#WaitGroup.Wait)
    */
   wait(ctx?: Context): Promise<void> {
-    const error = refusal(ctx);
-    if (error !== undefined) return failed("wg.wait", this, error);
-    if (this.counter === 0) return done("wg.wait", this);
+    const error = entryError(ctx);
+    if (error !== undefined) return rejected("wg.wait", this, error);
+    if (this.counter === 0) return resolvedVoid("wg.wait", this);
     return suspend(new Waiter(null), this.waiting, ctx, "wg.wait", this);
   }
 

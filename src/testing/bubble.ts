@@ -3,7 +3,7 @@
  */
 import { given } from "../internal/foreign.ts";
 import { mustBeReadable } from "../internal/errors.ts";
-import { type Expiring } from "../internal/runtime.ts";
+import { type TimerTarget } from "../internal/runtime.ts";
 import { START } from "./clock.ts";
 import { PLAIN } from "./schedule.ts";
 import { warn } from "./others.ts";
@@ -185,7 +185,7 @@ export function apiOf(run: Run): Bubble {
     async sleep(ms) {
       duration(ms, "t.sleep");
       const due = run.monotonic() + ms;
-      const target = (settle: (result: unknown) => void): Expiring => ({ expire: () => settle(undefined) });
+      const target = (settle: (result: unknown) => void): TimerTarget => ({ expire: () => settle(undefined) });
       await run.suspend("t.sleep", (settle) => due < Infinity && run.alarm(due, target(settle), null), ms);
       await wait();
     },

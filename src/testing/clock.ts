@@ -1,8 +1,8 @@
 /**
  * The clock of a bubble: it stands still until it is told to jump.
  */
-import { CancelCtx } from "../context/context.ts";
-import type { Alarm, Expiring } from "../internal/runtime.ts";
+import { CancelCtx } from "../context/cancel.ts";
+import type { Alarm, TimerTarget } from "../internal/runtime.ts";
 import type { Names } from "./names.ts";
 import type { Place } from "./callsite.ts";
 
@@ -44,13 +44,13 @@ export class Clock {
 
 export class BubbleAlarm implements Alarm {
   readonly due: number;
-  readonly target: Expiring;
+  readonly target: TimerTarget;
   /** Where it was set. */
   readonly set: Place;
   private readonly clock: Clock;
   private readonly on: unknown;
 
-  constructor(clock: Clock, due: number, target: Expiring, on: unknown, set: Place) {
+  constructor(clock: Clock, due: number, target: TimerTarget, on: unknown, set: Place) {
     this.clock = clock;
     this.due = due;
     this.target = target;

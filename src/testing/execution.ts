@@ -308,7 +308,7 @@ export class Run extends Room {
     });
   }
 
-  refuse(): unknown {
+  fault(): unknown {
     this.calls++;
     if (this.manner.callers === true && this.recorder !== null) this.callers.push(place());
     return this.calls === this.plan.failAt ? this.manner.fail : undefined;

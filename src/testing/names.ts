@@ -82,17 +82,14 @@ export class Names {
 
   /** `within` is the part of headgate that made it, if it was not the user. */
   private name(register: Register, object: object, parent: object | undefined, within: string): void {
-    const known = register.given.get(object);
-    if (known !== undefined && parent !== undefined) return this.adopt(register, object, known, parent, within);
+    if (parent !== undefined && isA(object, Chan)) return this.part(register, object, parent, within);
     // It gets its number even if the user calls it otherwise, so that a name given does not change the others.
     register.given.set(object, next(register, kindOf(object), within));
   }
 
-  /** `object` turns out to be a part of `parent`: it is called after it, and its own number is free again. */
-  private adopt(register: Register, object: object, known: string, parent: object, within: string): void {
-    const [, prefix, number] = /^(.*?)(\d+)$/.exec(known)!;
-    const { given, timers, counters } = register;
-    if (counters.get(prefix!) === Number(number)) counters.set(prefix!, Number(number) - 1);
+  /** A channel that is a part of `parent` is called after it. */
+  private part(register: Register, object: object, parent: object, within: string): void {
+    const { given, timers } = register;
     if (parent === nil) return void given.set(object, "nil");
     if (typeof (parent as { done?: unknown }).done === "function") {
       return void given.set(object, `${this.chosen.get(parent) ?? given.get(parent) ?? "ctx?"}.done()`);

@@ -1,7 +1,7 @@
 /**
  * Writing down what happens in a bubble, row by row.
  */
-import { Ending } from "../context/errors.ts";
+import { Outcome } from "../context/errors.ts";
 import type { BubbleAlarm, Clock } from "./clock.ts";
 import type { Names } from "./names.ts";
 import { type Resumption, type Task, Wait } from "./task.ts";
@@ -55,7 +55,7 @@ export class Recorder {
     const object = this.names.target(on);
     // It closes because of a cancel, and that has been written down.
     if (event === "close" && object.endsWith(".done()")) return;
-    this.write(step, task, event, object, this.text(detail instanceof Ending ? detail.cause : detail));
+    this.write(step, task, event, object, this.text(detail instanceof Outcome ? detail.cause : detail));
   }
 
   private result(op: string, result: unknown, failed: boolean): string {

@@ -5,9 +5,9 @@
  * Invariant: whatever is called while a step runs is the doing of the task whose step it is.
  */
 import { AfterFuncCtx } from "../context/afterfunc.ts";
-import { CancelCtx } from "../context/context.ts";
+import { CancelCtx } from "../context/cancel.ts";
 import type { Waiter } from "../internal/waitqueue.ts";
-import type { Alarm, Expiring } from "../internal/runtime.ts";
+import type { Alarm, TimerTarget } from "../internal/runtime.ts";
 import type { Task as Start } from "../internal/seam.ts";
 import { BubbleAlarm, Clock } from "./clock.ts";
 import { isPlain, Names } from "./names.ts";
@@ -259,7 +259,7 @@ export abstract class Room implements Scheduler {
   monotonic(): number {
     return this.clock.elapsed;
   }
-  alarm(due: number, target: Expiring, on: unknown): Alarm {
+  alarm(due: number, target: TimerTarget, on: unknown): Alarm {
     const alarm = (this.alarmed = new BubbleAlarm(this.clock, due, target, on, this.here()));
     this.recorder?.set(this.steps, this.who(), alarm);
     return this.clock.set(alarm);
@@ -268,7 +268,7 @@ export abstract class Room implements Scheduler {
     return this.chance();
   }
   abstract choose(n: number): number;
-  abstract refuse(): unknown;
+  abstract fault(): unknown;
 
   // ------------------------------------------------------------------------------------------------------ objects, the record
 
@@ -290,7 +290,7 @@ export abstract class Room implements Scheduler {
 
   /** A context that has ended is attached to nobody any more. */
   protected dropEnded(): void {
-    for (const ctx of this.contexts.keys()) if ((ctx as CancelCtx).ending !== null) this.contexts.delete(ctx);
+    for (const ctx of this.contexts.keys()) if ((ctx as CancelCtx).outcome !== null) this.contexts.delete(ctx);
   }
 
   /** Whether `on`, an object or the cases of a select, belongs to this bubble. */

@@ -105,7 +105,7 @@ export interface Source<D extends Delivery = Delivery> {
  *   const order = await Promise.resolve(body).then(JSON.parse).catch((error) => {
  *     throw new Permanent("not an order", { cause: error });
  *   });
- *   await retry.retry(ctx, () => console.log("charged", order.total));
+ *   await retry.run(ctx, () => console.log("charged", order.total));
  * };
  * const broker = memoryBroker<string>();
  * for (const body of ['{ "total": 5 }', "{"]) await broker.publish(body);

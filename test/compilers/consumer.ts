@@ -61,7 +61,7 @@ export async function core(parent: Context): Promise<number> {
   // @ts-expect-error: an AbortSignal is no number, whatever the compiler knows of it.
   const wrong: number = ctx.signal;
   const aborted: boolean = ctx.signal.aborted;
-  return (await retry.retry(ctx, () => value)) + (tried === undefined || aborted ? 0 : wrong);
+  return (await retry.run(ctx, () => value)) + (tried === undefined || aborted ? 0 : wrong);
 }
 
 export async function compositions(stop: Context): Promise<void> {

@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { Chan, type Context, context } from "headgate";
-import type { CancelCtx } from "../../src/context/context.ts";
+import type { CancelCtx } from "../../src/context/cancel.ts";
 import { elapse, settle, timersSet, virtualTime } from "../support/clock.ts";
 
 const { afterFunc, background, cause, withCancel, withCancelCause, withTimeout, withValue } = context;
@@ -129,7 +129,7 @@ describe("what has ended", () => {
     const [grandchild] = withCancel(child);
     cancel();
     for (const ctx of [root, child, grandchild] as CancelCtx[]) {
-      expect([ctx.children, ctx.holder, ctx.prev, ctx.next]).toEqual([null, null, null, null]);
+      expect([ctx.children, ctx.listedBy, ctx.prev, ctx.next]).toEqual([null, null, null, null]);
     }
   });
 });

@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { Chan, type Context, context, go, nil, type RecvChan, trySelect } from "headgate";
-import type { CancelCtx } from "../../src/context/context.ts";
+import type { CancelCtx } from "../../src/context/cancel.ts";
 import { elapse, settle, timersSet, virtualTime } from "../support/clock.ts";
 
 const { afterFunc, background, Canceled, cause, DeadlineExceeded, withCancel, withCancelCause, withDeadline } = context;

@@ -105,7 +105,7 @@ const handed: Record<string, (seen: Seen) => Promise<unknown>> = {
     await Promise.all(
       ["A", "B", "C"].map((who) =>
         als.run(who, () =>
-          retry.retry(
+          retry.run(
             context.background(),
             (_, attempt) => (attempt < 2 ? Promise.reject(new Error("no")) : seen(store())),
             { base: 2 },

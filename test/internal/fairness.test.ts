@@ -233,7 +233,7 @@ const loops: Record<string, (going: Going) => Promise<void>> = {
 
   "try again without a pause": async (going) => {
     const fn = () => (going() ? Promise.reject(new Error("again")) : "over");
-    await retry.retry(context.background(), fn, { tries: Infinity, base: 0 });
+    await retry.run(context.background(), fn, { tries: Infinity, base: 0 });
   },
 
   "wait for promises that have resolved": async (going) => {

@@ -27,7 +27,7 @@ describe.each(odd)("when what is thrown is %s,", (_, make) => {
 
   it("retry tries again, and rejects with it in the end", async () => {
     let attempts = 0;
-    const failing = retry.retry(
+    const failing = retry.run(
       context.background(),
       () => {
         attempts++;
@@ -40,7 +40,7 @@ describe.each(odd)("when what is thrown is %s,", (_, make) => {
   });
 
   it("retry with a timeout does the same", async () => {
-    const failing = retry.retry(context.background(), fail, { tries: 2, base: 0, timeout: 1_000 });
+    const failing = retry.run(context.background(), fail, { tries: 2, base: 0, timeout: 1_000 });
     expect(isIt(await rejection(failing), error)).toBe(true);
   });
 

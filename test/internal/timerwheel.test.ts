@@ -3,14 +3,14 @@
  * is the native one.
  */
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { type Alarm, type Expiring, platformClock } from "../../src/internal/timerwheel.ts";
+import { type Alarm, type TimerTarget, platformClock } from "../../src/internal/timerwheel.ts";
 import { build, run } from "../support/child.ts";
 import { elapse, settle, timersSet, virtualTime } from "../support/clock.ts";
 import { generator, LONGEST, on, Platform, restore, type Setter } from "../support/platform.ts";
 
 afterEach(restore);
 
-const platformAlarm = (due: number, target: Expiring): Alarm => platformClock().alarm(due, target, null);
+const platformAlarm = (due: number, target: TimerTarget): Alarm => platformClock().alarm(due, target, null);
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -417,7 +417,7 @@ describe("under fake timers that were there before headgate", () => {
   it("no alarm is lost when they are cleared, and all ring by the platform's when they are gone", async () => {
     vi.resetModules();
     const loaded = await import("../../src/internal/timerwheel.ts");
-    const set = (due: number, target: Expiring): Alarm => loaded.platformClock().alarm(due, target, null);
+    const set = (due: number, target: TimerTarget): Alarm => loaded.platformClock().alarm(due, target, null);
     const rung: string[] = [];
     const alarm = (ms: number, name: string): Alarm =>
       set(performance.now() + ms, { expire: () => void rung.push(name) });

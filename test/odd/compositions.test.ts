@@ -441,7 +441,7 @@ describe("an odd value does no harm", () => {
     expect(report).toMatchObject({ pulled: 1, acked: 1 });
     const result = await saga<number>("s").step("a", nothing, nothing).run(bg, 1, quick);
     expect(result.status).toBe("committed");
-    await retry.retry(bg, nothing);
+    await retry.run(bg, nothing);
   });
 });
 
@@ -623,9 +623,9 @@ describe("retry", () => {
         broken = true;
         throw ODD_ERROR;
       };
-      await expect(retry.retry(ctx, fn, { base: 0 })).rejects.toBe(ODD_ERROR);
+      await expect(retry.run(ctx, fn, { base: 0 })).rejects.toBe(ODD_ERROR);
       broken = false;
-      await expect(retry.retry(ctx, fn, { base: 0, timeout: 5 })).rejects.toBe(ODD_ERROR);
+      await expect(retry.run(ctx, fn, { base: 0, timeout: 5 })).rejects.toBe(ODD_ERROR);
     },
   );
 });

@@ -457,23 +457,23 @@ export const TABLE: Readonly<Record<string, Row>> = {
     waits: ["body", "fn returns"],
   },
 
-  "retry.retry": {
+  "retry.run": {
     isAsync: true,
     says: /^(retry|ctx|signal|parent): /,
     calls: {
-      ctx: (x) => retry.retry(x, () => 1),
+      ctx: (x) => retry.run(x, () => 1),
       "ctx of a try that fails": (x) =>
-        retry.retry(
+        retry.run(
           x,
           (_, attempt) => {
             if (attempt === 1) throw new Error("retry: the first try");
           },
           { base: 0, timeout: 1e6 },
         ),
-      fn: (x, w) => retry.retry(w.ctx, x, { base: 0, tries: 2 }),
-      policy: (x, w) => retry.retry(w.ctx, () => 1, x),
-      ...callbacks((fn, w) => retry.retry(w.ctx, fn, { base: 0, tries: 2 })),
-      ...policies((policy, w) => retry.retry(w.ctx, () => 1, policy)),
+      fn: (x, w) => retry.run(w.ctx, x, { base: 0, tries: 2 }),
+      policy: (x, w) => retry.run(w.ctx, () => 1, x),
+      ...callbacks((fn, w) => retry.run(w.ctx, fn, { base: 0, tries: 2 })),
+      ...policies((policy, w) => retry.run(w.ctx, () => 1, policy)),
     },
     results: CALLBACKS,
     waits: ["fn", "fn returns"],

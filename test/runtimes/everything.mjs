@@ -318,8 +318,8 @@ const groups = {
 };
 
 const retries = {
-  async retry() {
-    const result = await retry.retry(
+  async run() {
+    const result = await retry.run(
       bg,
       (ctx, attempt) => {
         if (attempt < 3) throw new Error("not yet");
@@ -330,7 +330,7 @@ const retries = {
     same(result, 3);
   },
   async Permanent() {
-    const tried = retry.retry(bg, () => {
+    const tried = retry.run(bg, () => {
       throw new retry.Permanent("never");
     });
     same((await failureOf(tried, retry.Permanent)).message, "never");

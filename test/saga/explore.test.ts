@@ -1,5 +1,5 @@
 /**
- * The invariants S1 to S7 of a saga at every point at which it can be cancelled, and at every point at which it can be aborted after that;
+ * The invariants A1 to A7 of a saga at every point at which it can be cancelled, and at every point at which it can be aborted after that;
  * by itself, and in the handler of a worker that is stopped and aborted. The scenario is in `explore.ts`.
  */
 import { context } from "headgate";
@@ -38,14 +38,14 @@ const OUTCOMES: Record<Mode, readonly string[]> = {
   "pivot, and a step hangs": ["committed", "finish: out of time", "finish: aborted"],
 };
 
-describe("cancelled at any point, and aborted at any later one, a saga keeps its invariants (S1–S7)", () => {
+describe("cancelled at any point, and aborted at any later one, a saga keeps its invariants (A1–A7)", () => {
   it.each(MODES)("when the mode is: %s", { timeout: 60_000 }, async (mode) => {
     const outcomes = await everywhere(mode);
     expect([...outcomes]).toEqual(expect.arrayContaining(["compensated", "undo: aborted", ...OUTCOMES[mode]]));
   });
 });
 
-describe("in a worker that is stopped at any point, and aborted at any later one, a saga keeps its invariants (S1–S7)", () => {
+describe("in a worker that is stopped at any point, and aborted at any later one, a saga keeps its invariants (A1–A7)", () => {
   it.each(MODES)("when the mode is: %s", { timeout: 60_000 }, async (mode) => {
     const outcomes = await everywhere(mode, "worker");
     // What ends there before its time is out of time: the abort is the worker's.
@@ -94,17 +94,17 @@ describe("it is found out that a saga", () => {
   it.each<[what: string, invariant: string, cast: Cast]>([
     [
       "undoes on the ctx that was cancelled",
-      "dead letters, and all could be undone: t:a (S5)",
+      "dead letters, and all could be undone: t:a (A5)",
       { undo: (undo, stop) => (_, call) => undo(stop, call) },
     ],
     [
       "does not undo what is unknown",
-      "is left, and there is no letter (S5)",
+      "is left, and there is no letter (A5)",
       { undo: (undo) => async (ctx, call) => (call.outcome === "unknown" ? undefined : undo(ctx, call)) },
     ],
     [
       "goes on when it is cancelled",
-      "was called after the cancellation (S3)",
+      "was called after the cancellation (A3)",
       { run: (run) => (ctx, options) => run(context.withoutCancel(ctx), options) },
     ],
     [

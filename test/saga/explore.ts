@@ -1,7 +1,7 @@
 /**
  * One run of a saga in a bubble, by itself or in the handler of a worker: three steps at a server, one of which, its undo, or the sink
  * misbehaves. What is called is written down; when the saga has returned, its result is held against that, and against what the server
- * has applied, by the invariants S1 to S7. (S7 is the bubble's: it fails if anything is left.)
+ * has applied, by the invariants A1 to A7. (A7 is the bubble's: it fails if anything is left.)
  */
 import { context, type Context, time } from "headgate";
 import type { Bubble } from "headgate/testing";
@@ -138,7 +138,7 @@ class Play {
     }
     this.hasReturned = true;
     const took = t.now() - Math.min(this.failedAt ?? t.now(), this.stoppedAt ?? t.now());
-    this.must(took <= MOMENT + compensation.budget + SINK, `it returned ${took} ms after the failure (S6)`);
+    this.must(took <= MOMENT + compensation.budget + SINK, `it returned ${took} ms after the failure (A6)`);
     return result;
   }
 
@@ -200,12 +200,12 @@ class Play {
 
   private async call(ctx: Context, name: Name, key: string): Promise<string> {
     const { mode } = this;
-    this.must(key === `t:${name}`, `${name} was called with the key ${key} (S4)`);
+    this.must(key === `t:${name}`, `${name} was called with the key ${key} (A4)`);
     if (!this.hasPassedPivot) {
-      this.must(this.stop.err() === undefined, `${name} was called after the cancellation (S3)`);
-      this.must(this.failedAt === undefined, `${name} was called after a failure (S3)`);
+      this.must(this.stop.err() === undefined, `${name} was called after the cancellation (A3)`);
+      this.must(this.failedAt === undefined, `${name} was called after a failure (A3)`);
     }
-    this.must(this.end.err() === undefined, `${name} was called after the abort (S3)`);
+    this.must(this.end.err() === undefined, `${name} was called after the abort (A3)`);
     this.must(!this.hasReturned, `${name} was called after the return`);
     const n = this.count(`call ${name}`);
     if (n === 1) this.ran.push(key);
@@ -225,7 +225,7 @@ class Play {
     { key, outcome, output }: { key: string; outcome: string; output?: string },
   ): Promise<void> {
     const { mode, cast } = this;
-    this.must(key === `t:${name}`, `${name} was undone with the key ${key} (S4)`);
+    this.must(key === `t:${name}`, `${name} was undone with the key ${key} (A4)`);
     this.must(this.ran.includes(key), `${name} was undone, and had not been called`);
     this.must(
       (outcome === "done") === (output === `output of ${name}`),
@@ -274,21 +274,21 @@ class Play {
           ? [...taken, ...result.letters]
           : [];
     const lettered = letters.map(({ key }) => key);
-    for (const { why, todo } of letters) cast.outcome?.(`${todo}: ${why}`);
+    for (const { reason, todo } of letters) cast.outcome?.(`${todo}: ${reason}`);
 
     const ends = result.status === "committed" ? ["done"] : ["not applied", "compensated", "dead-lettered"];
     if (this.hasPassedPivot) ends.push("done");
     if (result.status === "lost") ends.push("unknown", "done", "not started");
     for (const { step, outcome } of result.log) {
       cast.outcome?.(outcome);
-      this.must(ends.includes(outcome), `${step} is ${outcome}, and the saga is ${result.status} (S1)`);
+      this.must(ends.includes(outcome), `${step} is ${outcome}, and the saga is ${result.status} (A1)`);
     }
     const logged = result.log.filter(({ attempts }) => attempts > 0).map(({ key }) => key);
-    this.must(String(logged) === String(ran), `the log has ${String(logged)}, and ${String(ran)} were called (S1)`);
+    this.must(String(logged) === String(ran), `the log has ${String(logged)}, and ${String(ran)} were called (A1)`);
 
     const order = ran.filter((key) => this.undos.includes(key)).reverse();
-    this.must(String(this.undos) === String(order), `called: ${String(ran)}; undone: ${String(this.undos)} (S2)`);
-    this.must(new Set(this.undone).size === this.undone.length, `undone twice: ${String(this.undone)} (S2)`);
+    this.must(String(this.undos) === String(order), `called: ${String(ran)}; undone: ${String(this.undos)} (A2)`);
+    this.must(new Set(this.undone).size === this.undone.length, `undone twice: ${String(this.undone)} (A2)`);
 
     const left = [...server.applied];
     if (result.status === "committed") {
@@ -298,18 +298,18 @@ class Play {
         "the output",
       );
     } else if (this.hasPassedPivot) {
-      this.must(String(lettered) === "t:c", `the letters are for ${String(lettered)} (S5)`);
+      this.must(String(lettered) === "t:c", `the letters are for ${String(lettered)} (A5)`);
       this.must(
         left.includes("t:a") && left.includes("t:b"),
         `after the pivot something was undone: ${String(left)} are left`,
       );
     } else {
-      for (const key of left) this.must(lettered.includes(key), `${key} is left, and there is no letter (S5)`);
+      for (const key of left) this.must(lettered.includes(key), `${key} is left, and there is no letter (A5)`);
       const mayBeLeft = this.end.err() !== undefined || !UNDOABLE.includes(mode);
-      this.must(mayBeLeft || lettered.length === 0, `dead letters, and all could be undone: ${String(lettered)} (S5)`);
+      this.must(mayBeLeft || lettered.length === 0, `dead letters, and all could be undone: ${String(lettered)} (A5)`);
     }
-    this.must(new Set(lettered).size === lettered.length, `several letters: ${String(lettered)} (S5)`);
-    for (const key of lettered) this.must(!this.undone.includes(key), `${key} was undone, and there is a letter (S5)`);
+    this.must(new Set(lettered).size === lettered.length, `several letters: ${String(lettered)} (A5)`);
+    for (const key of lettered) this.must(!this.undone.includes(key), `${key} was undone, and there is a letter (A5)`);
     if (result.status === "dead-lettered") {
       const told = (which: readonly DeadLetter[]): string =>
         JSON.stringify([...which].sort((a, b) => (a.step < b.step ? -1 : 1)));

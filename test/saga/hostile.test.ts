@@ -75,7 +75,7 @@ describe.each(cases)("when it %s %s,", (_how, _what, fail) => {
       .step("b", fail);
     const { result, letters } = await play((options, ctx) => order.run(ctx, 0, options));
     expect(result.status).toBe("dead-lettered");
-    expect(letters).toMatchObject([{ step: "b", todo: "finish", why: "failed", errors: [{}, {}] }]);
+    expect(letters).toMatchObject([{ step: "b", todo: "finish", reason: "failed", errors: [{}, {}] }]);
     expect(JSON.parse(JSON.stringify(letters))).toEqual(letters);
   });
 
@@ -90,7 +90,7 @@ describe.each(cases)("when it %s %s,", (_how, _what, fail) => {
       .step("c", () => Promise.reject(new NotApplied()));
     const { result, letters } = await play((options, ctx) => order.run(ctx, 0, options));
     expect(result.status).toBe("dead-lettered");
-    expect(letters).toMatchObject([{ step: "b", todo: "undo", why: "failed", errors: [{}, {}] }]);
+    expect(letters).toMatchObject([{ step: "b", todo: "undo", reason: "failed", errors: [{}, {}] }]);
   });
 
   it("the sink has failed", async () => {

@@ -36,7 +36,8 @@ describe("a run of a saga rejects, and calls nothing,", () => {
   });
 
   it("when it has no sink for dead letters", async () => {
-    const message = "saga: deadLetter must be a function, got undefined; what cannot be undone must go somewhere";
+    const message =
+      "saga: deadLetter must be a function, got undefined; a step that cannot be undone must go somewhere";
     expect(await refusal({})).toEqual(new TypeError(message));
   });
 
@@ -122,7 +123,7 @@ describe("a run of a saga is not resumed, and calls nothing, when its journal", 
   ])("%s", async (_, event) => {
     const resume = [{ ...at, type: "started", input: 0 }, event] as SagaEvent[];
     const type = String(JSON.stringify((event as SagaEvent).type));
-    const message = `saga: resume: event 1, ${type}, is not as it was told to observe`;
+    const message = `saga: resume: event 1, ${type}, is not as observe got it`;
     expect(await refusal({ deadLetter, id: "1", resume })).toEqual(new TypeError(message));
   });
 

@@ -12,7 +12,7 @@ import {
   SagaError,
   type SagaOptions,
   type StepOptions,
-  type Undo,
+  type UndoCall,
 } from "headgate/saga";
 import { bubble, type Bubble } from "headgate/testing";
 import { describe, expect, it } from "vitest";
@@ -22,7 +22,7 @@ const boom = new Error("boom");
 const why = new Error("enough");
 
 type Behaviour = (ctx: Context, call: Call<string, object>) => unknown;
-type Undoing = ((ctx: Context, call: Undo<string, object, unknown>) => unknown) | "none";
+type Undoing = ((ctx: Context, call: UndoCall<string, object, unknown>) => unknown) | "none";
 
 interface Steps {
   readonly run?: Partial<Record<"a" | "b" | "c", Behaviour>>;
@@ -51,7 +51,7 @@ class Subject {
         },
         undo === "none"
           ? undefined
-          : (ctx: Context, call: Undo<string, object, unknown>) => {
+          : (ctx: Context, call: UndoCall<string, object, unknown>) => {
               this.calls.push(`-${name}`);
               return undo(ctx, call) as Promise<void>;
             },
@@ -181,7 +181,7 @@ describe("a saga that is cancelled", () => {
       const result = await subject.run(cancelledAfter(t, 15));
       expect(outcomes(result)).toBe("a: compensated, b: dead-lettered");
       expect(subject.letters).toMatchObject([
-        { step: "b", outcome: "unknown", why: "cannot be undone", todo: "undo", errors: [] },
+        { step: "b", outcome: "unknown", reason: "cannot be undone", todo: "undo", errors: [] },
       ]);
       expect(result).toMatchObject({ status: "dead-lettered", letters: subject.letters });
     }));
@@ -362,7 +362,7 @@ describe("a compensation that fails", () => {
         output: "B",
         todo: "undo",
         outcome: "done",
-        why: "failed",
+        reason: "failed",
         cause: { name: "Error", message: "enough" },
         log: [
           { step: "a", outcome: "compensated" },
@@ -406,7 +406,7 @@ describe("a compensation that fails", () => {
       const result = await subject.run(background);
       expect(t.now() - Date.UTC(2000, 0, 1)).toBe(20 + 30_000);
       expect(outcomes(result)).toBe("a: dead-lettered, b: dead-lettered, c: compensated");
-      expect(subject.letters.at(-1)).toMatchObject({ step: "a", why: "out of time" });
+      expect(subject.letters.at(-1)).toMatchObject({ step: "a", reason: "out of time" });
     }));
 
   it("once is no matter", () =>
@@ -435,7 +435,7 @@ describe("a compensation that fails", () => {
       const compensation = { timeout: 50, retry: { tries: 2, base: 0 } };
       const result = await subject.run(background, { compensation });
       expect(outcomes(result)).toBe("a: compensated, b: dead-lettered, c: compensated");
-      expect(subject.letters).toMatchObject([{ step: "b", why: "failed", errors: [{ name: "TimeoutError" }, {}] }]);
+      expect(subject.letters).toMatchObject([{ step: "b", reason: "failed", errors: [{ name: "TimeoutError" }, {}] }]);
       await aftermath(t);
     }));
 });
@@ -453,8 +453,8 @@ describe("when the compensation must end, what remains is dead-lettered, each st
       expect(t.now() - Date.UTC(2000, 0, 1)).toBe(20 + 100);
       expect(outcomes(result)).toBe("a: dead-lettered, b: dead-lettered, c: compensated");
       expect(subject.letters).toMatchObject([
-        { step: "b", why: "out of time" },
-        { step: "a", why: "out of time", errors: [] },
+        { step: "b", reason: "out of time" },
+        { step: "a", reason: "out of time", errors: [] },
       ]);
       expect(subject.calls).toEqual(["a", "b", "c", "-c", "-b"]);
       await aftermath(t);
@@ -466,7 +466,7 @@ describe("when the compensation must end, what remains is dead-lettered, each st
       const subject = new Subject({ run: fails, undo: { b: "none" } });
       const result = await subject.run(background, { compensation: { budget: 0 } });
       expect(outcomes(result)).toBe("a: dead-lettered, b: dead-lettered, c: dead-lettered");
-      expect(subject.letters.map(({ step, why }) => `${step}: ${why}`)).toEqual([
+      expect(subject.letters.map(({ step, reason }) => `${step}: ${reason}`)).toEqual([
         "c: out of time",
         "b: cannot be undone",
         "a: out of time",
@@ -481,7 +481,7 @@ describe("when the compensation must end, what remains is dead-lettered, each st
       const subject = new Subject({ run: fails });
       const result = await subject.run(background, { abort });
       expect(outcomes(result)).toBe("a: dead-lettered, b: dead-lettered, c: dead-lettered");
-      expect(subject.letters.map(({ why }) => why)).toEqual(["aborted", "aborted", "aborted"]);
+      expect(subject.letters.map(({ reason }) => reason)).toEqual(["aborted", "aborted", "aborted"]);
       expect([t.now() - Date.UTC(2000, 0, 1), causeOf(result)]).toEqual([25, why]);
       expect(subject.calls).toEqual(["a", "b", "c", "-c"]);
     }));
@@ -492,7 +492,7 @@ describe("when the compensation must end, what remains is dead-lettered, each st
       const subject = new Subject({ run: { b } });
       const result = await subject.run(background, { abort: cancelledAfter(t, 15) });
       expect(outcomes(result)).toBe("a: dead-lettered, b: dead-lettered");
-      expect(subject.letters.map(({ why }) => why)).toEqual(["aborted", "aborted"]);
+      expect(subject.letters.map(({ reason }) => reason)).toEqual(["aborted", "aborted"]);
       expect([causeOf(result), subject.calls, t.now() - Date.UTC(2000, 0, 1)]).toEqual([why, ["a", "b"], 15]);
       await aftermath(t);
     }),
@@ -504,7 +504,7 @@ describe("when the compensation must end, what remains is dead-lettered, each st
       const subject = new Subject({ run: fails });
       const result = await subject.run(context.withValue(background, context.lifetime, lifetime));
       expect(outcomes(result)).toBe("a: dead-lettered, b: dead-lettered, c: dead-lettered");
-      expect(subject.letters.map(({ why }) => why)).toEqual(["out of time", "out of time", "out of time"]);
+      expect(subject.letters.map(({ reason }) => reason)).toEqual(["out of time", "out of time", "out of time"]);
       expect(t.now() - Date.UTC(2000, 0, 1)).toBe(25);
     }));
 
@@ -667,7 +667,7 @@ describe("after a pivot", () => {
         why,
         "a: done, b: done, c: dead-lettered",
       ]);
-      expect(subject.letters).toMatchObject([{ step: "c", todo: "finish", outcome: "unknown", why: "out of time" }]);
+      expect(subject.letters).toMatchObject([{ step: "c", todo: "finish", outcome: "unknown", reason: "out of time" }]);
       expect(subject.calls).toEqual(["a", "b", "c"]);
     }));
 
@@ -701,10 +701,10 @@ describe("after a pivot", () => {
           step: "b",
           todo: "finish",
           outcome: "not applied",
-          why: "failed",
+          reason: "failed",
           errors: [{ message: "no" }, { message: "no" }],
         },
-        { step: "c", todo: "finish", outcome: "not started", why: "failed", errors: [] },
+        { step: "c", todo: "finish", outcome: "not started", reason: "failed", errors: [] },
       ]);
       expect(subject.calls).toEqual(["a", "b", "b"]);
     }));
@@ -729,7 +729,7 @@ describe("after a pivot", () => {
       const subject = new Subject({ options: pivot });
       const result = await subject.run(background, { abort: cancelledAfter(t, 25) });
       expect(outcomes(result)).toBe("a: done, b: done, c: dead-lettered");
-      expect(subject.letters).toMatchObject([{ step: "c", todo: "finish", outcome: "unknown", why: "aborted" }]);
+      expect(subject.letters).toMatchObject([{ step: "c", todo: "finish", outcome: "unknown", reason: "aborted" }]);
     }));
 
   it("there is a way back if the pivot itself has failed", () =>

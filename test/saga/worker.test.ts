@@ -93,7 +93,7 @@ describe("a saga in the handler of a worker that stops", () => {
         "debit: dead-lettered",
         "credit: compensated",
       ]);
-      expect(letters.map(({ step, why }) => `${step}: ${why}`)).toEqual(["debit: out of time"]);
+      expect(letters.map(({ step, reason }) => `${step}: ${reason}`)).toEqual(["debit: out of time"]);
       expect([...applied]).toEqual(["m1:debit"]);
       expect([report.released, report.abandoned]).toEqual([1, 0]);
     }));

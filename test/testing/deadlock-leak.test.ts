@@ -267,7 +267,7 @@ describe("no leak", () => {
       await group.go((ctx) => time.sleep(5, ctx));
       await group.wait();
       await errgroup.run(t.ctx, () => time.sleep(5));
-      await retry.retry(t.ctx, () => time.sleep(5), { timeout: 10 });
+      await retry.run(t.ctx, () => time.sleep(5), { timeout: 10 });
     });
   });
 

@@ -318,7 +318,7 @@ describe("retry", () => {
       const service = new Service();
       await t.yield();
       const policy = { tries: 3, base: 100, timeout: 50 };
-      const outcome = await retry.retry(t.ctx, service.call, policy).catch((e: unknown) => e);
+      const outcome = await retry.run(t.ctx, service.call, policy).catch((e: unknown) => e);
       expect([service.attempts <= 3, service.running]).toEqual([true, 0]);
       if (t.ctx.err() === undefined) expect(outcome).toBe("done");
       if (outcome !== "done") expect(outcome).toBe(service.errors.at(-1) ?? t.ctx.err());
@@ -333,7 +333,7 @@ describe("retry", () => {
       async (t) => {
         const service = new Service();
         const policy = { tries: 3, base: 0, timeout: 10 };
-        const outcome = await retry.retry(t.ctx, service.call, policy).catch((e: unknown) => e);
+        const outcome = await retry.run(t.ctx, service.call, policy).catch((e: unknown) => e);
         if (outcome !== "done") expect(outcome).toBe(service.errors.at(-1) ?? t.ctx.err());
         expect(service.running).toBe(0);
       },
@@ -344,11 +344,11 @@ describe("retry", () => {
     bubble(async (t) => {
       const service = new Service();
       const begun = t.now();
-      expect(await retry.retry(t.ctx, service.call, { base: 100 })).toBe("done");
+      expect(await retry.run(t.ctx, service.call, { base: 100 })).toBe("done");
       const paused = t.now() - begun - 30;
       expect(paused).toBeGreaterThan(0);
       expect(paused).toBeLessThan(100 + 200);
-      await expect(retry.retry(t.ctx, new Service().call, { tries: 2, base: 0 })).rejects.toThrow("failure 2");
+      await expect(retry.run(t.ctx, new Service().call, { tries: 2, base: 0 })).rejects.toThrow("failure 2");
       expect(t.now() - begun).toBe(30 + paused + 20);
     }));
 
@@ -358,7 +358,7 @@ describe("retry", () => {
     const report = await explore(
       async (t) => {
         const service = new Service();
-        outcomes.push(await retry.retry(t.ctx, service.call, { tries: 4, base: 10 }).catch((e: unknown) => e));
+        outcomes.push(await retry.run(t.ctx, service.call, { tries: 4, base: 10 }).catch((e: unknown) => e));
         expect(service.running).toBe(0);
       },
       { fail: refused, cancel: false, runs: 0, bound: 0 },

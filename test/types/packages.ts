@@ -151,8 +151,8 @@ export async function timers(ctx: Context) {
 
 /** A retry has the type of what it tries; every part of the policy is optional. */
 export async function tries(ctx: Context, user: User) {
-  const plain = await retry.retry(ctx, (ctx, attempt) => (attempt > 1 ? user : Promise.reject(ctx.err())));
-  const number = await retry.retry(ctx, async () => 5, { tries: 3 });
+  const plain = await retry.run(ctx, (ctx, attempt) => (attempt > 1 ? user : Promise.reject(ctx.err())));
+  const number = await retry.run(ctx, async () => 5, { tries: 3 });
   const policies: retry.Policy[] = [{}, { tries: 2 }, { base: 5 }, { max: 5 }, { timeout: 5 }];
   policies.push({ tries: Infinity, base: 1, max: 2, timeout: 3 });
   // @ts-expect-error: there is no such thing in a policy
@@ -160,7 +160,7 @@ export async function tries(ctx: Context, user: User) {
   // @ts-expect-error: a policy is read, not written
   policies[0]!.tries = 3;
   // @ts-expect-error: work done for a caller takes the context first
-  await retry.retry(async () => 5, ctx);
+  await retry.run(async () => 5, ctx);
   const permanent: Error = new retry.Permanent("gone", { cause: user });
   return [plain, number, permanent] as const;
 }

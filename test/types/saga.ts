@@ -111,7 +111,7 @@ export const minimal: SagaOptions = { deadLetter: async () => {} };
 export const all: SagaOptions = {
   id: "1",
   compensation: { budget: 1, timeout: 1, retry: { tries: 1 } },
-  deadLetter: (_: Context, letter: DeadLetter) => void letter.why,
+  deadLetter: (_: Context, letter: DeadLetter) => void letter.reason,
   abort: context.background(),
   observe: (event) => void event.type,
   resume: [],

@@ -172,7 +172,7 @@ describe("retry and errgroup.run", () => {
   it("call their function in the context of their own call, at each attempt", async () => {
     const places = new Places();
     const failing = als.run("retry", () =>
-      retry.retry(
+      retry.run(
         background,
         async (ctx, attempt) => {
           places.note("fn");

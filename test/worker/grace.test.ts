@@ -16,7 +16,7 @@ import {
   type WorkerOptions,
 } from "headgate/worker";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { CancelCtx } from "../../src/context/context.ts";
+import type { CancelCtx } from "../../src/context/cancel.ts";
 import { elapse, settle, timersSet, virtualTime } from "../support/clock.ts";
 import { account } from "./account.ts";
 

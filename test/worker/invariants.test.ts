@@ -18,7 +18,7 @@ import {
   type WorkerOptions,
 } from "headgate/worker";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { CancelCtx } from "../../src/context/context.ts";
+import type { CancelCtx } from "../../src/context/cancel.ts";
 import { settle, timersSet, virtualTime } from "../support/clock.ts";
 
 type D = Delivery<number>;

@@ -17,7 +17,7 @@ import {
   type WorkerOptions,
 } from "headgate/worker";
 import { describe, expect, it } from "vitest";
-import type { CancelCtx } from "../../src/context/context.ts";
+import type { CancelCtx } from "../../src/context/cancel.ts";
 import { elapse, timersSet, virtualTime } from "../support/clock.ts";
 import { account } from "./account.ts";
 

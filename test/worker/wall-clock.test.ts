@@ -222,7 +222,7 @@ describe.each([
       attempts++;
       return time.sleep(HOUR, ctx);
     };
-    const failing = retry.retry(none, attempt, { tries: 2, base: 0, timeout: 500 }).catch(String);
+    const failing = retry.run(none, attempt, { tries: 2, base: 0, timeout: 500 }).catch(String);
     await elapse(100);
     step(ms);
     await elapse(350);

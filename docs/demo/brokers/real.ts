@@ -69,7 +69,7 @@ export class RealBroker implements Broker {
     const texts = bodies.map((body, i) => JSON.stringify({ id: `${this.name}-${i + 1}`, body }));
     for (let i = 0; i < texts.length; i += BATCH) {
       const batch = texts.slice(i, i + BATCH);
-      const publishing = retry.retry(ctx, () => this.publishBatch(ctx, batch), {
+      const publishing = retry.run(ctx, () => this.publishBatch(ctx, batch), {
         tries: Infinity,
         base: 200,
         max: 2_000,

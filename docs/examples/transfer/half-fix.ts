@@ -12,7 +12,7 @@ export const halfFix: Transfer = async (ctx, id, { debit, credit }, dead) => {
   } catch (cause) {
     const [undoing, cancel] = context.withTimeout(context.withoutCancel(ctx), 5_000);
     using _ = cancel;
-    await retry.retry(undoing, (ctx) => debit.undo(ctx, `${id}:debit`), POLICY).catch(() => dead(`${id}:debit`));
+    await retry.run(undoing, (ctx) => debit.undo(ctx, `${id}:debit`), POLICY).catch(() => dead(`${id}:debit`));
     throw cause;
   }
 };

@@ -100,6 +100,6 @@ test("retry of one copy stops at a Permanent of the other", async () => {
     calls++;
     throw new theirs.retry.Permanent("never");
   };
-  await assert.rejects(ours.retry.retry(bg, fn), theirs.retry.Permanent);
+  await assert.rejects(ours.retry.run(bg, fn), theirs.retry.Permanent);
   assert.equal(calls, 1);
 });

@@ -171,7 +171,7 @@ export const stopping: readonly Bug[] = [
           }
         }
       }
-      const answer = fixed ? retry.retry(t.ctx, call, { base: 1_000 }) : untilItWorks(t.ctx);
+      const answer = fixed ? retry.run(t.ctx, call, { base: 1_000 }) : untilItWorks(t.ctx);
       await answer.catch(() => {});
       unwatch();
       assert(time.now() - stopped < 500, "the program went on for seconds after its stop");

@@ -1,0 +1,116 @@
+/**
+ * The voice of the house (CONTRIBUTING.md, "Words"): no sentence of over 30 words, and none of the words that its list replaces, in any
+ * comment of the sources and on any page.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { describe, expect, it } from "vitest";
+
+const root = new URL("../..", import.meta.url).pathname;
+
+const LONGEST = 30;
+
+/** Words that a reader stumbles over, and what to write instead. */
+const replaced: readonly (readonly [pattern: RegExp, instead: string])[] = [
+  [/\bwhoever\b/i, "name the actor"],
+  [/\bnobody\b/i, "name the actor, or: no one"],
+  [/\banew\b/i, "again"],
+  [/\bdear(er|ly)?\b/i, "expensive"],
+  [/\bheed(s|ed|ing)?\b/i, "respect"],
+  [/\bby chance\b/i, "at random"],
+  [/\bbut for\b/i, "except for"],
+  [/\bat the (most|least)\b/i, "at most, at least"],
+  [/\b(is|are|was|were|be|been|being) told\b/i, "is notified, reported, settled, called"],
+  [/\bhow many-th\b/i, "the number of"],
+  [/\bof one's own accord\b/i, "by itself"],
+  [/, for (it|he|she|they|that|this|there|nothing|nobody)\b/, "because"],
+];
+
+/** The sentences of a text in prose: no code, no tables, no headings, no links' targets. */
+function sentencesOf(prose: string): string[] {
+  return prose
+    .replace(/```[^]*?(```|$)/g, "\n\n")
+    .replace(/^\s*(\||#|<).*$/gm, "\n\n")
+    .replace(/^\s*([-*]|\d+\.)\s/gm, "\n\n")
+    .replace(/`[^`]*`/g, "code")
+    .replace(/\{@link ([^}]*)\}/g, "$1")
+    .replace(/\]\([^)]*\)/g, "]")
+    .split(/\n\s*\n|(?<=[.!?:;])["”)*_]*\s+(?=[A-Z0-9`"“(*_[]|code\b)|@\w+/)
+    .map((sentence) => sentence.replace(/\s+/g, " ").trim())
+    .filter((sentence) => sentence !== "");
+}
+
+const wordsOf = (sentence: string): number => sentence.split(" ").filter((word) => /[\p{L}\p{N}]/u.test(word)).length;
+
+function faultsOf(text: string): string[] {
+  return sentencesOf(text).flatMap((sentence) => [
+    ...(wordsOf(sentence) > LONGEST ? [`${wordsOf(sentence)} words: ${sentence}`] : []),
+    ...replaced
+      .filter(([pattern]) => pattern.test(sentence))
+      .map(([pattern, instead]) => `"${pattern.exec(sentence)![0]}" (${instead}): ${sentence}`),
+  ]);
+}
+
+/** The comments of a source file, a text each; a block of `//` lines is one. */
+function commentsOf(source: string): string[] {
+  const blocks = source.match(/\/\*\*?[^]*?\*\/|(?:^[ \t]*\/\/.*\n?)+|\/\/ .*/gm) ?? [];
+  return blocks
+    .filter((block) => !/^\s*\/\/\/|^\s*\/\/ -{3,}/.test(block))
+    .map((block) =>
+      block
+        .replace(/^\s*\/\*\*?|\*\/$/g, "")
+        .replace(/^[ \t]*(\*|\/\/)[ \t]?/gm, "")
+        // Drawings.
+        .replace(/^ {4,}.*$/gm, "\n\n"),
+    );
+}
+
+function listed(folder: string, ending: RegExp): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+    .map((file) => join(folder, file))
+    .filter((file) => ending.test(file) && !file.includes("node_modules"))
+    .sort();
+}
+
+const read = (file: string): string => readFileSync(join(root, file), "utf8");
+
+describe("the voice", () => {
+  it.each(listed("src", /\.ts$/).map((file) => [file]))("of the comments in %s", (file) => {
+    expect(commentsOf(read(file)).flatMap(faultsOf)).toEqual([]);
+  });
+
+  const pages = [
+    ...readdirSync(root).filter((file) => file.endsWith(".md")),
+    ...listed("docs", /\.md$/),
+    "bench/README.md",
+  ];
+  it.each(pages.map((file) => [relative(root, join(root, file))]))("of %s", (file) => {
+    expect(faultsOf(read(file))).toEqual([]);
+  });
+});
+
+describe("what reads for it", () => {
+  const long = `${"word ".repeat(31)}.`;
+
+  it.each([
+    ["a sentence of 31 words", long, 1],
+    ["one of 30", `${"word ".repeat(29)}end.`, 0],
+    ["two of 20", `${"word ".repeat(19)}end. ${"Word ".repeat(19)}end.`, 0],
+    ["a word of the list", "Whoever calls it.", 1],
+    ["for as because", "It waits, for it must.", 1],
+    ["for as a purpose", "A table, for one reader.", 0],
+    ["code", "```ts\nconst whoever = 1;\n```", 0],
+    ["a row of a table", "| whoever |", 0],
+  ])("counts %s", (_, text, faults) => {
+    expect(faultsOf(text)).toHaveLength(faults);
+  });
+
+  it("finds the comments of a file, and nothing else", () => {
+    const source = '/**\n * Whoever.\n */\nconst nobody = "whoever"; // anew\n// one\n// text\n';
+    expect(commentsOf(source).map((text) => text.replace(/\s+/g, " ").trim())).toEqual([
+      "Whoever.",
+      "anew",
+      "one text",
+    ]);
+  });
+});
