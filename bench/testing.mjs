@@ -6,9 +6,9 @@
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { command, needsBuild, noPositionals } from "./command.mjs";
-import { SHARE } from "./figures.mjs";
-import { processor } from "./processor.mjs";
+import { command, needsBuild, noPositionals } from "./harness/command.mjs";
+import { SHARE } from "./harness/figures.mjs";
+import { processor } from "./harness/processor.mjs";
 
 const HELP = `npm run bench:testing -- [OPTION]…
 

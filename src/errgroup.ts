@@ -1,12 +1,12 @@
 /**
- * Groups of tasks that work on one thing: they are waited for together, the first error ends them all, and a limit holds back
- * whoever starts them. Go's package `errgroup`.
+ * Groups of tasks that work on one thing: Go's package `errgroup`. The tasks are waited for together, the first error cancels them all,
+ * and a limit is back-pressure for the code that starts them.
  *
  * Invariants:
- * - running ≤ limit, and while a `go` waits for its turn no slot is free.
- * - `wait()` settles after the last task, those included whose `go` still waits.
+ * - running ≤ limit, and while a `go` waits no slot is free.
+ * - `wait()` settles after the last task, including those whose `go` still waits.
  * - The first error never changes, not even by reuse (E8).
- * - No promise of a task is ever left to reject unhandled: a task's error comes out of `wait()` and nowhere else.
+ * - A task never causes an unhandled rejection: its error comes out of `wait()` and nowhere else.
  */
 import { start, taskOf } from "./chan/go.ts";
 import { type CancelCauseFunc, background, withCancelCause } from "./context/index.ts";
@@ -20,10 +20,10 @@ import { mustBeFunction, count } from "./internal/args.ts";
 type Task = (ctx: Context) => unknown;
 
 /**
- * A group of tasks. `new Group()` has no limit, and no context to cancel (E1); {@link withContext} makes one that has.
+ * A group of tasks. `new Group()` has no limit, and no context to cancel (E1); {@link withContext} makes one that has a context.
  *
- * A task that throws or rejects, with whatever (undefined, too), has failed; whatever it returns is success (E23). Panics of Go do
- * not exist here, so there is nothing else to pass on.
+ * A task that throws or rejects, with any value (even undefined), has failed. Any value that it returns is success (E23). There are no
+ * panics as in Go, so there is nothing else to pass on.
  *
  * @see Go's [errgroup.Group](https://pkg.go.dev/golang.org/x/sync/errgroup#Group)
  * @example
@@ -47,9 +47,9 @@ export class Group extends Inspectable {
   private cancel: CancelCauseFunc | null = null;
   private limit = -1;
   private running = 0;
-  /** Calls of `go` that wait for a slot. */
+  /** The calls of `go` that wait for a slot. */
   private readonly queued: WaitQueue = new WaitQueue();
-  /** Calls of `wait` that wait for the last task. */
+  /** The calls of `wait` that wait for the last task. */
   private readonly joining: WaitQueue = new WaitQueue();
   private failure: { readonly error: unknown } | null = null;
 
@@ -60,13 +60,13 @@ export class Group extends Inspectable {
 
   /**
    * Runs `fn` as a task of this group, on a later microtask, with the group's context (the background context for a group without
-   * one). Resolves when the task has been admitted: at once without a limit, else when it has got a slot. It never carries the
+   * one). Resolves when the task has been admitted: at once without a limit, else when it has a slot. It never rejects with the
    * error of the task. Awaiting it is back-pressure: a loop of `await group.go(fn)` holds at most `limit` tasks and no queue. Not
-   * awaiting it loses nothing, for {@link wait} waits for queued tasks too.
+   * awaiting it loses nothing, because {@link wait} waits for queued tasks too.
    *
-   * Tasks keep being started after an error or a cancellation (E10): look at the ctx, as everybody must.
+   * Tasks are started even after an error or a cancellation (E10): the task must check its ctx.
    *
-   * **Cancellation**: takes no ctx. Whoever waits for a slot gets it, whatever the group's context says (E14).
+   * **Cancellation**: takes no ctx. A `go` that waits for a slot gets it, even if the group's context has ended (E14).
    *
    * **Errors**: rejects with a TypeError if `fn` is not a function.
    *
@@ -81,8 +81,8 @@ export class Group extends Inspectable {
       return rejected("group.go", this, error);
     }
     if (this.tryGo(fn)) return resolvedVoid("group.go", this);
-    // It starts in the async context of this call, whichever task's end admits it.
-    const task = taskOf(fn, this.ctx, this.end, this.endFailed);
+    // It starts in the async context of this call, not of the task whose end admits it.
+    const task = taskOf(fn, this.ctx, this.taskDone, this.taskFailed);
     const begin = prepareInBubble(task, this, fn);
     const waiter = new Waiter(null, begin, fn);
     this.queued.push(waiter);
@@ -92,7 +92,7 @@ export class Group extends Inspectable {
   }
 
   /**
-   * Runs `fn` as {@link go} does if there is a free slot now, and says whether there was. Never overtakes a `go` that waits.
+   * Runs `fn` as {@link go} does, if a slot is free now. Returns whether one was. Never overtakes a `go` that waits.
    *
    * **Errors**: throws a TypeError if `fn` is not a function.
    *
@@ -106,11 +106,11 @@ export class Group extends Inspectable {
   }
 
   /**
-   * Lets at most `n` tasks run at a time. A negative `n` lifts the limit, at any time; with 0 nothing may start, and `go` waits
+   * Limits the group to `n` tasks at a time. A negative `n` lifts the limit, at any time. With 0 no task may start, and `go` waits
    * for ever.
    *
    * **Errors**: throws "errgroup: modify limit while N goroutines in the group are still active" for a limit of 0 or more while
-   * tasks run (E16); RangeError for what is no whole number.
+   * tasks run (E16); RangeError for anything but a whole number.
    *
    * @see Go's [Group.SetLimit](https://pkg.go.dev/golang.org/x/sync/errgroup#Group.SetLimit)
    */
@@ -125,10 +125,10 @@ export class Group extends Inspectable {
   }
 
   /**
-   * Waits until every task has ended, those included that were started meanwhile or wait for a slot; then cancels the group's
-   * context. Rejects with the first error there was, in time. May be called more than once, and then says the same.
+   * Waits until every task has ended, including tasks that are started meanwhile or wait for a slot; then cancels the group's
+   * context. Rejects with the first error in time. Each further call settles in the same way.
    *
-   * **Cancellation**: takes no ctx: it means that nothing of the group goes on behind your back. Cancel the group's parent instead.
+   * **Cancellation**: takes no ctx, because after it no task of the group may still run. Cancel the group's parent instead.
    *
    * @see Go's [Group.Wait](https://pkg.go.dev/golang.org/x/sync/errgroup#Group.Wait)
    */
@@ -142,7 +142,7 @@ export class Group extends Inspectable {
     return this.failure === null ? resolvedVoid("group.wait", this) : rejected("group.wait", this, this.failure.error);
   }
 
-  /** What the group is and how it stands, such as `errgroup.Group(4 running, limit 4, 2 waiting)`. */
+  /** The group and its state, such as `errgroup.Group(4 running, limit 4, 2 waiting)`. */
   override toString(): string {
     const parts = [`${this.running} running`];
     if (this.limit >= 0) parts.push(`limit ${this.limit}`);
@@ -151,13 +151,13 @@ export class Group extends Inspectable {
     return `errgroup.Group(${parts.join(", ")})`;
   }
 
-  /** @internal Gives the group its context. */
-  adopt(ctx: Context, cancel: CancelCauseFunc): void {
+  /** @internal Sets the context of the group, and its cancel function. */
+  setContext(ctx: Context, cancel: CancelCauseFunc): void {
     this.ctx = ctx;
     this.cancel = cancel;
   }
 
-  /** @internal Something of the group has failed: the first time, that is the group's error, and its context ends with it. */
+  /** @internal Records a failure. The first one is the group's error, and cancels its context. */
   fail(error: unknown): void {
     if (this.failure !== null) return;
     this.failure = { error };
@@ -166,17 +166,17 @@ export class Group extends Inspectable {
 
   private start(fn: Task): void {
     this.running++;
-    start(fn, this.ctx, this, this.end, this.endFailed);
+    start(fn, this.ctx, this, this.taskDone, this.taskFailed);
   }
 
-  // The order of what happens at the end of a task is observable: the error is stored, the context ends, the slot is freed, and last
-  // those who wait are released. So a task that gets the freed slot sees the context ended (E9).
-  private readonly endFailed = (error: unknown): void => {
+  // The order at the end of a task is observable. The error is stored, the context ends, the slot is freed, and last the calls of `wait`
+  // settle. So a task that gets the freed slot sees the context ended (E9).
+  private readonly taskFailed = (error: unknown): void => {
     this.fail(error);
-    this.end();
+    this.taskDone();
   };
 
-  private readonly end = (): void => {
+  private readonly taskDone = (): void => {
     this.running--;
     this.admit();
     if (this.running > 0 || this.queued.head !== null) return;
@@ -198,7 +198,7 @@ export class Group extends Inspectable {
 }
 
 /**
- * Makes a group and a context derived from `parent`, which its tasks get: it ends with the first error, with that error as its cause
+ * Makes a group and a context derived from `parent`, which its tasks get. The context ends with the first error, which is its cause
  * (E5), and in any case when `wait()` is done (E6).
  *
  * **Errors**: throws "cannot create context from nil parent".
@@ -208,16 +208,17 @@ export class Group extends Inspectable {
 export function withContext(parent: Context): readonly [group: Group, ctx: Context] {
   const [ctx, cancel] = withCancelCause(parent);
   const group = new Group();
-  group.adopt(ctx, cancel);
+  group.setContext(ctx, cancel);
   return [group, ctx];
 }
 
 /**
- * A scope: calls `body` with a group and its context, waits for it and then for every task, and returns what `body` returned. If
- * `body` throws, the group is cancelled with that error. Rejects with the first error there was, of a task or of `body`; so nothing
- * started in the scope outlives it, whatever happens.
+ * A scope: calls `body` with a group and its context, waits for it and then for every task, and returns the result of `body`. If
+ * `body` throws, the group is cancelled with that error. No task that was started in the scope outlives it.
  *
- * **Cancellation**: ends when everything in it has ended; cancel `parent` to hurry it.
+ * **Cancellation**: settles when everything in it has ended. To end it early, cancel `parent`.
+ *
+ * **Errors**: rejects with the first error in time, of a task or of `body`. TypeError if `body` is not a function.
  *
  * @example
  * ```ts

@@ -2,8 +2,10 @@
 /**
  * A weighted semaphore: Go's package `semaphore`.
  *
- * Invariants: 0 ≤ held ≤ size. While somebody waits, what is free is not enough for the first of them; nobody overtakes him, however
- * little he asks for (M1). Whenever something is released, or a waiter gives up, the first are looked at again (M4, M6).
+ * Invariants:
+ * - 0 ≤ acquired ≤ size.
+ * - While calls wait, the free units are not enough for the first of them. No call overtakes it, however little it asks for (M1).
+ * - After each release, and when a waiter leaves the queue, the first waiters are checked again (M4, M6).
  */
 import { isCancelled, entryError, suspend } from "./internal/suspend.ts";
 import { panic } from "./internal/errors.ts";
@@ -14,7 +16,7 @@ import type { Context } from "./types.ts";
 import { count } from "./internal/args.ts";
 
 /**
- * Bounds what is in use at a time, by weight: memory, connections, tokens.
+ * Limits the total weight in use at a time: memory, connections, tokens.
  *
  * @see Go's [semaphore.Weighted](https://pkg.go.dev/golang.org/x/sync/semaphore#Weighted)
  * @example
@@ -30,9 +32,9 @@ import { count } from "./internal/args.ts";
  */
 export class Weighted extends Inspectable {
   private readonly size: number;
-  private held = 0;
+  private acquired = 0;
   private readonly waiting: WaitQueue = new WaitQueue();
-  private granting = false;
+  private isGranting = false;
 
   /**
    * Makes a semaphore of `n` units, a whole number.
@@ -42,18 +44,19 @@ export class Weighted extends Inspectable {
   constructor(n: number) {
     super();
     this.size = count(n, 0, "semaphore.Weighted");
-    // When a waiter gives up, those behind it may fit.
-    this.waiting.watcher = { onLeave: () => this.granting || this.grant() };
+    // When a waiter leaves, those behind it may fit.
+    this.waiting.watcher = { onLeave: () => this.isGranting || this.grant() };
     created(this);
   }
 
   /**
-   * Takes `n` units, waiting until they are free. Asking for more than there are waits for `ctx` alone, and is in nobody's way (M3). Resolves
-   * to a guard: `using _ = await memory.acquire(70)` gives the units back at the end of the block, once. Give them back either by the guard or
-   * by {@link release}, not by both: units cannot be told apart.
+   * Takes `n` units, waiting until they are free. A call for more than the size waits for the end of `ctx`, and delays no other call (M3).
    *
-   * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`; nothing is held. If `ctx` has ended already, nothing is taken
-   * even if it is free (M2).
+   * Resolves to a guard: `using _ = await memory.acquire(70)` gives the units back at the end of the block, once. Give them back either
+   * by the guard or by {@link release}, not by both: units are not distinguished.
+   *
+   * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`; no units are held. If `ctx` has ended already, rejects even if
+   * the units are free (M2).
    *
    * **Errors**: rejects with a RangeError for a negative or fractional weight, and with a TypeError for a Context in its place.
    *
@@ -70,14 +73,14 @@ export class Weighted extends Inspectable {
     const error = entryError(ctx);
     if (error !== undefined) return rejected("acquire", this, error);
     if (this.take(n)) {
-      const guard = new Guard(this, n);
+      const guard = new UnitsGuard(this, n);
       return fastPath() ? Promise.resolve(guard) : slowPath("acquire", this, guard, false, n);
     }
     return suspend(new Waiter(null, undefined, n), n > this.size ? null : this.waiting, ctx, "acquire", this);
   }
 
   /**
-   * Takes `n` units if they are free and nobody waits, and says whether it did.
+   * Takes `n` units if they are free and no call waits. Returns whether it did.
    *
    * **Errors**: throws a RangeError for a negative or fractional weight.
    *
@@ -91,50 +94,52 @@ export class Weighted extends Inspectable {
   /**
    * Gives back `n` units.
    *
-   * **Errors**: throws "semaphore: released more than held", and then nothing is released (M5); RangeError for a negative or fractional
+   * **Errors**: throws "semaphore: released more than held", and then releases nothing (M5); RangeError for a negative or fractional
    * weight.
    *
    * @see Go's [Weighted.Release](https://pkg.go.dev/golang.org/x/sync/semaphore#Weighted.Release)
    */
   release(n: number = 1): void {
     count(n, 0, "semaphore: release");
-    if (n > this.held) panic("semaphore: released more than held", `${this.held} of ${this.size} are held; got ${n}`);
+    if (n > this.acquired)
+      panic("semaphore: released more than held", `${this.acquired} of ${this.size} are held; got ${n}`);
     note("release", this, n);
-    this.held -= n;
+    this.acquired -= n;
     if (this.waiting.head !== null) this.grant();
   }
 
-  /** What it is and how it stands, such as `semaphore.Weighted(70/100, 1 waiting)`. */
+  /** The semaphore and its state, such as `semaphore.Weighted(70/100, 1 waiting)`. */
   override toString(): string {
     const waiting = this.waiting.count();
-    return `semaphore.Weighted(${this.held}/${this.size}${waiting > 0 ? `, ${waiting} waiting` : ""})`;
+    return `semaphore.Weighted(${this.acquired}/${this.size}${waiting > 0 ? `, ${waiting} waiting` : ""})`;
   }
 
   private take(n: number): boolean {
-    if (this.waiting.head !== null || this.held + n > this.size) return false;
-    this.held += n;
+    if (this.waiting.head !== null || this.acquired + n > this.size) return false;
+    this.acquired += n;
     return true;
   }
 
   private grant(): void {
-    this.granting = true;
+    this.isGranting = true;
     for (let first; (first = this.waiting.head) !== null;) {
       const n = first.value as number;
       if (isCancelled(first)) {
-        // One whose ctx has ended in the same step is still here; when it leaves, we come again.
+        // Its ctx ended in this step. When it leaves the queue, grant() runs again.
         if (this.waiting.head === first) break;
         continue;
       }
-      if (this.held + n > this.size) break;
-      this.held += n;
+      if (this.acquired + n > this.size) break;
+      this.acquired += n;
       first.withdraw();
-      wake(first, new Guard(this, n));
+      wake(first, new UnitsGuard(this, n));
     }
-    this.granting = false;
+    this.isGranting = false;
   }
 }
 
-class Guard implements Disposable {
+/** The guard that `acquire` resolves to. */
+class UnitsGuard implements Disposable {
   private semaphore: Weighted | null;
   private readonly n: number;
 

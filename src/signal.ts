@@ -1,9 +1,10 @@
 /**
  * The signals of the process as the end of contexts: Go's package `os/signal`, and a two-stage shutdown.
  *
- * Invariants: however many contexts wait for a signal, the process has one listener for it, and none when the last of them has been
- * stopped. While there is one, the signal does not have its default effect (N3). If somebody takes the listener away, the next context puts
- * it back, for all.
+ * Invariants:
+ * - However many contexts wait for a signal, the process has one listener for it, and none once the last of them has been stopped.
+ * - While there is one, the signal does not have its default effect (N3).
+ * - If other code removes the listener, the next context adds it again, and all get signals again.
  */
 import { CancelCtx, type CancelFunc, disposable, propagateCancel, withCancelCause } from "./context/cancel.ts";
 import { mustBeParent } from "./context/context.ts";
@@ -17,17 +18,17 @@ interface Process {
   off(signal: string, listener: () => void): unknown;
   listeners?(signal: string): readonly unknown[];
   getBuiltinModule?(name: string): { readonly isMainThread?: boolean } | undefined;
-  /** In a worker thread it is disabled. */
+  /** Disabled in a worker thread. */
   readonly chdir?: { readonly disabled?: boolean };
 }
 
-/** The one listener the process has for a signal, and those it tells. */
-interface Ear {
-  readonly heard: () => void;
-  readonly told: Set<(signal: string) => void>;
+/** One signal of the process: the one listener on the process, and those that it calls. */
+interface SignalSource {
+  readonly onSignal: () => void;
+  readonly listeners: Set<(signal: string) => void>;
 }
 
-const ears: Map<string, Ear> = /* @__PURE__ */ new Map();
+const sources: Map<string, SignalSource> = /* @__PURE__ */ new Map();
 
 function processHere(where: string): Process {
   const { process } = globalThis as { process?: Process };
@@ -38,27 +39,27 @@ function processHere(where: string): Process {
   throw new Error(`${where}: a signal never comes to a worker thread; listen in the main thread, and tell this one`);
 }
 
-/** Calls `listener` at each of these signals. Returns how to stop that. */
+/** Calls `listener` at each of these signals. Returns the function that ends this. */
 function listen(names: readonly string[], where: string, listener: (signal: string) => void): () => void {
   const process = processHere(where);
   for (const name of names) {
-    let ear = ears.get(name);
-    if (ear === undefined) {
-      const told = new Set<(signal: string) => void>();
-      ear = { told, heard: () => [...told].forEach((listener) => listener(name)) };
-      process.on(name, ear.heard);
-      ears.set(name, ear);
-    } else if (process.listeners?.(name).includes(ear.heard) === false) {
-      process.on(name, ear.heard);
+    let source = sources.get(name);
+    if (source === undefined) {
+      const listeners = new Set<(signal: string) => void>();
+      source = { listeners, onSignal: () => [...listeners].forEach((listener) => listener(name)) };
+      process.on(name, source.onSignal);
+      sources.set(name, source);
+    } else if (process.listeners?.(name).includes(source.onSignal) === false) {
+      process.on(name, source.onSignal);
     }
-    ear.told.add(listener);
+    source.listeners.add(listener);
   }
   return () => {
     for (const name of names) {
-      const ear = ears.get(name);
-      if (ear?.told.delete(listener) !== true || ear.told.size > 0) continue;
-      ears.delete(name);
-      process.off(name, ear.heard);
+      const source = sources.get(name);
+      if (source?.listeners.delete(listener) !== true || source.listeners.size > 0) continue;
+      sources.delete(name);
+      process.off(name, source.onSignal);
     }
   };
 }
@@ -66,7 +67,7 @@ function listen(names: readonly string[], where: string, listener: (signal: stri
 /** The signals that cannot be listened to. */
 const UNCATCHABLE = ["SIGKILL", "SIGSTOP"];
 
-/** All that some platform has, so that a program may name one that this platform lacks, and a misspelt one is found. */
+/** All signals of all platforms: a program may name one that this platform lacks, and a misspelt one is found. */
 const KNOWN: ReadonlySet<string> = /* @__PURE__ */ new Set(
   /* @__PURE__ */ (
     "HUP INT QUIT ILL TRAP ABRT IOT BUS EMT FPE KILL USR1 SEGV USR2 PIPE ALRM TERM CHLD STKFLT CONT STOP TSTP TTIN TTOU URG XCPU XFSZ " +
@@ -76,7 +77,7 @@ const KNOWN: ReadonlySet<string> = /* @__PURE__ */ new Set(
     .map((name) => `SIG${name}`),
 );
 
-/** The names, checked and each once; SIGINT and SIGTERM if there are none. */
+/** The names, checked and without duplicates; SIGINT and SIGTERM if there are none. */
 function namesOf(signals: readonly string[], where: string): readonly string[] {
   for (const name of signals) {
     if (typeof name !== "string" || !KNOWN.has(name)) {
@@ -93,17 +94,17 @@ function received(signal: string): Canceled {
 }
 
 /**
- * Derives a context that ends when one of the signals arrives, when `stop` is called, or when `parent` ends. No signals named means
- * SIGINT and SIGTERM. After a signal the error is Canceled and the cause a Canceled that names the signal, such as "SIGTERM signal
+ * Derives a context that ends when one of the signals arrives, when `stop` is called, or when `parent` ends. Without names it listens
+ * for SIGINT and SIGTERM. After a signal the error is Canceled. The cause is a Canceled that names the signal, such as "SIGTERM signal
  * received" (N2).
  *
- * The listener stays until `stop()`: further signals are swallowed meanwhile, and nobody who is impatient can end the process by
- * another Ctrl-C (N3). So call `stop` as soon as the context has ended, or use {@link shutdown}.
+ * The listener stays until `stop()`. Until then further signals are swallowed, and a second Ctrl-C does not end the process (N3). So
+ * call `stop` as soon as the context has ended, or use {@link shutdown}.
  *
  * Waiting for a signal does not keep the process alive: a program with nothing else to do ends.
  *
- * **Errors**: throws "cannot create context from nil parent"; TypeError for what is no signal's name on any platform, RangeError for one
- * that cannot be caught; Error where there is no `process`, and in a worker thread, to which no signal ever comes.
+ * **Errors**: throws "cannot create context from nil parent". TypeError for a name that no platform has; RangeError for a signal that
+ * cannot be caught. Error if there is no `process`, and in a worker thread, which gets no signals.
  *
  * @see Go's [signal.NotifyContext](https://pkg.go.dev/os/signal#NotifyContext)
  * @example
@@ -152,10 +153,10 @@ class NotifyCtx extends CancelCtx {
 
 /**
  * A shutdown in stages, for programs that drain. The first signal ends `stop`: take nothing new, finish what you have. The second
- * ends `abort`, too: drop it. The third has the platform's default effect (the process dies), unless somebody else listens for it. No
- * signals named means SIGINT and SIGTERM; any of them counts. The causes are as with {@link notifyContext}.
+ * ends `abort` too: drop it. The third has the platform's default effect (the process dies), unless other code listens for it. Without
+ * names it listens for SIGINT and SIGTERM; each of them counts. The causes are as with {@link notifyContext}.
  *
- * `release` ends both contexts and lets go of the signals: call it when the program has stopped.
+ * `release` ends both contexts and removes the listeners. Call it when the program has stopped.
  *
  * **Errors**: as with {@link notifyContext}.
  *

@@ -1,8 +1,9 @@
 /**
  * Many callers, one call: Go's package `singleflight`.
  *
- * Invariants: at most one call per key is in the group; nothing is kept once it has ended (F2). A caller who gives up leaves the call
- * and the other callers as they are.
+ * Invariants:
+ * - At most one call per key is in the group. Nothing is kept after it has ended (F2).
+ * - A caller that gives up does not affect the call or the other callers.
  */
 import { Chan } from "./chan/chan.ts";
 import { linkContext, entryError } from "./internal/suspend.ts";
@@ -13,21 +14,21 @@ import { created, rejected, park, wake, wakeError } from "./internal/runtime.ts"
 import type { Context, RecvChan } from "./types.ts";
 import { mustBeFunction } from "./internal/args.ts";
 
-/** What {@link Group.do} resolves to. */
+/** The result of {@link Group.do}. */
 export interface Result<T> {
   readonly value: T;
-  /** Whether the call was shared by more than one caller. */
+  /** Whether more than one caller shared the call. */
   readonly shared: boolean;
 }
 
-/** What {@link Group.doChan} delivers: `error` if the function failed, else `value`. */
+/** The result on the channel of {@link Group.doChan}: `error` if the function failed, else `value`. */
 export interface ChanResult<T> {
   readonly value?: T;
   readonly error?: unknown;
   readonly shared: boolean;
 }
 
-/** A call under way. */
+/** A running call. */
 class Call<K, T> {
   callers = 1;
   readonly waiting: WaitQueue = new WaitQueue();
@@ -40,7 +41,7 @@ class Call<K, T> {
     this.key = key;
   }
 
-  end(how: typeof wake, result: unknown, message: ChanResult<T>): void {
+  settle(how: typeof wake, result: unknown, message: ChanResult<T>): void {
     if (this.calls.get(this.key) === this) this.calls.delete(this.key);
     for (let waiter; (waiter = this.waiting.shift()) !== null;) how(waiter, result);
     if (this.chans !== null) for (const chan of this.chans) chan.trySend(message);
@@ -48,7 +49,7 @@ class Call<K, T> {
 }
 
 /**
- * Runs a function once for all who ask for the same key while it runs.
+ * Runs a function once for all callers that ask for the same key while it runs.
  *
  * @see Go's [singleflight.Group](https://pkg.go.dev/golang.org/x/sync/singleflight#Group)
  * @example
@@ -75,13 +76,13 @@ export class Group<K, T> extends Inspectable {
   }
 
   /**
-   * Waits for the call of this key that is under way, or starts one: `fn` runs as a task of its own, begun on a later microtask.
-   * Everybody gets the same value, and `shared` is true for all of them if there was more than one (F1).
+   * Waits for the running call of this key, or starts one: `fn` runs in a task of its own, which begins on a later microtask.
+   * All callers get the same value. `shared` is true for all of them if there was more than one (F1).
    *
-   * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`. That ends the wait of this caller only; the call goes on for
-   * the others, and to its end if there are none.
+   * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`. That ends the wait of this caller only. The call goes on, even
+   * if no caller is left.
    *
-   * **Errors**: rejects with what `fn` throws or rejects with, the same for everybody.
+   * **Errors**: rejects with the error of `fn`, the same for all callers.
    *
    * @see Go's [Group.Do](https://pkg.go.dev/golang.org/x/sync/singleflight#Group.Do)
    */
@@ -104,7 +105,7 @@ export class Group<K, T> extends Inspectable {
   }
 
   /**
-   * The same, with the result on a channel of capacity 1 that gets it once and is never closed (F3): for a case of `select`.
+   * The same for a case of `select`: the result comes on a channel of capacity 1, which gets it once and is never closed (F3).
    *
    * **Errors**: throws a TypeError if `fn` is not a function. The error of `fn` comes on the channel.
    *
@@ -118,7 +119,7 @@ export class Group<K, T> extends Inspectable {
   }
 
   /**
-   * Forgets a key: the next caller starts a new call. One that is under way goes on for its own callers (F4).
+   * Forgets a key: the next caller starts a new call. A running one goes on for its own callers (F4).
    *
    * @see Go's [Group.Forget](https://pkg.go.dev/golang.org/x/sync/singleflight#Group.Forget)
    */
@@ -126,7 +127,7 @@ export class Group<K, T> extends Inspectable {
     this.calls.delete(key);
   }
 
-  /** What it is and how it stands, such as `singleflight.Group(2 under way)`. */
+  /** The group and its state, such as `singleflight.Group(2 under way)`. */
   override toString(): string {
     return `singleflight.Group(${this.calls.size} under way)`;
   }
@@ -141,9 +142,9 @@ export class Group<K, T> extends Inspectable {
     this.calls.set(key, call);
     const succeed = (value: T): void => {
       const result = { value, shared: call.callers > 1 };
-      call.end(wake, result, result);
+      call.settle(wake, result, result);
     };
-    const fail = (error: unknown): void => call.end(wakeError, error, { error, shared: call.callers > 1 });
+    const fail = (error: unknown): void => call.settle(wakeError, error, { error, shared: call.callers > 1 });
     start(fn, undefined, this, succeed, fail);
     return call;
   }

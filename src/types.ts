@@ -6,19 +6,19 @@ import type { Canceled, DeadlineExceeded } from "./context/errors.ts";
 import type { AbortSignal } from "./internal/abortsignal.ts";
 
 /**
- * The end of an operation, its deadline and its values. All methods may be called at any time and give what holds at that moment.
+ * The end of an operation, its deadline and its values. All methods may be called at any time, and answer for that moment.
  *
- * Contexts are made by this package; but any object of this shape may be a parent and may be passed wherever a Context is asked
- * for (C8).
+ * This package makes contexts. Any other object of this shape may also be a parent, and may be passed wherever a Context is
+ * expected (C8).
  *
  * @see Go's [context.Context](https://pkg.go.dev/context#Context)
  */
 export interface Context {
-  /** When the work should be given up, in epoch ms; undefined when no deadline is set. Never changes (C7). */
+  /** The time when the work should be given up, in epoch ms; undefined if no deadline is set. Never changes (C7). */
   deadline(): number | undefined;
   /**
-   * A channel that is closed when the work should stop: the same one at every call (C3). It is {@link nil} where that can never
-   * happen (C4). Made for a case of `select`; an awaited operation takes the context itself instead.
+   * A channel that is closed when the work should stop: the same one at every call (C3). It is {@link nil} if that can never
+   * happen (C4). It is for a case of `select`; an awaited operation takes the context itself instead.
    *
    * @example
    * ```ts
@@ -32,27 +32,27 @@ export interface Context {
    */
   done(): RecvChan<never>;
   /**
-   * Why the context has ended, undefined while it has not; once set, one and the same error for ever (C5). See {@link cause}.
+   * Why the context has ended: the same error for ever (C5); undefined while it has not ended. See {@link cause}.
    *
-   * It asks the clock: a loop that never yields sees its own deadline (C107). Everything that is overdue ends before it returns, so listeners
-   * of `signal` may run inside it.
+   * It reads the clock, so a loop that never yields sees its own deadline (C107). Everything that is overdue ends before it returns, so
+   * listeners of `signal` may run inside it.
    */
   err(): Canceled | DeadlineExceeded | undefined;
-  /** The value that the nearest {@link withValue} has put under this key; undefined when there is none. */
+  /** The value that the nearest {@link withValue} has set for this key; undefined if there is none. */
   value<T>(key: Key<T>): T | undefined;
   /** For APIs that take an AbortSignal: aborts when the context ends, with `reason === ctx.err()`. Made on first use. */
   readonly signal: AbortSignal;
 }
 
-/** Names a value of type `T` in contexts. Made by {@link key}; two keys are never the same, whatever they are called (C61). */
+/** The name of a value of type `T` in contexts. Made by {@link key}; two keys are never equal, even with one description (C61). */
 export interface Key<in out T> {
-  /** What `String(ctx)` calls it. */
+  /** The name of the key in `String(ctx)`. */
   readonly description: string;
-  /** Never there. It ties the key to the type of its values. */
+  /** Always absent. It ties the key to the type of its values. */
   readonly type?: (value: T) => T;
 }
 
-/** What a receive yields: the value and true, or, once the channel is closed and drained, undefined and false (H8, H9). */
+/** The result of a receive: the value and true; once the channel is closed and drained, undefined and false (H8, H9). */
 export type Recv<T> = readonly [value: T, ok: true] | readonly [value: undefined, ok: false];
 
 /**
@@ -62,9 +62,9 @@ export type Recv<T> = readonly [value: T, ok: true] | readonly [value: undefined
  * @see Go's [channel types](https://go.dev/ref/spec#Channel_types)
  */
 export interface SendChan<in T> {
-  /** How many values the buffer can hold; 0 for an unbuffered channel. */
+  /** The number of values that the buffer can hold; 0 for an unbuffered channel. */
   readonly capacity: number;
-  /** How many values the buffer holds now. */
+  /** The number of values in the buffer now. */
   readonly length: number;
   /** As {@link Chan.send}. */
   readonly send: (value: T, ctx?: Context) => Promise<void>;
@@ -75,15 +75,15 @@ export interface SendChan<in T> {
 }
 
 /**
- * The receiving half of a channel, Go's `<-chan T`: take it, or return it, to promise that nobody sends or closes through it.
+ * The receiving half of a channel, Go's `<-chan T`: as a parameter it promises that you only receive, as a result that the caller can.
  * Every {@link Chan} is one, and so is {@link nil}.
  *
  * @see Go's [channel types](https://go.dev/ref/spec#Channel_types)
  */
 export interface RecvChan<out T> {
-  /** How many values the buffer can hold; 0 for an unbuffered channel. */
+  /** The number of values that the buffer can hold; 0 for an unbuffered channel. */
   readonly capacity: number;
-  /** How many values the buffer holds now. */
+  /** The number of values in the buffer now. */
   readonly length: number;
   /** As {@link Chan.recv}. */
   readonly recv: (ctx?: Context) => Promise<Recv<T>>;

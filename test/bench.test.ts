@@ -43,20 +43,22 @@ interface Results {
 
 const module = async <T>(name: string): Promise<T> =>
   (await import(pathToFileURL(join(root, "bench", name)).href)) as T;
-const { figuresOf } = await module<{ figuresOf: (results: Results, rows: readonly Row[]) => Figure[] }>("figures.mjs");
+const { figuresOf } = await module<{ figuresOf: (results: Results, rows: readonly Row[]) => Figure[] }>(
+  "harness/figures.mjs",
+);
 const { tableOf, busyText } = await module<{
   tableOf: (figures: Figure[], contenders: readonly Contender[]) => string;
   busyText: (figures: Figure[]) => string | undefined;
-}>("table.mjs");
+}>("report/table.mjs");
 const pages = await module<{
   groupPart: (figures: Figure[], contenders: readonly Contender[]) => string;
   behindPart: (figures: Figure[], contenders: readonly Contender[]) => string;
   goPart: (figures: Figure[]) => string;
   scalingPart: (figures: Figure[], picture?: string) => string;
-}>("pages.mjs");
+}>("report/pages.mjs");
 const { worse } = await module<{
   worse: (figures: Figure[], baseline: { rows: Record<string, unknown> }) => readonly unknown[];
-}>("baseline.mjs");
+}>("harness/baseline.mjs");
 
 const row: Row = { id: "child", group: "context", title: "child: create + cancel", unit: "context", target: 2 };
 const contenders: readonly Contender[] = [
@@ -277,7 +279,7 @@ const benchIn = (
   return { code: status, out: stdout, errors: stderr };
 };
 
-describe.each(["run.mjs", "report.mjs", "testing.mjs", "brokers/run.mjs"])("bench/%s", (program) => {
+describe.each(["harness/run.mjs", "report/report.mjs", "testing.mjs", "brokers/run.mjs"])("bench/%s", (program) => {
   it("with --help lists its options, and measures nothing", () => {
     const { code, out, errors } = bench(program, "--help");
     expect([code, errors]).toEqual([0, ""]);
@@ -324,7 +326,7 @@ describe("the options of the benchmarks", () => {
     [["--contenders", ","], "--contenders takes names, and there is none", []],
     [["--save"], "--save is for a run of everything", []],
   ])("%j are answered in a sentence, with the names there are", (args, sentence, names) => {
-    const { code, out, errors } = bench("run.mjs", ...args);
+    const { code, out, errors } = bench("harness/run.mjs", ...args);
     expect([code, out]).toEqual([2, ""]);
     expect(errors).toContain(sentence);
     for (const name of names) expect(errors).toMatch(new RegExp(`[ ,]${name}\\b`));
@@ -332,7 +334,7 @@ describe("the options of the benchmarks", () => {
   });
 
   it("that npm has kept to itself are refused, with how they reach the program", () => {
-    const { code, errors } = benchIn({ npm_config_full: "true" }, "run.mjs");
+    const { code, errors } = benchIn({ npm_config_full: "true" }, "harness/run.mjs");
     expect(code).toBe(2);
     expect(errors).toContain(
       "npm has kept --full to itself: options come behind a --, as in npm run bench -- --full\n",
@@ -348,17 +350,20 @@ describe("the options of the benchmarks", () => {
     expect(bench("brokers/run.mjs", "redis", "--messages", "-1").code).toBe(2);
   });
 
-  it.each(["sample.mjs", "brokers/sample.mjs"])("of %s, which others call, are told in a sentence, too", (program) => {
-    const { code, errors } = bench(program);
-    expect(code).toBe(2);
-    expect(errors).toMatch(/^usage: node --expose-gc bench\//);
-  });
+  it.each(["harness/sample.mjs", "brokers/sample.mjs"])(
+    "of %s, which others call, are told in a sentence, too",
+    (program) => {
+      const { code, errors } = bench(program);
+      expect(code).toBe(2);
+      expect(errors).toMatch(/^usage: node --expose-gc bench\//);
+    },
+  );
 
   it("of a report that cannot be read are answered in a sentence", () => {
     const file = join(folder, "none.json");
-    expect(bench("report.mjs", "--from", file).errors).toContain(`--from ${file}: ENOENT`);
+    expect(bench("report/report.mjs", "--from", file).errors).toContain(`--from ${file}: ENOENT`);
     writeFileSync(file, '{"samples":1}');
-    const { code, errors } = bench("report.mjs", "--from", file);
+    const { code, errors } = bench("report/report.mjs", "--from", file);
     expect([code, errors]).toEqual([2, `--from ${file}: there are no samples in it\n`]);
   });
 });

@@ -41,7 +41,7 @@ describe("acquire", () => {
     expect(inspect(sem)).toBe("semaphore.Weighted(2/2)");
   });
 
-  it("lets nobody overtake one who waits for much, however little he asks for (M1)", async () => {
+  it("lets no call overtake one that waits for much, however little it asks for (M1)", async () => {
     const sem = newSemaphore(10, 5);
     const large = sem.acquire(6);
     const small = sem.acquire(1);
@@ -55,7 +55,7 @@ describe("acquire", () => {
     expect(inspect(sem)).toBe("semaphore.Weighted(5/10)");
   });
 
-  it("of more than there are never succeeds, but is in nobody's way, and ends with its context (M3)", async () => {
+  it("of more than the size never succeeds, delays no other call, and ends with its context (M3)", async () => {
     const sem = new semaphore.Weighted(2);
     const [ctx, cancel] = context.withTimeout(context.background(), 10);
     using _ = cancel;
@@ -72,7 +72,7 @@ describe("acquire", () => {
     expect(await isPending(forever)).toBe(true);
   });
 
-  it("of nothing succeeds whenever nobody waits, even if nothing is free (M7)", async () => {
+  it("of nothing succeeds whenever no call waits, even if nothing is free (M7)", async () => {
     const sem = newSemaphore(1, 1);
     await sem.acquire(0);
     expect(sem.tryAcquire(0)).toBe(true);
@@ -102,7 +102,7 @@ describe("acquire", () => {
 });
 
 describe("release", () => {
-  it("admits as many as fit, in order, up to the first who does not (M6)", async () => {
+  it("admits as many as fit, in order, up to the first that does not (M6)", async () => {
     const sem = newSemaphore(10, 10);
     const order: number[] = [];
     for (const n of [2, 3, 6, 1]) void sem.acquire(n).then(() => order.push(n));
@@ -144,7 +144,7 @@ describe("a context", () => {
     expect(inspect(sem)).toBe("semaphore.Weighted(0/1)");
   });
 
-  it("that ends takes the first out of the queue, and those behind him who fit go on at once (M4)", async () => {
+  it("that ends takes the first out of the queue, and those behind it that fit go on at once (M4)", async () => {
     const [ctx, cancel] = context.withCancel(context.background());
     const sem = newSemaphore(10, 5);
     const large = failure(sem.acquire(8, ctx));

@@ -58,7 +58,7 @@ describe("do", () => {
     expect(inspect(group)).toBe(`singleflight.Group(${keys.length} under way)`);
   });
 
-  it("keeps nothing: the next call after the end runs anew (F2)", async () => {
+  it("keeps nothing: the next call after the end runs again (F2)", async () => {
     const group = new singleflight.Group<string, number>();
     let runs = 0;
     for (const expected of [1, 2]) {
@@ -67,7 +67,7 @@ describe("do", () => {
     }
   });
 
-  it("gives everybody the same error, be it thrown or rejected, and keeps nothing of it (F2, F5)", async () => {
+  it("gives all callers the same error, thrown or rejected, and keeps nothing of it (F2, F5)", async () => {
     const group = new singleflight.Group<string, number>();
     const failing = [
       () => {
@@ -151,7 +151,7 @@ describe("doChan", () => {
 });
 
 describe("forget", () => {
-  it("lets the next caller start anew, while the old call ends for its own callers (F4)", async () => {
+  it("lets the next caller start a new call, while the old one ends for its own callers (F4)", async () => {
     const group = new singleflight.Group<string, string>();
     const [old, fresh] = [slow<string>(), slow<string>()];
     const first = group.do("key", old.fn);

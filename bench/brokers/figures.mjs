@@ -1,5 +1,5 @@
 /** From samples to figures: for each broker the rates, with how headgate compares, and the stops. */
-import { figuresOf as ratesOf, spread } from "../figures.mjs";
+import { figuresOf as ratesOf, spread } from "../harness/figures.mjs";
 
 /**
  * Of each broker `{ broker, rates, stops }`; each of these is a list of contenders with their figures, in their order. `ample` is how it

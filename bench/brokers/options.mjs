@@ -1,6 +1,6 @@
 /** What the command line asks for. */
 import { parseArgs } from "node:util";
-import { whole } from "../command.mjs";
+import { whole } from "../harness/command.mjs";
 
 /** The brokers that have a server, in the order in which they are shown; `memory` has none. */
 export const BROKERS = ["redis", "postgres", "nats", "rabbitmq", "pubsub"];

@@ -1,6 +1,6 @@
 /** The generated parts of docs/benchmarks-brokers.md, as Markdown. */
-import { machinePart, placed, shown, tableOf } from "../pages.mjs";
-import { number, spreadText } from "../table.mjs";
+import { machinePart, placed, shown, tableOf } from "../report/pages.mjs";
+import { number, spreadText } from "../report/table.mjs";
 import { stopCells } from "./table.mjs";
 
 const RATE = { kind: "rate" };

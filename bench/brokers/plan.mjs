@@ -1,13 +1,13 @@
 /**
  * A run: one broker after the other, each with a server of its own; of each a round that does not count, then the rounds, and then the
- * stops. The samples are those of bench/measure.mjs, with the kind and the broker as their row.
+ * stops. The samples are those of bench/harness/measure.mjs, with the kind and the broker as their row.
  */
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { saidBy } from "../contenders.mjs";
-import { machine } from "../machine.mjs";
-import { measure } from "../measure.mjs";
-import { shareNow } from "../processor.mjs";
+import { saidBy } from "../harness/contenders.mjs";
+import { machine } from "../harness/machine.mjs";
+import { measure } from "../harness/measure.mjs";
+import { shareNow } from "../harness/processor.mjs";
 
 const folder = new URL(".", import.meta.url);
 const script = fileURLToPath(new URL("sample.mjs", folder));

@@ -5,10 +5,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { command, needsBuild } from "../command.mjs";
-import { install } from "../contenders.mjs";
-import { progress, say } from "../progress.mjs";
-import { busyText } from "../table.mjs";
+import { command, needsBuild } from "../harness/command.mjs";
+import { install } from "../harness/contenders.mjs";
+import { progress, say } from "../harness/progress.mjs";
+import { busyText } from "../report/table.mjs";
 import { failuresOf, figuresOf, memoryOf } from "./figures.mjs";
 import { HELP, optionsOf } from "./options.mjs";
 import { pageOf } from "./page.mjs";

@@ -1,5 +1,5 @@
 /** Figures as text, for the terminal. */
-import { BUSY, columns, number, spreadText, verdict } from "../table.mjs";
+import { BUSY, columns, number, spreadText, verdict } from "../report/table.mjs";
 
 const RATE = { kind: "rate" };
 const rangeText = ([least, most]) => (least === most ? `${least}` : `${least}…${most}`);

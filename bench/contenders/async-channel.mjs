@@ -1,6 +1,6 @@
 /** async-channel: what is sent may be a promise, which is why each value is wrapped in one. It knows no select and cancels all or none. */
 import { Channel } from "async-channel";
-import { latenessBeside } from "../lateness.mjs";
+import { latenessBeside } from "../harness/lateness.mjs";
 
 export const name = "async-channel";
 

@@ -2,7 +2,7 @@
 import { Chan, selectChan } from "@king011/easyts/lib/es2022/channel.js";
 import { background } from "@king011/easyts/lib/es2022/context/mod.js";
 import { Mutex, RWMutex, WaitGroup } from "@king011/easyts/lib/es2022/sync/mod.js";
-import { latenessBeside } from "../lateness.mjs";
+import { latenessBeside } from "../harness/lateness.mjs";
 
 export const name = "easyts";
 

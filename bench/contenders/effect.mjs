@@ -1,6 +1,6 @@
 /** Effect: fibers that run generators, queues, scopes and semaphores. Each operation can be interrupted, and gives way to timers. */
 import { Cache, Context, Effect, Exit, Fiber, Queue, Scope, Semaphore, Stream, TxReentrantLock } from "effect";
-import { latenessBeside } from "../lateness.mjs";
+import { latenessBeside } from "../harness/lateness.mjs";
 
 export const name = "effect";
 

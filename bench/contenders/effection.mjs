@@ -1,6 +1,6 @@
 /** Effection: structured concurrency with generators. Its queues have no end, so that nothing makes a sender wait. */
 import { all, createContext, createQueue, createScope, run, sleep, spawn, useAbortSignal } from "effection";
-import { latenessBeside } from "../lateness.mjs";
+import { latenessBeside } from "../harness/lateness.mjs";
 
 export const name = "effection";
 

@@ -1,6 +1,6 @@
 /** medium: channels after core.async, with put, take and any. */
 import { any, chan, close, CLOSED, put, take } from "medium";
-import { latenessBeside } from "../lateness.mjs";
+import { latenessBeside } from "../harness/lateness.mjs";
 
 export const name = "medium";
 

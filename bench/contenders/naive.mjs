@@ -2,7 +2,7 @@
  * What one writes by hand, without a library: an array of values and an array of resolvers for a channel, Promise.race for a select, a
  * counter and an array of resolvers for a limit or a lock, and a Map of promises for a call that is shared.
  */
-import { latenessBeside } from "../lateness.mjs";
+import { latenessBeside } from "../harness/lateness.mjs";
 
 export const name = "by hand";
 

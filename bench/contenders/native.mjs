@@ -6,7 +6,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { once } from "node:events";
 import { PassThrough, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { latenessBeside } from "../lateness.mjs";
+import { latenessBeside } from "../harness/lateness.mjs";
 
 export const name = "native";
 

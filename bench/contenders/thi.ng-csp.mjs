@@ -1,6 +1,6 @@
 /** @thi.ng/csp: a channel buffers at least one value, and yet each write waits until its value is read. */
 import { channel, select } from "@thi.ng/csp";
-import { latenessBeside } from "../lateness.mjs";
+import { latenessBeside } from "../harness/lateness.mjs";
 
 export const name = "@thi.ng/csp";
 

@@ -1,6 +1,6 @@
 /** ts-chan as it comes: every operation gives way to timers and I/O. ts-chan-unsafe.mjs runs the same programs without that. */
 import { Chan, recv, Select, send } from "ts-chan";
-import { latenessBeside } from "../lateness.mjs";
+import { latenessBeside } from "../harness/lateness.mjs";
 
 export const name = "ts-chan";
 

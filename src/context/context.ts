@@ -115,7 +115,7 @@ export abstract class BaseCtx extends Inspectable implements OurContext {
   }
 }
 
-// Three walks up the parents. Each stops at a foreign context, which only it can answer for.
+// Three walks up the parents. Each stops at a foreign context, because only that one can answer for what is above it.
 
 /** The context that decides the deadline of `ctx`: one of ours that has its own, or a foreign one; null: there is none. */
 export function deadlineCtxOf(ctx: Context): Context | null {

@@ -1,9 +1,9 @@
 /**
- * Waiting for a promise that is not ours, under a context.
+ * Waiting for any promise, under a context.
  *
  * Invariants:
- * - A promise that is waited for carries one reaction of ours, however many wait, for a reaction can never be taken back.
- * - Who is cancelled is in no queue any more, so a promise that lives for ever retains nobody.
+ * - A promise carries one reaction of ours, however many calls wait for it, because a reaction cannot be removed.
+ * - A cancelled call is in no queue any more, so a promise that never settles retains nothing.
  */
 import { go } from "../chan/go.ts";
 import { entryError, suspend } from "../internal/suspend.ts";
@@ -14,18 +14,18 @@ import type { Context } from "../types.ts";
 import { mustBeFunction } from "../internal/args.ts";
 
 /**
- * Waits for a promise that is not ours, but no longer than `ctx` lasts: the way to put somebody else's promise under a context.
+ * Waits for any promise, but no longer than `ctx` lasts. It is for promises of code that takes no context.
  *
- * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`. The promise itself goes on; nothing is left on it, however long
- * it lives and however often it is waited for, and if it rejects later nobody is told.
+ * With `late`, a value that comes after the end is not lost, such as a connection that must be closed. `late` gets it, on a microtask
+ * of its own. An error of `late` is reported as uncaught.
  *
- * With `late`, what comes after the end is not lost: it gets the value that the promise resolves to when nobody waits any more, such as a
- * connection that must be closed. It runs on a microtask of its own, and what it throws is reported as uncaught.
+ * If `ctx` has ended already, the promise is not touched. So a thenable that starts its work when its `then` is read, as queries do, is
+ * not started. A native promise is running in any case, and `late` gets its value.
  *
- * If ctx has ended already, the promise is not touched: a thenable that starts its work when it is asked for its `then`, as queries do, is
- * not started. A promise of the platform's is under way in any case, and `late` gets its value.
+ * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`. The promise itself goes on, and its later rejection is ignored.
+ * Nothing is left on it, however long it lives and however often it is waited for.
  *
- * **Errors**: rejects as the promise does; with a TypeError if there is no promise to wait for, or `late` is no function.
+ * **Errors**: rejects as the promise does; with a TypeError if `promise` is not a promise, or `late` is not a function.
  *
  * @example
  * ```ts
@@ -38,16 +38,16 @@ import { mustBeFunction } from "../internal/args.ts";
  * ```
  */
 export function wait<T>(promise: PromiseLike<T>, ctx?: Context, late?: (value: T) => unknown): Promise<T> {
-  if (late === undefined) return guarded(promise, ctx);
+  if (late === undefined) return waitUnder(promise, ctx);
   try {
     mustBeFunction(late, "wait: late");
   } catch (error) {
     return rejected("context.wait", promise, error);
   }
-  const waiting = guarded(promise, ctx);
-  // One that is not the platform's is asked for its `then` once, and only if that has been done.
-  const arrival = isA(promise, Promise) ? promise : following.has(promise) ? guarded(promise) : undefined;
-  // When the wait has rejected, either the promise has, or it comes too late.
+  const waiting = waitUnder(promise, ctx);
+  // A thenable that is not native is asked for its `then` once: only if that has been done, there is a value to come.
+  const arrival = isA(promise, Promise) ? promise : waitersOf.has(promise) ? waitUnder(promise) : undefined;
+  // If the wait has rejected, the promise has rejected, or its value comes too late.
   const handOver = (): unknown =>
     attempt(
       () =>
@@ -60,42 +60,42 @@ export function wait<T>(promise: PromiseLike<T>, ctx?: Context, late?: (value: T
   return waiting;
 }
 
-function guarded<T>(promise: PromiseLike<T>, ctx?: Context): Promise<T> {
-  // Before the promise is touched: to ask some for their `then` is to start them.
+function waitUnder<T>(promise: PromiseLike<T>, ctx?: Context): Promise<T> {
+  // Before the promise is touched: reading `then` starts some of them.
   const error = entryError(ctx);
   if (error !== undefined) {
-    // If it rejects nobody shall be told, either. This way of the platform's own promises does not ask for the property.
+    // Its later rejection is ignored, too. The native method does not read the property `then`.
     attempt(() => void Promise.prototype.then.call(promise, undefined, () => {}));
     return rejected("context.wait", promise, error);
   }
   let waiters: WaitQueue;
   try {
-    waiters = followers(promise);
+    waiters = waitersFor(promise);
   } catch (error) {
     return rejected("context.wait", promise, error);
   }
   return suspend(new Waiter(() => undefined), waiters, ctx, "context.wait", promise);
 }
 
-/** Who waits for which promise. */
-const following: WeakMap<PromiseLike<unknown>, WaitQueue> = /* @__PURE__ */ new WeakMap();
+/** The calls that wait for each promise. */
+const waitersOf: WeakMap<PromiseLike<unknown>, WaitQueue> = /* @__PURE__ */ new WeakMap();
 
-function followers(promise: PromiseLike<unknown>): WaitQueue {
-  const known = following.get(promise);
+function waitersFor(promise: PromiseLike<unknown>): WaitQueue {
+  const known = waitersOf.get(promise);
   if (known !== undefined) return known;
   const { then } = (promise ?? {}) as { readonly then?: unknown };
   if (typeof then !== "function") throw new TypeError(`wait: expected a promise, got ${kindOf(promise)}`);
   const waiters = new WaitQueue();
   const settle = (how: typeof wake, result: unknown): void => {
-    following.delete(promise);
+    waitersOf.delete(promise);
     for (let w; (w = waiters.shift()) !== null;) how(w, result);
   };
-  // Asked for its `then` once, and called later, as by an await.
+  // `then` is read once, and called later, as by an await.
   const once = { then: (ok: unknown, no: unknown): unknown => then.call(promise, ok, no) } as PromiseLike<unknown>;
   Promise.resolve(isA(promise, Promise) ? promise : once).then(
     (value) => settle(wake, value),
     (error) => settle(wakeError, error),
   );
-  following.set(promise, waiters);
+  waitersOf.set(promise, waiters);
   return waiters;
 }

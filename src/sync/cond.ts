@@ -1,7 +1,7 @@
 /**
  * Waiting for a condition on what a mutex protects: Go's `sync.Cond`.
  *
- * Invariant: whoever called `wait` holds the mutex again when it settles, however it settles.
+ * Invariant: when `wait` settles, in whatever way, its caller holds the mutex again.
  */
 import { linkContext, entryError } from "../internal/suspend.ts";
 import { Inspectable } from "../internal/inspect.ts";
@@ -11,8 +11,8 @@ import { Mutex } from "./mutex.ts";
 import type { Context } from "../types.ts";
 
 /**
- * A place to wait until something about the state that `mutex` protects has changed. Always wait in a loop that tests the condition,
- * for between the signal and the wake-up others may have had the mutex. Where a channel will do, prefer it.
+ * A place to wait for a change of the state that `mutex` protects. Always wait in a loop that tests the condition, because others may
+ * hold the mutex between the signal and the wake-up. If a channel will do, prefer it.
  *
  * @see Go's [sync.Cond](https://pkg.go.dev/sync#Cond)
  * @example
@@ -37,7 +37,7 @@ export class Cond extends Inspectable {
   readonly mutex: Mutex;
   private readonly waiting: WaitQueue = new WaitQueue();
 
-  /** **Errors**: TypeError if `mutex` is no Mutex, or a proxy of one. */
+  /** **Errors**: TypeError if `mutex` is not a Mutex, or a proxy of one. */
   constructor(mutex: Mutex) {
     super();
     if (!Mutex.isOne(mutex)) throw new TypeError("Cond: expected the sync.Mutex that protects the condition");
@@ -47,7 +47,7 @@ export class Cond extends Inspectable {
 
   /**
    * Unlocks the mutex, waits for {@link signal} or {@link broadcast}, and locks it again before it resolves. The guard of the lock
-   * that was held stays good.
+   * stays valid.
    *
    * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`, but only once the mutex is held again. If `ctx` has ended
    * already, rejects without unlocking.
@@ -61,10 +61,11 @@ export class Cond extends Inspectable {
   wait(ctx?: Context): Promise<void> {
     const error = entryError(ctx);
     if (error !== undefined) return rejected("cond.wait", this, error);
-    // Two waiters: one for the condition, which ctx can withdraw, and after it one for the mutex, which nothing can.
+    // Two waits in a row, behind one promise. `notice` waits for the signal, and the end of ctx can withdraw it. Both then wait for the
+    // mutex, which nothing can withdraw. Only with the mutex is `caller`, who has the promise, woken.
     const caller = new Waiter(null);
-    const { turn } = this.mutex;
-    const relock = (settle: () => void): void => this.mutex.enter(turn, settle);
+    const { generation } = this.mutex;
+    const relock = (settle: () => void): void => this.mutex.relock(generation, settle);
     const notice = callbackWaiter(() => relock(() => wake(caller, undefined)));
     try {
       if (ctx !== undefined) linkContext(notice, ctx, (error) => relock(() => wakeError(caller, error)));
@@ -77,13 +78,13 @@ export class Cond extends Inspectable {
     return park<void>(caller, "cond.wait", this);
   }
 
-  /** Wakes the one that waits longest, if any: it waits for the mutex from then on. Holding the mutex is allowed, not required. */
+  /** Wakes the first waiter, if any: from then on it waits for the mutex. You may hold the mutex, but need not. */
   signal(): void {
     note("signal", this);
     this.wakeFirst();
   }
 
-  /** Wakes all that wait. Holding the mutex is allowed, not required. */
+  /** Wakes all waiters. You may hold the mutex, but need not. */
   broadcast(): void {
     note("broadcast", this);
     while (this.wakeFirst());
@@ -95,7 +96,7 @@ export class Cond extends Inspectable {
     return waiter !== null;
   }
 
-  /** What it is and how it stands, such as `sync.Cond(2 waiting)`. */
+  /** The condition variable and its state, such as `sync.Cond(2 waiting)`. */
   override toString(): string {
     return `sync.Cond(${this.waiting.count()} waiting)`;
   }

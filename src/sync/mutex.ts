@@ -1,8 +1,9 @@
 /**
  * Mutual exclusion across awaits: Go's `sync.Mutex`.
  *
- * Invariants: while the mutex is free nobody waits for it. It is handed from holder to holder in the order of their calls, so it is
- * never free for somebody to slip in between.
+ * Invariants:
+ * - While the mutex is free, no call waits for it.
+ * - It passes from holder to holder in the order of their calls. It is not free in between, so no call can barge in.
  */
 import { entryError, suspend } from "../internal/suspend.ts";
 import { panic } from "../internal/errors.ts";
@@ -12,7 +13,7 @@ import { created, rejected, note, resolved, wake } from "../internal/runtime.ts"
 import type { Context } from "../types.ts";
 
 /**
- * A lock that one holder at a time may have, however often he awaits meanwhile. Strictly first come, first served.
+ * A lock with one holder at a time, also across its awaits. Strictly first come, first served.
  *
  * @see Go's [sync.Mutex](https://pkg.go.dev/sync#Mutex)
  * @example
@@ -32,7 +33,7 @@ import type { Context } from "../types.ts";
  * ```
  */
 export class Mutex extends Inspectable {
-  /** @internal Whether it is a Mutex itself: not one in a proxy, which may fail at any question. */
+  /** @internal Whether `value` is a Mutex itself. A proxy of one is not: its traps may throw at any moment. */
   static isOne(value: unknown): value is Mutex {
     return typeof value === "object" && value !== null && #own in value && value.#own;
   }
@@ -40,8 +41,8 @@ export class Mutex extends Inspectable {
   readonly #own: true = true;
   private locked = false;
   private readonly waiting: WaitQueue = new WaitQueue();
-  /** @internal Which acquisition this is, so that a guard can tell its own from others. A `Cond` sets it back after a wait. */
-  turn: number = 0;
+  /** @internal The number of the current acquisition: a guard unlocks only its own. A `Cond` restores it after a wait. */
+  generation: number = 0;
   private acquisitions = 0;
 
   constructor() {
@@ -50,9 +51,8 @@ export class Mutex extends Inspectable {
   }
 
   /**
-   * Waits for the lock and takes it. Resolves to a guard: `using _ = await mu.lock()` gives the lock back at the end of the block.
-   * Whoever does not use the guard calls {@link unlock}. The guard gives back its own acquisition, and at most once: after an
-   * `unlock()` it does nothing.
+   * Waits for the lock and takes it. Resolves to a guard: `using _ = await mu.lock()` unlocks at the end of the block. Without the
+   * guard, call {@link unlock}. The guard ends only its own acquisition, at most once: after an `unlock()` it does nothing.
    *
    * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`; the lock is not held.
    *
@@ -63,12 +63,12 @@ export class Mutex extends Inspectable {
   lock(ctx?: Context): Promise<Disposable> {
     const error = entryError(ctx);
     if (error !== undefined) return rejected("lock", this, error);
-    if (this.tryLock()) return resolved("lock", this, new Guard(this, this.turn));
+    if (this.tryLock()) return resolved("lock", this, new LockGuard(this, this.generation));
     return suspend(new Waiter(null), this.waiting, ctx, "lock", this);
   }
 
   /**
-   * Takes the lock if it is free, and says whether it was; false while anybody waits for it.
+   * Takes the lock if it is free. Returns whether it was; false while any call waits for it.
    *
    * @see Go's [Mutex.TryLock](https://pkg.go.dev/sync#Mutex.TryLock)
    */
@@ -80,11 +80,11 @@ export class Mutex extends Inspectable {
 
   private acquired(): void {
     this.locked = true;
-    this.turn = ++this.acquisitions;
+    this.generation = ++this.acquisitions;
   }
 
   /**
-   * Gives the lock to whoever waits longest, or sets it free.
+   * Passes the lock to the first waiter; without one, the lock is free.
    *
    * **Errors**: throws "sync: unlock of unlocked mutex".
    *
@@ -99,46 +99,47 @@ export class Mutex extends Inspectable {
     } else {
       this.acquired();
       if (isCallback(next)) next.resolve(undefined);
-      else wake(next, new Guard(this, this.turn));
+      else wake(next, new LockGuard(this, this.generation));
     }
   }
 
-  /** What the lock is and how it stands, such as `sync.Mutex(locked, 2 waiting)`. */
+  /** The lock and its state, such as `sync.Mutex(locked, 2 waiting)`. */
   override toString(): string {
     const waiting = this.waiting.count();
     return `sync.Mutex(${this.locked ? "locked" : "unlocked"}${waiting > 0 ? `, ${waiting} waiting` : ""})`;
   }
 
   /**
-   * @internal Takes the lock, now or when its turn comes, as the acquisition `turn`, whose guard is good again: Go's deferred Unlock
-   * around a wait. Calls `locked` in the same step.
+   * @internal Takes the lock for `Cond.wait`, as soon as it is free, as the acquisition that the caller had before. So its guard is valid
+   * again, like Go's deferred Unlock around a wait. Calls `onLocked` in the same step.
    */
-  enter(turn: number, locked: () => void): void {
+  relock(generation: number, onLocked: () => void): void {
     const resumed = (): void => {
-      this.turn = turn;
-      locked();
+      this.generation = generation;
+      onLocked();
     };
     if (this.tryLock()) resumed();
     else this.waiting.push(callbackWaiter(resumed));
   }
 
-  /** @internal Unlocks, if the lock is still held by this acquisition. */
-  unlockTurn(turn: number): void {
-    if (this.locked && this.turn === turn) this.unlock();
+  /** @internal Unlocks, if this acquisition still holds the lock. */
+  unlockIf(generation: number): void {
+    if (this.locked && this.generation === generation) this.unlock();
   }
 }
 
-class Guard implements Disposable {
+/** The guard that `lock` resolves to. */
+class LockGuard implements Disposable {
   private readonly mutex: Mutex;
-  private readonly turn: number;
+  private readonly generation: number;
 
-  constructor(mutex: Mutex, turn: number) {
+  constructor(mutex: Mutex, generation: number) {
     this.mutex = mutex;
-    this.turn = turn;
+    this.generation = generation;
   }
 
   [Symbol.dispose](): void {
-    this.mutex.unlockTurn(this.turn);
+    this.mutex.unlockIf(this.generation);
   }
 
   toJSON(): string {

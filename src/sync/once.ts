@@ -1,13 +1,13 @@
 /**
- * Doing something exactly once: Go's `sync.OnceValue`.
+ * Calling a function exactly once: Go's `sync.OnceValue`.
  */
 import { mustBeFunction } from "../internal/args.ts";
 
 /**
- * Returns a function that calls `fn` the first time it is called, and gives everybody the same result: the same value, the same
- * promise, or the same error thrown.
+ * Returns a function that calls `fn` at its first call. All calls have the same result: the same value, the same promise, or the same
+ * error thrown.
  *
- * **Errors**: whatever `fn` throws, each time. Throws if `fn` calls the function it is inside of. TypeError if `fn` is not a function.
+ * **Errors**: throws the error of `fn`, at each call. Throws if `fn` calls the returned function. TypeError if `fn` is not a function.
  *
  * @see Go's [sync.OnceValue](https://pkg.go.dev/sync#OnceValue)
  * @example

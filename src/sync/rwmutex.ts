@@ -3,9 +3,9 @@
  *
  * Invariants:
  * - A writer holds the lock alone; readers hold it together.
- * - While a writer waits, no new reader is admitted, so writers do not starve. When a writer unlocks, all readers that wait then are
- *   admitted, so readers do not starve either.
- * - While the lock is free nobody waits for it.
+ * - While a writer waits, no new reader is admitted, so writers do not starve. When a writer unlocks, all waiting readers are admitted, so
+ *   readers do not starve either.
+ * - While the lock is free, no call waits for it.
  */
 import { isCancelled, entryError, suspend } from "../internal/suspend.ts";
 import { panic } from "../internal/errors.ts";
@@ -41,16 +41,28 @@ export class RWMutex extends Inspectable {
   private readers = 0;
   private readonly writersWaiting: WaitQueue = new WaitQueue();
   private readonly readersWaiting: WaitQueue = new WaitQueue();
-  /** Which acquisition this is, so that a guard can tell its own from later ones: each writer's is one, and the readers' together. */
-  private turn = 0;
-  /** How many of the readers who hold the lock together have unlocked by hand, and whose guards are therefore void. */
-  private byHand = 0;
-  /** How many of them came by tryRLock and have no guard. */
-  private unguarded = 0;
+
+  // A guard must end its own acquisition, at most once, also after an unlock by hand. Each writer is a generation; readers that hold
+  // the lock together are one. A guard of an older generation does nothing. Within one, readers are not distinguished, only
+  // counted. Example: A and B have called rLock, C has called tryRLock, which gives no guard.
+  //
+  //                        readers  unguardedReaders  voidGuards
+  //                              3                 1           0
+  //     rUnlock()                2                 0           0   it counts as C's: no guard is affected
+  //     rUnlock()                1                 0           1   it was A's or B's: the next guard is void
+  //     A's guard disposed       1                 0           0   void: it does nothing
+  //     B's guard disposed       0                 0           0   the lock is free, and a new generation begins
+  //
+  // So each reading ends once, in whatever order they unlock.
+  private generation = 0;
+  /** The readers of this generation that unlocked by hand though they have a guard: that many guards do nothing. */
+  private voidGuards = 0;
+  /** The readers of this generation without a guard, from tryRLock. */
+  private unguardedReaders = 0;
 
   constructor() {
     super();
-    // When a writer gives up, and it was the last, readers need not wait for it.
+    // When the last waiting writer gives up, the readers behind it are admitted.
     this.writersWaiting.watcher = {
       onLeave: () => this.writing || this.writersWaiting.head !== null || this.admitReaders(),
     };
@@ -60,8 +72,8 @@ export class RWMutex extends Inspectable {
   /**
    * Waits for the lock and takes it for writing. Resolves to a guard, as with `Mutex.lock`.
    *
-   * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`; the lock is not held, and readers who waited behind this
-   * writer alone are admitted.
+   * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`; the lock is not held, and readers that waited only for
+   * this writer are admitted.
    *
    * **Ordering**: writers in the order of their calls.
    *
@@ -70,20 +82,20 @@ export class RWMutex extends Inspectable {
   lock(ctx?: Context): Promise<Disposable> {
     const error = entryError(ctx);
     if (error !== undefined) return rejected("lock", this, error);
-    if (this.tryLock()) return resolved("lock", this, new WriteGuard(this, this.turn));
+    if (this.tryLock()) return resolved("lock", this, new WriteGuard(this, this.generation));
     return suspend(new Waiter(null), this.writersWaiting, ctx, "lock", this);
   }
 
-  /** Takes the lock for writing if nobody holds it, and says whether it did; false while anybody waits. */
+  /** Takes the lock for writing if it is free. Returns whether it was; false while any call waits. */
   tryLock(): boolean {
     if (this.writing || this.readers > 0) return false;
     this.writing = true;
-    this.turn++;
+    this.generation++;
     return true;
   }
 
   /**
-   * Ends the writing: all readers that wait now are admitted, else the next writer.
+   * Ends the writing: admits all waiting readers; if there are none, the next writer.
    *
    * **Errors**: throws "sync: Unlock of unlocked RWMutex".
    */
@@ -96,9 +108,9 @@ export class RWMutex extends Inspectable {
   }
 
   /**
-   * Waits for the lock and takes it for reading. Resolves to a guard that gives back its own acquisition at most once. Unlock either
-   * by the guard or by {@link rUnlock}, whichever, but be consistent for one lock: readers cannot be told apart, so each unlock by
-   * hand makes the next guard of the readers who hold the lock together do nothing.
+   * Waits for the lock and takes it for reading. Resolves to a guard that ends its own reading at most once. Unlock either by the guard
+   * or by {@link rUnlock}, but always in the same way for one lock. Readers are not distinguished, so each unlock by hand makes the next
+   * guard of the current readers do nothing.
    *
    * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`; the lock is not held.
    *
@@ -108,34 +120,34 @@ export class RWMutex extends Inspectable {
     const error = entryError(ctx);
     if (error !== undefined) return rejected("rLock", this, error);
     if (this.mayRead()) {
-      if (this.readers++ === 0) this.turn++;
-      return resolved("rLock", this, new ReadGuard(this, this.turn));
+      if (this.readers++ === 0) this.generation++;
+      return resolved("rLock", this, new ReadGuard(this, this.generation));
     }
     return suspend(new Waiter(null), this.readersWaiting, ctx, "rLock", this);
   }
 
-  /** Takes the lock for reading if no writer has it or waits for it, and says whether it did. */
+  /** Takes the lock for reading if no writer holds it or waits for it. Returns whether it did. */
   tryRLock(): boolean {
     if (!this.mayRead()) return false;
-    if (this.readers++ === 0) this.turn++;
-    this.unguarded++;
+    if (this.readers++ === 0) this.generation++;
+    this.unguardedReaders++;
     return true;
   }
 
   /**
-   * Ends one reading; the last reader lets the next writer in.
+   * Ends one reading; after the last one, the next writer is admitted.
    *
    * **Errors**: throws "sync: RUnlock of unlocked RWMutex".
    */
   rUnlock(): void {
     if (this.readers === 0)
       panic("sync: RUnlock of unlocked RWMutex", "rUnlock once for each rLock or successful tryRLock");
-    if (this.unguarded > 0) this.unguarded--;
-    else this.byHand++;
+    if (this.unguardedReaders > 0) this.unguardedReaders--;
+    else this.voidGuards++;
     this.leave();
   }
 
-  /** What the lock is and how it stands, such as `sync.RWMutex(2 readers, 1 waiting)`. */
+  /** The lock and its state, such as `sync.RWMutex(2 readers, 1 waiting)`. */
   override toString(): string {
     const state = this.writing
       ? "locked"
@@ -152,9 +164,9 @@ export class RWMutex extends Inspectable {
 
   private admitReaders(): void {
     for (let reader = this.readersWaiting.head; reader !== null;) {
-      // One whose ctx has ended in the same step is still here, but not to be let in.
+      // A reader whose ctx has ended in this step is still in the queue, but must not be admitted.
       const isGone = isCancelled(reader);
-      // Somebody's own context may do anything when it is asked.
+      // A foreign context may do anything when it is asked, even lock.
       if (this.writing) return;
       if (reader.queue === null) {
         reader = this.readersWaiting.head;
@@ -163,8 +175,8 @@ export class RWMutex extends Inspectable {
       const { next } = reader;
       if (!isGone) {
         reader.withdraw();
-        if (this.readers++ === 0) this.turn++;
-        wake(reader, new ReadGuard(this, this.turn));
+        if (this.readers++ === 0) this.generation++;
+        wake(reader, new ReadGuard(this, this.generation));
       }
       reader = next;
     }
@@ -173,42 +185,42 @@ export class RWMutex extends Inspectable {
   private admitWriter(): void {
     if (this.writing || this.writersWaiting.head === null) return;
     this.writing = true;
-    this.turn++;
-    wake(this.writersWaiting.shift()!, new WriteGuard(this, this.turn));
+    this.generation++;
+    wake(this.writersWaiting.shift()!, new WriteGuard(this, this.generation));
   }
 
   private leave(): void {
     note("rUnlock", this);
     if (--this.readers > 0) return;
-    this.byHand = this.unguarded = 0;
-    this.turn++;
+    this.voidGuards = this.unguardedReaders = 0;
+    this.generation++;
     this.admitWriter();
   }
 
-  /** @internal A writer's guard is disposed of. */
-  unlockTurn(turn: number): void {
-    if (this.writing && this.turn === turn) this.unlock();
+  /** @internal Called by a writer's guard: unlocks if it is of the current generation. */
+  unlockIf(generation: number): void {
+    if (this.writing && this.generation === generation) this.unlock();
   }
 
-  /** @internal A reader's guard is disposed of, for the first time. */
-  rUnlockTurn(turn: number): void {
-    if (this.turn !== turn) return;
-    if (this.byHand > 0) this.byHand--;
+  /** @internal Called by a reader's guard, once: ends its reading, unless it is void or of an older generation. */
+  rUnlockIf(generation: number): void {
+    if (this.generation !== generation) return;
+    if (this.voidGuards > 0) this.voidGuards--;
     else this.leave();
   }
 }
 
 class WriteGuard implements Disposable {
   private readonly mutex: RWMutex;
-  private readonly turn: number;
+  private readonly generation: number;
 
-  constructor(mutex: RWMutex, turn: number) {
+  constructor(mutex: RWMutex, generation: number) {
     this.mutex = mutex;
-    this.turn = turn;
+    this.generation = generation;
   }
 
   [Symbol.dispose](): void {
-    this.mutex.unlockTurn(this.turn);
+    this.mutex.unlockIf(this.generation);
   }
 
   toJSON(): string {
@@ -218,15 +230,15 @@ class WriteGuard implements Disposable {
 
 class ReadGuard implements Disposable {
   private mutex: RWMutex | null;
-  private readonly turn: number;
+  private readonly generation: number;
 
-  constructor(mutex: RWMutex, turn: number) {
+  constructor(mutex: RWMutex, generation: number) {
     this.mutex = mutex;
-    this.turn = turn;
+    this.generation = generation;
   }
 
   [Symbol.dispose](): void {
-    this.mutex?.rUnlockTurn(this.turn);
+    this.mutex?.rUnlockIf(this.generation);
     this.mutex = null;
   }
 

@@ -1,7 +1,7 @@
 /**
- * Waiting for a number of things to be done: Go's `sync.WaitGroup`.
+ * Waiting for a number of tasks: Go's `sync.WaitGroup`.
  *
- * Invariants: the counter is never negative; while it is 0 nobody waits.
+ * Invariants: the counter is never negative; while it is 0, no call waits.
  */
 import { entryError, suspend } from "../internal/suspend.ts";
 import { start } from "../chan/go.ts";
@@ -13,7 +13,7 @@ import type { Context } from "../types.ts";
 import { mustBeFunction, count } from "../internal/args.ts";
 
 /**
- * A counter that can be waited for to reach zero. It knows of no errors and cancels nothing (G6): that is `errgroup.Group`.
+ * A counter, and a wait for it to reach zero. It has no errors and cancels nothing (G6); `errgroup.Group` does both.
  *
  * @see Go's [sync.WaitGroup](https://pkg.go.dev/sync#WaitGroup)
  * @example
@@ -44,8 +44,8 @@ export class WaitGroup extends Inspectable {
   /**
    * Starts `fn` as a task and counts it until it has ended.
    *
-   * **Errors**: what `fn` throws or rejects with is reported as uncaught, and the task then never counts as done: nobody goes on
-   * as if it had succeeded (G5). TypeError, at once, if `fn` is not a function.
+   * **Errors**: an error of `fn` is reported as uncaught, and the task then never counts as done. So no `wait` resolves as if it had
+   * succeeded (G5). Throws a TypeError if `fn` is not a function.
    *
    * @see Go's [WaitGroup.Go](https://pkg.go.dev/sync#WaitGroup.Go)
    */
@@ -55,14 +55,15 @@ export class WaitGroup extends Inspectable {
     start(fn, undefined, this, this.taskDone, report);
   }
 
-  // One for the group: a closure for each task would be a tenth of what the task costs.
+  // One for the group: a closure for each task would be a tenth of the cost of the task.
   private readonly taskDone = (): void => this.done();
 
   /**
-   * Adds `n`, which may be negative, to the counter. The first add must come before the wait; later ones may come at any time while
+   * Adds `n`, which may be negative, to the counter. The first add must come before the wait. Later ones may come at any time while
    * the counter is above zero (G4).
    *
-   * **Errors**: throws "sync: negative WaitGroup counter" and leaves the counter as it was (G2); RangeError for what is no whole number.
+   * **Errors**: throws "sync: negative WaitGroup counter" and leaves the counter as it was (G2); RangeError for anything but a whole
+   * number.
    */
   add(n: number): void {
     count(n, -Infinity, "WaitGroup.add");
@@ -82,7 +83,7 @@ export class WaitGroup extends Inspectable {
   /**
    * Waits until the counter is zero; at once if it is.
    *
-   * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`; the counter is as it was.
+   * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`; the counter does not change.
    *
    * @see Go's [WaitGroup.Wait](https://pkg.go.dev/sync#WaitGroup.Wait)
    */
@@ -93,7 +94,7 @@ export class WaitGroup extends Inspectable {
     return suspend(new Waiter(null), this.waiting, ctx, "wg.wait", this);
   }
 
-  /** What the group is and how it stands, such as `sync.WaitGroup(3, 1 waiting)`. */
+  /** The group and its state, such as `sync.WaitGroup(3, 1 waiting)`. */
   override toString(): string {
     const waiting = this.waiting.count();
     return `sync.WaitGroup(${this.counter}${waiting > 0 ? `, ${waiting} waiting` : ""})`;

@@ -196,8 +196,8 @@ class Broker<T> extends Inspectable implements MemoryBroker<T> {
       ctx,
       items.map((item) => item.delivery),
       (message, id) => {
-        const { delay, why } = how.get(id)!;
-        if (why === "released") message.attempts--;
+        const { delay, reason } = how.get(id)!;
+        if (reason === "released") message.attempts--;
         message.until = monotonic() + delay;
         if (delay > 0) push(this.delayed, message);
         else this.ready.push(message);
@@ -207,7 +207,7 @@ class Broker<T> extends Inspectable implements MemoryBroker<T> {
   };
 
   deadLetter = async (ctx: Context, items: readonly Dead<Delivery<T>>[]): Promise<readonly Delivery<T>[]> => {
-    const why = new Map(items.map((item) => [item.delivery.id, item.error]));
+    const errors = new Map(items.map((item) => [item.delivery.id, item.error]));
     return this.settle(
       ctx,
       items.map((item) => item.delivery),
@@ -216,7 +216,7 @@ class Broker<T> extends Inspectable implements MemoryBroker<T> {
           body: message.body,
           ...message.options,
           attempts: message.attempts,
-          error: why.get(id),
+          error: errors.get(id),
         });
         if (this.deadLetters.length > this.kept) this.deadLetters.shift();
         this.gone(message);

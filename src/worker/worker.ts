@@ -267,7 +267,7 @@ class Run<D extends Delivery> {
 
   private releaseWaiting(): void {
     const { messages } = this;
-    for (let got; (got = messages.tryRecv())?.[1] === true;) this.decide(got[0], "released");
+    for (let got = messages.tryRecv(); got?.[1] === true; got = messages.tryRecv()) this.decide(got[0], "released");
     for (const message of this.keys.takeWaiting()) this.decide(message, "released");
     this.closeMessages();
   }

@@ -25,7 +25,7 @@ export async function handledBy(workers, fails = FAILS) {
   const handled = new Set();
   const failed = new Set();
   const seen = { together: [], overtaking: [] };
-  const [stop, done] = context.withTimeout(context.background(), 60_000);
+  const [stop, done] = context.withTimeout(context.background(), 180_000);
   const handle = async (_ctx, { body }) => {
     const [key, n] = body.split(" ");
     if ((running.get(key) ?? 0) > 0) seen.together.push(body);

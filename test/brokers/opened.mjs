@@ -17,7 +17,7 @@ export function isClosed(broker, start, env) {
   const troubles = { hangs: (server) => server.pause(), "is gone": (server) => server.kill() };
   for (const [trouble, make] of Object.entries(troubles)) {
     const title = `${broker}: what the page opens is closed within seconds where the server ${trouble}, and keeps no socket`;
-    void test(title, { timeout: 120_000 }, async (t) => {
+    void test(title, { timeout: 300_000 }, async (t) => {
       const server = await start();
       if (server.skipped !== undefined) return t.skip(server.skipped);
       t.after(() => server.stop());

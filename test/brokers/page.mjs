@@ -20,7 +20,7 @@ const page = readFileSync(new URL("../../docs/worker.md", import.meta.url), "utf
 /** Registers the test; `broker` is its name on the page, `env` says where the server is. */
 export function isFollowed(broker, env) {
   const title = `${broker}: by the programs of the page, two workers share the orders, one is stopped, and each order is handled once`;
-  void test(title, { timeout: 60_000 }, async (t) => {
+  void test(title, { timeout: 300_000 }, async (t) => {
     const folder = folderOf(t, broker);
     const start = (file) => {
       const program = startProgram(join(folder, file), env);
@@ -54,7 +54,7 @@ export function isEnded(broker, start, env) {
   const troubles = { hangs: (server) => server.pause(), "is gone": (server) => server.kill() };
   for (const [trouble, make] of Object.entries(troubles)) {
     const title = `${broker}: the program of the page prints its report, says what is wrong, and ends with 1 when its broker ${trouble}`;
-    void test(title, { timeout: 120_000 }, async (t) => {
+    void test(title, { timeout: 300_000 }, async (t) => {
       const server = await start();
       t.after(() => server.stop());
       const folder = folderOf(t, broker);
@@ -93,7 +93,7 @@ export function isEnded(broker, start, env) {
 /** Registers the test of the program of the page on a connection that something between has forgotten. `env` says where a server at a port is. */
 export function isReconnected(broker, server, env) {
   const title = `${broker}: the program of the page goes on, on another connection, when nothing comes back on its own`;
-  void test(title, { timeout: 120_000 }, async (t) => {
+  void test(title, { timeout: 300_000 }, async (t) => {
     const address = /(?<host>127\.0\.0\.1):(?<port>\d+)/;
     const proxy = await proxyTo(Number(address.exec(server.url).groups.port));
     t.after(() => proxy.close());
@@ -119,7 +119,7 @@ export function isReconnected(broker, server, env) {
 /** Registers the test of the program of the page on a server that does not let it pull. `says` is what it must say of that. */
 export function isToldOff(broker, env, says) {
   const title = `${broker}: the program of the page says once what it may not do, and ends with 1`;
-  void test(title, { timeout: 60_000 }, async (t) => {
+  void test(title, { timeout: 300_000 }, async (t) => {
     const program = startProgram(join(folderOf(t, broker), "worker.mjs"), env);
     t.after(() => program.child.kill("SIGKILL"));
     while (!says.test(program.told)) await Promise.race([once(program.child.stderr, "data"), program.ends]);

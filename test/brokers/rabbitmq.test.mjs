@@ -67,6 +67,8 @@ async function run({ url, atEnd }) {
     keys: true,
     attributes: true,
     ordered: true,
+    patience: 20_000,
+    soon: 10_000,
   });
   isStopped("rabbitmq", makeLab);
 }

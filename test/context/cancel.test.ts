@@ -205,7 +205,7 @@ describe("withCancel", () => {
     }
   });
 
-  it("has set error and cause in the whole tree when anybody learns of the end (C14)", async () => {
+  it("has set error and cause in the whole tree before any code is notified of the end (C14)", async () => {
     const [parent, cancel] = withCancelCause(background());
     const [child] = withCancel(parent);
     const [grandchild] = withCancel(child);

@@ -47,7 +47,7 @@ describe("value", () => {
     expect(ctx.value(a)).toBe("deep");
   });
 
-  it("is asked of somebody else's context by its own method, which may hide keys (C62)", () => {
+  it("is asked of a foreign context by its own method, which may hide keys (C62)", () => {
     const inner = withValue(withValue(background(), a, "secret"), b, 1);
     const hiding: Context = {
       deadline: () => inner.deadline(),

@@ -28,16 +28,20 @@ const replaced: readonly (readonly [pattern: RegExp, instead: string])[] = [
 
 /** The sentences of a text in prose: no code, no tables, no headings, no links' targets. */
 function sentencesOf(prose: string): string[] {
-  return prose
-    .replace(/```[^]*?(```|$)/g, "\n\n")
-    .replace(/^\s*(\||#|<).*$/gm, "\n\n")
-    .replace(/^\s*([-*]|\d+\.)\s/gm, "\n\n")
-    .replace(/`[^`]*`/g, "code")
-    .replace(/\{@link ([^}]*)\}/g, "$1")
-    .replace(/\]\([^)]*\)/g, "]")
-    .split(/\n\s*\n|(?<=[.!?:;])["”)*_]*\s+(?=[A-Z0-9`"“(*_[]|code\b)|@\w+/)
-    .map((sentence) => sentence.replace(/\s+/g, " ").trim())
-    .filter((sentence) => sentence !== "");
+  return (
+    prose
+      .replace(/```[^]*?(```|$)/g, "\n\n")
+      // Lists of figures.
+      .replace(/<!-- generated[^]*?<!-- \/generated -->/g, "\n\n")
+      .replace(/^\s*(\||#|<).*$/gm, "\n\n")
+      .replace(/^\s*([-*]|\d+\.)\s/gm, "\n\n")
+      .replace(/`[^`]*`/g, "code")
+      .replace(/\{@link ([^}]*)\}/g, "$1")
+      .replace(/\]\([^)]*\)/g, "]")
+      .split(/\n\s*\n|(?<=[.!?:;])["”)*_]*\s+(?=[A-Z0-9`"“(*_[]|code\b)|@\w+/)
+      .map((sentence) => sentence.replace(/\s+/g, " ").trim())
+      .filter((sentence) => sentence !== "")
+  );
 }
 
 const wordsOf = (sentence: string): number => sentence.split(" ").filter((word) => /[\p{L}\p{N}]/u.test(word)).length;

@@ -138,7 +138,7 @@ describe("a limit", () => {
     expect(inspect(group)).toBe("errgroup.Group(2 running, limit 2, 1 waiting)");
   });
 
-  it("may be lifted while tasks run, and then all who wait are admitted (E17)", async () => {
+  it("may be lifted while tasks run, and then all waiting calls are admitted (E17)", async () => {
     const group = limited(1);
     const waiting = [1, 2, 3].map(() => group.go(forever));
     group.setLimit(-5);

@@ -216,7 +216,7 @@ describe("the first error", () => {
     expect(await failure(group.wait())).toBeUndefined();
   });
 
-  it("is stored, then the context ends, then the slot is free, then those who wait are released (E9)", async () => {
+  it("is stored, then the context ends, then the slot is free, then the waits settle (E9)", async () => {
     const [group, ctx] = newGroup();
     group.setLimit(1);
     const seen: unknown[] = [];
@@ -274,7 +274,7 @@ describe("wait", () => {
     }
   });
 
-  it("says the same to all who wait at a time (E7)", async () => {
+  it("settles all waits of one time in the same way (E7)", async () => {
     const [group] = newGroup();
     const slow = gate();
     void group.go(slow.failing(boom));
@@ -320,7 +320,7 @@ describe("wait", () => {
     expect(ran).toEqual(Array.from({ length: 50 }, (_, i) => i));
   });
 
-  it("rejects to its callers only: the errors of a group that nobody waits for are nobody's", async () => {
+  it("rejects to its callers only: the errors of a group that is not waited for are dropped", async () => {
     const [group, ctx] = newGroup();
     for (const task of [
       () => {

@@ -156,13 +156,11 @@ async function tried(name: string, place: string, row: Row, call: Call, { make, 
 const INTERNAL = new Set([
   ...["canSend", "give", "hasValue", "canReceive", "holdsValue", "take"].map((name) => `Chan.${name}`),
   "nil.never",
-  ...["adopt", "fail", "start", "admit"].map((name) => `errgroup.Group.${name}`),
+  ...["setContext", "fail", "start", "admit"].map((name) => `errgroup.Group.${name}`),
   ...["take", "grant"].map((name) => `semaphore.Weighted.${name}`),
   "singleflight.Group.join",
-  ...["acquired", "enter", "unlockTurn"].map((name) => `sync.Mutex.${name}`),
-  ...["mayRead", "admitReaders", "admitWriter", "leave", "unlockTurn", "rUnlockTurn"].map(
-    (name) => `sync.RWMutex.${name}`,
-  ),
+  ...["acquired", "relock", "unlockIf"].map((name) => `sync.Mutex.${name}`),
+  ...["mayRead", "admitReaders", "admitWriter", "leave", "unlockIf", "rUnlockIf"].map((name) => `sync.RWMutex.${name}`),
   "sync.Cond.wakeFirst",
   "new time.Timer(fn)",
 ]);

@@ -34,6 +34,5 @@ export function run(program: string, flags: readonly string[] = []): Promise<End
 
 /** Builds `dist` if it is missing: `npm test` builds it first, but a test file may be run alone. */
 export function build(): void {
-  if (existsSync(join(root, "dist/index.js"))) return;
-  execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", root]);
+  if (!existsSync(join(root, "dist/core.js"))) execFileSync("npm", ["run", "--silent", "build"], { cwd: root });
 }

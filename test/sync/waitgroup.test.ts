@@ -10,7 +10,7 @@ describe("wait", () => {
     await expect(new sync.WaitGroup().wait()).resolves.toBeUndefined();
   });
 
-  it("resolves for everybody when the counter reaches zero, and not before (G1)", async () => {
+  it("resolves every wait when the counter reaches zero, and not before (G1)", async () => {
     const wg = new sync.WaitGroup();
     wg.add(2);
     const waiting = Promise.all([wg.wait(), wg.wait(), wg.wait()]);
@@ -54,7 +54,7 @@ describe("add", () => {
     await waiting;
   });
 
-  it("may come while somebody waits, from inside what is waited for (G4)", async () => {
+  it("may come during a wait, from inside a task that is waited for (G4)", async () => {
     const wg = new sync.WaitGroup();
     const ran: string[] = [];
     wg.go(async () => {
@@ -128,7 +128,7 @@ describe("go", () => {
 });
 
 describe("a context", () => {
-  it("that ends first ends the wait with its error; the counter and those who wait too are as they were", async () => {
+  it("that ends first ends the wait with its error; the counter and the other waits are as they were", async () => {
     const [ctx, cancel] = context.withCancel(context.background());
     const wg = new sync.WaitGroup();
     wg.add(1);

@@ -253,10 +253,10 @@ describe("a message that was not acked", () => {
       const begun = t.now();
       await broker.publish("hello");
       const attempts: [attempt: number | undefined, after: number][] = [];
-      for (const why of ["failed", "released", "failed"] as const) {
+      for (const reason of ["failed", "released", "failed"] as const) {
         const [delivery] = await broker.pull(t.ctx, 1);
         attempts.push([delivery!.attempt, t.now() - begun]);
-        await broker.nack(t.ctx, [{ delivery: delivery!, delay: 10, why }]);
+        await broker.nack(t.ctx, [{ delivery: delivery!, delay: 10, reason }]);
       }
       const [last] = await broker.pull(t.ctx, 1);
       expect([...attempts, [last!.attempt, t.now() - begun]]).toEqual([

@@ -629,14 +629,14 @@ describe("a consumer of NATS", () => {
     const fake = new Fake();
     const source = await open(fake);
     const attempts: number[] = [];
-    for (const [i, why] of (["released", "failed", "released", "acked", "failed"] as const).entries()) {
+    for (const [i, reason] of (["released", "failed", "released", "acked", "failed"] as const).entries()) {
       const pulling = source.pull(background, 1);
       await elapse(1);
       fake.deliver("a", i + 1, 7);
       const [delivery] = await pulling;
       attempts.push(delivery!.attempt);
-      if (why === "acked") await source.ack(background, [delivery!]);
-      else await source.nack(background, [{ delivery: delivery!, delay: 0, why }]);
+      if (reason === "acked") await source.ack(background, [delivery!]);
+      else await source.nack(background, [{ delivery: delivery!, delay: 0, reason }]);
     }
     expect(attempts).toEqual([1, 1, 2, 2, 5]);
   });

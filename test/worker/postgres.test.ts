@@ -12,7 +12,7 @@ import {
   schema,
 } from "headgate/worker/postgres";
 import { describe, expect, it } from "vitest";
-import { elapse, isPending, settle, timersSet, virtualTime } from "../support/clock.ts";
+import { elapse, isPending, timersSet, virtualTime } from "../support/clock.ts";
 
 const ctx = context.background();
 
@@ -122,7 +122,7 @@ describe("postgresQueue", () => {
 });
 
 describe("the tables", () => {
-  it("are named as told, in quotes", () => {
+  it("have the names of the option, in quotes", () => {
     const sql = schema({ table: "app.Jobs" });
     expect(sql).toContain('create table if not exists "app"."Jobs" (');
     expect(sql).toContain('create table if not exists "app"."Jobs_dead" (');
@@ -236,7 +236,7 @@ describe("a pull", () => {
     const pool = new Pool();
     const [stopping, stop] = context.withCancel(ctx);
     const pulled = postgresQueue(pool, { listen: false }).pull(stopping, 1);
-    await settle();
+    await elapse(0);
     stop();
     expect(await pulled).toEqual([]);
     expect(timersSet()).toBe(0);
@@ -274,9 +274,9 @@ describe("a pull that is stopped while its statement is under way", () => {
     const source = postgresQueue(pool, { listen: false });
     const [stopping, stop] = context.withCancel(ctx);
     const pulled = source.pull(stopping, 10);
-    await settle();
+    await elapse(0);
     stop();
-    await settle();
+    await elapse(0);
     return { pool, source, pulled, answer, fail };
   };
   const givenBack = (pool: Pool): unknown[] =>
@@ -295,7 +295,7 @@ describe("a pull that is stopped while its statement is under way", () => {
     await elapse(500);
     expect(await pulled).toEqual([]);
     answer([row("1"), row("2")]);
-    await settle();
+    await elapse(0);
     expect(givenBack(pool)).toEqual([[["1", "2"], ["1", "1"], "default", [0, 0], [1, 1], note, []]]);
   });
 
@@ -304,7 +304,7 @@ describe("a pull that is stopped while its statement is under way", () => {
     await elapse(500);
     await pulled;
     const next = source.pull(ctx, 1);
-    await settle();
+    await elapse(0);
     answer([row("1"), row("2")]);
     expect(await next).toMatchObject([{ id: "1.1" }]);
     // What is too much for it is not kept for a pull that may never be.
@@ -366,7 +366,7 @@ describe("a verdict", () => {
     cancel();
   });
 
-  it("that is told again before the first was answered counts if either does", async () => {
+  it("that is repeated before the first was answered counts if either does", async () => {
     const pool = new Pool();
     const answers: ((rows: Rows) => void)[] = [];
     pool.query = () => new Promise((resolve) => answers.push((rows) => resolve({ rows })));
@@ -380,7 +380,7 @@ describe("a verdict", () => {
       for (const told of given) await expect(told).rejects.toBe(limit.err());
       const again = source.ack(ctx, [delivery]);
       answers.pop()!([]);
-      await settle();
+      await elapse(0);
       // There is no note of it yet.
       answers.pop()!([]);
       expect(await isPending(again)).toBe(true);
@@ -391,7 +391,7 @@ describe("a verdict", () => {
     }
   });
 
-  it("that failed with its connection does not count when it is told again and is lost", async () => {
+  it("that failed with its connection does not count when it is repeated and is lost", async () => {
     const pool = new Pool();
     const source = postgresQueue(pool);
     pool.query = async () => {
@@ -402,7 +402,7 @@ describe("a verdict", () => {
     expect(await source.ack(ctx, [held])).toEqual([held]);
   });
 
-  it("whose answer was lost with its connection counts when it is told again, if its note is there", async () => {
+  it("whose answer was lost with its connection counts when it is repeated, if its note is there", async () => {
     const pool = new Pool();
     const source = postgresQueue(pool);
     const other = { ...held, id: "8.1" };
@@ -426,7 +426,7 @@ describe("a verdict", () => {
     expect(await source.extend(ctx, [other])).toEqual([other]);
   });
 
-  it("of death that is refused is told in a smaller form, and does not hold up the others of its call", async () => {
+  it("of death that is refused is sent in a smaller form, and does not hold up the others of its call", async () => {
     const pool = new Pool();
     const source = postgresQueue(pool);
     const all = ["1.1", "2.1", "3.1", "4.1", "5.1"].map((id) => ({ ...held, id }));
@@ -443,16 +443,16 @@ describe("a verdict", () => {
     };
     await expect(source.deadLetter(ctx, items)).rejects.toThrow(/1 of 5 dead letters were refused: error 22P05/);
     expect(told.sort()).toEqual(["1 caf\u00e9", "2 caf?", "3 caf\u00e9", "5 caf\u00e9"]);
-    // Told again, those that were taken have counted, though the server does not know them any more.
+    // Repeated, those that were taken have counted, though the server does not know them any more.
     pool.query = async () => ({ rows: [] });
     expect(await source.deadLetter(ctx, items)).toEqual([all[3]]);
   });
 
   it.each([
-    ["42P01", /the ack failed: a table of the queue is missing; make it with createQueue.*says: error 42P01/],
+    ["42P01", /the ack failed: a table of the queue is missing; create it with createQueue.*says: error 42P01/],
     ["42501", /lacks a right; grant/],
-    ["25006", /takes no writes, as a replica does/],
-    ["28P01", /does not take the user name or the password/],
+    ["25006", /is read-only, like a replica/],
+    ["28P01", /does not accept the user name or the password/],
   ])("that fails with %s says what is wrong, and what to do", async (code, says) => {
     const pool = new Pool();
     pool.query = async () => {
@@ -470,7 +470,7 @@ describe("a verdict", () => {
     pool.query = () => new Promise((resolve) => (answer = resolve));
     const extended = source.extend(limit, [held]);
     extended.catch(() => {});
-    await settle();
+    await elapse(0);
     cancel();
     await expect(extended).rejects.toBe(limit.err());
     answer({ rows: [{ id: "7" }] });
@@ -494,8 +494,7 @@ describe("the connection that listens", () => {
   it("wakes the pulls of the queue that is named, and no others", async () => {
     const pool = new Pool();
     const pulls = ["a", "b"].map((queue) => postgresQueue(pool, { queue, poll: 60_000 }).pull(ctx, 1));
-    // On a busy machine a part of them comes a turn later.
-    for (let i = 0; i < 5; i++) await settle();
+    await elapse(0);
     expect(pool.clients.map(({ said }) => said)).toEqual([['listen "headgate_messages"']]);
     pool.pulls.push([row("1")]);
     const looks = pool.looks;
@@ -514,10 +513,10 @@ describe("the connection that listens", () => {
   it.each(["error", "end"])("is made again a second after its %s, while one and the same pull waits", async (event) => {
     const pool = new Pool();
     const pulled = postgresQueue(pool, { poll: 60_000 }).pull(ctx, 1);
-    await settle();
+    await elapse(0);
     const before = pool.looks;
     pool.clients[0]!.emit(event);
-    await settle();
+    await elapse(0);
     expect([pool.looks - before, pool.clients.length, pool.clients[0]!.released]).toEqual([1, 1, 1]);
     await elapse(1_000);
     expect(pool.clients.length).toBe(2);
@@ -573,7 +572,7 @@ describe("the connection that listens", () => {
     const source = postgresQueue(new Pool());
     const pulled = source.pull(ctx, 1);
     pulled.catch(() => {});
-    await settle();
+    await elapse(0);
     source.close();
     await expect(pulled).rejects.toThrow("pull after close()");
     await expect(source.pull(ctx, 1)).rejects.toThrow("pull after close()");

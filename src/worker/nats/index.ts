@@ -301,9 +301,9 @@ class Consumer implements Source<NatsDelivery> {
 
   nack = async (ctx: Context, items: readonly Nack<NatsDelivery>[]): Promise<readonly NatsDelivery[]> => {
     const deliveries = deliveriesOf(items);
-    const released = items.flatMap(({ delivery, why }) => {
+    const released = items.flatMap(({ delivery, reason }) => {
       const lease = this.leases.get(delivery.id);
-      if (why !== "released" || lease === undefined || lease.released) return [];
+      if (reason !== "released" || lease === undefined || lease.released) return [];
       // Once, however often the verdict has to be told.
       lease.released = true;
       return [delivery.message];

@@ -1,71 +1,61 @@
 /**
- * Being told by PostgreSQL: one connection that listens, for all the queues on a pool.
+ * LISTEN and NOTIFY of PostgreSQL: one connection listens for all the queues on a pool.
+ *
+ *     publish / nack ── pg_notify(channel, queue) ──▶ server ── notification ──▶ Listener ── notify() ──▶ subscribers of that queue
+ *
+ * The channel is the name of the table, and the payload the name of the queue.
  *
  * Invariants:
- * - It is an optimisation. Whoever relies on it must look from time to time all the same: a connection can be dead without a word.
- * - Whoever subscribes is told when something may have come, and whenever notifications may have been missed: after the connection
- *   was made, and after it was lost.
- * - With the last subscriber the connection goes, so that `pool.end()` need not wait for it.
+ * - It is an optimisation. A subscriber must poll as well: a connection can be dead without a word.
+ * - A subscriber is notified when something may have come. It is also notified whenever notifications may have been
+ *   missed: after the server has begun to listen, and after the connection was lost.
+ * - With the last subscriber the connection is released, so that `pool.end()` need not wait for it.
  */
 import { monotonic } from "../../internal/runtime.ts";
+import type { PostgresClient, PostgresPool } from "./types.ts";
 
-/** What runs statements: a pool or a client of `pg`. */
-export interface PostgresQueryable {
-  query(text: string, values?: unknown[]): Promise<{ readonly rows: readonly any[] }>;
-}
-
-/** What is needed of a client of a pool of `pg`. */
-export interface PostgresClient extends PostgresQueryable {
-  on(event: "notification", listener: (message: { channel: string; payload?: string | undefined }) => void): unknown;
-  on(event: "error", listener: (error: Error) => void): unknown;
-  on(event: "end", listener: () => void): unknown;
-  release(destroy?: boolean): void;
-}
-
-/** What is needed of a pool of `pg`. */
-export interface PostgresPool extends PostgresQueryable {
-  connect(): Promise<PostgresClient>;
-  readonly options?: { readonly max?: number | undefined };
-}
-
-/** Somebody who wants to know of news. */
+/** A queue that wants to be notified. */
 export interface Subscriber {
   readonly channel: string;
   readonly queue: string;
-  readonly tell: () => void;
+  readonly notify: () => void;
 }
 
-/** ms after a connection that failed, before another is made. */
-const AGAIN = 1_000;
+/** The pause between a connection that failed and the next. */
+const RECONNECT_MS = 1_000;
 
 const listeners: WeakMap<PostgresPool, Listener> = /* @__PURE__ */ new WeakMap();
 
-/** The one who listens for this pool. */
+/** The listener of a pool. */
 export function listenerOf(pool: PostgresPool): Listener {
   let listener = listeners.get(pool);
   if (listener === undefined) listeners.set(pool, (listener = new Listener(pool)));
   return listener;
 }
 
-/** A connection that listens, while somebody wants it. */
+/** The connection that listens, while there are subscribers. */
 export class Listener {
   private readonly pool: PostgresPool;
   private readonly subscribers: Set<Subscriber> = new Set();
   private client: PostgresClient | undefined;
-  private connecting = false;
-  /** The channels that `client` listens to, or was told to. */
+  private isConnecting = false;
+  /** The channels for which `client` has sent a LISTEN. */
   private readonly channels: Set<string> = new Set();
+  /** The monotonic time before which no connection is made. */
   private notBefore = 0;
 
   constructor(pool: PostgresPool) {
     this.pool = pool;
   }
 
-  /** Call it whenever you begin to wait: it connects again, if need be. Returns the ms after which to call it again at the latest. */
+  /**
+   * Adds a subscriber, and connects if need be. Call it before each wait: a lost connection is made again by this call
+   * only. Returns the ms after which to call it again at the latest.
+   */
   subscribe(subscriber: Subscriber): number {
     this.subscribers.add(subscriber);
-    // The only connection is needed for the queries.
-    if (this.connecting || this.pool.options?.max === 1) return Infinity;
+    // A pool's only connection is needed for the queries.
+    if (this.isConnecting || this.pool.options?.max === 1) return Infinity;
     const early = this.notBefore - monotonic();
     if (this.client !== undefined) this.listen(this.client);
     else if (early > 0) return early;
@@ -79,53 +69,54 @@ export class Listener {
   }
 
   private async connect(): Promise<void> {
-    this.connecting = true;
+    this.isConnecting = true;
     try {
       const client = await this.pool.connect();
       this.client = client;
-      client.on("notification", ({ channel, payload }) => this.told(channel, payload));
+      client.on("notification", ({ channel, payload }) => this.notify(channel, payload));
       client.on("error", () => this.drop(client));
       client.on("end", () => this.drop(client));
       if (this.subscribers.size === 0) this.drop(client);
       else this.listen(client);
-      this.connecting = false;
+      this.isConnecting = false;
     } catch {
-      this.connecting = false;
-      this.failed();
+      this.isConnecting = false;
+      this.onLost();
     }
   }
 
+  /** Sends a LISTEN for each new channel. */
   private listen(client: PostgresClient): void {
     for (const { channel } of this.subscribers) {
       if (this.channels.has(channel)) continue;
       this.channels.add(channel);
       client.query(`listen "${channel}"`).then(
-        () => this.told(channel, undefined),
+        () => this.notify(channel, undefined),
         () => this.drop(client),
       );
     }
   }
 
-  /** There is news for a queue, or for all queues of a channel, or for all. */
-  private told(channel: string | undefined, queue: string | undefined): void {
+  /** Notifies the subscribers of a queue; without a queue, those of a channel; without a channel, all. */
+  private notify(channel: string | undefined, queue: string | undefined): void {
     for (const subscriber of this.subscribers) {
       if (channel !== undefined && subscriber.channel !== channel) continue;
-      if (queue === undefined || subscriber.queue === queue) subscriber.tell();
+      if (queue === undefined || subscriber.queue === queue) subscriber.notify();
     }
   }
 
-  /** Closes the connection, which may be closed already: another one listens to nothing yet. */
+  /** Releases the connection, and closes it if it is not closed yet: the pool must not hand out one that listens. */
   private drop(client: PostgresClient): void {
     if (this.client !== client) return;
     this.client = undefined;
     this.channels.clear();
     client.release(true);
-    if (this.subscribers.size > 0) this.failed();
+    if (this.subscribers.size > 0) this.onLost();
   }
 
-  /** Has everybody look for himself, and subscribe again. */
-  private failed(): void {
-    this.notBefore = monotonic() + AGAIN;
-    this.told(undefined, undefined);
+  /** Makes every subscriber poll once and subscribe again. */
+  private onLost(): void {
+    this.notBefore = monotonic() + RECONNECT_MS;
+    this.notify(undefined, undefined);
   }
 }

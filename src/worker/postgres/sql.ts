@@ -1,41 +1,48 @@
 /**
- * The tables of the queue of postgres.ts, and all that is said to them.
+ * The tables of a queue in PostgreSQL, and every statement about them.
+ *
+ * A row is a message. `visible_at` is when it may be given out: the time it was published, the end of its delay, or the
+ * end of its lease.
+ *
+ *     published ──▶ visible ──pull──▶ leased ──ack──▶ deleted
+ *                      ▲                │ ├──deadLetter──▶ moved to <name>_dead
+ *                      └── nack, or the │ └──extend──▶ leased, until later
+ *                          lease ran out┘
  *
  * Invariants:
- * - `deliveries` only grows, and every delivery has its own: it is the fence. A verdict counts if the row has still that number and is
- *   still leased; so a lease that has run out is good until somebody else has the message.
- * - attempt = deliveries − releases. Both begin at random: when the table is made anew, or emptied with its numbering, the rows have the ids of
- *   those that were there, and nobody who still holds one of these may settle them.
- * - Of the messages of a key at most one is leased. A unique index says so, whatever transactions meet.
- * - Each call with verdicts leaves a note in the table of notes, in the same transaction; the next call of the same source removes it. Who has
- *   lost the answer of a call finds its note if and only if it counted, and in it the rows for which it did not.
- * - All time is the server's. Rows that a statement may have to wait for are locked in the order of their ids, so that no two
- *   statements of ours wait for each other.
+ * - `deliveries` only grows, and is the fence: a verdict names it, and counts if the row still has it and is still
+ *   leased. So a lease that has run out stays good until another source has pulled the message.
+ * - attempt = deliveries − releases. Both begin at one random number: a table that is made again, or emptied with its
+ *   numbering, has rows with the ids of earlier ones. A source that still holds one of those must not settle the new
+ *   row.
+ * - At most one message of a key is leased. A unique index holds it, whichever transactions meet.
+ * - Each call with verdicts leaves a note in `<name>_told`, in the same transaction. It has the rows for which the call
+ *   did not count. A source that has lost the answer finds its note if and only if the call counted. The next call of
+ *   the same source removes it.
+ * - All time is the server's.
+ * - Rows for which a statement may have to wait are locked in the order of their ids, so no two statements of ours
+ *   deadlock.
  */
 import { given } from "../../internal/foreign.ts";
 import { onlyKnown } from "../../internal/args.ts";
+import type { PostgresTableOptions } from "./types.ts";
 
-/** Where the messages of a queue are. */
-export interface PostgresTableOptions {
-  /**
-   * The table: `name` or `schema.name`, of letters, digits and underscores. Dead letters are in `<name>_dead`, and what verdicts leave for
-   * those who have lost an answer in `<name>_told`. headgate_messages
-   */
-  readonly table?: string;
-}
+/** The longest lease, poll and delay: a hundred years. The dates of PostgreSQL end somewhere. */
+export const MAX_MS = 3_155_760_000_000;
 
-export const TABLE: Readonly<Record<keyof PostgresTableOptions, true>> = { table: true };
+export const TABLE_OPTIONS: Readonly<Record<keyof PostgresTableOptions, true>> = { table: true };
 
-/** A table as SQL names it, and as its notifications are named. */
+/** The tables as SQL names them, and the channel of their notifications. */
 export interface Names {
   readonly table: string;
   readonly dead: string;
-  readonly told: string;
+  /** The table of notes. */
+  readonly notes: string;
   readonly channel: string;
   readonly index: (suffix: string) => string;
 }
 
-/** **Errors**: TypeError for what is no name of a table. */
+/** **Errors**: TypeError for a table name that is not one. */
 export function namesOf(caller: string, table: unknown = "headgate_messages"): Names {
   const parts = typeof table === "string" ? table.split(".") : [];
   const isName = (part: string): boolean => /^[A-Za-z_][A-Za-z0-9_]{0,49}$/.test(part);
@@ -49,17 +56,17 @@ export function namesOf(caller: string, table: unknown = "headgate_messages"): N
   return {
     table: `${prefix}"${name}"`,
     dead: `${prefix}"${name}_dead"`,
-    told: `${prefix}"${name}_told"`,
+    notes: `${prefix}"${name}_told"`,
     channel: name,
     index: (suffix) => `"${name}_${suffix}"`,
   };
 }
 
 /**
- * The tables of the queues as SQL, for your migrations: one for messages, one for dead letters, one for notes. It can be run again without effect.
- * {@link createQueue} runs it for you.
+ * Returns the tables as SQL, for your migrations: one for messages, one for dead letters, one for notes. Running it
+ * again has no effect. `createQueue` runs it for you.
  *
- * **Errors**: TypeError for what is no name of a table.
+ * **Errors**: TypeError for a table name that is not one.
  *
  * @example
  * ```ts
@@ -70,8 +77,8 @@ export function namesOf(caller: string, table: unknown = "headgate_messages"): N
  * ```
  */
 export function schema(options: PostgresTableOptions = {}): string {
-  const names = onlyKnown("schema", options, TABLE);
-  const { table, dead, told, index } = namesOf("schema", names.table);
+  options = onlyKnown("schema", options, TABLE_OPTIONS);
+  const { table, dead, notes, index } = namesOf("schema", options.table);
   return `create table if not exists ${table} (
   id bigint generated by default as identity primary key,
   queue text not null default 'default',
@@ -98,7 +105,7 @@ create table if not exists ${dead} (
   published_at timestamptz not null,
   died_at timestamptz not null default now()
 );
-create table if not exists ${told} (
+create table if not exists ${notes} (
   note text primary key,
   lost bigint[] not null,
   told_at timestamptz not null default now()
@@ -109,34 +116,40 @@ create table if not exists ${told} (
 /** The statements about one table. */
 export interface Statements {
   /**
-   * Runs the schema, one at a time: "if not exists" alone does not keep two from making the same table at once. Removes notes that nobody will
-   * ask for any more: those of processes that are gone.
+   * Runs the schema, one caller at a time: "if not exists" alone lets two of them collide. It also removes notes that
+   * are a day old: their processes are gone.
    */
   readonly create: string;
-  /** $1 queue, $2 count, $3 ms of lease, $4 the key to start after. {@link PulledRow}s in the order of their time; if there are none, one that says how long to wait. */
+  /**
+   * $1 queue, $2 count, $3 ms of lease, $4 the key to start after. Returns {@link PulledRow}s in the order of their
+   * time; if no message is due, a single one that says how long to wait.
+   */
   readonly pull: string;
   /**
-   * The same for those without a key alone, with $1 to $3; nothing if there are none. To plan and to begin the other takes a server longer
-   * than to lease a hundred messages: 5.8 ms together, and this one 1.6.
+   * $1 queue, $2 count, $3 ms of lease. Pulls messages without a key alone; returns nothing if none is due. To plan and
+   * to begin `pull` takes a server longer than to lease a hundred messages: 5.8 ms in all, and this one 1.6.
    */
-  readonly pullFree: string;
-  /** $1 ids, $2 deliveries, $3 queue, $4 note, $5 notes that can go. As all that follow, returns the ids it was true for. */
+  readonly pullKeyless: string;
+  /**
+   * $1 ids, $2 deliveries, $3 queue, $4 note, $5 notes to remove. Like all that follow, it returns the ids for which it
+   * counted.
+   */
   readonly ack: string;
-  /** $1 ids, $2 deliveries, $3 queue, $4 ms of delay, $5 1 for a release, else 0, $6 note, $7 notes that can go. */
+  /** $1 ids, $2 deliveries, $3 queue, $4 ms of delay, $5 1 for a release, else 0, $6 note, $7 notes to remove. */
   readonly nack: string;
-  /** $1 ids, $2 deliveries, $3 queue, $4 reasons, $5 note, $6 notes that can go. */
+  /** $1 ids, $2 deliveries, $3 queue, $4 reasons, $5 note, $6 notes to remove. */
   readonly deadLetter: string;
   /** $1 ids, $2 deliveries, $3 ms of lease. */
   readonly extend: string;
-  /** $1 notes, $2 an id each: those for which the call with that note counted. */
-  readonly told: string;
+  /** $1 notes, $2 an id each: returns the ids for which the call with that note counted. */
+  readonly counted: string;
   /** $1 queue, $2 bodies, $3 keys, $4 attributes, $5 ms of delay. */
   readonly publish: string;
   /** $1 queue. */
   readonly size: string;
 }
 
-/** A message that was pulled; or, with an id of null, what to wait for. */
+/** A message that was pulled. With an id of null, no message is due, and the row says how long to wait. */
 export interface PulledRow {
   readonly id: string | null;
   readonly deliveries: number;
@@ -146,16 +159,16 @@ export interface PulledRow {
   readonly attributes: string | null;
   /** ms until the next message is due; null if none is known. */
   readonly wait: number | null;
-  /** A message is due, but another pull is about to take it. */
+  /** A message is due, but another transaction has locked it. */
   readonly busy: boolean;
-  /** There are messages with keys in the queue. */
+  /** The queue has messages with keys. */
   readonly keyed: boolean;
 }
 
-export function statements({ table, dead, told, channel }: Names): Statements {
+export function statements({ table, dead, notes, channel }: Names): Statements {
   const ms = (parameter: string): string => `(${parameter} * interval '1 ms')`;
-  // The first message of each key, in the order of the keys: each step is one look into the index, and nobody steps further than he
-  // needs to. So neither a key with many messages nor many keys make a pull slow.
+  // The first message of each key, in the order of the keys: a loose index scan. Each step is one look into the index,
+  // and the limits of the callers end it early. So neither a key with many messages nor many keys make a pull slow.
   const firsts = (name: string, from: string, to: string): string => `${name} as (
       (select m.id, m.key from ${table} m where m.queue = $1 and m.key > ${from}${to} order by m.key, m.id limit 1)
       union all
@@ -168,8 +181,9 @@ export function statements({ table, dead, told, channel }: Names): Statements {
       select m.id, m.visible_at from ${table} m where ${isFree} order by m.visible_at, m.id limit $2 ${lock}
     )`;
   /**
-   * Rows by their ids. PostgreSQL takes every look into an index for one at the disk, and from some hundred on would rather read the whole
-   * table; of a subquery in place of the list it does not know how many there are, and takes them for ten.
+   * Rows by their ids. The planner takes every look into an index for a look at the disk. For a list of some hundred
+   * ids it would rather read the whole table. The length of a subquery is unknown to it: it assumes ten, and uses the
+   * index.
    */
   const among = (ids: string): string => `= any (array(select ${ids}))`;
   /** Leases the rows of this name. */
@@ -178,13 +192,14 @@ export function statements({ table, dead, told, channel }: Names): Statements {
       where t.id ${among(`id from ${due}`)} returning t.*
     )`;
   const columns = "id::text, deliveries, deliveries - releases as attempt, body, key, attributes::text as attributes";
-  /** Keyed messages whose lease has run out. Of a key there is one at the most. */
+  /** Keyed messages whose lease has run out: at most one of each key. */
   const hasRunOut = "m.queue = $1 and m.key is not null and m.leased and m.visible_at <= now()";
   const isNext = `not m.leased and m.visible_at <= now()
         and not exists (select from ${table} e where e.queue = $1 and e.key = m.key and e.leased)`;
   /**
-   * The rows whose verdict counts, locked. `coalesce`, for the planner mostly knows statistics of a time when nothing was leased, and would
-   * compare each leased row with each id: an ack of 500 took 77 ms, and takes 11; found by the index, 8.
+   * The rows whose verdict counts, locked. `coalesce` hides the statistics of `leased` from the planner. They mostly
+   * date from a time when nothing was leased, and with them it would compare each leased row with each id. An ack of
+   * 500 took 77 ms, and takes 11; with the ids looked up in the index, 8.
    */
   const held = (more: string = "", columns: string = ""): string => `given as (
     select * from unnest($1::bigint[], $2::integer[]${more}) as g(id, deliveries${columns})
@@ -192,17 +207,20 @@ export function statements({ table, dead, told, channel }: Names): Statements {
     select m.id from ${table} m join given using (id, deliveries)
     where m.id ${among("unnest($1::bigint[])")} and coalesce(m.leased, false) order by m.id for update of m
   )`;
-  /** The ids of `settled`, of which a note is left. Wakes those who wait, if there may be something for them. */
+  /**
+   * The end of each verdict: leaves a note, removes old ones, notifies waiting pulls if `when`, and returns the ids of
+   * `settled`.
+   */
   const settled = (queue: string, when: string, note: string, old: string): string => `, noted as (
-    insert into ${told} (note, lost) select ${note}, array(select id from given except select id from settled)
+    insert into ${notes} (note, lost) select ${note}, array(select id from given except select id from settled)
   ), forgotten as (
-    delete from ${told} where note = any (${old}::text[])
-  ), told as (
+    delete from ${notes} where note = any (${old}::text[])
+  ), notified as (
     select pg_notify('${channel}', ${queue}) from settled where ${when} limit 1
-  ) select settled.id::text as id from settled left join told on true`;
+  ) select settled.id::text as id from settled left join notified on true`;
   return {
     create: `select pg_advisory_xact_lock(7521962058471463525);
-${schema({ table: table.replaceAll('"', "") })}delete from ${told} where told_at < now() - interval '1 day'`,
+${schema({ table: table.replaceAll('"', "") })}delete from ${notes} where told_at < now() - interval '1 day'`,
     pull: `with recursive ${firsts("ahead", "$4", "")}, ${firsts("behind", "''", " and m.key <= $4")},
     ${free}, run_out as (
       select m.id, m.visible_at from ${table} m where ${hasRunOut} limit $2 ${lock}
@@ -230,7 +248,7 @@ ${schema({ table: table.replaceAll('"', "") })}delete from ${told} where told_at
         or exists (select from behind join ${table} m on m.id = behind.id where ${isNext}),
       keyed, null, null from keys where not exists (select from taken)
     order by was_due, place`,
-    pullFree: `with ${free}, ${taken("free")} select ${columns} from taken join free using (id)
+    pullKeyless: `with ${free}, ${taken("free")} select ${columns} from taken join free using (id)
       order by free.visible_at, taken.id`,
     ack: `with ${held()}, settled as (
       delete from ${table} m using held where m.id = held.id returning m.id, m.key
@@ -241,7 +259,7 @@ ${schema({ table: table.replaceAll('"', "") })}delete from ${told} where told_at
     )${settled("$3", "true", "$6", "$7")}`,
     deadLetter: `with ${held(", $4::text[]", ", reason")}, settled as (
       delete from ${table} m using held where m.id = held.id returning m.*
-    ), buried as (
+    ), letters as (
       insert into ${dead} (id, queue, body, key, attributes, attempts, reason, published_at)
       select s.id, s.queue, s.body, s.key, s.attributes, s.deliveries - s.releases, given.reason, s.published_at
       from settled s join given using (id)
@@ -250,12 +268,12 @@ ${schema({ table: table.replaceAll('"', "") })}delete from ${told} where told_at
     )${settled("$3", "key is not null", "$5", "$6")}`,
     extend: `with ${held()} update ${table} m set visible_at = now() + ${ms("$3")} from held where m.id = held.id
       returning m.id::text as id`,
-    told: `select g.id::text as id from unnest($1::text[], $2::bigint[]) as g(note, id) join ${told} t using (note)
+    counted: `select g.id::text as id from unnest($1::text[], $2::bigint[]) as g(note, id) join ${notes} t using (note)
       where g.id <> all (t.lost)`,
-    publish: `with told as (select pg_notify('${channel}', $1))
+    publish: `with notified as (select pg_notify('${channel}', $1))
       insert into ${table} (queue, body, key, attributes, deliveries, releases, visible_at)
       select $1, b.body, b.key, b.attributes::jsonb, b.start, b.start, now() + ${ms("$5::float8")}
-      from told, (
+      from notified, (
         select u.*, (random() * 1e9)::integer as start
         from unnest($2::text[], $3::text[], $4::text[]) with ordinality as u(body, key, attributes, n)) b
       order by b.n`,

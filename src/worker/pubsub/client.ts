@@ -1,104 +1,53 @@
 /**
- * What the source of pubsub.ts needs of Google's client, and how it reads its errors.
+ * Calls of Google's client: verdicts in as many requests as they need, and the deadlines of calls.
  *
- * Invariant: no call is repeated by the client itself (`retry: null`): who called is told how it went, in the time he gave.
+ * Invariant: the client itself repeats no call (`retry: null`). Its caller learns the outcome within the time that it
+ * gave.
  */
 import { context, type Context, time } from "../../index.ts";
+import type { PubsubCallOptions, PubsubMessage, PubsubSubscriber } from "./types.ts";
 
-/** What is needed of a message of the client. */
-export interface PubsubMessage {
-  readonly data?: Uint8Array | string | null;
-  readonly attributes?: { readonly [name: string]: string } | null;
-  readonly messageId?: string | null;
-  readonly orderingKey?: string | null;
-}
-
-/** What is needed of a delivery of the client. */
-export interface PubsubReceived {
-  readonly ackId?: string | null;
-  readonly message?: PubsubMessage | null;
-  readonly deliveryAttempt?: number | null;
-}
-
-/** How a call is to be made: with a deadline, in ms, without repeating it, and by itself. */
-export interface PubsubCallOptions {
-  timeout: number;
-  retry: null;
-  /**
-   * Of a publisher: its client would put a request off, and put it together with others, and all of these would fail where one is
-   * refused. One that is put off when the client is closed rejects, and nobody hears it.
-   */
-  isBundling?: false;
-}
-
-/** What is needed of a subscriber: that of `new v1.SubscriberClient()` of `@google-cloud/pubsub`. */
-export interface PubsubSubscriber {
-  pull(
-    request: { subscription: string; maxMessages: number },
-    options: PubsubCallOptions,
-  ): Promise<readonly [{ readonly receivedMessages?: readonly PubsubReceived[] | null }, ...unknown[]]>;
-  acknowledge(request: { subscription: string; ackIds: string[] }, options: PubsubCallOptions): Promise<unknown>;
-  modifyAckDeadline(
-    request: { subscription: string; ackIds: string[]; ackDeadlineSeconds: number },
-    options: PubsubCallOptions,
-  ): Promise<unknown>;
-  /** Asked for a sign of life when nothing has come for a while. Absent: a server that is silent looks like one without messages. */
-  getSubscription?(request: { subscription: string }, options: PubsubCallOptions): Promise<unknown>;
-}
-
-/** A message to be published. */
-export interface PubsubLetter {
-  data: Uint8Array;
-  attributes: { [name: string]: string };
-  orderingKey: string;
-}
-
-/** What is needed of a publisher: that of `new v1.PublisherClient()` of `@google-cloud/pubsub`. */
-export interface PubsubPublisher {
-  publish(request: { topic: string; messages: PubsubLetter[] }, options: PubsubCallOptions): Promise<unknown>;
-}
-
-/** Something to be told of many deliveries: that they are acked, or the seconds that their leases last from now. */
-export interface Order {
+/** An order for many deliveries: "ack", or the ms that their leases last from now. */
+export interface Orders {
+  readonly order: "ack" | number;
   readonly ids: readonly string[];
-  readonly seconds: number | "ack";
 }
 
-/** What becomes of the deliveries that were told of. */
+/** Called for each delivery of an order. */
 export interface Outcome {
-  readonly confirmed: (id: string) => void;
+  readonly onConfirmed: (id: string) => void;
   /** The server does not know this delivery any more. */
-  readonly refused: (id: string) => void;
+  readonly onUnknown: (id: string) => void;
 }
 
-/** Deliveries in one request, and bytes of their ids: a request may have 512 KiB. */
-const CHUNK = 1_000;
-const BYTES = 500_000;
+/** The most ids in one request. */
+const MAX_ACK_IDS = 1_000;
+/** The most bytes of ids in one request: the request itself may have 512 KiB. */
+const MAX_ACK_BYTES = 500_000;
 
 /**
- * Tells the server, in as many requests as that needs, all at the same time. Rejects when one of them has failed, after the others
- * are through.
+ * Sends orders, all requests at the same time. Rejects if one of them has failed, after all are answered.
  */
-export async function tell(
+export async function sendOrders(
   client: PubsubSubscriber,
   subscription: string,
-  orders: readonly Order[],
+  orders: readonly Orders[],
   options: PubsubCallOptions,
   outcome: Outcome,
 ): Promise<void> {
-  const requests = orders.flatMap(({ ids, seconds }) => chunksOf(ids).map((ackIds) => ({ seconds, ackIds })));
-  const told = await Promise.allSettled(
-    requests.map(async ({ seconds, ackIds }) => {
+  const requests = orders.flatMap(({ order, ids }) => chunksOf(ids).map((ackIds) => ({ order, ackIds })));
+  const results = await Promise.allSettled(
+    requests.map(async ({ order, ackIds }) => {
       try {
-        if (seconds === "ack") await client.acknowledge({ subscription, ackIds }, options);
-        else await client.modifyAckDeadline({ subscription, ackIds, ackDeadlineSeconds: seconds }, options);
-        ackIds.forEach(outcome.confirmed);
+        if (order === "ack") await client.acknowledge({ subscription, ackIds }, options);
+        else await client.modifyAckDeadline({ subscription, ackIds, ackDeadlineSeconds: order / 1_000 }, options);
+        ackIds.forEach(outcome.onConfirmed);
       } catch (error) {
-        settleEach(error, ackIds, outcome);
+        outcomeOfEach(error, ackIds, outcome);
       }
     }),
   );
-  for (const each of told) if (each.status === "rejected") throw each.reason;
+  for (const result of results) if (result.status === "rejected") throw result.reason;
 }
 
 function chunksOf(ids: readonly string[]): string[][] {
@@ -106,7 +55,7 @@ function chunksOf(ids: readonly string[]): string[][] {
   let bytes = Infinity;
   for (const id of ids) {
     bytes += id.length;
-    if (bytes > BYTES || chunks.at(-1)!.length === CHUNK) {
+    if (bytes > MAX_ACK_BYTES || chunks.at(-1)!.length === MAX_ACK_IDS) {
       chunks.push([]);
       bytes = id.length;
     }
@@ -116,39 +65,39 @@ function chunksOf(ids: readonly string[]): string[][] {
 }
 
 /**
- * With exactly-once delivery, an error names the deliveries that failed, and why each did; the others have succeeded. Throws the error
- * if it says nothing of the kind, or if a failure is said to pass.
+ * The outcome of a request that failed. With exactly-once delivery, the error names the deliveries that failed, and why
+ * each did; the others have succeeded. Throws the error if it names none, or if a failure is transient.
  */
-function settleEach(error: unknown, ids: readonly string[], { confirmed, refused }: Outcome): void {
+function outcomeOfEach(error: unknown, ids: readonly string[], { onConfirmed, onUnknown }: Outcome): void {
   const named = (error as { errorInfoMetadata?: Readonly<Record<string, unknown>> } | null)?.errorInfoMetadata ?? {};
   if (!ids.some((id) => Object.hasOwn(named, id))) throw error;
-  let passes = false;
+  let isTransient = false;
   for (const id of ids) {
-    const why = Object.hasOwn(named, id) ? String(named[id]) : undefined;
-    if (why === undefined) confirmed(id);
-    else if (why.startsWith("PERMANENT_")) refused(id);
-    else passes = true;
+    const reason = Object.hasOwn(named, id) ? String(named[id]) : undefined;
+    if (reason === undefined) onConfirmed(id);
+    else if (reason.startsWith("PERMANENT_")) onUnknown(id);
+    else isTransient = true;
   }
-  if (passes) throw error;
+  if (isTransient) throw error;
 }
 
-/** A call that ends when ctx does, but takes no longer than this many ms. */
-export function within(ctx: Context, ms: number): PubsubCallOptions {
+/** The options of a call that ends with ctx, but takes no longer than this many ms. */
+export function callOptions(ctx: Context, ms: number): PubsubCallOptions {
   const left = (ctx.deadline() ?? Infinity) - time.now();
   return { timeout: Math.max(1, Math.ceil(Math.min(ms, left))), retry: null };
 }
 
-/** Waits for a call under its ctx. It goes on by itself when that ends, and what it brings still counts. */
-export async function under<T>(ctx: Context, call: () => Promise<T>): Promise<T> {
+/** Waits for a call under its ctx. The call goes on after the end of ctx, and its outcome still counts. */
+export async function underCtx<T>(ctx: Context, call: () => Promise<T>): Promise<T> {
   const err = ctx.err();
   if (err !== undefined) throw err;
   const calling = call();
-  // It may fail when nobody waits for it any more.
+  // It may reject after the caller has left.
   calling.catch(() => {});
   return context.wait(calling, ctx);
 }
 
-/** The bytes of a message. The client's JSON form has them in base64. */
+/** The bytes of a message. The JSON form of the client has them in base64. */
 export function bytesOf({ data }: PubsubMessage): Uint8Array {
   if (typeof data !== "string") return data ?? new Uint8Array();
   return Uint8Array.from(atob(data), (char) => char.charCodeAt(0));

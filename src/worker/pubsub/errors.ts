@@ -1,8 +1,9 @@
 /**
- * What the errors of Google's client say, in words: each has a number, the status of gRPC, and a text of the server's that may be empty.
+ * Errors of Google's client, with advice on what to do. Each has a `code`, the status of gRPC, and a text of the
+ * server's that may be empty.
  */
 
-/** The status of a call that was not answered in its time, as a pull is not when there is no message. */
+/** The call was not answered in its time. So ends a pull if there is no message. */
 const DEADLINE_EXCEEDED = 4;
 const INVALID_ARGUMENT = 3;
 const NOT_FOUND = 5;
@@ -16,43 +17,43 @@ function statusOf(error: unknown): unknown {
   return (error as { code?: unknown } | null | undefined)?.code;
 }
 
-/** The call was not answered in its time. */
+/** Reports whether a call was not answered in its time. */
 export function isTimeout(error: unknown): boolean {
   return statusOf(error) === DEADLINE_EXCEEDED;
 }
 
-/** The server has read the request, and will not take it, however often it is made. */
+/** Reports whether the server will refuse this request however often it is made. */
 export function isRefused(error: unknown): boolean {
   const status = statusOf(error);
-  // The other one stands for a quota, too, which is another day's matter.
+  // RESOURCE_EXHAUSTED also stands for a quota, and then a later request may succeed.
   return status === INVALID_ARGUMENT || (status === RESOURCE_EXHAUSTED && /larger than max/.test(String(error)));
 }
 
-/** Whether the server is there: it has said something, if only that it refuses. */
+/** Reports whether an error shows that the server is there: it is an answer, if only a refusal. */
 export function isAnswer(error: unknown): boolean {
   const status = statusOf(error);
   return typeof status === "number" && status !== DEADLINE_EXCEEDED && status !== UNAVAILABLE && status > 1;
 }
 
-/** What a call is about, by its full name. */
+/** The full name of what a call is about. */
 export type About = { readonly subscription: string } | { readonly topic: string };
 
 /**
- * An error that says what is wrong and what to do, with the client's as its cause and its status as `code`; or the client's own, where that
- * says no less.
+ * An error that says what is wrong and what to do, with the client's as its `cause` and its status as `code`. If there
+ * is no advice, the client's own.
  */
 export function explained(error: unknown, about: About): unknown {
   const [kind, name] = Object.entries(about)[0] as [string, string];
   const role = kind === "topic" ? "roles/pubsub.publisher" : "roles/pubsub.subscriber";
-  const words: Record<number, string> = {
+  const advice: Record<number, string> = {
     [DEADLINE_EXCEEDED]: `the server has not answered in time, for the ${kind} ${name}; is it there, and does the connection let anything through?`,
-    [NOT_FOUND]: `there is no ${kind} ${name}; make it, or correct its name`,
+    [NOT_FOUND]: `there is no ${kind} ${name}; create it, or correct its name`,
     [PERMISSION_DENIED]: `the ${kind} ${name} may not be used with these credentials; give them ${role}`,
-    [UNAUTHENTICATED]: `the server does not take the credentials; look at those of the client (for ${name})`,
-    [FAILED_PRECONDITION]: `the ${kind} ${name} cannot be used so; is it a pull subscription, and attached to its topic?`,
+    [UNAUTHENTICATED]: `the server does not accept the credentials of the client, for the ${kind} ${name}; check them`,
+    [FAILED_PRECONDITION]: `the ${kind} ${name} cannot be used like this; is it a pull subscription, and attached to its topic?`,
   };
   const status = statusOf(error);
-  const text = typeof status === "number" ? words[status] : undefined;
+  const text = typeof status === "number" ? advice[status] : undefined;
   if (text === undefined) return error;
   const said = (error as { details?: unknown; message?: unknown }).details || (error as Error).message;
   return Object.assign(new Error(`pubsubSubscription: ${text}: ${String(said)}`, { cause: error }), { code: status });

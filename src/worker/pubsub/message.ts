@@ -1,23 +1,24 @@
 /**
- * Dead letters of Pub/Sub: what the source of pubsub.ts publishes of a message that is dead.
+ * Dead letters of Pub/Sub.
  *
- * Pub/Sub takes 100 attributes, names of 256 bytes, values of 1,024 and 10 MB in all; and text that UTF-8 can write. A letter is a message
- * that it has taken already and something more, so there is always a smaller form of it: the last one is the message by itself.
+ * Pub/Sub accepts 100 attributes, names of 256 bytes, values of 1,024 and 10 MB in all, in text that UTF-8 can encode.
+ * A dead letter is a message that it has accepted, with attributes of ours. So a smaller form is always possible: the
+ * last one is the message by itself.
  */
-import type { PubsubDelivery } from "./index.ts";
-import { bytesOf, type PubsubLetter } from "./client.ts";
 import { decodeText } from "../message.ts";
 import { reasonOf, wellFormed } from "../reason.ts";
+import { bytesOf } from "./client.ts";
+import type { PubsubDelivery, PubsubLetter } from "./types.ts";
 
-/** Attributes that a message may have, but for those that we add. */
-const ATTRIBUTES = 100 - 4;
-/** Bytes of the value of an attribute. */
-const LONGEST = 1_024;
+/** The most attributes of a message, without those that we add. */
+const MAX_KEPT_ATTRIBUTES = 100 - 4;
+/** The most bytes of the value of an attribute. */
+const MAX_VALUE_BYTES = 1_024;
 
 const encoder: TextEncoder = /* @__PURE__ */ new TextEncoder();
 
-/** The letter in its forms, the fullest first: the next one is for a server that has refused the last. */
-export function lettersOf(
+/** The forms of a dead letter, the fullest first. The next one is for a server that has refused the last. */
+export function deadLetterForms(
   { body, attempt, attributes, key, message }: PubsubDelivery<string | Uint8Array>,
   error: unknown,
   subscription: string,
@@ -30,7 +31,7 @@ export function lettersOf(
     "headgate-message-id": message.messageId ?? "",
   };
   const kept = Object.entries(attributes).filter(([name]) => !name.startsWith("goog"));
-  const theirs = Object.fromEntries(kept.slice(0, ATTRIBUTES));
+  const theirs = Object.fromEntries(kept.slice(0, MAX_KEPT_ATTRIBUTES));
   const forms = [{ ...theirs, ...reason, ...ours }, { ...theirs, ...ours }, { ...reason, ...ours }, ours, {}];
   return forms.map((attributes) => ({ data, orderingKey: wellFormed(key ?? ""), attributes: fitting(attributes) }));
 }
@@ -39,8 +40,8 @@ function fitting(attributes: Readonly<Record<string, string>>): Record<string, s
   return Object.fromEntries(Object.entries(attributes).map(([name, value]) => [wellFormed(name), cut(value)]));
 }
 
-/** As much of it as the value of an attribute may be long, in whole characters. */
+/** The start of a text that fits into the value of an attribute, in whole characters. */
 function cut(text: string): string {
-  const bytes = new Uint8Array(LONGEST);
+  const bytes = new Uint8Array(MAX_VALUE_BYTES);
   return decodeText(bytes.subarray(0, encoder.encodeInto(text, bytes).written));
 }

@@ -1,278 +1,316 @@
 /**
- * A channel of RabbitMQ, for the source of rabbitmq.ts: what is said on it, what of that has come to the queue, and how it ends.
+ * A channel of RabbitMQ, for the source in queue.ts: its consumer, the commands that are sent on it, and its end.
  *
- * An ack has no answer in this protocol, and what a channel answers proves little: it hands on 32 commands to a quorum queue, keeps back all
- * others until the queue has written those down, and forgets them when it is closed. So the commands are counted, and the queue itself is
- * asked: a consumer without credit begins, and is cancelled at once. The queue writes down both, in their turn, before it answers.
+ * An ack has no answer in this protocol, and an answer of the channel proves little. The channel hands on 32 commands
+ * to a quorum queue, and keeps back all others until the queue has written those down. When it closes, it forgets what
+ * it kept back.
+ *
+ *     send ──▶ channel ──▶ at most 32 commands ──▶ quorum queue ──▶ written down
+ *               │  keeps back the others                              │
+ *               │◀── answers (prefetch) at once                       │
+ *               └──────────── answer of askQueue() ◀──────────────────┘
+ *
+ * So the commands are counted, and the queue itself is asked: a consumer without credit begins, and is cancelled at
+ * once. The queue writes down both, in their turn, before it answers.
  *
  * Invariants:
- * - What `taken` has answered for is not lost with the channel; after a stop, it is written down and is not lost with the server either.
- * - When it is over, nothing is said on it any more, and who waits for an answer is told so.
- * - Every goodbye has a limit; what is ours is cut then. No promise that nobody waits for can reject.
+ * - Commands that `flush` has answered for are not lost with the channel. After a stop they are written down, and not
+ *   lost with the server either.
+ * - After its end nothing is sent on the channel, and calls that wait for an answer reject.
+ * - Every close has a limit; a connection of ours is cut then. No promise without a caller can reject.
  */
 import { context, type Context, time } from "../../index.ts";
-import { heard, leave, type RabbitChannel, type RabbitConnection, wireOf } from "./client.ts";
+import { closeConnection, ignoreRejection, wireOf } from "./client.ts";
 import { Copies } from "./copies.ts";
-import type { RabbitMessage } from "./message.ts";
+import type { RabbitChannel, RabbitConnection, RabbitMessage } from "./types.ts";
 
-/** How many commands the queue takes from a channel without a doubt before that keeps any back: half of what it is set to. */
-const FREE = 16;
-/** RabbitMQ 3 delivers nothing to such a consumer. RabbitMQ 4 knows no credit, and may deliver one message, if nobody else wants it. */
+/**
+ * Commands that a queue takes from a channel in any case before the channel keeps any back: half of RabbitMQ's setting.
+ */
+const FREE_COMMANDS = 16;
+/**
+ * Consumer arguments. RabbitMQ 3 delivers nothing to such a consumer. RabbitMQ 4 knows no credit, and may deliver one
+ * message if no other consumer wants it.
+ */
 const NO_CREDIT: Record<string, unknown> = {
   "x-credit": { credit: { "!": "long", value: 0 }, drain: false },
   "x-priority": -1_000,
 };
-/** What amqplib can encode of headers, in bytes. */
-const HEADERS = 65_536;
-/** A connection of ours on which nothing has come three times in a row, so many ms apart, though we have asked, is given up. */
-const SILENCE = 2_000;
-/** How long the goodbye of a connection may take whose channel has ended by itself, in ms. */
-const GOODBYE = 2_000;
+/** The most bytes of headers that amqplib can encode. */
+const MAX_HEADER_BYTES = 65_536;
+/**
+ * The interval of looks at a connection of ours. It is given up after `MAX_SILENT` of them without a byte, though we
+ * have asked.
+ */
+const SILENCE_MS = 2_000;
+const MAX_SILENT = 3;
+/** Time limit for the close of a connection whose channel has ended by itself. */
+const CLOSE_TIMEOUT_MS = 2_000;
 
 type Receive = (message: RabbitMessage | null, consumer: number) => void;
 
 /** A channel, from its opening to its end. */
 export class Session {
-  readonly n: number;
-  consuming = false;
-  over = false;
-  why = "the channel was closed";
+  /** Names the channel in the ids of its deliveries. */
+  readonly number: number;
+  isConsuming = false;
+  isOver = false;
+  /** The reason of the end. */
+  endReason = "the channel was closed";
   readonly copies: Copies;
   private readonly queue: string;
   private readonly connection: RabbitConnection;
   private readonly channel: RabbitChannel;
-  private readonly owned: boolean;
-  private readonly ended: (session: Session) => void;
-  private closing = false;
-  private tag: string | undefined;
-  /** Counts the consumers. */
+  /** The connection is ours: it has this channel alone, and is closed with it. */
+  private readonly isOwned: boolean;
+  private readonly onEnd: (session: Session) => void;
+  private isClosing = false;
+  private consumerTag: string | undefined;
+  /** The number of the consumer: a channel has one after the other. */
   private consumer = 0;
-  /** How many messages the broker may deliver to this consumer before it is told of one; and how many it is not told of. */
-  private window = 0;
-  private untold = 0;
-  /** How many commands it was told; how many of these the channel has handed on, and the queue has written down. */
-  private commands = 0;
-  private handedUpTo = 0;
-  private takenUpTo = 0;
+  /** The prefetch count of the consumer, and how many of its deliveries have no verdict. */
+  private prefetch = 0;
+  private unacked = 0;
+  /** Commands that were sent; how many of them the channel has handed on; how many the queue has written down. */
+  private sent = 0;
+  private handedOn = 0;
+  private written = 0;
   /** The channel on which the queue is asked. */
-  private asker: Promise<RabbitChannel> | undefined;
-  private askedBefore: Promise<void> | undefined;
-  private questions = 0;
+  private askChannel: Promise<RabbitChannel> | undefined;
+  private asks = 0;
+  private askingAhead: Promise<void> | undefined;
   private silence: time.Timer | undefined;
 
   constructor(
     connection: RabbitConnection,
     channel: RabbitChannel,
     queue: string,
-    owned: boolean,
-    n: number,
-    ended: (session: Session) => void,
+    isOwned: boolean,
+    number: number,
+    onEnd: (session: Session) => void,
   ) {
     this.connection = connection;
     this.channel = channel;
     this.queue = queue;
-    this.copies = new Copies(connection, queue, Math.min(HEADERS, wireOf(channel).frameMax ?? HEADERS));
-    this.owned = owned;
-    this.n = n;
-    this.ended = ended;
-    // The socket would keep back the request that follows an ack until the broker has confirmed that packet, which it puts off: each
-    // batch of verdicts took 48 ms, and takes 2.5.
+    const frameMax = wireOf(channel).frameMax ?? MAX_HEADER_BYTES;
+    this.copies = new Copies(connection, queue, Math.min(MAX_HEADER_BYTES, frameMax));
+    this.isOwned = isOwned;
+    this.number = number;
+    this.onEnd = onEnd;
+    // Without TCP_NODELAY, Nagle's algorithm delays the request after an ack: 48 ms per batch of verdicts instead of
+    // 2.5.
     wireOf(channel).stream?.setNoDelay?.(true);
     channel.on("error", (error: Error) => {
-      this.why = error.message;
+      this.endReason = error.message;
     });
     channel.on("close", () => {
       this.end();
-      // There is one connection a channel; another channel gets another.
-      if (owned && !this.closing) void leave(connection, GOODBYE);
+      // The next channel gets a connection of its own.
+      if (isOwned && !this.isClosing) void closeConnection(connection, CLOSE_TIMEOUT_MS);
     });
-    if (owned) this.listen(wireOf(channel).stream?.bytesRead, 0);
+    if (isOwned) this.watchSilence(wireOf(channel).stream?.bytesRead, 1);
   }
 
   private end(): void {
-    this.over = true;
-    this.consuming = false;
+    this.isOver = true;
+    this.isConsuming = false;
     this.silence?.stop();
     this.copies.close();
-    // The connection has ended with it, or is not ours.
-    if (!this.owned) void this.asker?.then((asker) => heard(asker.close())).catch(() => {});
-    this.ended(this);
+    // A connection of ours takes its channels with it.
+    if (!this.isOwned) void this.askChannel?.then((channel) => ignoreRejection(channel.close())).catch(() => {});
+    this.onEnd(this);
   }
 
-  // --------------------------------------------------------------------------------------------------------------- deliveries
+  // -------------------------------------------------------------------------------------------------------- deliveries
 
-  /** Has the broker check the arguments of the queue: on a channel of its own, which ends if they are others. */
+  /**
+   * Has the broker check the arguments of the queue. It does so on a channel of its own, because the broker closes that
+   * if they differ.
+   */
   async declare(args: Readonly<Record<string, unknown>>): Promise<void> {
     const channel = await this.connection.createConfirmChannel();
     channel.on("error", () => {});
     await channel.assertQueue(this.queue, { durable: true, arguments: args });
-    void heard(channel.close());
+    void ignoreRejection(channel.close());
   }
 
-  /** `receive` gets the messages, and null when the broker has cancelled the consumer; and which consumer it is. */
-  async consume(window: number, receive: Receive): Promise<void> {
+  /** Starts a consumer. `receive` gets its messages and its number, and null when the broker has cancelled it. */
+  async consume(prefetch: number, receive: Receive): Promise<void> {
     const consumer = ++this.consumer;
-    this.window = window;
-    this.untold = 0;
-    // The broker may cancel it before we hear that it has begun.
-    this.consuming = true;
+    this.prefetch = prefetch;
+    this.unacked = 0;
+    // The broker may cancel the consumer before we hear that it has begun.
+    this.isConsuming = true;
     try {
-      // Together, for the count that was said last is that of the consumer.
-      void heard(this.channel.prefetch(window));
+      // Sent together: a consumer gets the count that was set last.
+      void ignoreRejection(this.channel.prefetch(prefetch));
       const { consumerTag } = await this.channel.consume(this.queue, (message) => {
-        // null: the broker has cancelled it. What it delivered before remains ours.
-        if (message === null) this.consuming = false;
-        else if (consumer === this.consumer) this.untold++;
+        // null: the broker has cancelled it. Earlier deliveries remain ours.
+        if (message === null) this.isConsuming = false;
+        else if (consumer === this.consumer) this.unacked++;
         receive(message, consumer);
       });
-      this.tag = consumerTag;
+      this.consumerTag = consumerTag;
     } catch (error) {
-      this.consuming = false;
+      this.isConsuming = false;
       throw error;
     }
   }
 
-  /** The broker was told of a message of this consumer: it may deliver another. */
-  told(consumer: number): void {
-    if (consumer === this.consumer) this.untold--;
+  /** Counts a verdict on a delivery of this consumer: the broker may deliver another. */
+  settledOne(consumer: number): void {
+    if (consumer === this.consumer) this.unacked--;
   }
 
-  /** Nothing more will be delivered before the broker is told of something. */
+  /** The broker delivers nothing more before it gets a verdict. */
   get isFull(): boolean {
-    return this.untold >= this.window;
+    return this.unacked >= this.prefetch;
   }
 
-  /** Returns when nothing more will be delivered. */
+  /** Cancels the consumer. Resolves when it delivers nothing more. */
   async cancel(): Promise<void> {
-    if (!this.consuming) return;
-    this.consuming = false;
-    await this.channel.cancel(this.tag!).catch(() => {});
+    if (!this.isConsuming) return;
+    this.isConsuming = false;
+    await this.channel.cancel(this.consumerTag!).catch(() => {});
   }
 
-  // ----------------------------------------------------------------------------------------------------------------- verdicts
+  // ---------------------------------------------------------------------------------------------------------- verdicts
 
   /**
-   * Tells the broker something that it does not answer, and that comes to so many commands for the queue. Throws if the channel takes
-   * nothing more: then the messages are, or soon will be, the broker's again.
+   * Sends something that the broker does not answer, and that is so many commands for the queue. Throws if the channel
+   * is ending: then the messages are the broker's again, or soon will be.
    */
-  tell(what: (channel: RabbitChannel) => void, commands: number = 1): void {
-    if (this.isEnding) throw new Error(`rabbitQueue: ${this.why}`);
+  send(what: (channel: RabbitChannel) => void, commands: number = 1): void {
+    if (this.isEnding) throw new Error(`rabbitQueue: ${this.endReason}`);
     what(this.channel);
-    this.commands += commands;
+    this.sent += commands;
   }
 
-  /** Gives back a message. If the channel takes nothing more, that gives it back by its end. */
+  /** Gives back a message. If the channel takes nothing more, its end gives it back. */
   giveBack(message: RabbitMessage): void {
     try {
-      this.tell((channel) => channel.nack(message, false, true));
+      this.send((channel) => channel.nack(message, false, true));
     } catch {
-      // So it is.
+      // The end of the channel gives it back.
     }
   }
 
-  /** Nothing can be told any more. */
+  /** Nothing can be sent any more. */
   get isEnding(): boolean {
-    return this.over || this.closing;
+    return this.isOver || this.isClosing;
   }
 
   /**
-   * Returns when the channel keeps back nothing of what it was told before: the queue has it, or it is on its way there, also if the channel
-   * is closed now. With `forSure`, when the queue has written it down. When the channel is over, there is nothing to be taken.
+   * Resolves when the channel keeps back no command that was sent before this call: the queue gets them even if the
+   * channel closes now. With `isDurable`, when the queue has written them down. Resolves at once if the channel is
+   * over.
+   *
+   * By default it is durable while no consumer runs: then the worker has stopped, and this may be its last call.
    */
-  async taken(forSure: boolean = !this.consuming): Promise<void> {
-    const upTo = this.commands;
-    if (this.over || upTo <= this.takenUpTo) return;
-    // Each answer of the channel means that it has handed on all that it does not keep back.
-    await this.channel.prefetch(this.window);
-    if (forSure || upTo - this.handedUpTo > FREE) {
-      // When the queue has taken that, the channel hands on what it has kept back.
-      await this.ask();
-      await this.channel.prefetch(this.window);
-      this.handedUpTo = Math.max(this.handedUpTo, upTo);
+  async flush(isDurable: boolean = !this.isConsuming): Promise<void> {
+    const upTo = this.sent;
+    if (this.isOver || upTo <= this.written) return;
+    // An answer of the channel means that it has handed on all that it does not keep back.
+    await this.channel.prefetch(this.prefetch);
+    if (isDurable || upTo - this.handedOn > FREE_COMMANDS) {
+      // When the queue has answered, the channel hands on what it has kept back.
+      await this.askQueue();
+      await this.channel.prefetch(this.prefetch);
+      this.handedOn = Math.max(this.handedOn, upTo);
     }
-    if (forSure) {
-      await this.ask();
-      this.takenUpTo = Math.max(this.takenUpTo, upTo);
-    } else if (upTo - this.handedUpTo > FREE / 2) {
-      // So that it need not be waited for later.
-      this.askedBefore ??= heard(this.askInPassing(upTo));
+    if (isDurable) {
+      await this.askQueue();
+      this.written = Math.max(this.written, upTo);
+    } else if (upTo - this.handedOn > FREE_COMMANDS / 2) {
+      // Asks early, so that a later flush need not wait.
+      this.askingAhead ??= ignoreRejection(this.askAhead(upTo));
     }
   }
 
-  private async askInPassing(upTo: number): Promise<void> {
+  private async askAhead(upTo: number): Promise<void> {
     try {
-      await this.ask();
-      this.handedUpTo = Math.max(this.handedUpTo, upTo);
-      this.takenUpTo = Math.max(this.takenUpTo, upTo);
+      await this.askQueue();
+      this.handedOn = Math.max(this.handedOn, upTo);
+      this.written = Math.max(this.written, upTo);
     } finally {
-      this.askedBefore = undefined;
+      this.askingAhead = undefined;
     }
   }
 
-  /** Returns when the queue has written down what was on its way to it. It is asked on another channel, for that waits for the answer. */
-  private async ask(): Promise<void> {
-    this.asker ??= heard(this.openAsker());
-    const asker = await this.asker;
-    const consumerTag = `headgate-asks-${++this.questions}`;
-    const answered = asker.consume(this.queue, (message) => message !== null && asker.nack(message, false, true), {
+  /**
+   * Resolves when the queue has written down what was on its way to it. It has a channel of its own, because that waits
+   * for the answer.
+   */
+  private async askQueue(): Promise<void> {
+    this.askChannel ??= ignoreRejection(this.openAskChannel());
+    const channel = await this.askChannel;
+    const consumerTag = `headgate-asks-${++this.asks}`;
+    const answered = channel.consume(this.queue, (message) => message !== null && channel.nack(message, false, true), {
       consumerTag,
       arguments: NO_CREDIT,
     });
-    void heard(asker.cancel(consumerTag));
+    void ignoreRejection(channel.cancel(consumerTag));
     await answered;
   }
 
-  private async openAsker(): Promise<RabbitChannel> {
-    const over = (): void => {
-      this.asker = undefined;
+  private async openAskChannel(): Promise<RabbitChannel> {
+    const onEnd = (): void => {
+      this.askChannel = undefined;
     };
     try {
-      const asker = await this.connection.createConfirmChannel();
-      asker.on("error", () => {});
-      asker.on("close", over);
-      if (this.over) void heard(asker.close());
-      void heard(asker.prefetch(1));
-      return asker;
+      const channel = await this.connection.createConfirmChannel();
+      channel.on("error", () => {});
+      channel.on("close", onEnd);
+      if (this.isOver) void ignoreRejection(channel.close());
+      void ignoreRejection(channel.prefetch(1));
+      return channel;
     } catch (error) {
-      over();
+      onEnd();
       throw error;
     }
   }
 
-  // ------------------------------------------------------------------------------------------------------------------ the end
+  // ----------------------------------------------------------------------------------------------------------- the end
 
-  /** Notices that nothing comes back any more: neither what we ask for, nor a heartbeat. A busy process only looks less often. */
-  private listen(before: number | undefined, missed: number): void {
-    this.silence = time.afterFunc(SILENCE, () => {
+  /**
+   * Cuts a connection on which nothing comes any more, neither answers nor heartbeats. A busy process only looks less
+   * often.
+   */
+  private watchSilence(before: number | undefined, looks: number): void {
+    this.silence = time.afterFunc(SILENCE_MS, () => {
       const now = wireOf(this.channel).stream?.bytesRead;
       if (this.isEnding || now === undefined) return;
-      if (now !== before) return this.listen(now, 0);
-      if (missed === 2) return this.cut(`the broker has said nothing for ${(3 * SILENCE) / 1_000} s`);
-      void heard(this.channel.prefetch(this.window));
-      this.listen(now, missed + 1);
+      if (now !== before) return this.watchSilence(now, 1);
+      if (looks === MAX_SILENT)
+        return this.cut(`the broker has said nothing for ${(MAX_SILENT * SILENCE_MS) / 1_000} s`);
+      void ignoreRejection(this.channel.prefetch(this.prefetch));
+      this.watchSilence(now, looks + 1);
     });
   }
 
-  /** Ends it without a goodbye. */
+  /** Ends the channel without asking the broker. */
   private cut(why: string): void {
-    if (this.over) return;
-    this.why = why;
+    if (this.isOver) return;
+    this.endReason = why;
     this.end();
-    if (this.owned) wireOf(this.channel).stream?.destroy?.(new Error(`rabbitQueue: ${why}`));
+    if (this.isOwned) wireOf(this.channel).stream?.destroy?.(new Error(`rabbitQueue: ${why}`));
   }
 
-  /** Gives back all that has no verdict, and closes what is ours. What is not closed by the end of `limit` is cut. Never rejects. */
+  /**
+   * Gives back all that has no verdict, and closes what is ours. What is not closed when `limit` ends is cut. Never
+   * rejects.
+   */
   async close(limit: Context): Promise<void> {
-    const goodbye = async (): Promise<void> => {
-      if (this.over) return;
-      const taken = this.taken(true);
-      this.closing = true;
-      await taken;
+    const closed = async (): Promise<void> => {
+      if (this.isOver) return;
+      const flushed = this.flush(true);
+      this.isClosing = true;
+      await flushed;
       await this.channel.close();
     };
-    await context.wait(heard(goodbye()), limit).catch(() => {});
-    this.closing = true;
-    if (this.owned) await leave(this.connection, limit);
-    if (!this.over) this.end();
+    await context.wait(ignoreRejection(closed()), limit).catch(() => {});
+    this.isClosing = true;
+    if (this.isOwned) await closeConnection(this.connection, limit);
+    if (!this.isOver) this.end();
   }
 }

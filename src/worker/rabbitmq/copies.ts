@@ -1,72 +1,77 @@
 /**
- * Copies of messages of RabbitMQ: of dead ones, and of those that are to come again later.
+ * Copies of messages of RabbitMQ: of dead ones, and of those that come again later.
  *
  * Invariants:
- * - They are published on a channel of their own. What is refused, or breaks that channel, costs no delivery.
- * - A channel on which a copy was refused publishes no other: RabbitMQ 3.10 refuses all that comes later, also when the queue that was full
- *   has room again. It is closed when the broker has answered for all that is under way on it.
+ * - Copies are published on a channel of their own. A refusal, or the end of that channel, costs no delivery.
+ * - A channel on which a copy was refused publishes no other: RabbitMQ 3.10 refuses all later ones, even when a queue
+ *   that was full has room again. It is closed when the broker has answered for all copies that are under way on it.
  */
-import { heard, type RabbitChannel, type RabbitConnection } from "./client.ts";
-import { copied, headersOf, sizeOf, type RabbitMessage } from "./message.ts";
+import { ignoreRejection } from "./client.ts";
+import { copyOptions, headersOf, sizeOf } from "./message.ts";
+import type { RabbitChannel, RabbitConnection, RabbitMessage } from "./types.ts";
 
-/** The longest time that a message can wait in a queue, in ms. */
-const EVER = 4_294_967_295;
-/** Bytes of a copy's headers that are not the message's: ours but for the reason, and the properties. */
-const OURS = 1_536;
+/** The longest time that a message can wait in a queue. */
+const MAX_EXPIRATION_MS = 4_294_967_295;
+/** The least delay of a delay queue. */
+const MIN_DELAY_MS = 125;
+/** Bytes of a copy's headers that are not the message's: ours except the reason, and the properties. */
+const OWN_HEADER_BYTES = 1_536;
 
 /** A channel for copies. */
 interface Outlet {
   readonly channel: RabbitChannel;
   underway: number;
-  refused: boolean;
-  /** What the broker has sent back, because there is no such queue. */
+  isRetired: boolean;
+  /** The numbers of copies that the broker has returned, because their queue does not exist. */
   readonly returned: Set<number>;
 }
 
 export class Copies {
   private readonly connection: RabbitConnection;
   private readonly queue: string;
-  /** How many bytes of headers a copy may have. */
-  private readonly room: number;
-  /** The channel that copies are published on now, once it is asked for; and once it is open. */
-  private outlet: Promise<Outlet> | undefined;
-  private latest: Outlet | undefined;
+  private readonly maxHeaderBytes: number;
+  /** The channel for the next copy: once it is asked for, and once it is open. */
+  private opening: Promise<Outlet> | undefined;
+  private outlet: Outlet | undefined;
   private published = 0;
-  /** The queues for messages that wait, as far as they are declared. */
-  private readonly delays: Map<string, Promise<void>> = new Map();
+  /** The declarations of the delay queues, by their names. */
+  private readonly delayQueues: Map<string, Promise<void>> = new Map();
 
-  constructor(connection: RabbitConnection, queue: string, room: number) {
+  constructor(connection: RabbitConnection, queue: string, maxHeaderBytes: number) {
     this.connection = connection;
     this.queue = queue;
-    this.room = room;
+    this.maxHeaderBytes = maxHeaderBytes;
   }
 
-  /** Whether there can be a copy that has all of a message. If not, it can only be given back as it is. */
-  canBeWhole(message: RabbitMessage): boolean {
-    return sizeOf(headersOf(message)) + OURS <= this.room;
+  /** Returns whether a copy can have all headers of a message. If not, the message can only be given back as it is. */
+  canCopy(message: RabbitMessage): boolean {
+    return sizeOf(headersOf(message)) + OWN_HEADER_BYTES <= this.maxHeaderBytes;
   }
 
-  /** Publishes a message to where it waits until it expires, and goes back to the end of the queue. */
-  async later(delay: number, message: RabbitMessage, failures: number): Promise<void> {
-    const expiration = Math.min(Math.ceil(delay), EVER);
-    const name = `${this.queue}.delay.${bucketOf(expiration)}`;
-    if (!this.delays.has(name)) this.delays.set(name, this.declare(name));
+  /** Publishes a message to a delay queue, where it waits until it expires, and goes back to the end of its queue. */
+  async publishDelayed(delay: number, message: RabbitMessage, failures: number): Promise<void> {
+    const expiration = Math.min(Math.ceil(delay), MAX_EXPIRATION_MS);
+    const name = `${this.queue}.delay.${delayQueueOf(expiration)}`;
+    if (!this.delayQueues.has(name)) this.delayQueues.set(name, this.declareDelayQueue(name));
     try {
-      await this.delays.get(name);
+      await this.delayQueues.get(name);
     } catch (error) {
-      this.delays.delete(name);
+      this.delayQueues.delete(name);
       throw error;
     }
     await this.publish(name, message, [{ ...headersOf(message), "headgate-attempts": failures }], expiration);
   }
 
   /** Publishes a message to the end of its queue. */
-  again(message: RabbitMessage, failures: number): Promise<void> {
+  publishAgain(message: RabbitMessage, failures: number): Promise<void> {
     return this.publish(this.queue, message, [{ ...headersOf(message), "headgate-attempts": failures }]);
   }
 
-  /** Publishes a dead letter: without its reason if it is too large with it, and without its own headers if it is still too large then. */
-  letter(queue: string, message: RabbitMessage, attempts: number, reason: string): Promise<void> {
+  /**
+   * Publishes a dead letter. If it is too large with its reason, it has none; if it still is, it has no headers of its
+   * own.
+   */
+  publishDeadLetter(queue: string, message: RabbitMessage, attempts: number, reason: string): Promise<void> {
     const headers = headersOf(message);
     const ours = { "headgate-attempts": attempts, "headgate-queue": this.queue };
     return this.publish(queue, message, [
@@ -76,27 +81,30 @@ export class Copies {
     ]);
   }
 
-  /** Publishes a copy with the first of these headers that the client and the broker can take; resolves when the broker has it. */
+  /**
+   * Publishes a copy with the first of these headers that the client and the broker accept. Resolves when the broker
+   * has it.
+   */
   private async publish(
     queue: string,
     message: RabbitMessage,
     forms: readonly Record<string, unknown>[],
     expiration?: number,
   ): Promise<void> {
-    const fitting = forms.filter((headers) => sizeOf(headers) + OURS / 2 <= this.room);
-    let unwritable: unknown = new Error(`rabbitQueue: the headers of a message are too large for a copy in ${queue}`);
+    const fitting = forms.filter((headers) => sizeOf(headers) + OWN_HEADER_BYTES / 2 <= this.maxHeaderBytes);
+    let failure: unknown = new Error(`rabbitQueue: the headers of a message are too large for a copy in ${queue}`);
     for (const headers of fitting) {
       const outlet = await this.open();
-      const n = ++this.published;
-      const options = copied(message, { ...headers, "headgate-copy": n }, expiration);
+      const number = ++this.published;
+      const options = copyOptions(message, { ...headers, "headgate-copy": number }, expiration);
       try {
-        return await this.send(outlet, queue, message, options, n);
+        return await this.send(outlet, queue, message, options, number);
       } catch (error) {
-        if (!(error instanceof Unwritable)) throw error;
-        unwritable = error.cause;
+        if (!(error instanceof EncodingError)) throw error;
+        failure = error.cause;
       }
     }
-    throw unwritable;
+    throw failure;
   }
 
   private async send(
@@ -104,41 +112,41 @@ export class Copies {
     queue: string,
     { content }: RabbitMessage,
     options: Record<string, unknown>,
-    n: number,
+    number: number,
   ): Promise<void> {
     outlet.underway++;
     try {
       await new Promise<void>((resolve, reject) => {
         const confirmed = (error: unknown): void => {
           if (error) reject(refusal(queue, error));
-          else if (outlet.returned.delete(n)) reject(new Error(`rabbitQueue: there is no queue ${queue}`));
+          else if (outlet.returned.delete(number)) reject(new Error(`rabbitQueue: there is no queue ${queue}`));
           else resolve();
         };
         try {
           outlet.channel.sendToQueue(queue, content, options, confirmed);
         } catch (error) {
-          reject(new Unwritable("", { cause: error }));
+          reject(new EncodingError("", { cause: error }));
         }
       });
     } catch (error) {
-      if (!(error instanceof Unwritable)) this.retire(outlet);
+      if (!(error instanceof EncodingError)) this.retire(outlet);
       throw error;
     } finally {
       outlet.underway--;
-      if (outlet.refused && outlet.underway === 0) void heard(outlet.channel.close());
+      if (outlet.isRetired && outlet.underway === 0) void ignoreRejection(outlet.channel.close());
     }
   }
 
   private open(): Promise<Outlet> {
-    this.outlet ??= heard(this.opened());
-    return this.outlet;
+    this.opening ??= ignoreRejection(this.openOutlet());
+    return this.opening;
   }
 
-  private async opened(): Promise<Outlet> {
+  private async openOutlet(): Promise<Outlet> {
     try {
       const channel = await this.connection.createConfirmChannel();
-      const outlet: Outlet = { channel, underway: 0, refused: false, returned: new Set() };
-      this.latest = outlet;
+      const outlet: Outlet = { channel, underway: 0, isRetired: false, returned: new Set() };
+      this.outlet = outlet;
       channel.on("error", () => {});
       channel.on("close", () => this.retire(outlet));
       channel.on("return", (message: RabbitMessage) => {
@@ -146,29 +154,31 @@ export class Copies {
       });
       return outlet;
     } catch (error) {
-      this.outlet = undefined;
+      this.opening = undefined;
       throw error;
     }
   }
 
-  /** The next copy is published on another channel. */
+  /** Publishes nothing more on this channel: the next copy gets another. */
   private retire(outlet: Outlet): void {
-    outlet.refused = true;
-    if (this.latest !== outlet) return;
-    this.latest = undefined;
+    outlet.isRetired = true;
+    if (this.outlet !== outlet) return;
     this.outlet = undefined;
+    this.opening = undefined;
   }
 
-  /** Nothing more is to be published. */
+  /** Closes the channel when all copies on it are answered. Nothing more may be published. */
   close(): void {
-    const { latest } = this;
-    if (latest === undefined) return;
-    this.retire(latest);
-    if (latest.underway === 0) void heard(latest.channel.close());
+    const { outlet } = this;
+    if (outlet === undefined) return;
+    this.retire(outlet);
+    if (outlet.underway === 0) void ignoreRejection(outlet.channel.close());
   }
 
-  /** Declares a queue on a channel of its own: it would be closed if that fails, and with it all that is under way. */
-  private async declare(name: string): Promise<void> {
+  /**
+   * Declares a delay queue. It does so on a channel of its own, because the broker closes that if the arguments differ.
+   */
+  private async declareDelayQueue(name: string): Promise<void> {
     const channel = await this.connection.createConfirmChannel();
     channel.on("error", () => {});
     const args = {
@@ -179,21 +189,27 @@ export class Copies {
       "x-overflow": "reject-publish",
     };
     await channel.assertQueue(name, { durable: true, arguments: args });
-    void heard(channel.close());
+    void ignoreRejection(channel.close());
   }
 }
 
-/** What the client says is that a message was "nacked", or that the channel was closed. */
+/**
+ * The error of a copy that was refused. The client only says that a message was "nacked", or that the channel was
+ * closed.
+ */
 function refusal(queue: string, cause: unknown): Error {
   return new Error(`rabbitQueue: the queue ${queue} has not taken a message; it may be full (${String(cause)})`, {
     cause,
   });
 }
 
-/** A copy that the client cannot write down, and has not sent. */
-class Unwritable extends Error {}
+/** The client cannot encode a copy, and has not sent it. */
+class EncodingError extends Error {}
 
-/** The longest delay in the queue where one of `delay` ms waits: a message only expires when it is the first. */
-export function bucketOf(delay: number): number {
-  return 125 * 2 ** Math.max(0, Math.ceil(Math.log2(delay / 125)));
+/**
+ * The longest delay in the queue for a delay. A message expires only when it is the first of its queue, so similar
+ * delays share one.
+ */
+export function delayQueueOf(delay: number): number {
+  return MIN_DELAY_MS * 2 ** Math.max(0, Math.ceil(Math.log2(delay / MIN_DELAY_MS)));
 }

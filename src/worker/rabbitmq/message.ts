@@ -1,30 +1,23 @@
 /**
- * Messages of RabbitMQ: what the source of rabbitmq.ts makes of them, and what goes into a copy.
+ * Messages of RabbitMQ: the delivery of one, and the headers and properties of its copies.
  *
- * Invariant: attempt = 1 + the failures before. A message that has failed comes again as a copy, whose header counts them; one that was
- * released, or whose worker is gone, comes again as it was. The broker's own count, `x-delivery-count`, cannot tell the three apart: it
- * stands in only for a message that is too large to be copied.
+ * Invariant: attempt = 1 + the failures before. A message that has failed comes again as a copy, and a header of the
+ * copy counts them. One that was released, or whose worker is gone, comes again as it was. The broker's own count,
+ * `x-delivery-count`, counts all three. So it is used only for a message that is too large to be copied.
  */
 import { decodeText, keyOf } from "../message.ts";
-import type { RabbitDelivery } from "./index.ts";
+import type { RabbitDelivery, RabbitMessage } from "./types.ts";
 
-/** What is needed of a message of amqplib. */
-export interface RabbitMessage {
-  readonly content: Uint8Array;
-  readonly fields: { readonly deliveryTag: number; readonly redelivered: boolean };
-  readonly properties: { readonly headers?: Readonly<Record<string, unknown>> | undefined };
-}
-
-/** The delivery of a message. The number of its channel is part of its id, for every channel counts from 1. */
+/** The delivery of a message. Its id has the number of the channel, because every channel counts its tags from 1. */
 export function toDelivery(
   message: RabbitMessage,
   channel: number,
   keyOption: ((message: RabbitMessage) => string | undefined) | undefined,
-  copies: { canBeWhole(message: RabbitMessage): boolean },
+  copies: { canCopy(message: RabbitMessage): boolean },
 ): RabbitDelivery {
   const { deliveryTag, redelivered } = message.fields;
   const { headers = {} } = message.properties;
-  const before = redelivered && !copies.canBeWhole(message) ? (headers["x-delivery-count"] ?? 1) : 0;
+  const before = redelivered && !copies.canCopy(message) ? (headers["x-delivery-count"] ?? 1) : 0;
   const attributes: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers)) {
     if (typeof value === "string") attributes[name] = value;
@@ -46,13 +39,14 @@ function numberOf(header: unknown): number {
 }
 
 /**
- * Not copied: what the broker says of this copy, above all `x-death`, for it drops what it takes for a message that goes round in circles;
- * and where else it is to be routed to, for there it has been.
+ * The headers that a copy must not have. `x-death` and its kin belong to the original: with them, the broker drops the
+ * copy as a message that goes round in circles. CC and BCC route the message to further queues, where it has been
+ * already.
  */
-const OF_THIS_COPY = /^(x-(death|delivery-count|acquired-count|(first|last)-death-.*)|CC|BCC)$/;
+const NOT_COPIED = /^(x-(death|delivery-count|acquired-count|(first|last)-death-.*)|CC|BCC)$/;
 
-/** The properties that say how the message is to be treated, but for `expiration`, and `userId`, which must be ours. */
-const PROPERTIES: readonly string[] = [
+/** The properties that a copy keeps: all except `expiration`, and `userId`, which must be that of our connection. */
+const KEPT_PROPERTIES: readonly string[] = [
   "contentType",
   "contentEncoding",
   "priority",
@@ -64,28 +58,28 @@ const PROPERTIES: readonly string[] = [
   "appId",
 ];
 
-/** The headers of a message that a copy of it has, too. */
+/** The headers of a message that its copies keep. */
 export function headersOf(message: RabbitMessage): Record<string, unknown> {
   const headers = Object.entries(message.properties.headers ?? {});
-  return Object.fromEntries(headers.filter(([name]) => !OF_THIS_COPY.test(name)));
+  return Object.fromEntries(headers.filter(([name]) => !NOT_COPIED.test(name)));
 }
 
-/** The options to publish a copy of a message with. */
-export function copied(
+/** The options with which a copy of a message is published. */
+export function copyOptions(
   message: RabbitMessage,
   headers: Record<string, unknown>,
   expiration: number | undefined,
 ): Record<string, unknown> {
   const options: Record<string, unknown> = { persistent: true, mandatory: true, headers };
   const properties = message.properties as Readonly<Record<string, unknown>>;
-  for (const name of PROPERTIES) if (properties[name] !== undefined) options[name] = properties[name];
+  for (const name of KEPT_PROPERTIES) if (properties[name] !== undefined) options[name] = properties[name];
   if (expiration !== undefined) options["expiration"] = String(expiration);
   return options;
 }
 
 const encoder: TextEncoder = /* @__PURE__ */ new TextEncoder();
 
-/** How many bytes a header takes at most. */
+/** The most bytes that a header takes on the wire. */
 export function sizeOf(value: unknown): number {
   if (typeof value === "string") return 5 + encoder.encode(value).length;
   if (typeof value !== "object" || value === null) return 9;

@@ -1,26 +1,29 @@
 /**
- * The order of a queue that one consumer has for itself: what has failed waits here, and those of its key wait behind it.
+ * The order of a queue with a single active consumer: a failed message waits here, and the later ones of its key wait
+ * behind it.
  *
- * Given back to the broker it would be overtaken, or come again at once. So it remains ours, without an answer, until its pause is over.
+ * Given back to the broker, it would be overtaken, or come again at once. So it stays ours, without an answer, until
+ * its delay is over.
  *
- * Invariant: of the messages of one key, those that wait here came before those that arrive, and leave together, in their order.
+ * Invariant: those of one key that wait here came before those that arrive, and leave together, in their order.
  */
 import { time } from "../../index.ts";
-import type { RabbitDelivery } from "./index.ts";
+import type { RabbitDelivery } from "./types.ts";
 
+/** The waiting messages of one key. */
 interface Lane {
   items: RabbitDelivery[];
-  /** When they leave. */
+  /** The time at which they leave. */
   due: number;
   timer: time.Timer;
 }
 
 export class Lanes {
   private readonly lanes: Map<string, Lane> = new Map();
-  private readonly leave: (deliveries: readonly RabbitDelivery[]) => void;
+  private readonly release: (deliveries: readonly RabbitDelivery[]) => void;
 
-  constructor(leave: (deliveries: readonly RabbitDelivery[]) => void) {
-    this.leave = leave;
+  constructor(release: (deliveries: readonly RabbitDelivery[]) => void) {
+    this.release = release;
   }
 
   get size(): number {
@@ -29,16 +32,16 @@ export class Lanes {
     return size;
   }
 
-  /** Whether a message that arrives has to wait; then it does. One without a key waits for nobody. */
-  joins(delivery: RabbitDelivery): boolean {
-    const lane = this.lanes.get(keyOf(delivery));
+  /** Adds a message that arrives to the lane of its key, if there is one. Returns whether it did. */
+  join(delivery: RabbitDelivery): boolean {
+    const lane = this.lanes.get(laneOf(delivery));
     lane?.items.push(delivery);
     return lane !== undefined;
   }
 
-  /** A message, and those of its key, leave in so many ms, or later if they wait for longer. */
+  /** Adds a message. It and the others of its key leave after `delay` ms, or later if their lane has a longer delay. */
   add(delivery: RabbitDelivery, delay: number): void {
-    const key = keyOf(delivery);
+    const key = laneOf(delivery);
     const lane = this.lanes.get(key);
     const due = Math.max(time.now() + delay, lane?.due ?? 0);
     lane?.timer.stop();
@@ -49,21 +52,22 @@ export class Lanes {
   private open(key: string): void {
     const items = this.lanes.get(key)?.items ?? [];
     this.lanes.delete(key);
-    this.leave(items);
+    this.release(items);
   }
 
-  /** Their channel is closed, so they are the broker's again. */
+  /** Drops all messages: their channel is closed, so they are the broker's again. */
   clear(): void {
     for (const { timer } of this.lanes.values()) timer.stop();
     this.lanes.clear();
   }
 }
 
-/** As a channel delivers them. */
-export function inOrder(a: RabbitDelivery, b: RabbitDelivery): number {
+/** Compares deliveries by their order on the channel. */
+export function byDeliveryTag(a: RabbitDelivery, b: RabbitDelivery): number {
   return a.message.fields.deliveryTag - b.message.fields.deliveryTag;
 }
 
-function keyOf({ key, id }: RabbitDelivery): string {
+/** The name of the lane: a message without a key has one of its own. */
+function laneOf({ key, id }: RabbitDelivery): string {
   return key === undefined ? `id ${id}` : `key ${key}`;
 }

@@ -5,10 +5,10 @@ import { credentials } from "@grpc/grpc-js";
 import { context } from "headgate";
 import { pubsubSubscription } from "headgate/worker/pubsub";
 
-/** ms of a lease. There is none that is shorter. */
-export const leases = { short: 10_000, long: 10_000 };
+/** ms of a lease that may run out in a run, the shortest there is; and of one that should not. */
+export const leases = { short: 10_000, long: 30_000 };
 export const restarts = undefined;
-/** How many messages there are is not told: see `left`. */
+/** The broker does not report the number of messages: see `left`. */
 export const tells = false;
 export const whyNoRestart = "the emulator keeps everything in memory";
 
@@ -35,23 +35,26 @@ function clientsOf(url) {
   };
 }
 
-export async function open(url, queue) {
+export async function open(url, queue, { lease }) {
   const { client, publisher, close } = clientsOf(url);
   const { subscription, dead } = names(queue);
   const deadLetters = { topic: dead, publisher: { publish: (...args) => publisher().publish(...args) } };
-  return { source: pubsubSubscription(client, { subscription, deadLetters }), close };
+  return { source: pubsubSubscription(client, { subscription, lease, deadLetters }), close };
 }
 
 export async function admin(url) {
   const { client, publisher, close } = clientsOf(url);
+  /** The leases, by the names of the queues. */
+  const created = new Map();
   return {
-    async create(queue) {
+    async create(queue, lease) {
+      created.set(queue, lease);
       const { topic, dead, subscription, letters } = names(queue);
       for (const name of [topic, dead]) await publisher().createTopic({ name });
       await client.createSubscription({
         name: subscription,
         topic,
-        ackDeadlineSeconds: 10,
+        ackDeadlineSeconds: lease / 1_000,
         // Without one, deliveries are not counted.
         deadLetterPolicy: { deadLetterTopic: dead, maxDeliveryAttempts: 100 },
       });
@@ -68,10 +71,10 @@ export async function admin(url) {
         return { body: data.toString(), reason: attributes["headgate-reason"] };
       });
     },
-    /** It does not say. So what there is gets pulled, for longer than a lease. */
+    /** The number of messages that can be pulled within a time longer than a lease: the broker does not report it. */
     async left(queue) {
       const source = pubsubSubscription(client, { subscription: names(queue).subscription });
-      const [ctx, cancel] = context.withTimeout(context.background(), leases.short + 3_000);
+      const [ctx, cancel] = context.withTimeout(context.background(), created.get(queue) + 3_000);
       const got = await source.pull(ctx, 1_000);
       cancel();
       return got.length;

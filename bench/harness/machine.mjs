@@ -5,7 +5,7 @@ import process from "node:process";
 
 const read = (path) => (existsSync(path) ? readFileSync(path, "utf8") : "");
 
-export function machine(contenders, folder = new URL(".", import.meta.url)) {
+export function machine(contenders, folder = new URL("..", import.meta.url)) {
   const all = cpus();
   return {
     cores: all.length,

@@ -1,8 +1,8 @@
 /** The generated parts of docs/benchmarks.md, as Markdown: each function makes one. */
-import { isAhead, isBehind, targetOf } from "./figures.mjs";
-import { grouped } from "./measure.mjs";
+import { isAhead, isBehind, targetOf } from "../harness/figures.mjs";
+import { grouped } from "../harness/measure.mjs";
 import { reasons } from "./reasons.mjs";
-import { rows, scaling } from "./rows.mjs";
+import { rows, scaling } from "../harness/rows.mjs";
 import { medianOf, number, spreadText, targetText, times, unitOf, verdict } from "./table.mjs";
 
 /** Puts a part between the markers of its name. */

@@ -1,6 +1,6 @@
 /** Figures as text: one line a row, and what it says in words that cannot be misread. */
-import { floorOf, isBehind, SHARE, targetOf } from "./figures.mjs";
-import { grouped } from "./measure.mjs";
+import { floorOf, isBehind, SHARE, targetOf } from "../harness/figures.mjs";
+import { grouped } from "../harness/measure.mjs";
 
 const GROUPS = {
   channels: "channels",

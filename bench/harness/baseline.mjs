@@ -4,9 +4,9 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { floorOf } from "./figures.mjs";
-import { number, times } from "./table.mjs";
+import { number, times } from "../report/table.mjs";
 
-const file = new URL("baseline.json", import.meta.url);
+const file = new URL("../baseline.json", import.meta.url);
 
 /** A third more, and a little. */
 const WORSE = 1.35;

@@ -7,7 +7,7 @@ import { figuresOf } from "./figures.mjs";
 import { HELP, optionsOf } from "./options.mjs";
 import { run } from "./plan.mjs";
 import { progress, say } from "./progress.mjs";
-import { busyText, failuresOf, runtimesOf, tableOf } from "./table.mjs";
+import { busyText, failuresOf, runtimesOf, tableOf } from "../report/table.mjs";
 
 const options = command(optionsOf, HELP);
 needsBuild();

@@ -10,7 +10,7 @@ import { join, relative, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-const here = fileURLToPath(new URL(".", import.meta.url));
+const here = fileURLToPath(new URL("..", import.meta.url));
 const folder = join(here, "contenders");
 const NODE = [process.execPath, "--expose-gc"];
 
@@ -64,7 +64,7 @@ export async function written(id, { kind, env = {}, command = NODE }) {
     sample: (row, size, { limit, ...settings }) => {
       const args = [
         ...command.slice(1),
-        join(here, "sample.mjs"),
+        join(here, "harness/sample.mjs"),
         id,
         row.id,
         ...(size === undefined ? [] : [`${size}`]),

@@ -1,5 +1,5 @@
 /**
- * One sample: one program of one contender, in this process alone. `node --expose-gc bench/sample.mjs CONTENDER ROW [SIZE]` prints
+ * One sample: one program of one contender, in this process alone. `node --expose-gc bench/harness/sample.mjs CONTENDER ROW [SIZE]` prints
  * one line of JSON.
  *
  * Each slice of the program stands between two of h, so that both see the same machine; the median of its multiples of h is what
@@ -119,7 +119,7 @@ function bytes(row, program) {
 async function sample(who, id, size) {
   const row = [...rows, ...scaling].find((row) => row.id === id);
   if (row === undefined) throw new Error(`there is no row ${id}`);
-  const contender = await import(`./contenders/${who}.mjs`);
+  const contender = await import(`../contenders/${who}.mjs`);
   const share = processor();
   if (row.kind === "lateness") {
     const late = (await contender.lateness(10, 60)).sort((a, b) => a - b);
@@ -141,7 +141,9 @@ process.on("beforeExit", () => {
 
 const [who, id, size] = process.argv.slice(2);
 if (id === undefined) {
-  console.error("usage: node --expose-gc bench/sample.mjs CONTENDER ROW [SIZE]\nnpm run bench -- --help lists both");
+  console.error(
+    "usage: node --expose-gc bench/harness/sample.mjs CONTENDER ROW [SIZE]\nnpm run bench -- --help lists both",
+  );
   process.exit(2);
 }
 const result = await sample(who, id, size === undefined ? undefined : Number(size));

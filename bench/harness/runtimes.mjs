@@ -5,7 +5,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { written } from "./contenders.mjs";
 
-const installed = (path) => fileURLToPath(new URL(`../test/runtimes/node_modules/${path}`, import.meta.url));
+const installed = (path) => fileURLToPath(new URL(`../../test/runtimes/node_modules/${path}`, import.meta.url));
 const { arch, platform } = process;
 
 const node = (major) => [`Node ${major}`, [installed(`node-${major}-${arch}/bin/node`), "--expose-gc"]];

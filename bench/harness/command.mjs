@@ -49,7 +49,7 @@ export function fail(reason) {
 
 /** headgate is imported as it is published. */
 export function needsBuild() {
-  if (!existsSync(new URL("../dist/index.js", import.meta.url))) fail("headgate is not built: npm run build");
+  if (!existsSync(new URL("../../dist/index.js", import.meta.url))) fail("headgate is not built: npm run build");
 }
 
 /** "--rounds takes …" for what is not 1 or more, without a fraction. */

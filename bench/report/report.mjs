@@ -6,11 +6,11 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { save } from "./baseline.mjs";
-import { command, fail, needsBuild, noPositionals, whole } from "./command.mjs";
-import { install } from "./contenders.mjs";
-import { figuresOf } from "./figures.mjs";
-import { optionsOf } from "./options.mjs";
+import { save } from "../harness/baseline.mjs";
+import { command, fail, needsBuild, noPositionals, whole } from "../harness/command.mjs";
+import { install } from "../harness/contenders.mjs";
+import { figuresOf } from "../harness/figures.mjs";
+import { optionsOf } from "../harness/options.mjs";
 import {
   behindPart,
   goPart,
@@ -22,15 +22,15 @@ import {
   runtimesPart,
   scalingPart,
 } from "./pages.mjs";
-import { run } from "./plan.mjs";
-import { progress, say } from "./progress.mjs";
-import { rows } from "./rows.mjs";
+import { run } from "../harness/plan.mjs";
+import { progress, say } from "../harness/progress.mjs";
+import { rows } from "../harness/rows.mjs";
 import { busyText, groupOf } from "./table.mjs";
 
-const page = new URL("../docs/benchmarks.md", import.meta.url);
-const pictures = new URL("../docs/benchmarks/", import.meta.url);
+const page = new URL("../../docs/benchmarks.md", import.meta.url);
+const pictures = new URL("../../docs/benchmarks/", import.meta.url);
 /** What an hour has brought is kept. */
-const raw = new URL("../.build/bench/", import.meta.url);
+const raw = new URL("../../.build/bench/", import.meta.url);
 
 /** Rounds of which the median may be compared with later ones. */
 const ENOUGH = 3;
