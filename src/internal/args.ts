@@ -1,16 +1,18 @@
 /**
- * Checks of arguments. Each throws as soon as the mistake is made, and names the function that was called with it.
+ * Checks of arguments. Each throws at the call that has the mistake, and names the function that was called.
  */
 import { mustBeReadable } from "./errors.ts";
 import { given, hasMethod } from "./foreign.ts";
 
-/** Throws a TypeError unless `fn` is a function. */
+/**
+ * Throws a TypeError unless `fn` is a function. `where` is the name of the function that was called, here and below.
+ */
 export function mustBeFunction(fn: unknown, where: string): void {
   if (typeof fn !== "function")
     throw new TypeError(`${where}: expected a function, got ${fn === null ? "null" : typeof fn}`);
 }
 
-/** Returns `ms`, a duration in milliseconds that is any number but NaN; else throws an error that names `where`. */
+/** Returns `ms`, a duration in milliseconds: any number except NaN. Otherwise throws. */
 export function duration(ms: number, where: string): number {
   if (typeof ms !== "number") throw notANumber(ms, where, "a number of milliseconds");
   if (Number.isNaN(ms))
@@ -18,7 +20,7 @@ export function duration(ms: number, where: string): number {
   return ms;
 }
 
-/** Returns `n`, a whole number that is at least `least`; else throws an error that names `where`. */
+/** Returns `n`, a whole number that is at least `least`. Otherwise throws. */
 export function count(n: number, least: number, where: string): number {
   if (typeof n !== "number") throw notANumber(n, where, "a number");
   if (!Number.isSafeInteger(n) || n < least) {
@@ -29,7 +31,7 @@ export function count(n: number, least: number, where: string): number {
   return n;
 }
 
-/** A ctx that has slipped into a number's place is the mistake to expect, for awaited operations take it last. */
+/** The likely mistake is a ctx in the place of the number, because awaited operations take the ctx last. */
 function notANumber(value: unknown, where: string, expected: string): TypeError {
   const isContext = hasMethod(value, "done");
   return new TypeError(
