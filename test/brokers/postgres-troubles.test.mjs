@@ -24,7 +24,7 @@ if (server !== undefined) {
 function tests({ url, atEnd }) {
   const poolOf = (settings) => {
     const pool = new pg.Pool({ connectionString: url, max: 8, ...settings });
-    // An emitter's errors end the process if nobody listens to them.
+    // An emitter's error ends the process if it has no listener.
     pool.on("error", () => {});
     return pool;
   };
@@ -82,7 +82,7 @@ function tests({ url, atEnd }) {
       assert.equal(letters.rows[0].n, 100);
       const twice = [...seen].filter(([body, times]) => times > (body.startsWith("good") ? 1 : 2));
       assert.deepEqual(twice, []);
-      // Of each source no more is kept than the last note, and those that nobody heard of.
+      // Of each source no more is kept than the last note, and those of calls without an answer.
       const { rows } = await admin.query(`select count(*)::int as n from ${table}_told`);
       assert.ok(rows[0].n < 60, `${rows[0].n} notes`);
       source.close();
@@ -127,7 +127,7 @@ function tests({ url, atEnd }) {
   );
 
   void test("dead letters that the server refuses", { timeout: 120_000 }, async (t) => {
-    await t.test("are told without what its encoding has not, and hold up no other", async () => {
+    await t.test("are sent without what its encoding lacks, and hold up no other", async () => {
       await admin.query("create database latin encoding 'LATIN1' lc_collate 'C' lc_ctype 'C' template template0");
       const pool = poolOf({ connectionString: url.replace(/\/postgres$/, "/latin") });
       await createQueue(pool);

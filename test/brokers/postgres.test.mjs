@@ -19,7 +19,7 @@ function tests() {
   const pools = [];
   const poolOf = (options) => {
     const pool = new pg.Pool({ connectionString: server.url, max: 8, ...options });
-    // Whoever does not listen to an emitter's errors is ended by them.
+    // An emitter's error ends the process if it has no listener.
     pool.on("error", () => {});
     pools.push(pool);
     return pool;
@@ -146,7 +146,7 @@ function tests() {
   });
 
   void test("a pull that waits", async (t) => {
-    await t.test("is told of a message long before it would look", async () => {
+    await t.test("is notified of a message long before it would look", async () => {
       const { source, close } = await lab({ poll: 60_000 });
       const another = await lab({ poll: 60_000, pool: poolOf() });
       const elsewhere = postgresQueue(pools.at(-1), { table: "public.jobs", queue: another.queue, poll: 60_000 });
@@ -185,7 +185,7 @@ function tests() {
   });
 
   void test("a verdict after another one", async (t) => {
-    await t.test("is reported as lost, though nobody else has the message, and changes nothing", async () => {
+    await t.test("is reported as lost, though no other source has the message, and changes nothing", async () => {
       const { source, close } = await lab();
       await source.publish(["a"]);
       const [held] = await pull(source);
@@ -202,7 +202,7 @@ function tests() {
       await close();
     });
 
-    await t.test("counts after the end of the lease, as long as nobody else has the message", async () => {
+    await t.test("counts after the end of the lease, as long as no other source has the message", async () => {
       const { source, close } = await lab({ lease: 100 });
       await source.publish(["a"]);
       const held = await pull(source);

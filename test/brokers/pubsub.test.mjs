@@ -229,7 +229,7 @@ if (server !== undefined) {
     await own.close();
     proxy.close();
     assert.deepEqual([...new Set(handled)].map(String).sort(), bodies.map(String).sort());
-    // Its verdicts are told on the new connection, before their leases are over; on a machine that is too busy for that they say so.
+    // Its verdicts are sent on the new connection before their leases are over; on a machine too busy for that, they say so.
     assert.equal(report.acked + report.dead + report.expired, report.pulled);
     assert.ok(handled.length - bodies.length <= report.expired);
     await lab.close();

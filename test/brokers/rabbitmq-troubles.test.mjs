@@ -250,7 +250,7 @@ async function run({ url, atEnd }) {
     const items = (await take(source, 8)).map((delivery) => ({ delivery, error: new Error("no") }));
     let left = items;
     let refusals = 0;
-    // Those that are told again stay settled, also with others.
+    // Those that are repeated stay settled, also with others.
     for (let i = 0; i < 50 && left.length > 0; i++) {
       try {
         assert.deepEqual(await source.deadLetter(background, left), []);
@@ -301,7 +301,7 @@ async function run({ url, atEnd }) {
       while (connections === 0) await time.sleep(20);
       await time.sleep(500);
       proxy.freeze();
-      // Nobody ever hears of it on the connection that hangs.
+      // The connection that hangs never brings it.
       while (connections === 1) await time.sleep(100);
       await publish(queue, ["a"]);
       const report = await running;

@@ -122,7 +122,7 @@ describe("postgresQueue", () => {
 });
 
 describe("the tables", () => {
-  it("are named as told, in quotes", () => {
+  it("have the names of the option, in quotes", () => {
     const sql = schema({ table: "app.Jobs" });
     expect(sql).toContain('create table if not exists "app"."Jobs" (');
     expect(sql).toContain('create table if not exists "app"."Jobs_dead" (');
@@ -366,7 +366,7 @@ describe("a verdict", () => {
     cancel();
   });
 
-  it("that is told again before the first was answered counts if either does", async () => {
+  it("that is repeated before the first was answered counts if either does", async () => {
     const pool = new Pool();
     const answers: ((rows: Rows) => void)[] = [];
     pool.query = () => new Promise((resolve) => answers.push((rows) => resolve({ rows })));
@@ -391,7 +391,7 @@ describe("a verdict", () => {
     }
   });
 
-  it("that failed with its connection does not count when it is told again and is lost", async () => {
+  it("that failed with its connection does not count when it is repeated and is lost", async () => {
     const pool = new Pool();
     const source = postgresQueue(pool);
     pool.query = async () => {
@@ -402,7 +402,7 @@ describe("a verdict", () => {
     expect(await source.ack(ctx, [held])).toEqual([held]);
   });
 
-  it("whose answer was lost with its connection counts when it is told again, if its note is there", async () => {
+  it("whose answer was lost with its connection counts when it is repeated, if its note is there", async () => {
     const pool = new Pool();
     const source = postgresQueue(pool);
     const other = { ...held, id: "8.1" };
@@ -426,7 +426,7 @@ describe("a verdict", () => {
     expect(await source.extend(ctx, [other])).toEqual([other]);
   });
 
-  it("of death that is refused is told in a smaller form, and does not hold up the others of its call", async () => {
+  it("of death that is refused is sent in a smaller form, and does not hold up the others of its call", async () => {
     const pool = new Pool();
     const source = postgresQueue(pool);
     const all = ["1.1", "2.1", "3.1", "4.1", "5.1"].map((id) => ({ ...held, id }));
@@ -443,7 +443,7 @@ describe("a verdict", () => {
     };
     await expect(source.deadLetter(ctx, items)).rejects.toThrow(/1 of 5 dead letters were refused: error 22P05/);
     expect(told.sort()).toEqual(["1 caf\u00e9", "2 caf?", "3 caf\u00e9", "5 caf\u00e9"]);
-    // Told again, those that were taken have counted, though the server does not know them any more.
+    // Repeated, those that were taken have counted, though the server does not know them any more.
     pool.query = async () => ({ rows: [] });
     expect(await source.deadLetter(ctx, items)).toEqual([all[3]]);
   });

@@ -30,7 +30,7 @@ const nacked = <D extends Delivery>(delivery: D, delay = 0, why: Nack<D>["why"] 
   return { delivery, delay, why };
 };
 
-/** A client that notes what it is told, and answers as the test says; OK where that says nothing. */
+/** A client that records its calls, and answers as the test says; OK if that says nothing. */
 class Fake implements PubsubSubscriber {
   readonly said: string[] = [];
   readonly timeouts: number[] = [];
@@ -158,7 +158,7 @@ describe("a pull of Pub/Sub", () => {
     expect(Object.keys(second!)).not.toContain("key");
   });
 
-  it("hands over bytes where it is told to, and those of an empty message, or of one in base64", async () => {
+  it("hands over bytes if it is to decode none, also those of an empty message, or of one in base64", async () => {
     const fake = new Fake();
     const source = pubsubSubscription(fake, { subscription, decode: "bytes" });
     const bytes = new Uint8Array([0, 255, 128]);
@@ -167,7 +167,7 @@ describe("a pull of Pub/Sub", () => {
     expect(got.map(({ body }) => [...body])).toEqual([[...bytes], [], [...bytes]]);
   });
 
-  it("keeps a byte order mark, for it is part of the text", async () => {
+  it("keeps a byte order mark, which is part of the text", async () => {
     const { got } = await holding(["\uFEFFa"]);
     expect(got[0]!.body).toBe("\uFEFFa");
   });
@@ -429,7 +429,7 @@ describe("the attempts, where Pub/Sub does not count", () => {
 describe("a verdict of Pub/Sub", () => {
   virtualTime();
 
-  it("is told in one request for all, without repeating and within a third of the lease", async () => {
+  it("is sent in one request for all, without retries and within a third of the lease", async () => {
     const { fake, source, got } = await holding(["a", "b"]);
     const [ctx, cancel] = context.withTimeout(background, 10_000);
     expect(await source.ack(ctx, got)).toEqual([]);
@@ -438,7 +438,7 @@ describe("a verdict of Pub/Sub", () => {
     expect(fake.timeouts.at(-1)).toBe(3_334);
   });
 
-  it("is told of thousands in several requests", async () => {
+  it("is sent in several requests for thousands", async () => {
     const fake = new Fake();
     const source = open(fake);
     fake.offer(...Array.from({ length: 2_500 }, (_, i) => message(`a${i}`, String(i))));
@@ -449,7 +449,7 @@ describe("a verdict of Pub/Sub", () => {
     expect(fake.said).toEqual(["ack 1000 ids", "ack 1000 ids", "ack 500 ids"]);
   });
 
-  it("is told in several requests where the ids are so long that one could not have them all", async () => {
+  it("is sent in several requests if the ids are so long that one could not have them all", async () => {
     const fake = new Fake();
     const source = open(fake);
     fake.offer(...Array.from({ length: 1_000 }, (_, i) => message(String(i).padEnd(1_000), String(i))));
@@ -465,7 +465,7 @@ describe("a verdict of Pub/Sub", () => {
     expect(fake.said).toEqual([]);
   });
 
-  it("of a nack is a new deadline: now, or whole seconds from now, 600 at the most", async () => {
+  it("of a nack is a new deadline: now, or whole seconds from now, at most 600", async () => {
     const { fake, source, got } = await holding(["a", "b", "c", "d", "e"]);
     const delays = [0, 1, 1_000, 1_001, 1e7];
     expect(
@@ -490,7 +490,7 @@ describe("a verdict of Pub/Sub", () => {
     expect(fake.said).toEqual(["ack a"]);
   });
 
-  it("counts the lease from when the request was sent, for that is before the server's begins", async () => {
+  it("counts the lease from when the request was sent, which is before the server's begins", async () => {
     const fake = new Fake();
     const source = open(fake);
     const pulling = source.pull(background, 1);
@@ -518,18 +518,18 @@ describe("a verdict of Pub/Sub", () => {
     expect(fake.said).toEqual(["ack a b c"]);
   });
 
-  it("whose answer was lost, and that is refused when it is told again, has counted: nobody else can have had it", async () => {
+  it("whose answer was lost, and that is refused when it is repeated, has counted: no other can have had it", async () => {
     const { fake, source, got } = await holding(["a", "b"]);
     const refusal = named({ a: "PERMANENT_FAILURE_INVALID_ACK_ID" });
     fake.answers.push(rejects(fails(14)), rejects(refusal));
     await expect(source.ack(background, got.slice(0, 1))).rejects.toThrow("status 14");
     expect(await source.ack(background, got.slice(0, 1))).toEqual([]);
-    // What was not told before is lost.
+    // One that was not sent before is lost.
     fake.answers.push(rejects(named({ b: "PERMANENT_FAILURE_INVALID_ACK_ID" })));
     expect(await source.ack(background, got.slice(1))).toEqual(got.slice(1));
   });
 
-  it("that the server could not take for some now rejects, and is told for these alone the next time", async () => {
+  it("that the server could not take for some now rejects, and is sent for these alone the next time", async () => {
     const { fake, source, got } = await holding(["a", "b", "c"]);
     const error = named({ b: "TRANSIENT_FAILURE_SERVICE_UNAVAILABLE", c: "PERMANENT_FAILURE_INVALID_ACK_ID" });
     fake.answers.push(rejects(error));
@@ -538,7 +538,7 @@ describe("a verdict of Pub/Sub", () => {
     expect(fake.said).toEqual(["ack a b c", "ack b"]);
   });
 
-  it("that fails rejects with the error, and can be told again", async () => {
+  it("that fails rejects with the error, and can be repeated", async () => {
     const { fake, source, got } = await holding(["a"]);
     for (const error of [fails(14), fails(3, { errorInfoMetadata: { somebody: "else" } }), null]) {
       fake.answers.push(rejects(error));
@@ -735,7 +735,7 @@ describe("a dead letter of Pub/Sub", () => {
     expect(fake.letters.length).toBe(2);
   });
 
-  it("is not a thing of a source that was told of no topic", () => {
+  it("is no method of a source without a topic for them", () => {
     expect(open(new Fake()).deadLetter).toBe(undefined);
   });
 });

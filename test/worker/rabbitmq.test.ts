@@ -14,7 +14,7 @@ import { elapse, virtualTime } from "../support/clock.ts";
 
 const background = context.background();
 
-/** A channel, and whoever listens to it. */
+/** A channel, and its listeners. */
 interface Open {
   readonly events: EventEmitter;
   receive: (message: RabbitMessage | null) => void;
@@ -22,7 +22,7 @@ interface Open {
   prefetch: number;
 }
 
-/** A broker: it delivers on the channel that consumes what it is told to, and notes what is said to it. */
+/** A broker: it delivers what the test says on the channel that consumes, and records the commands it gets. */
 class Fake {
   readonly said: string[] = [];
   channels = 0;
@@ -52,7 +52,7 @@ class Fake {
     destroy: (error: Error): void => void this.destroyed.push(error),
   };
   readonly destroyed: Error[] = [];
-  /** The body that a queue for copies refuses; what happens when it is told something; whether the queue answers nothing. */
+  /** The body that a queue for copies refuses; the error of a nack; whether the queue answers nothing. */
   refuses: string | undefined;
   broken: Error | undefined;
   deaf = false;
@@ -240,7 +240,7 @@ describe("a queue of RabbitMQ", () => {
     expect(fake.said).toEqual(["cancel", "requeue 3"]);
   });
 
-  it("gives back what is buffered when nobody pulls for a second, and not what was handed over", async () => {
+  it("gives back what is buffered after a second without a pull, and not what was handed over", async () => {
     const [fake, source] = open();
     const pulling = source.pull(background, 1);
     await elapse(1);
@@ -252,7 +252,7 @@ describe("a queue of RabbitMQ", () => {
     expect(fake.said).toEqual(["cancel", "requeue 2", "requeue 3"]);
   });
 
-  it("keeps its buffer as long as somebody pulls", async () => {
+  it("keeps its buffer as long as there are pulls", async () => {
     const [fake, source] = open();
     const pulling = source.pull(background, 1, 9);
     await elapse(1);
@@ -275,7 +275,7 @@ describe("a queue of RabbitMQ", () => {
     expect(fake.said).toEqual(["cancel"]);
   });
 
-  it("begins anew when the broker has cancelled the consumer, even before it was heard to begin", async () => {
+  it("begins again when the broker has cancelled the consumer, even before it was heard to begin", async () => {
     const [fake, source] = open();
     fake.begins = () => {
       fake.begins = () => {};
@@ -351,7 +351,7 @@ describe("a queue of RabbitMQ", () => {
     expect(fake.said).toEqual(["requeue 2", "declare q.delay.500", "publish q.delay.500 300 a", "ack 1"]);
   });
 
-  it("acks a moved message once, though the verdict was told twice before the copy was safe", async () => {
+  it("acks a moved message once, though the verdict was repeated before the copy was safe", async () => {
     const [fake, source] = open();
     const pulling = source.pull(background, 5);
     await elapse(1);
@@ -411,7 +411,7 @@ describe("a queue of RabbitMQ", () => {
     ]);
   });
 
-  it("delivers a message whose key cannot be told without one, and every body as it is", async () => {
+  it("delivers a message without a key if the option throws, and every body as it is", async () => {
     const key = ({ content }: RabbitMessage): string =>
       (JSON.parse(new TextDecoder().decode(content)) as { key: string }).key;
     const [fake, source] = open({ key });
@@ -472,7 +472,7 @@ describe("a queue of RabbitMQ", () => {
     expect(fake.asked).toBe(1);
     fake.deaf = false;
     fake.cut();
-    // Nobody knows whether they count, so they do not.
+    // It is not known whether they count, so they do not.
     expect(await source.ack(background, held.slice(1, 37))).toEqual(held.slice(1, 37));
   });
 

@@ -38,7 +38,7 @@ export class Listener {
   private readonly pool: PostgresPool;
   private readonly subscribers: Set<Subscriber> = new Set();
   private client: PostgresClient | undefined;
-  private connecting = false;
+  private isConnecting = false;
   /** The channels for which `client` has sent a LISTEN. */
   private readonly channels: Set<string> = new Set();
   /** The monotonic time before which no connection is made. */
@@ -55,7 +55,7 @@ export class Listener {
   subscribe(subscriber: Subscriber): number {
     this.subscribers.add(subscriber);
     // A pool's only connection is needed for the queries.
-    if (this.connecting || this.pool.options?.max === 1) return Infinity;
+    if (this.isConnecting || this.pool.options?.max === 1) return Infinity;
     const early = this.notBefore - monotonic();
     if (this.client !== undefined) this.listen(this.client);
     else if (early > 0) return early;
@@ -69,7 +69,7 @@ export class Listener {
   }
 
   private async connect(): Promise<void> {
-    this.connecting = true;
+    this.isConnecting = true;
     try {
       const client = await this.pool.connect();
       this.client = client;
@@ -78,9 +78,9 @@ export class Listener {
       client.on("end", () => this.drop(client));
       if (this.subscribers.size === 0) this.drop(client);
       else this.listen(client);
-      this.connecting = false;
+      this.isConnecting = false;
     } catch {
-      this.connecting = false;
+      this.isConnecting = false;
       this.onLost();
     }
   }

@@ -78,12 +78,12 @@ export class Queue implements PostgresQueue {
   private readonly settings: Settings;
   private readonly verdicts: Verdicts;
   private readonly subscriber: Subscriber;
-  private subscribed = false;
+  private isSubscribed = false;
   /** Pulls that are under way. */
   private pulls = 0;
   /** Unsubscribes; set while there is no pull. */
   private idle: time.Timer | undefined;
-  private closed = false;
+  private isClosed = false;
   /** The key after which the next pull begins: the keys take turns. */
   private lastKey = "";
   /** The monotonic time until which pulls look for messages without a key alone. */
@@ -111,7 +111,7 @@ export class Queue implements PostgresQueue {
     this.idle = undefined;
     try {
       for (;;) {
-        if (this.closed) throw new Error("postgresQueue: pull after close()");
+        if (this.isClosed) throw new Error("postgresQueue: pull after close()");
         if (this.lateRows.length > 0) return this.lateRows.splice(0, max);
         if (ctx.err() !== undefined) return [];
         // Before the statement: a notification that comes while it runs must not be missed.
@@ -190,25 +190,25 @@ export class Queue implements PostgresQueue {
     const items = this.lateRows.splice(0).map((delivery) => ({ delivery, delay: 0, why: "released" as const }));
     // If this fails too, the rows come again when their leases end.
     if (items.length > 0) this.nack(context.background(), items).catch(() => {});
-    if (this.subscribed) this.idle ??= time.afterFunc(IDLE_MS, () => this.unsubscribe());
+    if (this.isSubscribed) this.idle ??= time.afterFunc(IDLE_MS, () => this.unsubscribe());
   }
 
   /** Subscribes to notifications. Returns the ms after which to subscribe again. */
   private subscribe(): number {
     if (!this.settings.listen) return Infinity;
-    this.subscribed = true;
+    this.isSubscribed = true;
     return listenerOf(this.pool).subscribe(this.subscriber);
   }
 
   private unsubscribe(): void {
     this.idle?.stop();
     this.idle = undefined;
-    this.subscribed = false;
+    this.isSubscribed = false;
     listenerOf(this.pool).unsubscribe(this.subscriber);
   }
 
   close = (): void => {
-    this.closed = true;
+    this.isClosed = true;
     this.unsubscribe();
     this.changed.notifyAll();
   };

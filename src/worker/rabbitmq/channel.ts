@@ -56,7 +56,7 @@ export class Session {
   isConsuming = false;
   isOver = false;
   /** The reason of the end. */
-  why = "the channel was closed";
+  endReason = "the channel was closed";
   readonly copies: Copies;
   private readonly queue: string;
   private readonly connection: RabbitConnection;
@@ -101,7 +101,7 @@ export class Session {
     // 2.5.
     wireOf(channel).stream?.setNoDelay?.(true);
     channel.on("error", (error: Error) => {
-      this.why = error.message;
+      this.endReason = error.message;
     });
     channel.on("close", () => {
       this.end();
@@ -181,7 +181,7 @@ export class Session {
    * is ending: then the messages are the broker's again, or soon will be.
    */
   send(what: (channel: RabbitChannel) => void, commands: number = 1): void {
-    if (this.isEnding) throw new Error(`rabbitQueue: ${this.why}`);
+    if (this.isEnding) throw new Error(`rabbitQueue: ${this.endReason}`);
     what(this.channel);
     this.sent += commands;
   }
@@ -291,7 +291,7 @@ export class Session {
   /** Ends the channel without asking the broker. */
   private cut(why: string): void {
     if (this.isOver) return;
-    this.why = why;
+    this.endReason = why;
     this.end();
     if (this.isOwned) wireOf(this.channel).stream?.destroy?.(new Error(`rabbitQueue: ${why}`));
   }

@@ -59,7 +59,7 @@ export class Queue implements RabbitQueue {
   private pulls = 0;
   /** Gives back the buffer; set while there is a buffer and no pull. */
   private idle: time.Timer | undefined;
-  private closed = false;
+  private isClosed = false;
 
   constructor(connection: RabbitConnection | (() => Promise<RabbitConnection>), options: RabbitQueueOptions) {
     this.connection = connection;
@@ -83,7 +83,7 @@ export class Queue implements RabbitQueue {
     this.watchIdle();
     try {
       for (;;) {
-        if (this.closed) throw new Error("rabbitQueue: pull after close()");
+        if (this.isClosed) throw new Error("rabbitQueue: pull after close()");
         const err = ctx.err();
         if (err instanceof context.Canceled && this.pulls === 1 && !this.lanes) await this.stopConsuming(max);
         if (err !== undefined || this.buffer.length > 0) return this.buffer.splice(0, max);
@@ -97,7 +97,7 @@ export class Queue implements RabbitQueue {
           continue;
         }
         await select({ changed: this.changed.notified(), done: ctx.done() });
-        if (session?.isOver === true && this.buffer.length === 0) throw new Error(`rabbitQueue: ${session.why}`);
+        if (session?.isOver === true && this.buffer.length === 0) throw new Error(`rabbitQueue: ${session.endReason}`);
       }
     } finally {
       this.pulls--;
@@ -125,7 +125,7 @@ export class Queue implements RabbitQueue {
   private async consume(prefetch: number): Promise<void> {
     const session = this.session === undefined || this.session.isOver ? await this.open() : this.session;
     this.session = session;
-    if (this.closed) {
+    if (this.isClosed) {
       const [limit, cancel] = context.withTimeout(context.background(), this.closeTimeout);
       using _ = cancel;
       return await session.close(limit);
@@ -136,7 +136,7 @@ export class Queue implements RabbitQueue {
     await session.consume(prefetch, (message, consumer) => {
       if (message === null) return this.changed.notifyAll();
       // The end of the channel gives it back.
-      if (this.closed) return;
+      if (this.isClosed) return;
       const delivery = toDelivery(message, session.number, key, session.copies);
       this.unsettled.set(delivery.id, { session, consumer, message, hasVerdict: false, copy: undefined });
       if (this.lanes?.join(delivery) !== true) this.arrive([delivery]);
@@ -217,7 +217,7 @@ export class Queue implements RabbitQueue {
   }
 
   close = async (): Promise<void> => {
-    this.closed = true;
+    this.isClosed = true;
     this.buffer.length = 0;
     this.watchIdle();
     this.changed.notifyAll();

@@ -13,7 +13,7 @@ import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { freePort, install } from "./process.mjs";
 
-/** The first port to try: somebody else may have it. */
+/** The first port to try: it may be taken. */
 const PORT = 15432;
 
 export async function start() {
@@ -111,7 +111,7 @@ function folderOfPrograms() {
   return folders.find((bin) => bin && existsSync(join(bin, "initdb")) && existsSync(join(bin, "postgres")));
 }
 
-/** Whom to run it as: nothing special if we are not root; undefined if there is nobody. */
+/** The user to run it as: nothing special if we are not root; undefined if there is none. */
 function unprivileged() {
   if (process.getuid?.() !== 0) return {};
   const id = (flag) => Number.parseInt(spawnSync("id", [flag, "postgres"], { encoding: "utf8" }).stdout, 10);

@@ -8,7 +8,7 @@
 import { spawnSync } from "node:child_process";
 import { end, found, freePort, launch, listening } from "./process.mjs";
 
-/** The first port to try: somebody else may have it. */
+/** The first port to try: it may be taken. */
 const PORT = 18085;
 const PACKAGE = "google-cloud-cli-pubsub-emulator";
 

@@ -15,7 +15,7 @@ import { end, found, freePort, install, launch, listening } from "./process.mjs"
 /** Where Debian has the server itself; the one in the PATH changes the user. */
 const DEBIAN = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 
-/** The first ports to try, far enough from each other: somebody else may have them. */
+/** The first ports to try, far enough from each other: they may be taken. */
 const PORT = 15672;
 const DIST = 25672;
 const EPMD = 14369;

@@ -12,7 +12,7 @@ const table = "faults";
 
 function poolOf(url, max) {
   const pool = new pg.Pool({ connectionString: url, max, query_timeout: 10_000 });
-  // Whoever does not listen to an emitter's errors is ended by them.
+  // An emitter's error ends the process if it has no listener.
   pool.on("error", () => {});
   return pool;
 }

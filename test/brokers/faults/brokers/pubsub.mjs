@@ -8,7 +8,7 @@ import { pubsubSubscription } from "headgate/worker/pubsub";
 /** ms of a lease that may run out in a run, the shortest there is; and of one that should not. */
 export const leases = { short: 10_000, long: 30_000 };
 export const restarts = undefined;
-/** How many messages there are is not told: see `left`. */
+/** The broker does not report the number of messages: see `left`. */
 export const tells = false;
 export const whyNoRestart = "the emulator keeps everything in memory";
 
@@ -71,7 +71,7 @@ export async function admin(url) {
         return { body: data.toString(), reason: attributes["headgate-reason"] };
       });
     },
-    /** It does not say. So what there is gets pulled, for longer than a lease. */
+    /** The number of messages that can be pulled within a time longer than a lease: the broker does not report it. */
     async left(queue) {
       const source = pubsubSubscription(client, { subscription: names(queue).subscription });
       const [ctx, cancel] = context.withTimeout(context.background(), created.get(queue) + 3_000);

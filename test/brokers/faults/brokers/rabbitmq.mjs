@@ -7,7 +7,7 @@ import { rabbitQueue } from "headgate/worker/rabbitmq";
  * this is three of them, in ms, where one may be given up in a run, and where it should not.
  */
 export const leases = { short: 6_000, long: 45_000 };
-/** Quorum queues are on the disk before a publisher is told. */
+/** Quorum queues are on the disk before a publish is confirmed. */
 export const tells = true;
 export const restarts = "SIGKILL";
 
@@ -19,7 +19,7 @@ export async function open(url, queue, { lease }) {
 
 export async function admin(url) {
   const connection = await amqp.connect(`${url}?heartbeat=15`);
-  // The server may be killed; then somebody else looks after it.
+  // The server may be killed: then the run opens another admin.
   connection.on("error", () => {});
   const channel = await connection.createConfirmChannel();
   channel.on("error", () => {});
