@@ -33,9 +33,9 @@ if (!existsSync(deno)) {
   console.log("SKIPPED the check for JSR: there is no Deno; npm ci --prefix test/runtimes brings it for Linux");
 } else {
   const { exports } = JSON.parse(readFileSync(join(root, "jsr.json"), "utf8"));
-  // Classes have these bases, which are no entry points.
-  const bases = ["errors", "inspect"].map((name) => `./src/internal/${name}.ts`);
-  run("doc", "--lint", ...Object.values(exports), ...bases);
+  // The types that public ones are made of, in files that are no entry points.
+  const parts = ["internal/abortsignal", "internal/errors", "internal/inspect", "chan/select", "saga/saga"];
+  run("doc", "--lint", ...Object.values(exports), ...parts.map((file) => `./src/${file}.ts`));
   if (args.length > 0) run("publish");
   else run("publish", "--dry-run", "--allow-dirty", "--quiet");
 }

@@ -32,19 +32,19 @@ export interface Context {
    */
   done(): RecvChan<never>;
   /**
-   * Why the context has ended: the same error for ever (C5); undefined while it has not ended. See {@link cause}.
+   * Why the context has ended: the same error for ever (C5); undefined while it has not ended. See `context.cause`.
    *
    * It reads the clock, so a loop that never yields sees its own deadline (C107). Everything that is overdue ends before it returns, so
    * listeners of `signal` may run inside it.
    */
   err(): Canceled | DeadlineExceeded | undefined;
-  /** The value that the nearest {@link withValue} has set for this key; undefined if there is none. */
+  /** The value that the nearest `context.withValue` has set for this key; undefined if there is none. */
   value<T>(key: Key<T>): T | undefined;
   /** For APIs that take an AbortSignal: aborts when the context ends, with `reason === ctx.err()`. Made on first use. */
   readonly signal: AbortSignal;
 }
 
-/** The name of a value of type `T` in contexts. Made by {@link key}; two keys are never equal, even with one description (C61). */
+/** The name of a value of type `T` in contexts. Made by `context.key`; two keys are never equal, even with one description (C61). */
 export interface Key<in out T> {
   /** The name of the key in `String(ctx)`. */
   readonly description: string;

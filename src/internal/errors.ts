@@ -17,7 +17,7 @@ interface ErrorClass {
 }
 
 /**
- * The base of our error classes, which have the statics of {@link ErrorClass}. Name and brand come from the prototype, so that an error
+ * The base of our error classes, which have the statics of `ErrorClass`. Name and brand come from the prototype, so that an error
  * costs no more than its stack, which then begins with the name.
  */
 export const Branded: new (message?: string, options?: ErrorOptions) => Error = /* @__PURE__ */ (() =>

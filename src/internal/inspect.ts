@@ -7,6 +7,7 @@
  */
 const custom = /* @__PURE__ */ Symbol.for("nodejs.util.inspect.custom");
 
+/** The base class of what shows itself. */
 export const Inspectable: abstract new () => { describe(): string; toJSON(): string } = /* @__PURE__ */ (() =>
   class {
     [custom](): string {

@@ -18,11 +18,15 @@ import type { Dead, Delivery, Nack, Source } from "./source.ts";
 
 /** A message that was given up. */
 export interface DeadLetter<T = unknown> {
+  /** The body that was published. */
   readonly body: T;
+  /** The ordering key. Absent: it had none. */
   readonly key?: string;
+  /** The attributes that it was published with. */
   readonly attributes?: Readonly<Record<string, string>>;
   /** How often it had been delivered. */
   readonly attempts: number;
+  /** What the handler threw. */
   readonly error: unknown;
 }
 
@@ -30,14 +34,19 @@ export interface DeadLetter<T = unknown> {
 export interface PublishOptions {
   /** The ordering key: of the messages with the same, each is delivered when those before it are settled for good. */
   readonly key?: string;
+  /** The attributes that it was published with. */
   readonly attributes?: Readonly<Record<string, string>>;
 }
 
 /** A broker in memory. Any number of workers may share one. */
 export interface MemoryBroker<T> extends Source<Delivery<T>> {
+  /** Whether no message will come any more. */
   readonly ended: boolean;
+  /** How long a delivery is held, in ms. */
   readonly lease: number;
+  /** Gives messages up: they go to `deadLetters`. */
   readonly deadLetter: (ctx: Context, items: readonly Dead<Delivery<T>>[]) => Promise<readonly Delivery<T>[]>;
+  /** Holds deliveries for another lease. */
   readonly extend: (ctx: Context, deliveries: readonly Delivery<T>[]) => Promise<readonly Delivery<T>[]>;
   /**
    * Publishes a message; with a `capacity`, waits until there is room for it: see there what a handler must not do.
@@ -109,6 +118,7 @@ const NONE: PublishOptions = {};
 
 interface Message<T> {
   readonly seq: number;
+  /** The body that was published. */
   readonly body: T;
   readonly options: PublishOptions;
   attempts: number;
@@ -119,6 +129,7 @@ interface Message<T> {
 }
 
 class Broker<T> extends Inspectable implements MemoryBroker<T> {
+  /** How long a delivery is held, in ms. */
   readonly lease: number;
   readonly deadLetters: DeadLetter<T>[] = [];
   private readonly kept: number;

@@ -34,11 +34,13 @@ export interface NatsDelivery extends Delivery<string> {
   readonly attempt: number;
   /** Its headers, each with its first value. */
   readonly attributes: Readonly<Record<string, string>>;
+  /** The message as the client has it. */
   readonly message: NatsMessage;
 }
 
 /** Which consumer, and how to use it. */
 export interface NatsConsumerOptions {
+  /** The name of the stream. */
   readonly stream: string;
   /** The name of a durable pull consumer with `ack_policy: "explicit"`. Its `ack_wait` is the lease. */
   readonly consumer: string;

@@ -13,38 +13,54 @@ import { monotonic } from "../../internal/runtime.ts";
 
 /** What is needed of the headers of the client. */
 export interface NatsHeaders {
+  /** The status; 0 if there is none. */
   readonly code: number;
+  /** The text of the status. */
   readonly description: string;
+  /** The names. */
   keys(): Iterable<string>;
+  /** The value of a name; empty if there is none. */
   get(key: string): string;
+  /** Sets the value of a name. */
   set(key: string, value: string): void;
 }
 
 /** What is needed of a message of the client. */
 export interface NatsMessage {
+  /** The subject that it was sent to. */
   readonly subject: string;
+  /** The payload. */
   readonly data: Uint8Array;
+  /** The subject for an answer. */
   readonly reply?: string;
+  /** The headers, if it has any. */
   readonly headers?: NatsHeaders;
 }
 
 /** What is needed of a connection: that of `@nats-io/transport-node`, `@nats-io/nats-core` (WebSockets), or `nats` from 2.7. */
 export interface NatsConnection {
+  /** Sends a message. Does not wait. */
   publish(subject: string, payload: Uint8Array, options?: { reply?: string; headers?: NatsHeaders }): void;
+  /** Calls back with each message of a subject. */
   subscribe(
     subject: string,
     options: { callback: (error: Error | null, message: NatsMessage) => void },
   ): { unsubscribe(): void };
+  /** Resolves when the server has all that was sent. */
   flush(): Promise<void>;
+  /** What happens to the connection. */
   status(): AsyncIterable<NatsStatus>;
   /** Makes the client take another connection: asked for when nothing comes back. Absent: the client finds out by its own pings. */
   reconnect?(): Promise<void>;
+  /** Whether the connection is closed for good. */
   isClosed?(): boolean;
 }
 
 /** What the client tells of its connection: a "disconnect", or an "error", which may say what the user may not do. */
 export interface NatsStatus {
+  /** The kind of event. */
   readonly type: string;
+  /** The error of an "error" event. */
   readonly error?: unknown;
   /** So it is told by `nats` 2. */
   readonly permissionContext?: unknown;
