@@ -9,7 +9,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { Application, Converter, MarkdownEvent, ReflectionKind } from "typedoc";
+import { Application, Converter, DocumentReflection, MarkdownEvent, OptionDefaults, ReflectionKind } from "typedoc";
 import { pageHere } from "../release.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -46,9 +46,11 @@ const app = await Application.bootstrapWithPlugins({
     join(root, "docs", `${name}.md`),
   ),
   basePath: root,
+  displayBasePath: root,
   disableGit: true,
   sourceLinkTemplate: `${sources}/{path}#L{line}`,
   gitRevision: "main",
+  highlightLanguages: [...OptionDefaults.highlightLanguages, "mermaid", "sql"],
   excludeInternal: true,
   excludePrivate: true,
   // Parts of public types; no program names them.
@@ -64,7 +66,7 @@ function linked(text, id) {
   for (const match of text.matchAll(/\b[A-Z]\d+\b/g)) {
     if (!rows.has(match[0])) continue;
     parts.push({ kind: "text", text: `${text.slice(end, match.index)}[${match[0]}](` });
-    parts.push({ kind: "relative-link", text: "semantics.md", target: id, targetAnchor: match[0] });
+    parts.push({ kind: "relative-link", text: "semantics.md", target: id, targetAnchor: match[0].toLowerCase() });
     parts.push({ kind: "text", text: ")" });
     end = match.index + match[0].length;
   }
@@ -80,6 +82,10 @@ function withLinks(parts, id) {
 }
 
 app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
+  // By the names that a program imports them by.
+  for (const module of project.getReflectionsByKind(ReflectionKind.Module)) {
+    module.name = module.name.replace(/^src/, manifest.name);
+  }
   const { target: id } = project.files.register(join(root, "src", "index.ts"), "../docs/semantics.md");
   for (const { comment } of Object.values(project.reflections)) {
     if (comment === undefined) continue;
@@ -90,8 +96,13 @@ app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
 
 // The rows of the page get their anchors.
 app.renderer.on(MarkdownEvent.PARSE, (event) => {
-  if (!event.page.model.kindOf?.(ReflectionKind.Document)) return;
-  event.parsedText = event.parsedText.replace(/<td>([A-Z]\d+)<\/td>/g, '<td id="$1">$1</td>');
+  const { model } = event.page;
+  if (!(model instanceof DocumentReflection) || model.name !== "docs/semantics") return;
+  const slugger = app.renderer.router.getSlugger(model);
+  event.parsedText = event.parsedText.replace(
+    /<td>([A-Z]\d+)<\/td>/g,
+    (_, number) => `<td id="${slugger.slug(number)}">${number}</td>`,
+  );
 });
 
 const project = await app.convert();
