@@ -8,35 +8,10 @@ import { Branded } from "./internal/errors.ts";
 import { attempt as tried, isA, shown } from "./internal/foreign.ts";
 import { random } from "./internal/runtime.ts";
 import type { Context } from "./types.ts";
-import { mustBeFunction, duration } from "./internal/args.ts";
+import { mustBeFunction } from "./internal/args.ts";
+import { checkedPolicy, type Policy } from "./internal/policy.ts";
 
-/** The policy of {@link run}. */
-export interface Policy {
-  /**
-   * The number of tries in all: a whole number from 1, or `Infinity`.
-   *
-   * @default 5
-   */
-  readonly tries?: number;
-  /**
-   * The ceiling of the first pause, in ms. It doubles with each try.
-   *
-   * @default 500
-   */
-  readonly base?: number;
-  /**
-   * The ceiling of every pause, in ms.
-   *
-   * @default 60_000
-   */
-  readonly max?: number;
-  /**
-   * The time that one try may take, in ms: the deadline of the context it gets. Without it a try gets `ctx` itself.
-   *
-   * @default undefined
-   */
-  readonly timeout?: number;
-}
+export type { Policy };
 
 /**
  * An error that trying again will not mend. Throw it, with the real error as its `cause`, to stop a {@link run} at once.
@@ -82,7 +57,7 @@ export async function run<T>(
 ): Promise<T> {
   mustBeFunction(fn, "retry");
   // Read once: a policy that can no longer be read must not hide the error of `fn`.
-  const settings = checked(policy, "retry");
+  const settings = checkedPolicy(policy, "retry");
   const { tries, timeout } = settings;
   const refused = ctx === undefined ? notAContext(ctx, "retry: ctx") : entryError(ctx);
   if (refused !== undefined) throw refused;
@@ -136,33 +111,6 @@ async function end([ctx, cancel]: ReturnType<typeof withTimeout>): Promise<void>
 export function backoff(attempt: number, policy: Policy = {}): number {
   if (!Number.isSafeInteger(attempt) || attempt < 1)
     throw new RangeError(`backoff: attempts are counted from 1, got ${shown(attempt)}`);
-  const { base, max } = checked(policy, "backoff");
+  const { base, max } = checkedPolicy(policy, "backoff");
   return base === 0 ? 0 : random(undefined) * Math.min(max, base * 2 ** (attempt - 1), Number.MAX_VALUE);
-}
-
-function checked(policy: Policy, where: string): Required<Omit<Policy, "timeout">> & Pick<Policy, "timeout"> {
-  if (typeof policy !== "object" || policy === null)
-    throw new TypeError(`${where}: expected a policy object, got ${shown(policy)}`);
-  const { tries = 5, base = 500, max = 60_000, timeout } = read(policy, where);
-  if (tries !== Infinity && (!Number.isSafeInteger(tries) || tries < 1)) {
-    throw new RangeError(`${where}: policy.tries must be a whole number from 1, or Infinity; got ${shown(tries)}`);
-  }
-  for (const [name, ms] of [
-    ["base", base],
-    ["max", max],
-  ] as const) {
-    if (duration(ms, `${where}: policy.${name}`) < 0)
-      throw new RangeError(`${where}: policy.${name} must not be negative; got ${ms}`);
-  }
-  if (timeout === undefined) return { tries, base, max };
-  return { tries, base, max, timeout: duration(timeout, `${where}: policy.timeout`) };
-}
-
-function read(policy: Policy, where: string): Policy {
-  try {
-    const { tries, base, max, timeout } = policy;
-    return { tries, base, max, timeout } as Policy;
-  } catch (cause) {
-    throw new TypeError(`${where}: the policy cannot be read`, { cause });
-  }
 }

@@ -1,15 +1,16 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /**
- * Channels: Go's `chan`, with `await` where Go blocks.
+ * Channels: Go's `chan`, with `await` where Go blocks. `Chan` and `nil` are in one file: nil is a channel, too, and
+ * waits on a `Chan`. The link between a wait and its context is in `internal/suspend.ts`.
  *
  * Invariants:
- * - At least one of the two queues of a channel is empty, but for a select that waits on both sides of one channel.
- * - A value in the buffer means that nobody waits to receive.
- * - Room in the buffer means that nobody waits to send.
- * - A waiter is in all the queues of its operation or in none. So a value is handed over exactly once or not at all: who is
- *   withdrawn (a select that took another case, a wait whose context ended) has given nothing and taken nothing.
- * - Queues are served strictly first in, first out; plain operations, selects and iterators share them, and the `try` forms do
- *   not overtake (H5, H6, H7).
+ * - At least one of the two queues of a channel is empty, except for a select that waits on both sides of one channel.
+ * - If there is a value in the buffer, no receiver waits.
+ * - If there is room in the buffer, no sender waits.
+ * - A waiter is in all the queues of its operation or in none. So a value is handed over exactly once or not at all. A
+ *   waiter that is withdrawn has given and taken nothing, whether its select took another case or its context ended.
+ * - Queues are served strictly first in, first out. Plain operations, selects and iterators share them, and the `try`
+ *   forms do not overtake (H5, H6, H7).
  */
 import { Branded, panic } from "../internal/errors.ts";
 import { shown } from "../internal/foreign.ts";
@@ -33,14 +34,14 @@ import type { Context, Recv, RecvChan, SendChan } from "../types.ts";
 import { RingBuffer } from "../internal/ringbuffer.ts";
 
 /**
- * A channel was used against its rules. The message is one of Go's three: "send on closed channel", "close of closed channel",
- * "close of nil channel". `instanceof` holds across copies of the package.
+ * The error for a channel that is used against its rules. Its message is one of Go's three: "send on closed channel",
+ * "close of closed channel", "close of nil channel". `instanceof` works across copies of the package.
  */
 export class ClosedChannel extends Branded {
   /** @internal */ static readonly kind = "ClosedChannel";
 }
 
-/** The largest capacity: as many slots as an array can have. */
+/** The largest capacity: the most slots that an array can have. */
 const LARGEST = 4_294_967_295;
 
 /** The result of every receive from a channel that is closed and drained. */
@@ -51,17 +52,17 @@ const asStep: Shape = (value, ok) => ({ value, done: !ok });
 const asNothing: Shape = () => undefined;
 
 /**
- * Makes a channel the channel of a timer: what it has to give is asked of the timer, and nothing is ever put into it. Those who wait are
- * served before it is judged whether another may have something, and never by that question itself.
+ * The source of a timer's channel. Such a channel holds nothing: the timer is asked whether it is due. Receivers that
+ * wait are served before that question, never by it.
  */
 export interface TimerSource {
   /** The clock of the timer. */
   readonly clock: unknown;
   /** The instant to judge by, on that clock. */
   instant(): number;
-  /** Gives what is due at `instant` to those who wait for it. */
+  /** Gives the ticks that are due at `instant` to the receivers that wait. */
   serve(instant: number): void;
-  /** Whether the timer is due at `instant`. */
+  /** True if the timer is due at `instant`. */
   due(instant: number): boolean;
   /** Takes the tick that is due. */
   take(): unknown;
@@ -70,10 +71,10 @@ export interface TimerSource {
 /**
  * A typed channel, buffered or not: values go in at one end, in order, and each comes out exactly once at the other.
  *
- * Unbuffered (`new Chan<T>()`), a send is complete when somebody has received the value. Buffered (`new Chan<T>(n)`), it is
- * complete when there is room; a receive waits only while the channel is empty. Waiters are served strictly first in, first out.
- * `undefined` is a legal value, and so is a promise (it arrives as a promise). Only the sending side should close, and only when
- * it has sent everything.
+ * On an unbuffered channel (`new Chan<T>()`) a send completes when a receiver has the value. On a buffered one
+ * (`new Chan<T>(n)`) it completes when there is room, and a receive waits only while the channel is empty. Waiters are
+ * served strictly first in, first out. `undefined` is a legal value, and so is a promise (it arrives as a promise).
+ * Only the sending side should close, and only when it has sent everything.
  *
  * @see Go's [channel types](https://go.dev/ref/spec#Channel_types)
  * @example
@@ -96,15 +97,16 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
   /** @internal */ readonly senders: WaitQueue = new WaitQueue();
   /** @internal */ closed = false;
   /** @internal */ source: TimerSource | null = null;
-  // What tells a channel from a proxy of one. There is room for it, for the buffer knows the capacity.
+  // Tells a channel from a proxy of one.
   readonly #own: true = true;
   private readonly buffer: RingBuffer<T> | null;
 
   /**
-   * Makes a channel whose buffer holds up to `capacity` values; without a capacity, or with 0, it is unbuffered. Memory is taken
-   * as it fills.
+   * Makes a channel whose buffer holds up to `capacity` values; without a capacity, or with 0, it is unbuffered. The
+   * buffer takes memory as it fills.
    *
-   * **Errors**: RangeError "makechan: size out of range" for a capacity that is negative, fractional or absurdly large.
+   * **Errors**: RangeError "makechan: size out of range" for a capacity that is negative, fractional, or larger than an
+   * array can be.
    */
   constructor(capacity?: number);
   /** @internal `owner` is the object that the channel is a part of. */
@@ -119,24 +121,26 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
     created(this, owner);
   }
 
-  /** How many values the buffer can hold; 0 for an unbuffered channel. */
+  /** The number of values that the buffer can hold; 0 for an unbuffered channel. */
   get capacity(): number {
     return this.buffer === null ? 0 : this.buffer.capacity;
   }
 
-  /** How many values the buffer holds now. Neither senders that wait nor the value of an unbuffered send are counted (H2). */
+  /** The number of values in the buffer now. The values of senders that wait are not counted (H2). */
   get length(): number {
     return this.buffer === null ? 0 : this.buffer.length;
   }
 
   /**
-   * Sends `value`. Resolves when the channel has taken it: when it is in the buffer or, unbuffered, with a receiver. The value
-   * and its place in the queue are fixed by the call; that you may `await` later changes neither. Do await it, for a send is how a
-   * fast producer is slowed down.
+   * Sends `value`. Resolves when the channel has taken it: when it is in the buffer or, unbuffered, with a receiver.
+   * The call fixes the value and its place in the queue, even if you `await` later. Do await it: that is what slows
+   * down a fast producer.
    *
-   * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()` and the value has not been and will not be delivered.
+   * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()` and the value has not been and will not be
+   * delivered.
    *
-   * **Errors**: rejects with {@link ClosedChannel} "send on closed channel", also when the channel is closed while the send waits.
+   * **Errors**: rejects with {@link ClosedChannel} "send on closed channel", also if the channel is closed while the
+   * send waits.
    *
    * **Ordering**: senders are served in the order of their calls.
    *
@@ -151,7 +155,8 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
   }
 
   /**
-   * Receives the next value, as the pair `[value, true]`, or `[undefined, false]` once the channel is closed and drained.
+   * Receives the next value, as the pair `[value, true]`, or `[undefined, false]` once the channel is closed and
+   * drained.
    *
    * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()` and no value has been or will be taken.
    *
@@ -182,8 +187,8 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
   }
 
   /**
-   * Sends `value` if that needs no waiting, and says whether it did: Go's `select` with a send and a default. Never overtakes a
-   * send that waits.
+   * Sends `value` if that needs no waiting, and returns true if it did: Go's `select` with a send and a default. Never
+   * overtakes a send that waits.
    *
    * **Errors**: throws {@link ClosedChannel} "send on closed channel".
    */
@@ -195,12 +200,14 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
   }
 
   /**
-   * Receives if that needs no waiting: the pair that {@link recv} would resolve to, or undefined if it would have to wait. Go's
-   * `select` with a receive and a default. Never overtakes a receive that waits. If there is nothing, the clock is asked, as by
-   * `ctx.err()`: so a loop that never waits sees the end of `ctx.done()` and its timers (C107).
+   * Receives if that needs no waiting: returns the pair that {@link recv} would resolve to, or undefined if it would
+   * have to wait. Go's `select` with a receive and a default. Never overtakes a receive that waits.
+   *
+   * If the channel is empty, this polls the clock, as `ctx.err()` does. So a loop that never waits sees the end of
+   * `ctx.done()` and its timers (C107).
    */
   tryRecv(): Recv<T> | undefined {
-    // Where there is nothing, the clock may be about to bring it: the end of a context, or a sender.
+    // If it is empty, an overdue alarm may fill or close it: the end of a context, or a sender.
     if (!this.hasValue() && (this.closed || !poll() || !this.hasValue())) return this.closed ? CLOSED : undefined;
     const value = this.take();
     note("tryRecv", this, value);
@@ -208,8 +215,8 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
   }
 
   /**
-   * Closes the channel: no more values will be sent. What is buffered can still be received. Receivers that wait get
-   * `[undefined, false]`; sends that wait reject, their values undelivered (H10, H11).
+   * Closes the channel: no more values will be sent. The values in the buffer can still be received. Receivers that
+   * wait get `[undefined, false]`; sends that wait reject, their values undelivered (H10, H11).
    *
    * **Errors**: throws {@link ClosedChannel} "close of closed channel".
    *
@@ -227,11 +234,11 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
   }
 
   /**
-   * The values still to come, for `for await`: Go's `range`. Ends when the channel is closed and drained. Leaving the loop leaves
-   * the channel open, and a second loop goes on where the first one left off.
+   * Iterates over the values still to come, for `for await`: Go's `range`. Ends when the channel is closed and drained.
+   * To leave the loop does not close the channel, and a second loop goes on where the first one stopped.
    *
-   * **Cancellation**: when `ctx` ends, `next()` rejects with `ctx.err()` and has taken nothing. `return()` withdraws a `next()`
-   * that waits; that one ends with `done`.
+   * **Cancellation**: when `ctx` ends, `next()` rejects with `ctx.err()` and has taken nothing. `return()` withdraws a
+   * `next()` that waits, which then resolves with `done: true`.
    *
    * @see Go's [range over a channel](https://go.dev/ref/spec#For_range)
    */
@@ -244,7 +251,7 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
     return new Values(this, undefined);
   }
 
-  /** What the channel is and how it stands, such as `Chan(10/10, 2 senders waiting)`. */
+  /** The channel and its state, such as `Chan(10/10, 2 senders waiting)`. */
   override toString(): string {
     const parts = [`${this.length}/${this.capacity}`];
     for (const [queue, who] of [
@@ -263,19 +270,22 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
     return CHANNEL;
   }
 
-  /** @internal Whether it is a channel itself: not one in a proxy, which may fail when its turn has come. */
+  /** @internal True for a channel, but not for a proxy of one, which may fail in the middle of an operation. */
   static isOne(value: unknown): value is Chan<unknown> {
     return typeof value === "object" && value !== null && #own in value && value.#own;
   }
 
-  /** @internal Whether a send would not wait. On a closed channel it would not: it would fail. */
+  /** @internal True if a send would not wait. On a closed channel it would not: it would fail. */
   canSend(): boolean {
     return (
       this.closed || this.receivers.head !== null || (this.buffer !== null && this.buffer.length < this.buffer.capacity)
     );
   }
 
-  /** @internal Gives the value to the receiver that waits longest, else puts it into the buffer; false when it would have to wait. */
+  /**
+   * @internal Gives the value to the receiver that waits longest, otherwise to the buffer. False if the value would
+   * have to wait.
+   */
   give(value: T): boolean {
     const receiver = this.receivers.head;
     if (receiver !== null) {
@@ -289,7 +299,7 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
     return true;
   }
 
-  /** @internal Whether there is a value to take. Those who wait for a timer that is due have been served by then. */
+  /** @internal True if there is a value to take. For a timer, the receivers that wait have been served before. */
   hasValue(): boolean {
     const { source } = this;
     if (source === null) return this.holdsValue();
@@ -298,23 +308,26 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
     return source.due(instant);
   }
 
-  /** @internal Whether a receive would not wait. Of a timer it is judged by `instant`, a moment of its clock, and nobody is served. */
+  /**
+   * @internal True if a receive would not wait. A timer is judged by `instant`, which its clock has shown, and serves
+   * no receiver.
+   */
   canReceive(instant: number): boolean {
     return this.source !== null ? this.source.due(instant) : this.holdsValue() || this.closed;
   }
 
-  /** @internal Whether there is a value, where `canReceive` has just said that a receive would not wait. */
+  /** @internal True if there is a value, provided that `canReceive` has just been true. */
   holdsValue(): boolean {
     return this.source !== null || this.senders.head !== null || (this.buffer !== null && this.buffer.length > 0);
   }
 
-  /** @internal Takes the oldest value; only where `hasValue()`. */
+  /** @internal Takes the oldest value; there must be one. */
   take(): T {
     if (this.source !== null) return this.source.take() as T;
     const sender = this.senders.head;
     const value = this.buffer === null ? (sender!.value as T) : this.buffer.shift();
     if (sender !== null) {
-      // In the same step, so that the order of values is kept and the buffer stays full (H5).
+      // The sender's value moves up in the same step, so that the order is kept and the buffer stays full (H5).
       if (this.buffer !== null) this.buffer.push(sender.value as T);
       sender.withdraw();
       wake(sender, sender.shape!(undefined, true, sender.key));
@@ -329,7 +342,10 @@ export function sendOnClosed(): ClosedChannel {
   });
 }
 
-/** The iterator of a channel: hand-written, because an async generator takes three microtasks a value where this takes one. */
+/**
+ * The iterator of a channel. Written by hand, because an async generator takes three microtasks for a value, and this
+ * takes one.
+ */
 class Values<T> extends Inspectable implements AsyncIterableIterator<T> {
   private readonly chan: Chan<T>;
   private readonly ctx: Context | undefined;
@@ -378,13 +394,13 @@ class Values<T> extends Inspectable implements AsyncIterableIterator<T> {
   }
 }
 
-// ---------------------------------------------------------------------------------------------------------------------- nil
+// ----------------------------------------------------------------------------------------------------------------- nil
 
 class Nil extends Inspectable implements SendChan<unknown>, RecvChan<never> {
   readonly capacity = 0;
   readonly length = 0;
-  // An operation on nil waits on a channel of its own, which nobody else will ever have: it is never ready, and nothing that
-  // waits there is kept alive by it.
+  // An operation on nil waits on a new channel, which no other code can reach: it is never ready, and it keeps no
+  // waiter alive.
   private never(): Chan<unknown> {
     return new Chan<unknown>(0, this);
   }
@@ -419,9 +435,9 @@ class Nil extends Inspectable implements SendChan<unknown>, RecvChan<never> {
 }
 
 /**
- * Go's nil channel: never ready. Sending and receiving wait for ever (or until their ctx ends), a select case on it is never
- * chosen, `length` and `capacity` are 0, and `close` throws {@link ClosedChannel} "close of nil channel". Assign it to the variable
- * of a select case to switch that case off.
+ * Go's nil channel: never ready. Sends and receives wait for ever, or until their ctx ends. A select case on it is
+ * never chosen, so assign it to the variable of a case to switch that case off. `length` and `capacity` are 0, and
+ * `close` throws {@link ClosedChannel} "close of nil channel".
  *
  * @see Go's [channel types](https://go.dev/ref/spec#Channel_types)
  */

@@ -1,21 +1,22 @@
 /**
- * Tasks: Go's `go` statement, and how the other packages start theirs.
+ * Tasks: Go's `go` statement, and what groups, timers and contexts start theirs with.
  *
  * Invariants:
  * - A task starts on a later microtask, never inside the call that starts it.
- * - A task runs in the async context (AsyncLocalStorage) of the call that handed it over, whatever lets it start.
- * - What a task throws is told to the one who started it. It is never awaited, even where it has a `then`.
+ * - A task runs in the async context (AsyncLocalStorage) of the call that passed its function, whatever starts it
+ *   later.
+ * - A task's error is passed to the code that started it. It is never awaited, even if it has a `then`.
  */
 import { prepare, report, spawn } from "../internal/runtime.ts";
 import { mustBeFunction } from "../internal/args.ts";
 import type { Task } from "../internal/seam.ts";
 
 /**
- * Starts `fn` on a later microtask, never inside the call: Go's `go` statement. Nobody waits for it and its result is dropped; use
- * an `errgroup.Group` or a `sync.WaitGroup` where somebody should.
+ * Starts `fn` on a later microtask, never inside the call: Go's `go` statement. You cannot wait for it, and its result
+ * is dropped. To wait for it, use an `errgroup.Group` or a `sync.WaitGroup`.
  *
- * **Errors**: what `fn` throws, or its promise rejects with, is reported as an uncaught error, like a panic in a goroutine: on
- * Node it ends the process. TypeError, at once, if `fn` is not a function.
+ * **Errors**: if `fn` throws or its promise rejects, the error is reported as uncaught, like a panic in a goroutine. On
+ * Node that ends the process. Throws a TypeError, at once, if `fn` is not a function.
  *
  * @see Go's [go statements](https://go.dev/ref/spec#Go_statements)
  * @example
@@ -33,7 +34,7 @@ export function go(fn: () => unknown): void {
   start(fn, undefined, fn, undefined, report);
 }
 
-/** Runs `fn(arg)` as a task that belongs to `on`, and then tells how it went. */
+/** Starts `fn(arg)` as a task that belongs to `on`, and then calls `succeeded` or `failed`. */
 export function start<A, T>(
   fn: (arg: A) => Promise<T> | T,
   arg: A,
@@ -44,7 +45,7 @@ export function start<A, T>(
   spawn(taskOf(fn, arg, succeeded, failed), on, fn);
 }
 
-/** The same when the function that is returned is called, once; but in the async context of now. */
+/** Prepares such a task: the function that is returned starts it, once, in the async context of this call. */
 export function prepared<A, T>(
   fn: (arg: A) => Promise<T> | T,
   arg: A,
@@ -55,7 +56,7 @@ export function prepared<A, T>(
   return prepare(taskOf(fn, arg, succeeded, failed), on, fn);
 }
 
-/** What runs `fn(arg)` when it is called, and then tells how it went. It never throws. */
+/** A task that runs `fn(arg)`, and then calls `succeeded` or `failed`. It never throws. */
 export function taskOf<A, T>(
   fn: (arg: A) => Promise<T> | T,
   arg: A,

@@ -1,5 +1,6 @@
 /**
- * The language features of Go that headgate brings: names only. Read `chan.ts`, `go.ts` and `select.ts`.
+ * Go's language features: channels, `select` and `go`. This file has only names; read `chan.ts`, `select.ts` and
+ * `go.ts`.
  */
 export { Chan, ClosedChannel, nil } from "./chan.ts";
 export { go } from "./go.ts";

@@ -1,13 +1,13 @@
 /**
- * Select: wait for several channel operations and do exactly one of them.
+ * Select: waits for several channel operations and does exactly one of them.
  *
  * Invariants:
- * - All cases are judged at one instant, for nothing is awaited while they are polled (S2). Timers are brought up to date before that: while
- *   the cases are judged nothing happens to anybody, and what was judged to be ready still is when it is taken.
- * - Among the ready cases each is equally likely (S1). Nothing else has a say: neither the order of the cases nor a context.
- * - Exactly one case takes effect (S7). The losing waiters are siblings of the winner and leave their queues with it, in O(1);
- *   those behind them keep their places (S8).
- * - A select never pairs with itself, because it polls before it waits (S9).
+ * - All cases are judged at one instant, because nothing is awaited meanwhile (S2). Timers are brought up to date
+ *   before that. So judging has no effect, and a case that was judged to be ready still is when it is taken.
+ * - Each of the ready cases is equally likely (S1). Neither the order of the cases nor a context makes a difference.
+ * - Exactly one case takes effect (S7). The losing waiters are siblings of the winner and leave their queues with it,
+ *   in O(1). The waiters behind them keep their places (S8).
+ * - A select never pairs with itself, because it judges before it waits (S9).
  */
 import { Chan, nil, sendOnClosed } from "./chan.ts";
 import { linkContext, entryError } from "../internal/suspend.ts";
@@ -19,20 +19,19 @@ import type { Context, RecvChan, SendChan } from "../types.ts";
 
 /** A send case of a select. Made by {@link sending}. */
 export interface SendCase {
-  /** Keeps a SendCase apart from everything else; there is nothing to read in it. */
+  /** Keeps the type apart from all others; there is nothing to read in it. */
   readonly sends: true;
 }
 
-/** One case of a select. Those that are not there are never ready. */
 export type Case = RecvChan<any> | SendCase | null | undefined;
 
 /**
- * What a select waits for, by name or as a list. A channel is a receive case, `sending(ch, value)` a send case; `nil`, `null` and
- * `undefined` are never ready.
+ * The cases of a select, by name or as a list. A channel is a receive case, `sending(ch, value)` a send case. `nil`,
+ * `null` and `undefined` are never ready.
  */
 export type Cases = Readonly<Record<string, Case>> | readonly Case[];
 
-/** The result of one case: a received value comes with `ok`, a send case has nothing but its name, and nil has no result. */
+/** The result of one case: a receive has a value and `ok`, a send has nothing but its name, and nil has no result. */
 export type Outcome<K, C> = C extends SendCase
   ? { readonly case: K }
   : C extends typeof nil
@@ -44,12 +43,11 @@ export type Outcome<K, C> = C extends SendCase
 /** A channel of `never`, such as `ctx.done()`, can be closed but has no values. */
 export type Received<K, T> = [T] extends [never] ? never : { readonly case: K; readonly value: T; readonly ok: true };
 
-/** The index of a list as a number. */
 export type IndexOf<K> = K extends `${infer N extends number}` ? N : never;
 
 /**
- * What a select yields: a union told apart by `case`, which is the name of the case, or its index in a list. A receive has `value`
- * and `ok` as {@link Chan.recv} does; a send has neither.
+ * The result of a select: a union that is discriminated by `case`, the name of the case or its index in a list. A
+ * receive has `value` and `ok`, as {@link Chan.recv} does; a send has neither.
  */
 export type Selected<C extends Cases> = C extends readonly unknown[]
   ? number extends C["length"]
@@ -58,7 +56,7 @@ export type Selected<C extends Cases> = C extends readonly unknown[]
   : { [K in keyof C]: Outcome<K extends number ? `${K}` : K, C[K]> }[keyof C];
 
 class Sending extends Inspectable implements SendCase {
-  /** Whether it is one itself: not one in a proxy, which may fail when its turn has come. */
+  /** True for a send case, but not for a proxy of one, which may fail in the middle of a select. */
   static isOne(value: unknown): value is Sending {
     return typeof value === "object" && value !== null && #own in value && value.#own;
   }
@@ -84,8 +82,8 @@ class Sending extends Inspectable implements SendCase {
 }
 
 /**
- * A case for {@link select}: send `value` on `ch`, if this case is taken. On `nil`, `null` or `undefined` it is never ready. The
- * value is fixed by this call.
+ * A case for {@link select}: sends `value` on `ch` if this case is taken. On `nil`, `null` or `undefined` it is never
+ * ready. This call fixes the value.
  *
  * **Errors**: TypeError, at once, if `ch` is not a channel.
  *
@@ -117,14 +115,14 @@ const asReceived: Shape = (value, ok, key) => ({ case: key, value: ok ? value : 
 const asSent: Shape = (_value, _ok, key) => ({ case: key });
 
 /**
- * Waits until one of the cases can go ahead, does that one, and says which: Go's `select`. When several are ready, each is equally
+ * Waits until one of the cases is ready, does it, and says which: Go's `select`. If several are ready, each is equally
  * likely to be taken. `select({})` waits for ever.
  *
- * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()` and no case has taken effect. To handle the end of a context
- * like any other case, make `ctx.done()` a case instead; it then has no precedence over the others (S10).
+ * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()` and no case has taken effect. To handle the end of
+ * a context like any other case, make `ctx.done()` a case instead; it then has no precedence over the others (S10).
  *
- * **Errors**: rejects with {@link ClosedChannel} if the case taken is a send on a closed channel; with a TypeError if a case is no
- * channel of ours, and then no case was tried.
+ * **Errors**: rejects with {@link ClosedChannel} if the case taken is a send on a closed channel. Rejects with a
+ * TypeError if a case is not a channel of this package; then no case was tried.
  *
  * @see Go's [select statements](https://go.dev/ref/spec#Select_statements)
  * @example
@@ -161,12 +159,15 @@ export function select<const C extends Cases>(cases: C, ctx?: Context): Promise<
 }
 
 /**
- * Does one of the cases if that needs no waiting, and says which; undefined if none is ready: Go's `select` with a default, which
- * is what follows the undefined. When several are ready, each is equally likely to be taken. If none is, the clock is asked, as by
- * `ctx.err()`: so a loop that never waits sees the end of `ctx.done()` and its timers (C107).
+ * Does one of the cases if that needs no waiting, and says which; returns undefined if none is ready. Go's `select`
+ * with a default: the code for the undefined is the default. If several cases are ready, each is equally likely to be
+ * taken.
  *
- * **Errors**: throws {@link ClosedChannel} if the case taken is a send on a closed channel; TypeError if a case is no channel of
- * ours, and then no case was tried.
+ * If none is ready, this polls the clock, as `ctx.err()` does. So a loop that never waits sees the end of `ctx.done()`
+ * and its timers (C107).
+ *
+ * **Errors**: throws {@link ClosedChannel} if the case taken is a send on a closed channel. Throws a TypeError if a
+ * case is not a channel of this package; then no case was tried.
  *
  * @see Go's [select statements](https://go.dev/ref/spec#Select_statements)
  * @example
@@ -175,14 +176,14 @@ export function select<const C extends Cases>(cases: C, ctx?: Context): Promise<
  *
  * const log = new Chan<string>(1);
  * console.log(trySelect({ log: sending(log, "kept") })); // => { case: 'log' }
- * console.log(trySelect({ log: sending(log, "dropped, for the buffer is full") })); // => undefined
+ * console.log(trySelect({ log: sending(log, "dropped: the buffer is full") })); // => undefined
  * ```
  */
 export function trySelect<const C extends Cases>(cases: C): Selected<C> | undefined {
   const keys = keysOf(cases, "trySelect");
   const list = listOf(cases, "trySelect");
   let i = pick(list, cases, "trySelect");
-  // Where nothing is ready, the clock may be about to bring it: the end of a context, as in a loop that never waits.
+  // If none is ready, an overdue alarm may make one ready, such as the end of a context.
   if (i < 0 && poll()) i = pick(list, cases, "trySelect");
   return i < 0 ? undefined : (take(list[i], keys === null ? i : keys[i]) as Selected<C>);
 }
@@ -199,7 +200,7 @@ function keysOf(cases: Cases, where: string): readonly string[] | null {
   throw new TypeError(`${where}: expected the cases as an object or a list, got ${kindOf(cases)}`);
 }
 
-/** The cases, read once: while they are judged and taken nobody else's code runs. */
+/** The cases, read once: no foreign code runs while they are judged and taken. */
 function listOf(cases: Cases, where: string): readonly Case[] {
   try {
     return Array.isArray(cases) ? [...(cases as readonly Case[])] : Object.values(cases);
@@ -212,7 +213,14 @@ function unreadable(where: string, error: unknown): TypeError {
   return new TypeError(`${where}: the cases cannot be read`, { cause: error });
 }
 
-/** The index of the case to take: a random one of those that are ready; −1 if none is. */
+/**
+ * The index of the case to take: a random one of those that are ready; −1 if none is.
+ *
+ * The first pass counts the ready cases, the second finds the one that was drawn. Timers of one clock are judged by one
+ * instant. A timer that is due serves the receivers that wait for it before it is judged. Such a receiver may be a
+ * select, which leaves its other queues too, perhaps those of a case that was judged already. So the first pass starts
+ * again.
+ */
 function pick(list: readonly Case[], cases: Cases, where: string): number {
   let clock: unknown;
   let instant = NaN;
@@ -228,7 +236,6 @@ function pick(list: readonly Case[], cases: Cases, where: string): number {
           instant = source.instant();
         }
         if (c.receivers.head !== null && source.due(instant)) {
-          // One who waits for it leaves the other queues, too, among them perhaps that of a case that was judged: all are judged again.
           source.serve(instant);
           ready = 0;
           first = i = -1;
@@ -269,7 +276,7 @@ function enqueue<C extends Cases>(
   cases: C,
   ctx: Context | undefined,
 ): Promise<Selected<C>> {
-  let ring: Waiter | null = null;
+  let waiters: Waiter | null = null;
   for (let i = 0; i < list.length; i++) {
     const c = list[i];
     const key = keys === null ? i : keys[i];
@@ -281,16 +288,16 @@ function enqueue<C extends Cases>(
       waiter = new Waiter(asSent, key, c.value);
       c.chan.senders.push(waiter);
     } else continue;
-    if (ring === null) ring = waiter;
-    else ring.addSibling(waiter);
+    if (waiters === null) waiters = waiter;
+    else waiters.addSibling(waiter);
   }
-  // Without a case that can ever be ready it waits in no queue at all (S4).
-  ring ??= new Waiter(null);
+  // Without a case that can ever be ready, the select is in no queue at all (S4).
+  waiters ??= new Waiter(null);
   try {
-    if (ctx !== undefined) linkContext(ring, ctx);
+    if (ctx !== undefined) linkContext(waiters, ctx);
   } catch (error) {
-    ring.withdraw();
+    waiters.withdraw();
     throw error;
   }
-  return park(ring, "select", cases);
+  return park(waiters, "select", cases);
 }

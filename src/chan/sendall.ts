@@ -1,5 +1,5 @@
 /**
- * Everything that an iterable yields, into a channel.
+ * Sending the values of an iterable on a channel.
  */
 import { wait } from "../context/index.ts";
 import { entryError } from "../internal/suspend.ts";
@@ -7,18 +7,18 @@ import { attempt, hasMethod, kindOf } from "../internal/foreign.ts";
 import type { Context, SendChan } from "../types.ts";
 
 /**
- * Sends everything that `values` yields on `ch`, in order, and resolves when it has ended. The channel stays open: close it when nothing
- * more will be sent.
+ * Sends all values of an iterable on `ch`, in order, and resolves when the iterable has ended. The channel stays open:
+ * close it when nothing more will be sent.
  *
- * A `for await` over somebody else's iterable does not see the end of a context while the iterable has nothing to give. This does.
+ * A `for await` over a foreign iterable does not see the end of a context while the iterable has no value. This does.
  *
- * **Cancellation**: when `ctx` ends, rejects with `ctx.err()`, though the iterable never yields again. The iterable is told to return, and
- * not waited for. A value that it has given and that could not be sent is dropped.
+ * **Cancellation**: when `ctx` ends, rejects with `ctx.err()`, even if the iterable never yields again. Its `return()`
+ * is called, and not waited for. A value that it has yielded, and that could not be sent, is dropped.
  *
- * **Errors**: rejects with what the iterable throws; with {@link ClosedChannel} if the channel is closed; with a TypeError if `values` is no
- * iterable.
+ * **Errors**: rejects with the error that the iterable throws; with {@link ClosedChannel} if the channel is closed;
+ * with a TypeError if `values` is no iterable.
  *
- * **Ordering**: the next value is asked for when the last has been sent.
+ * **Ordering**: the next value is requested when the last has been sent.
  *
  * @example
  * ```ts
@@ -50,10 +50,10 @@ export async function sendAll<T>(
   if (!hasMethod(ch, "send")) throw new TypeError(`sendAll: expected a channel, got ${kindOf(ch)}`);
   const iterator = iteratorOf(values);
   for (;;) {
-    const refused = entryError(ctx);
-    if (refused !== undefined) {
+    const error = entryError(ctx);
+    if (error !== undefined) {
       leave(iterator);
-      throw refused;
+      throw error;
     }
     const next = iterator.next();
     let step: IteratorResult<T>;
@@ -85,7 +85,9 @@ function iteratorOf<T>(values: AsyncIterable<T> | Iterable<T>): AsyncIterator<T>
   throw new TypeError(`sendAll: expected an iterable, got ${kindOf(values)}`);
 }
 
-/** Tells the iterable that nobody wants more of it. One that waits in `next` hears it when that is over. */
+/**
+ * Calls `return()`, because no more values are wanted. A generator that waits in `next()` gets it when that has ended.
+ */
 function leave(iterator: AsyncIterator<unknown> | Iterator<unknown>): void {
   attempt(() => void Promise.resolve(iterator.return?.()).then(undefined, () => {}));
 }

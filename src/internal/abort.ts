@@ -1,30 +1,31 @@
 /**
- * One listener on an AbortSignal, whoever and however many want to hear of it.
+ * One listener on each AbortSignal, shared by all parts of the library that observe it.
  *
- * Listeners on a signal are dear to add and to remove, more than ten of them make Node 20 print a warning, and what is left on a
- * long-lived signal is the classic leak of JavaScript servers. So the library hangs a single one on each signal, and takes it off
- * with the last who listened.
+ * Listeners on a signal are expensive to add and remove. More than ten make Node 20 print a warning. One that is left
+ * on a long-lived signal is the classic leak of JavaScript servers. So the library adds a single one, and removes it
+ * with the last observer.
  *
- * Another's listener may stop the event, so that those after it do not hear it. Node has a listener that hears it all the same,
- * `addAbortListener`. Elsewhere a second one listens where nobody else does: on a signal that the platform lets abort with the first, by
- * `AbortSignal.any`. That costs six times as much, so it is not the only way (Node 20: 3.2 µs and 18.8 µs, a plain listener 2.4 µs).
+ * A foreign listener may stop the event for all that come after it. Node has `addAbortListener`, which is called all
+ * the same. Elsewhere there is a second listener, on a private signal that aborts with the first, by `AbortSignal.any`.
+ * That costs six times as much, so it is not the only way (Node 20: 3.2 µs and 18.8 µs, a plain listener 2.4 µs).
  *
  * Invariants:
- * - When a signal aborts, all who listen have been told before the follow-up of any of them runs.
- * - What counts is whether the signal has aborted: an event alone says nothing, for anybody can dispatch one.
+ * - When a signal aborts, all listeners have been called before the follow-up of any of them runs.
+ * - `signal.aborted` decides. An event alone means nothing, because anyone can dispatch one.
  */
 import type { AbortSignal } from "./abortsignal.ts";
 import { attempt, isA, propertyOf } from "./foreign.ts";
 
-/** Called when the signal aborts, at most once. What it returns is called when all others have been told. */
+/** Called when the signal aborts, at most once. It returns its follow-up, which is called after all listeners. */
 type Listener = () => (() => void) | undefined;
 
-/** A signal, and those who listen to it. */
-class Ear {
+/** A signal and its listeners. */
+class SignalSource {
   private readonly signal: AbortSignal;
   private readonly listeners: Set<Listener> = new Set();
-  /** Aborts with the signal, and is ours alone; made where it is needed, and kept, for the signal keeps it, too. */
+  /** The private signal that aborts with this one. Made when needed, and kept, because the signal keeps it too. */
   private echo: AbortSignal | undefined;
+  /** Removes our listener; null while there is none. */
   private leave: (() => void) | null = null;
 
   constructor(signal: AbortSignal) {
@@ -40,8 +41,8 @@ class Ear {
       this.listeners.delete(listener);
       throw new TypeError("signal: this AbortSignal cannot be listened to: its addEventListener has thrown", { cause });
     }
-    // A look-alike may have aborted meanwhile, with a call or without.
-    if (isAborted(this.signal)) this.heard();
+    // A look-alike may have aborted meanwhile, and may or may not have called.
+    if (isAborted(this.signal)) this.onEvent();
   }
 
   delete(listener: Listener): void {
@@ -49,28 +50,29 @@ class Ear {
   }
 
   private listen(): () => void {
-    const { signal, heard } = this;
+    const { signal, onEvent } = this;
     const add = addListener();
     if (add !== null && isA(signal, AbortSignal)) {
-      const listening = add(signal, heard);
+      const listening = add(signal, onEvent);
       return () => listening[Symbol.dispose]();
     }
-    signal.addEventListener("abort", heard);
-    // Of a look-alike there is no echo.
+    signal.addEventListener("abort", onEvent);
+    // There is no echo of a look-alike.
     this.echo ??= attempt(() => AbortSignal.any([signal]));
-    this.echo?.addEventListener("abort", heard);
+    this.echo?.addEventListener("abort", onEvent);
     const leave = (): void => {
-      this.echo?.removeEventListener("abort", heard);
-      signal.removeEventListener("abort", heard);
+      this.echo?.removeEventListener("abort", onEvent);
+      signal.removeEventListener("abort", onEvent);
     };
     if (this.echo !== undefined) return leave;
-    // A look-alike's own code must not run in the middle of a cancel. By then somebody may listen again, by the same listener.
+    // The code of a look-alike must not run in the middle of a cancel. By the microtask the same listener may be in use
+    // again.
     return () => void Promise.resolve().then(() => this.leave === null && attempt(leave));
   }
 
-  private readonly heard = (): void => {
+  private readonly onEvent = (): void => {
     if (!isAborted(this.signal)) {
-      // A forged event may have taken the listener off; but not that of a look-alike which calls while it is asked to.
+      // A forged event may have removed the listener. Not if a look-alike calls while the listener is being added.
       if (this.leave === null) return;
       this.stop();
       this.leave = attempt(() => this.listen()) ?? null;
@@ -85,33 +87,35 @@ class Ear {
   private stop(): void {
     const { leave } = this;
     this.leave = null;
-    // A look-alike that cannot let go must not keep the others from their end.
+    // A look-alike that throws here must not stop the cancel of the others.
     attempt(() => leave?.());
   }
 }
 
-/** A look-alike that does not say has not. */
+/** True if the signal has aborted, and says so. */
 export function isAborted(signal: AbortSignal): boolean {
   return propertyOf(signal, "aborted") === true;
 }
 
-const ears: WeakMap<AbortSignal, Ear> = /* @__PURE__ */ new WeakMap();
+const sources: WeakMap<AbortSignal, SignalSource> = /* @__PURE__ */ new WeakMap();
 
-/** Calls `listener` when `signal`, which has not aborted yet, aborts. Returns how to stop listening. */
+/** Calls `listener` when `signal` aborts, which it has not yet. Returns a function that stops listening. */
 export function onAbort(signal: AbortSignal, listener: Listener): () => void {
-  let ear = ears.get(signal);
-  if (ear === undefined) ears.set(signal, (ear = new Ear(signal)));
-  ear.add(listener);
-  return () => ear.delete(listener);
+  let source = sources.get(signal);
+  if (source === undefined) sources.set(signal, (source = new SignalSource(signal)));
+  source.add(listener);
+  return () => source.delete(listener);
 }
 
 type AddListener = (signal: AbortSignal, listener: () => void) => Disposable;
 
-let added: AddListener | null | undefined;
+let found: AddListener | null | undefined;
 
-/** Node's way to hear an abort whose event somebody stops; null where there is none, or it does not keep that promise. */
+/**
+ * Node's `addAbortListener`, whose listeners are called even if the event is stopped; null if there is none that works.
+ */
 function addListener(): AddListener | null {
-  return (added ??= attempt(findListener) ?? null);
+  return (found ??= attempt(findListener) ?? null);
 }
 
 function findListener(): AddListener | undefined {
@@ -121,7 +125,7 @@ function findListener(): AddListener | undefined {
   const { process } = globalThis as { process?: Process };
   const add = process?.getBuiltinModule?.("node:events")?.addAbortListener;
   if (add === undefined) return undefined;
-  // Tried once, for not all who have it by this name mean the same.
+  // Tried once, because not every platform's function of this name does it.
   const controller = new AbortController();
   let isHeard = false;
   controller.signal.addEventListener("abort", (event) => event.stopImmediatePropagation());

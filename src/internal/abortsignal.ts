@@ -1,7 +1,8 @@
 /**
- * The type of the platform's AbortSignal, also where the compiler has been told of none: without the DOM and without `@types/node`.
+ * The types of the platform's AbortSignal and AbortController, for compilers that have neither the DOM's types nor
+ * `@types/node`.
  *
- * Where there is one these are its own types; elsewhere, what headgate itself makes use of.
+ * If the compiler knows them, these are the same types. Otherwise they have the members that headgate uses.
  */
 
 /** The platform's AbortSignal. */
@@ -12,7 +13,7 @@ export type AbortController = typeof globalThis extends { AbortController: { pro
   ? Own
   : { readonly signal: LeastSignal; abort(reason?: unknown): void };
 
-/** What an AbortSignal has at least. */
+/** The members of an AbortSignal that headgate uses. */
 export interface LeastSignal {
   /** Whether it has ended. */
   readonly aborted: boolean;

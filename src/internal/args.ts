@@ -1,15 +1,18 @@
 /**
- * Checks of arguments. Each throws as soon as the mistake is made, and names the function that was called with it.
+ * Checks of arguments. Each throws at the call that has the mistake, and names the function that was called.
  */
-import { hasMethod } from "./foreign.ts";
+import { mustBeReadable } from "./errors.ts";
+import { given, hasMethod } from "./foreign.ts";
 
-/** Throws a TypeError unless `fn` is a function. */
+/**
+ * Throws a TypeError unless `fn` is a function. `where` is the name of the function that was called, here and below.
+ */
 export function mustBeFunction(fn: unknown, where: string): void {
   if (typeof fn !== "function")
     throw new TypeError(`${where}: expected a function, got ${fn === null ? "null" : typeof fn}`);
 }
 
-/** Returns `ms`, a duration in milliseconds that is any number but NaN; else throws an error that names `where`. */
+/** Returns `ms`, a duration in milliseconds: any number except NaN. Otherwise throws. */
 export function duration(ms: number, where: string): number {
   if (typeof ms !== "number") throw notANumber(ms, where, "a number of milliseconds");
   if (Number.isNaN(ms))
@@ -17,7 +20,7 @@ export function duration(ms: number, where: string): number {
   return ms;
 }
 
-/** Returns `n`, a whole number that is at least `least`; else throws an error that names `where`. */
+/** Returns `n`, a whole number that is at least `least`. Otherwise throws. */
 export function count(n: number, least: number, where: string): number {
   if (typeof n !== "number") throw notANumber(n, where, "a number");
   if (!Number.isSafeInteger(n) || n < least) {
@@ -28,10 +31,67 @@ export function count(n: number, least: number, where: string): number {
   return n;
 }
 
-/** A ctx that has slipped into a number's place is the mistake to expect, for awaited operations take it last. */
+/** The likely mistake is a ctx in the place of the number, because awaited operations take the ctx last. */
 function notANumber(value: unknown, where: string, expected: string): TypeError {
   const isContext = hasMethod(value, "done");
   return new TypeError(
     `${where}: expected ${expected}, got ${isContext ? "a Context, which comes last" : value === null ? "null" : typeof value}`,
   );
+}
+
+// ----------------------------------------------------------------------------------------------------------------- options
+
+/**
+ * The options as they are now; what is undefined is left out. They are read once: what they are later, or whether they can still be read,
+ * changes nothing. A misspelt option is an error, because it would silently have its default. `prefix` is what comes before the names of
+ * these options in a message, such as `compensation.`
+ *
+ * **Errors**: TypeError for options that cannot be read, and, listing the known ones, for an unknown option.
+ */
+export function onlyKnown<O extends object>(
+  where: string,
+  options: O,
+  known: Readonly<Record<keyof O, unknown>>,
+  prefix: string = "",
+): O {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`${where}: expected an options object, got ${given(options)}`);
+  }
+  const own = mustBeReadable(`${where}: the options cannot be read`, () => Object.keys(options));
+  for (const name of own) {
+    if (Object.hasOwn(known, name)) continue;
+    const names = Object.keys(known).join(", ");
+    throw new TypeError(`${where}: there is no option ${prefix}${given(name)}; there are ${names}`);
+  }
+  const read: Partial<O> = {};
+  for (const name of Object.keys(known) as (keyof O & string)[]) {
+    const value = mustBeReadable(`${where}: the option ${prefix}${name} cannot be read`, () => options[name]);
+    if (value !== undefined) read[name] = value;
+  }
+  return read as O;
+}
+
+// Each returns the value of an option, or throws a RangeError. `where` names the caller and the option: "worker: grace".
+
+/** A whole number that is at least `least`. */
+export function whole(where: string, value: number, least: number): number {
+  if (Number.isSafeInteger(value) && value >= least) return value;
+  throw new RangeError(`${where} must be a whole number from ${least}; got ${given(value)}`);
+}
+
+/** The same, or Infinity. */
+export function wholeOrInfinite(where: string, value: number, least: number): number {
+  return value === Infinity ? Infinity : whole(where, value, least);
+}
+
+/** A number of ms from 0 to Infinity. */
+export function ms(where: string, value: number): number {
+  if (typeof value === "number" && value >= 0) return value;
+  throw new RangeError(`${where} must be a number of ms, 0 or more; got ${given(value)}`);
+}
+
+/** A number of ms above 0, or Infinity. */
+export function positive(where: string, value: number): number {
+  if (typeof value === "number" && value > 0) return value;
+  throw new RangeError(`${where} must be a positive number of ms; got ${given(value)}`);
 }

@@ -1,11 +1,13 @@
 /**
- * Contexts, as whatever waits under them sees them: this copy's own, and foreign ones, which are any object of the right shape.
+ * Contexts, as the operations under them see them: this copy's own, and foreign ones, which are any object of the right
+ * shape.
  *
- * A foreign context is asked with care: its methods may throw, call back, or end other contexts. Its end is awaited by the cheapest way
- * that it offers: a channel of ours, `afterFunc`, or its signal.
+ * A foreign context is asked with care: its methods may throw, call back, or end other contexts. Its end is awaited by
+ * the cheapest way that it offers: a channel of ours, `afterFunc`, or its signal.
  *
  * Invariants:
- * - A foreign context runs its code while the operation is being checked, never later: not while it is tried, nor while it waits.
+ * - A foreign context runs its code while an operation is checked. From then on none of it runs until the operation has
+ *   been done, or waits.
  * - One listener serves all operations that wait under a foreign context. It is removed on a microtask.
  */
 import { isAborted, onAbort } from "./abort.ts";
@@ -41,7 +43,7 @@ export function isOurs(ctx: Context): ctx is OurContext {
   }
 }
 
-// ------------------------------------------------------------------------------------------------------ asking a foreign context
+// -------------------------------------------------------------------------------------------- asking a foreign context
 
 /** The answer of a foreign context; null means the same as undefined. */
 export function ask<T>(question: () => T): T | undefined {
@@ -52,7 +54,9 @@ export function ask<T>(question: () => T): T | undefined {
   }
 }
 
-/** The error to reject an operation with before it is tried, because its ctx has ended or is unfit; undefined: go ahead. */
+/**
+ * The error to reject an operation with before it is tried, because its ctx has ended or is unfit; undefined: go ahead.
+ */
 export function foreignEntryError(ctx: Context): unknown {
   if (!hasMethod(ctx, "err") || !hasMethod(ctx, "done")) return notAContext(ctx, "ctx");
   try {
@@ -109,7 +113,9 @@ class OurDone implements DoneChan {
   }
 }
 
-/** The done channel of any context that has passed its check; null: it never ends. Throws if the end cannot be awaited. */
+/**
+ * The done channel of any context that has passed its check; null: it never ends. Throws if the end cannot be awaited.
+ */
 export function doneOf(ctx: Context): DoneChan | null {
   if (!isOurs(ctx)) {
     if (foreign?.ctx !== ctx) {
@@ -128,7 +134,7 @@ export function doneOf(ctx: Context): DoneChan | null {
   }
 }
 
-// ------------------------------------------------------------------------------------------------------------------------ errors
+// -------------------------------------------------------------------------------------------------------------- errors
 
 /** `what` is the name of the parameter. */
 export function notAContext(ctx: unknown, what: string): TypeError {
@@ -149,7 +155,9 @@ export function missingError(): Error {
   });
 }
 
-/** The error of a context that has ended. It never throws: one faulty context must not stop the cancel of all others. */
+/**
+ * The error of a context that has ended. It never throws: one faulty context must not stop the cancel of all others.
+ */
 export function errorOf(ctx: Context): unknown {
   try {
     return ask(() => ctx.err()) ?? missingError();
@@ -158,7 +166,7 @@ export function errorOf(ctx: Context): unknown {
   }
 }
 
-// ---------------------------------------------------------------------------------------------------------------------- its end
+// ------------------------------------------------------------------------------------------------------------- its end
 
 /** Ends the operation of this ctx waiter with the error of the context, which has ended. */
 export function wakeCtxWaiter(ctxWaiter: Waiter, error: unknown = errorOf(ctxWaiter.key as Context)): void {
@@ -175,7 +183,7 @@ export function hasAfterFunc(ctx: Context): ctx is AfterFuncer {
   return hasMethod(ctx, "afterFunc");
 }
 
-/** Whether the value is an AbortSignal, or behaves like one. */
+/** True for an AbortSignal, and for what behaves like one. */
 export function isSignal(value: unknown): value is AbortSignal {
   return hasMethod(value, "addEventListener") && typeof propertyOf(value, "aborted") === "boolean";
 }
@@ -201,8 +209,9 @@ function bridge(ctx: Context): Bridge {
 }
 
 /**
- * The done channel of a foreign context whose `done()` returns none of ours. It listens to the context while an operation waits. The
- * listener is removed on a microtask, so that foreign code never runs in the middle of an operation of ours.
+ * The done channel of a foreign context whose `done()` returns none of ours. It listens to the context while an
+ * operation waits. The listener is removed on a microtask, so that foreign code never runs in the middle of an
+ * operation of ours.
  */
 class Bridge implements DoneChan, QueueWatcher {
   readonly receivers: WaitQueue = new WaitQueue();

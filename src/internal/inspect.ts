@@ -1,13 +1,14 @@
 /**
- * How headgate's objects show themselves: in `util.inspect`, and so in `console.log`, on Node, Bun and Deno; and in JSON, and so in logs.
+ * The text of headgate's objects in `util.inspect`, and so in `console.log`, on Node, Bun and Deno; and in JSON, and so
+ * in logs.
  *
- * A primitive says what it is and how it stands in `toString()`; the others print the same. Where the text is fixed by Go (a context),
- * `describe()` says more, and `toJSON()` less: one line, and never a value that was entrusted to the object. It is a base class because isolated declarations allow no computed member in an exported
- * class.
+ * `toString()` says what an object is and its state, and the others return the same. If Go fixes that text, as for a
+ * context, `describe()` may say more. `toJSON()` may say less: one line, and never a value that the object holds for
+ * the user.
  */
 const custom = /* @__PURE__ */ Symbol.for("nodejs.util.inspect.custom");
 
-/** The base class of what shows itself. */
+/** A base class, because isolated declarations allow no computed member in an exported class. */
 export const Inspectable: abstract new () => { describe(): string; toJSON(): string } = /* @__PURE__ */ (() =>
   class {
     [custom](): string {

@@ -1,25 +1,27 @@
 /**
- * The platform's own clock and timers, whoever has taken their place.
+ * The platform's own clock and timers, as of import, even if fakes have replaced them.
  *
- * A test runner's fake timers replace globals: some of them, now and then, before this is loaded or after. Fairness must not hang on a
- * fake, and a timer must not be measured by the clock of another.
+ * The fake timers of a test runner replace globals: some of them, before this file is loaded or after, for a while.
+ * Fairness must not depend on a fake, and a timer must be measured by the clock that it follows.
  *
  * Invariants:
- * - What is here is the platform's own, taken when this is loaded. Where a fake stood in its place then, the fake is asked what it
- *   replaces; where it does not say, the own one is taken as soon as it is back.
- * - Nothing of it is ever called as a method of another object, which browsers refuse.
+ * - Timers and clock are the platform's own. A fake that was installed before import is asked for the one it replaces.
+ *   If it does not say, the platform's own is taken as soon as it is back.
+ * - None is called as a method of another object, which browsers reject.
  */
 
-/** What setTimeout returns: an object on Node and Bun, a number elsewhere. */
+/** The result of setTimeout: an object on Node and Bun, a number elsewhere. */
 export type Handle = { ref?(): void; unref?(): void } | number | undefined;
 
 /** A clock, and the timers that follow it. */
 export interface Timers {
   readonly setTimeout: (fn: () => void, ms: number) => Handle;
   readonly clearTimeout: (handle: Handle) => void;
-  /** Milliseconds on a clock that nobody can set. */
+  /** Milliseconds on a clock that cannot be set. */
   readonly now: () => number;
-  /** Whether the timers follow another clock than this, which cannot be read: they are taken at their word. */
+  /**
+   * True if the timers follow another clock, which cannot be read. So a timer that fires is due, whatever `now` says.
+   */
   readonly isBlind?: boolean;
 }
 
@@ -33,7 +35,7 @@ interface Globals {
 
 const world = globalThis as unknown as Globals;
 
-/** Fake timers show themselves: those of sinon, jest and vitest by their `clock`, those of node:test as bound functions. */
+/** True for a fake timer: those of sinon, jest and vitest have a `clock`, those of node:test are bound functions. */
 function isFake(value: unknown): boolean {
   return (
     Object.hasOwn(value as object, "clock") ||
@@ -41,14 +43,14 @@ function isFake(value: unknown): boolean {
   );
 }
 
-/** The platform's own `name`; undefined where there is none, or a fake hides it. */
+/** The platform's own `name`; undefined if there is none, or a fake hides it. */
 function genuine<K extends keyof Globals>(name: K): Globals[K] | undefined {
   try {
     const value = world[name];
     if (value === undefined || value === null) return undefined;
     if (!isFake(value)) return value;
     const replaced = (value as unknown as { clock?: Record<string, Globals[K]> }).clock?.[`_${name}`];
-    // The fake may be a part of the platform's own object.
+    // The fake may be a method on the platform's own object.
     return replaced === undefined || (replaced !== value && isFake(replaced)) ? undefined : replaced;
   } catch {
     return undefined;
@@ -56,12 +58,12 @@ function genuine<K extends keyof Globals>(name: K): Globals[K] | undefined {
 }
 
 interface Own extends Partial<Timers>, Partial<Pick<Globals, "setImmediate" | "queueMicrotask">> {
-  /** `performance.now`, by which it can be told from another. */
+  /** `performance.now` as it was found, to recognise a fake by. */
   readonly read?: () => number;
   readonly isPerRequest?: boolean;
 }
 
-/** The clock's own reading: that of its class, for a fake may have been put on the object. */
+/** `performance.now` of the class, because a fake may have been put on the object. */
 function readingOf(performance: Globals["performance"]): Globals["performance"]["now"] | undefined {
   const { now } = Object.getPrototypeOf(performance) as Partial<Globals["performance"]>;
   return now ?? (isFake(performance.now) ? undefined : performance.now);
@@ -71,7 +73,7 @@ function learn(): Own {
   const performance = genuine("performance");
   const read = performance && readingOf(performance);
   const clearTimeout = genuine("clearTimeout");
-  // Without the one the other is of no use.
+  // One is of no use without the other.
   const setTimeout = clearTimeout === undefined ? undefined : genuine("setTimeout");
   const setImmediate = genuine("setImmediate");
   const queueMicrotask = genuine("queueMicrotask");
@@ -85,7 +87,7 @@ function learn(): Own {
 
 let own: Own = /* @__PURE__ */ learn();
 
-/** Whether something of it is still missing, and was not there when it was looked for again. */
+/** True if the timers or the clock are still missing. Looks for them again. */
 function isIncomplete(): boolean {
   if (own.setTimeout !== undefined && own.now !== undefined) return false;
   own = { ...learn(), ...own };
@@ -111,8 +113,8 @@ export const OWN: Timers = {
 };
 
 /**
- * The clock and the timers that have taken the place of the platform's own; undefined: its own are to be used. They are where both have
- * been replaced, for a timer by a clock that is not its own would come too early, or never.
+ * The fake clock and timers to use; undefined: use the platform's own. Fakes are used only if both have been replaced,
+ * because a timer would fire too early, or never, by a clock that it does not follow.
  */
 export function replacement(): Timers | undefined {
   if (world.setTimeout === own.setTimeout) return undefined;
@@ -127,24 +129,25 @@ export function replacement(): Timers | undefined {
   return replaced;
 }
 
-/** The last that was seen, so that all timers of one fake have one clock. */
+/** The fake that was seen last, so that all its timers have one clock. */
 let replaced: (Timers & Pick<Globals, "performance">) | undefined;
 
 /**
- * Whether a timer belongs to the request that armed it, as on servers that run one in isolation of all others: it then never fires for
- * another, and nothing can be shared. There the clock stands still while code runs, and counts from no origin.
+ * True if a timer belongs to the request that set it, as on servers that isolate requests. It never fires for another
+ * request, so none can be shared. Such a platform is recognised by its clock, which has the origin 0 (and stands still
+ * while code runs).
  */
 export function isPerRequest(): boolean {
   return own.isPerRequest === true;
 }
 
-/** Calls `task` on a microtask, outside of everything that could catch what it throws. */
+/** Calls `task` on a microtask, where no caller can catch what it throws. */
 export function onMicrotask(task: () => void): void {
   const { queueMicrotask = world.queueMicrotask } = own;
   queueMicrotask(task);
 }
 
-/** Calls `task` on a later turn of the event loop; false where there is no way to. */
+/** Calls `task` on a later turn of the event loop. False if the platform has no way to. */
 export function nextTurn(task: () => void): boolean {
   const { setImmediate, setTimeout } = own;
   if (setImmediate !== undefined) {

@@ -1,14 +1,14 @@
 /**
- * A ring buffer: values, first in, first out.
+ * A ring buffer: a queue of values in an array that wraps around, and grows when it is full.
  *
  * Invariants:
  * - `slots.length` is a power of two, so that `index & (slots.length - 1)` wraps around.
- * - The values are in `length` slots from `first` on. All others are undefined: the buffer retains nothing that was taken.
+ * - The values are in `length` slots from `first` on. All others are undefined: the buffer retains nothing that was
+ *   taken.
  */
 
-/** Values in the order of their coming, in an array whose size is a power of two and grows with the need. */
 export class RingBuffer<T> {
-  /** How many the owner wants to hold at most. */
+  /** The most values that the owner puts in. The buffer does not check it. */
   readonly capacity: number;
   length = 0;
   private slots: (T | undefined)[] = new Array(4);
@@ -23,7 +23,7 @@ export class RingBuffer<T> {
     this.slots[(this.first + this.length++) & (this.slots.length - 1)] = value;
   }
 
-  /** The oldest value; its slot is cleared, so that the ring retains nothing. Not to be called when empty. */
+  /** Takes the oldest value. The buffer must not be empty. */
   shift(): T {
     const value = this.slots[this.first];
     this.slots[this.first] = undefined;

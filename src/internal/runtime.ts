@@ -1,16 +1,17 @@
 /**
- * The seam between the library and whoever runs it.
+ * The seam between the library and its scheduler, and the scheduler that holds outside of test bubbles.
  *
- * Every suspension is one pair, `park` and `wake`; an operation that completes at once ends in `settled` or `failed`; every timer,
- * clock reading, start of a task and random choice goes through this file too, and none but `platform.ts` below it names the platform's. In
- * production that means: resolve the promise, ask the platform. In a test bubble the bubble decides, which is what makes time
- * virtual and every interleaving reachable.
+ * Every suspension is one pair, `park` and `wake`: Go's gopark and goready. An operation that completes at once ends in
+ * `resolved` or `rejected`. Timers, clocks, starts of tasks and random choices go through this file too. Only
+ * `platform.ts` below it names the platform's own.
+ *
+ * In production a settlement resolves its promise, and the platform is asked for the rest. In a test bubble the bubble
+ * decides both. That makes time virtual and every interleaving reachable.
  *
  * Invariants:
- * - Nothing the library awaits is a promise of its own; a promise is made only for whoever called.
- * - `credit` is positive only outside of bubbles and while the current turn of the event loop is young. So one comparison, made at
- *   every settlement, serves both the bubbles and the fairness below; what it finds is sorted out in the slow path.
- * - What an operation does is done when it is called. Only the moment at which its caller resumes is decided here.
+ * - The library awaits no promise of its own. A promise is made only for a caller.
+ * - `credit` is positive only outside of bubbles, and while the current turn of the event loop is young.
+ * - An operation takes effect when it is called. Only the moment at which its caller resumes is decided here.
  */
 import {
   type Alarm,
@@ -20,39 +21,39 @@ import {
   overdueAlarms,
   platformClock,
 } from "./timerwheel.ts";
-import { join } from "./copies.ts";
+import { register } from "./copies.ts";
 import { isPerRequest, nextTurn, onMicrotask, ownNow } from "./platform.ts";
 import type { NoteEvent, Op, Scheduler, Seam, Task } from "./seam.ts";
 import { Waiter } from "./waitqueue.ts";
 
 export type { Alarm, Clock, TimerTarget };
 
-// ---------------------------------------------------------------------------------------------------------------- the seam
+// ------------------------------------------------------------------------------------------------------------ the seam
 
 let seam: Seam | null = null;
 
-/** Installs the test kit's seam, or with null removes it. */
+/** Installs the test kit's seam; null removes it. */
 export function install(next: Seam | null): void {
   seam = next;
   credit = 0;
 }
 
-/** Whether this copy of the package has been used, from when on the world knows of it. */
+/** True once this copy has made itself known to test kits, which it does on first use. */
 let isAnnounced = false;
 
 function announce(): void {
   if (isAnnounced) return;
   isAnnounced = true;
-  join(install);
+  register(install);
 }
 
-/** To be called by the constructor of everything that operations are made on. */
+/** Registers a new object; every constructor of an object with operations calls this. `parent`: see the seam. */
 export function created(object: object, parent?: object): void {
   announce();
   if (seam !== null) seam.created(object, parent);
 }
 
-/** To be called whenever a context's own cancel function is, also if it changes nothing any more. */
+/** Called by every cancel function, even when its call has no effect. */
 export function cancelCalled(ctx: object): void {
   if (seam !== null) seam.cancelCalled(ctx);
 }
@@ -61,17 +62,23 @@ function bubbleOf(on: unknown): Scheduler | null {
   return seam === null ? null : seam.bubble(on);
 }
 
-/** Records what nobody waits for: it makes the story that a test tells complete, and changes nothing. */
+/** Records an event that is no scheduling point, so that the trace of a test is complete. */
 export function note(event: NoteEvent, on: unknown, detail?: unknown): void {
   if (seam !== null) bubbleOf(on)?.note(event, on, detail);
 }
 
-/** The error that a test wants the operation to fail with which is being called, before it has had any effect. */
+/** The error that a test injects into the operation being called, before it has had any effect; undefined: none. */
 export function fault(): unknown {
   return seam === null ? undefined : bubbleOf(undefined)?.fault();
 }
 
-// ------------------------------------------------------------------------------------------------------------- settlements
+// --------------------------------------------------------------------------------------------------------- settlements
+// The fast path: a settlement resolves its promise by itself unless a bubble decides when the caller resumes, or the
+// turn has lasted too long and the promise must wait for the next one (fairness, below). Both are one number. `credit`
+// counts down to the next reading of the clock, and is never positive while a seam is installed. So `--credit > 0` is
+// the whole check; the slow path finds out which it was. Two checks cost 0 to 2 % more: 149 instead of 146 ns for a
+// buffered transfer, 100 and 99 for a select that is ready, 69 and 68 for a mutex (Node 20, least of 30 interleaved
+// runs).
 
 const RESOLVED: Promise<void> = /* @__PURE__ */ Promise.resolve();
 
@@ -82,12 +89,15 @@ const capture = (resolve: (value: unknown) => void, reject: (error: unknown) => 
   parking.reject = reject;
 };
 
-/** The promise of an operation that must wait: `wake` or `wakeError` settles it. The waiter's siblings settle the same one. */
+/**
+ * The promise of an operation that must wait; `wake` or `wakeError` settles it. The waiter's siblings settle the same
+ * promise.
+ */
 export function park<T>(waiter: Waiter, op: Op, on: unknown): Promise<T> {
-  // One shared executor: a closure a promise would cost a quarter of an unbuffered transfer.
+  // One executor for all: a closure for each promise would cost a quarter of an unbuffered transfer.
   parking = waiter;
   const promise = new Promise<unknown>(capture) as Promise<T>;
-  // Kept no longer than needed: through it the promise, and so its value, would stay reachable.
+  // Not kept longer than needed: it would keep the promise reachable, and so its value.
   parking = NO_WAITER;
   for (let w = waiter.sibling; w !== null && w !== waiter; w = w.sibling) {
     w.resolve = waiter.resolve;
@@ -105,7 +115,7 @@ function parkInBubble(waiter: Waiter, op: Op, on: unknown): void {
   for (let w = waiter.sibling; w !== null && w !== waiter; w = w.sibling) w.parked = parked;
 }
 
-/** Resumes a waiter, which must be in no queue any more. */
+/** Resumes a waiter. It must have left its queue. */
 export function wake(waiter: Waiter, value: unknown): void {
   if (--credit > 0) waiter.resolve(value);
   else if (waiter.parked !== null) waiter.parked.ready(waiter, value, false);
@@ -126,7 +136,10 @@ export function resolved<T>(op: Op, on: unknown, value: T): Promise<T> {
   return --credit > 0 ? Promise.resolve(value) : slowPath(op, on, value);
 }
 
-/** The same without a value: outside of bubbles one promise serves everybody. `detail` is what was sent, taken or slept. */
+/**
+ * The same without a value; outside of bubbles all share one promise. `detail` is for the trace: what was sent, taken
+ * or slept.
+ */
 export function resolvedVoid(op: Op, on: unknown, detail?: unknown): Promise<void> {
   return --credit > 0 ? RESOLVED : slowPath(op, on, undefined, false, detail);
 }
@@ -137,14 +150,18 @@ export function rejected(op: Op, on: unknown, error: unknown): Promise<never> {
 }
 
 /**
- * Whether an operation that has just completed may resolve its own promise; if not, `settledSlowly` makes the promise. For the hot
- * paths that write out their result right at `Promise.resolve`: V8 then sees that it is no thenable, which saves half an await.
+ * True if an operation that has completed may resolve its promise by itself; if not, `slowPath` makes the promise. For
+ * hot paths that write their result as a literal at `Promise.resolve`: V8 then sees that it is no thenable, which saves
+ * half an await.
  */
 export function fastPath(): boolean {
   return --credit > 0;
 }
 
-/** The slow half of `settled`, `done` and `failed`. */
+/**
+ * The promise of an operation that has completed, when it may not be settled by itself: the bubble's, or one that is
+ * deferred.
+ */
 export function slowPath<T>(
   op: Op,
   on: unknown,
@@ -160,7 +177,7 @@ export function slowPath<T>(
   });
 }
 
-/** Starts a task on a later microtask. `on` is what it belongs to, `fn` the user's function that it runs. */
+/** Starts a task on a later microtask. `on` is the object that it belongs to, `fn` the user's function that it runs. */
 export function spawn(task: Task, on: unknown, fn: unknown): void {
   if (--credit > 0) {
     void RESOLVED.then(task as () => void);
@@ -168,14 +185,14 @@ export function spawn(task: Task, on: unknown, fn: unknown): void {
   }
   const bubble = bubbleOf(on);
   if (bubble !== null) bubble.spawn(task, fn);
-  // As a reaction made here it runs in the async context of this call, not of what lets it go on.
+  // The reaction is made here, so it runs in the async context of this call, not of the turn that resolves it.
   else if (mustDefer()) void new Promise<void>((resolve) => deferred!.push(resolve)).then(task as () => void);
   else void RESOLVED.then(task as () => void);
 }
 
 /**
- * The same when the function that is returned is called, which may be done once. The task runs in the async context of now: the platform
- * gives a promise's reaction that of the call that made it.
+ * Prepares a task: the function that is returned starts it, and may be called once. The task runs in the async context
+ * of this call, because the platform gives a promise's reaction the context in which it was made.
  */
 export function prepare(task: Task, on: unknown, fn: unknown): () => void {
   const inBubble = prepareInBubble(task, on, fn);
@@ -185,12 +202,15 @@ export function prepare(task: Task, on: unknown, fn: unknown): () => void {
   return () => (fastPath() || !mustDefer() ? begin() : deferred!.push(begin));
 }
 
-/** The same in a bubble; undefined outside of bubbles, for those who have a promise to hang the task on. */
+/**
+ * The same in a bubble; undefined outside of bubbles, for a caller that has a promise of its own to start the task
+ * from.
+ */
 export function prepareInBubble(task: Task, on: unknown, fn: unknown): (() => void) | undefined {
   return bubbleOf(on)?.prepare(task, fn);
 }
 
-/** Reports an error that nobody can catch, as the platform reports uncaught ones: Go's panic in a goroutine. */
+/** Reports an error that no caller can catch, as the platform reports uncaught ones: Go's panic in a goroutine. */
 export function report(error: unknown): void {
   const bubble = bubbleOf(undefined);
   if (bubble !== null) return bubble.report(error);
@@ -199,30 +219,38 @@ export function report(error: unknown): void {
   });
 }
 
-// ---------------------------------------------------------------------------------------------------------------- fairness
-// Promises resume before timers and I/O, so a loop of operations that are always ready would keep those waiting for ever; Go would
-// preempt it. Settlements are counted instead, and every now and then the clock is read. When the current turn of the event loop
-// has lasted too long, settlements are held back for the next turn: all of them, else a thousand tasks would starve the timers
-// together where one alone may not. Whether the turn is still the same is known by a marker: a macrotask that has not run yet.
+// ------------------------------------------------------------------------------------------------------------ fairness
+// Promises resume before timers and I/O. So a loop of operations that are always ready would starve those for ever; Go
+// would preempt it. Here settlements are counted, and after each batch the clock is read. Once the turn of the event
+// loop has lasted too long, settlements are deferred to the next turn. All of them are: otherwise a thousand tasks
+// together would starve the timers, though each alone may not. A marker tells whether the turn is still the same: a
+// macrotask that has not run yet.
+//
+//     turn begins       after 1 ms: set the marker     after 2 ms, it has not run: defer     it runs: the next turn
+//     ├─────────────────┼──────────────────────────────┼─────────────────────────────────────┤
+//
+// Batches shrink while long work lies between settlements, so that the clock is read in time. They grow while
+// settlements are dense.
 
-/** How many settlements pass between two readings of the clock, at most. */
+/** The most settlements between two readings of the clock. */
 const BATCH = 64;
-/** ms that a turn may last. The marker is set after one such span and settlements are held after another. */
+/** ms from the begin of a turn to its marker, and from there until settlements are deferred. */
 const SPAN = 1;
 
 let credit = BATCH;
-/** How many settlements pass before the next reading: fewer where long work lies between them. */
+/** The settlements between two readings at present. */
 let batch = BATCH;
 let lastRead = 0;
-/** When the marker was set, or, once it has run, when it ran. */
+/** The instant at which the marker was set; once it has run, that at which it ran. */
 let turnBegan = 0;
 let isMarked = false;
 let deferred: (() => void)[] | null = null;
 
+/** Reads the clock, and says whether settlements are deferred to the next turn. If not, there is new credit. */
 function mustDefer(): boolean {
   credit = 0;
   announce();
-  // Inside a bubble's step all turns are the bubble's.
+  // The code of a bubble takes turns as its bubble decides.
   if (seam !== null && seam.bubble(undefined) !== null) return false;
   if (deferred !== null) return true;
   const now = ownNow();
@@ -234,7 +262,7 @@ function mustDefer(): boolean {
       return true;
     }
     turnBegan = now;
-    // One request's turn would not come for the settlements of another.
+    // If timers belong to a request, the marker of one would not run for the settlements of another.
     isMarked = !isPerRequest() && nextTurn(beginTurn);
   }
   if (apart > SPAN / 4) batch = Math.max(1, batch >> 3);
@@ -252,26 +280,24 @@ function beginTurn(): void {
   if (settlements !== null) for (const settle of settlements) settle();
 }
 
-// --------------------------------------------------------------------------------------------------------------- questions
-// Go preempts a loop that never waits, and so its deadline comes all the same. Here such a loop can only ask, by `ctx.err()`: so that is
-// what lets the clock have its say. The clock is read only while an alarm is set, and seldom where the questions follow each other fast.
+// ------------------------------------------------------------------------------------------------------------- polling
+// Go preempts a loop that never waits, so its deadline comes in time. Here such a loop can only ask, by `ctx.err()`,
+// `tryRecv` or `trySelect`. So these poll the clock and let everything happen that is overdue. The clock is read only
+// while an alarm is set, and rarely while polls follow each other fast.
 
-/** How many questions pass between two readings of the clock, at most: reading at each would make a question ten times as dear. */
+/** The most polls between two readings of the clock. To read it at each would make a poll ten times as expensive. */
 const POLLS = 32;
 
 let pollCredit = 0;
 let pollBatch = 1;
 let lastPoll = 0;
 
-/**
- * To be called where it is asked whether something has happened that the clock may bring about: lets everything happen that is overdue,
- * and says whether there was anything.
- */
+/** Fires what is overdue, if it is time to read the clock. False if nothing was. */
 export function poll(): boolean {
   return --pollCredit < 0 && pollClock();
 }
 
-/** The alarms; null until the first is set, so that a program without any carries nothing of them. */
+/** The alarms on the platform's clock. Null until one is set, so that a program that sets none does not bundle them. */
 let alarms: OverdueAlarms | null = null;
 
 function pollClock(): boolean {
@@ -286,14 +312,14 @@ function pollClock(): boolean {
   return alarms.fire(now);
 }
 
-// -------------------------------------------------------------------------------------------------- clock, timers, chance
+// ----------------------------------------------------------------------------------------------- clock, alarms, random
 
 /** Epoch milliseconds. */
 export function now(on?: unknown): number {
   return bubbleOf(on)?.now() ?? Date.now();
 }
 
-/** The clock that measures the spans of an operation on `on`, and what rings by it: a change of the wall clock does not touch it. */
+/** The clock for the durations and alarms of an operation on `on`. A change of the wall clock does not affect it. */
 export function clockOf(on?: unknown): Clock {
   return bubbleOf(on) ?? platformClock();
 }
@@ -303,24 +329,23 @@ export function monotonic(on?: unknown): number {
   return clockOf(on).monotonic();
 }
 
-/** A number from 0 to n − 1. */
+/** A random choice: a whole number from 0 to n − 1. */
 export function choose(n: number, on: unknown): number {
   return bubbleOf(on)?.choose(n) ?? Math.floor(Math.random() * n);
 }
 
-/** A number from 0 up to but not including 1, for jitter: unlike a choice, nothing is decided by it. */
+/** A random number from 0 up to but not including 1, for jitter. Unlike a choice it decides nothing. */
 export function random(on: unknown): number {
   return bubbleOf(on)?.random() ?? Math.random();
 }
 
 /**
- * Calls `target.expire()` once, when `clock` has reached `due` (ms) and never before it. Keeps the process alive. `on` is what it is set
- * for.
+ * Calls `target.expire()` once, when `clock` has reached `due` (ms), never earlier. Keeps the process alive until then.
  */
 export function setAlarm(clock: Clock, due: number, target: TimerTarget, on?: unknown): Alarm {
   announce();
   alarms = overdueAlarms;
-  // The next question shall not wait for its turn.
+  // The next poll reads the clock.
   pollCredit = 0;
   pollBatch = 1;
   return clock.alarm(due, target, on);

@@ -1,10 +1,10 @@
 /**
- * The seam between the library and a test kit: what each sees of the other. `runtime.ts` asks the seam, the kit's bubbles answer.
+ * The seam between the library and a test kit, as interfaces. `runtime.ts` asks the seam; the kit's bubbles answer.
  */
 import type { Clock } from "./timerwheel.ts";
 import type { Parked, Waiter } from "./waitqueue.ts";
 
-/** The operations of the library, by the names that traces have for them. Each is a scheduling point. */
+/** The operations of the library, by their names in traces. Each is a scheduling point. */
 export type Op =
   | "send"
   | "recv"
@@ -19,9 +19,10 @@ export type Op =
   | "group.go"
   | "group.wait"
   | "singleflight.do"
-  | "context.wait";
+  | "context.wait"
+  | "checkpoint";
 
-/** What happens without a wait: no scheduling point, and noted for the record only. */
+/** The events that are no scheduling points, and noted for the trace only. */
 export type NoteEvent =
   | "trySend"
   | "tryRecv"
@@ -36,35 +37,44 @@ export type NoteEvent =
   | "done"
   | "stop";
 
-/** A task to be started. It must not throw. In a bubble it is given a function to call when everything it began has ended. */
+/**
+ * A task to start. It must not throw. In a bubble it gets a function, which it calls when everything that it began has
+ * ended.
+ */
 export type Task = (ended?: () => void) => void;
 
-/** A test bubble, as the library sees it. */
+/** The scheduler of a test bubble, as the library sees it. */
 export interface Scheduler extends Clock {
   /** `waiter` has begun to wait in the operation `op` on the object `on`. */
   park(waiter: Waiter, op: Op, on: unknown): Parked;
-  /** The promise of an operation that has completed, or failed, without waiting. */
+  /** The promise of an operation that has completed, or failed, without waiting. `detail` is for the trace. */
   settled<T>(op: Op, on: unknown, result: unknown, failed: boolean, detail: unknown): Promise<T>;
-  /** Starts a task; `fn` is the user's function in it. */
+  /** Starts a task; `fn` is the user's function that it runs. */
   spawn(task: Task, fn: unknown): void;
-  /** The same when the function that is returned is called, in the async context of now. */
+  /** Prepares a task: the function that is returned starts it, in the async context of this call. */
   prepare(task: Task, fn: unknown): () => void;
+  /** A choice that decides something: a whole number from 0 to n − 1. */
   choose(n: number): number;
+  /** A number from 0 up to but not including 1, that decides nothing. */
   random(): number;
   /** Epoch milliseconds. */
   now(): number;
-  /** An error that nobody can catch. */
+  /** Reports an error that no caller can catch. */
   report(error: unknown): void;
-  /** Something has happened that nobody waits for, such as a close. For the record only. */
+  /** Records an event for the trace, such as a close. */
   note(event: NoteEvent, on: unknown, detail: unknown): void;
-  /** The error with which the operation that is being called is to be refused, for the test's sake; undefined: none. */
+  /** The error to inject into the operation being called; undefined: none. */
   fault(): unknown;
 }
 
+/** A test kit, as the library sees it. */
 export interface Seam {
-  /** The bubble whose rules hold for an operation on this object; null: none's. */
+  /** The bubble that the current code belongs to, or else the object `on`; null: none. */
   bubble(on: unknown): Scheduler | null;
-  /** Registers a new object: it belongs to the current bubble, or else to that of `parent`, which it is a part of or derives from. */
+  /**
+   * Registers a new object. It belongs to the current bubble, or else to that of `parent`: what it is a part of, or
+   * derives from.
+   */
   created(object: object, parent?: object): void;
   /** The cancel function of this context was called. */
   cancelCalled(ctx: object): void;

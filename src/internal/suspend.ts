@@ -1,8 +1,9 @@
 /**
- * Waiting under a context. Every operation that takes a ctx is checked by `entryError`, is tried, and waits by `suspend`.
+ * Waiting under a context. Every operation that takes a ctx is checked by `entryError`, is tried, and waits by
+ * `suspend`.
  *
- * A wait has two waiters: its own in a queue of the object, and a ctx waiter in the queue of the context's done channel. They are
- * siblings: the one that is woken takes the other out of its queue, in O(1).
+ * A wait has two waiters: its own in a queue of the object, and a ctx waiter in the queue of the context's done
+ * channel. They are siblings: the one that is woken takes the other out of its queue, in O(1).
  *
  * Invariants:
  * - An operation that fails its check has not been tried. One whose ctx ended while it waited has had no effect.
@@ -22,7 +23,10 @@ import type { Op } from "./seam.ts";
 import { CTX_WAITER, Waiter, type WaitQueue } from "./waitqueue.ts";
 import type { Context } from "../types.ts";
 
-/** The error to reject an operation with before it is tried: `ctx.err()`, or that ctx is no context; undefined: go ahead. */
+/**
+ * The error to reject an operation with before it is tried: `ctx.err()`, or that ctx is no context; undefined: go
+ * ahead.
+ */
 export function entryError(ctx: Context | undefined): unknown {
   const error = fault();
   if (error !== undefined) return error;
@@ -37,8 +41,8 @@ export function entryError(ctx: Context | undefined): unknown {
 }
 
 /**
- * Lets an operation wait: `waiter` in `queue` (null: in none, for ever) and, if there is a ctx, a ctx waiter beside it, which rejects
- * the operation when the ctx ends.
+ * Lets an operation wait: `waiter` in `queue`, or for ever if that is null. If there is a ctx, a ctx waiter beside it
+ * rejects the operation when the ctx ends.
  */
 export function suspend<T>(
   waiter: Waiter,
@@ -59,8 +63,8 @@ export function suspend<T>(
 }
 
 /**
- * Puts a ctx waiter beside `waiter`, which is in no queue yet. When ctx ends, the operation is rejected; if `onEnd` is given, it is
- * called instead, in the same step. Throws, without an effect, if the end of ctx cannot be awaited.
+ * Puts a ctx waiter beside `waiter`, which is in no queue yet. When ctx ends, the operation is rejected; if `onEnd` is
+ * given, it is called instead, in the same step. Throws, without an effect, if the end of ctx cannot be awaited.
  */
 export function linkContext(waiter: Waiter, ctx: Context, onEnd?: (error: unknown) => void): void {
   const done = doneOf(ctx);
@@ -73,8 +77,8 @@ export function linkContext(waiter: Waiter, ctx: Context, onEnd?: (error: unknow
 }
 
 /**
- * Whether the context of this waiter has ended. If that context is ours, it is about to wake the waiter. If it is foreign, the waiter has
- * been woken by this call, because a foreign context that has ended may never call back.
+ * True if the context of this waiter has ended. If that context is ours, it is about to wake the waiter. If it is
+ * foreign, the waiter has been woken by this call, because a foreign context that has ended may never call back.
  */
 export function isCancelled(waiter: Waiter): boolean {
   for (let w = waiter.sibling; w !== null && w !== waiter; w = w.sibling) {

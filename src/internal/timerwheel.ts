@@ -1,21 +1,32 @@
 /**
- * Alarms: something is told when the monotonic clock has reached an instant. All of them share one timer of the platform's, because
- * that is dear to set and to clear, and most alarms are stopped before they ring: every deadline that was kept.
+ * A hierarchical timing wheel (Varghese & Lauck, 1987). All alarms share one timer of the platform's, because setting
+ * and clearing one is expensive. Most alarms are stopped before they fire: every deadline that was met.
+ *
+ *     level   a slot is   for alarms due in
+ *     0       1 ms        less than 64 ms     |a|b| |c| | | | |…
+ *     1       64 ms       less than 4 s       |  d e  |   f   |…     when d is due, its slot is dissolved: d fires,
+ *     2       4 s         less than 4 min     |       g       |…     and e moves to level 0
+ *     …
+ *     6       2 years     any time
+ *
+ * There is no tick: the slots are in a map, and the platform's timer is set for the first instant of any of them.
  *
  * Invariants:
- * - No alarm rings early, and those that are due ring in the order of their instants.
- * - Alarms are kept in slots, the wider the farther off they are: 1 ms, 64 ms, 4 s … In a slot none is due before its `least`. When
- *   that instant comes the slot is dissolved: what is not due yet goes to narrower ones. So setting and stopping cost O(1), and an
- *   alarm moves a few times in its life at most.
- * - The platform's timer is set for no later than the least of all slots. It keeps the process alive exactly while an alarm is set.
- * - Where the platform's clock and timers have been replaced (fake timers in a test), each alarm has one of those for itself, so that they
- *   can be counted, and cleared. It goes by the clock and the timers of its birth, whatever takes their place later.
+ * - No alarm fires early, and those that are due fire in the order of their instants.
+ * - No alarm of a slot is due before the slot's `least`. At that instant the slot is dissolved: what is not due yet
+ *   moves to lower levels. So setting and stopping cost O(1), and an alarm moves at most once a level.
+ * - The platform's timer is set for the least of all slots, or earlier. It keeps the process alive exactly while an
+ *   alarm does.
+ * - Under fake timers each alarm is a timer of its own, so that the fake can count and clear it. An alarm keeps the
+ *   clock and the timers with which it was set, whatever replaces them later.
  *
- * Set + stop: 60 ns, against 300 ns for the platform's setTimeout + clearTimeout (Node 20, h = 45 ns; `npm run bench -- --only timeout`).
+ * Set + stop: 60 ns, against 300 ns for the platform's setTimeout + clearTimeout (Node 20, h = 45 ns;
+ * `npm run bench -- --only timeout`).
  */
 
 import { isPerRequest, OWN, replacement, type Timers, type Handle } from "./platform.ts";
 
+/** The object that an alarm calls: one for many alarms, and no closure for each. */
 export interface TimerTarget {
   expire(): void;
 }
@@ -27,15 +38,18 @@ export interface Alarm {
   unref(): void;
 }
 
-/** A clock, and what rings by it: an instant means something only beside the clock it was read from. */
+/** A clock and its alarms: an instant means something only beside the clock from which it was read. */
 export interface Clock {
-  /** Milliseconds on a clock that no one can set. */
+  /** Milliseconds on a clock that cannot be set. */
   monotonic(): number;
-  /** Calls `target.expire()` once, when the clock has reached `due` (ms) and never before it. `on` is what it is set for. */
+  /**
+   * Calls `target.expire()` once, when the clock has reached `due` (ms), never earlier. `on` is the object that the
+   * alarm is set for.
+   */
   alarm(due: number, target: TimerTarget, on: unknown): Alarm;
 }
 
-/** The clock to go by now: the platform's own, or the one that has taken its place. */
+/** The clock to use now: the platform's own, or the fake that has replaced it. */
 export function platformClock(): Clock {
   const timers = replacement();
   if (timers === undefined) return isPerRequest() ? REQUEST : wheel;
@@ -43,20 +57,21 @@ export function platformClock(): Clock {
   return replaced;
 }
 
-/** The longest delay the platform takes, in ms: beyond it, it fires at once (C50). */
+/** The longest delay that the platform accepts, in ms: with a longer one a timer fires at once (C50). */
 const LONGEST = 2_147_483_647;
 
 const delayUntil = (due: number, now: number): number => Math.min(Math.max(0, Math.ceil(due - now)), LONGEST);
 
-/** Each slot is this many times as wide as the next narrower one. */
-const WIDTH = 64;
-/** Widths: the widest is 64⁶ ms, two years. */
-const WIDTHS = 7;
+/** A slot is as wide as this many of the level below. */
+const RADIX = 64;
+/** The number of levels: a slot of the last is 64⁶ ms wide, two years. */
+const LEVELS = 7;
 
+/** The alarms that are due within one span of time, in the order in which they were set. */
 class Slot {
   first: WheelAlarm | null = null;
   last: WheelAlarm | null = null;
-  /** No alarm in it is due before this instant. */
+  /** No alarm in the slot is due before this instant. */
   least: number = Infinity;
 
   push(alarm: WheelAlarm): void {
@@ -79,13 +94,13 @@ class Slot {
 }
 
 class WheelAlarm implements Alarm {
-  /** Whether it keeps the process alive. */
+  /** True while it keeps the process alive. */
   isRef = true;
   readonly due: number;
   readonly target: TimerTarget;
-  /** How many were set before it. */
+  /** The number of alarms that were set before it. */
   readonly order: number;
-  /** null when it is not set. */
+  /** null when the alarm is not set. */
   slot: Slot | null = null;
   prev: WheelAlarm | null = null;
   next: WheelAlarm | null = null;
@@ -108,18 +123,18 @@ class WheelAlarm implements Alarm {
 }
 
 class Wheel implements Clock {
-  /** By width and place. A slot that has become empty stays until its time has come, or until the next one's has. */
+  /** The slots, by level and place. An empty one stays until alarms are fired again. */
   private readonly slots: Map<number, Slot> = new Map();
-  /** How many alarms are set. */
+  /** The number of alarms that are set. */
   private count = 0;
-  /** How many of them keep the process alive. */
+  /** The number of those that keep the process alive. */
   private refs = 0;
-  /** How many there have been. */
+  /** The order of the next alarm. */
   private nextOrder = 0;
-  /** When it was last looked at: a moment in the past, from which the distance of an alarm is judged. */
+  /** The instant at which alarms were last fired. The level of a new alarm is computed from it. */
   private lastTick = 0;
   private handle: Handle;
-  /** For when the platform's timer is set. */
+  /** The instant for which the platform's timer is set; −Infinity while alarms are being fired. */
   private armedFor = Infinity;
 
   monotonic(): number {
@@ -144,12 +159,12 @@ class Wheel implements Clock {
   /** One alarm fewer keeps the process alive. */
   unref(): void {
     if (--this.refs > 0) return;
-    // A hundred times cheaper than to clear it and, when the next alarm is set, to set it again.
+    // A hundred times cheaper than to clear it, and to set it again for the next alarm.
     if (!setRef(this.handle, false) && this.count === 0) this.clear();
   }
 
   fireOverdue(now: number): boolean {
-    // While it rings, `next` is −Infinity.
+    // Not while alarms are being fired.
     if (now < this.armedFor || this.armedFor === -Infinity || this.count === 0) return false;
     this.fire();
     return true;
@@ -162,9 +177,9 @@ class Wheel implements Clock {
   private add(alarm: WheelAlarm): void {
     let level = 0;
     let width = 1;
-    for (let distance = alarm.due - this.lastTick; distance >= width * WIDTH && level < WIDTHS - 1; width *= WIDTH)
+    for (let distance = alarm.due - this.lastTick; distance >= width * RADIX && level < LEVELS - 1; width *= RADIX)
       level++;
-    const place = Math.floor(alarm.due / width) * WIDTHS + level;
+    const place = Math.floor(alarm.due / width) * LEVELS + level;
     let slot = this.slots.get(place);
     if (slot === undefined) this.slots.set(place, (slot = new Slot()));
     slot.push(alarm);
@@ -184,6 +199,11 @@ class Wheel implements Clock {
     this.slots.clear();
   }
 
+  /**
+   * Fires all alarms that are due. First each slot whose time has come is dissolved: alarms that are not due yet move
+   * to lower levels, the others are collected and sorted. Then these fire. One of them may stop another, and may set
+   * new alarms. If it throws, the rest goes back into the wheel, and fires at once on the next timer.
+   */
   private readonly fire = (): void => {
     if (this.count === 0) return this.clear();
     const now = (this.lastTick = OWN.now());
@@ -202,12 +222,12 @@ class Wheel implements Clock {
       }
     }
     due.sort((a, b) => a.due - b.due || a.order - b.order);
-    // Whatever is set meanwhile is looked at in the end.
+    // The timer is armed at the end, also for the alarms that are set meanwhile.
     this.armedFor = -Infinity;
-    let rung = 0;
+    let fired = 0;
     try {
       for (const alarm of due) {
-        rung++;
+        fired++;
         // An earlier one may have stopped it.
         if (alarm.slot === null) continue;
         alarm.slot = null;
@@ -216,8 +236,8 @@ class Wheel implements Clock {
         alarm.target.expire();
       }
     } finally {
-      // If one has thrown, the platform is told, and the others ring at once, but after that.
-      for (const alarm of due.slice(rung)) if (alarm.slot !== null) this.add(alarm);
+      // If one has thrown, the platform reports it, and the others fire right after that.
+      for (const alarm of due.slice(fired)) if (alarm.slot !== null) this.add(alarm);
       let least = Infinity;
       for (const slot of this.slots.values()) if (slot.first !== null && slot.least < least) least = slot.least;
       if (least < Infinity) this.arm(least, OWN.now());
@@ -226,14 +246,14 @@ class Wheel implements Clock {
   };
 }
 
-/** Whether the timer keeps the process alive. False if that cannot be said of it. */
+/** Sets whether the timer keeps the process alive. False if the platform cannot do that. */
 function setRef(handle: Handle, holds: boolean): boolean {
   if (typeof handle === "object") {
     if (holds) handle.ref?.();
     else handle.unref?.();
     return handle.unref !== undefined;
   }
-  // Where handles are numbers there may be a function for it.
+  // Deno has functions for it, because its handles are numbers.
   const { Deno } = globalThis as { Deno?: { refTimer?(handle: number): void; unrefTimer?(handle: number): void } };
   if (handle === undefined || Deno?.refTimer === undefined || Deno.unrefTimer === undefined) return false;
   if (holds) Deno.refTimer(handle);
@@ -241,14 +261,17 @@ function setRef(handle: Handle, holds: boolean): boolean {
   return true;
 }
 
-/** The only one: there is one event loop. */
+/** The only wheel: there is one event loop. */
 const wheel: Wheel = /* @__PURE__ */ new Wheel();
 
-/** The alarms on the platform's own clock, for those who ask whether one is overdue. */
+/** The alarms on the platform's own clock, as `runtime.poll` uses them. */
 export interface OverdueAlarms {
-  /** Whether there is any alarm. */
+  /** True while any alarm is set. */
   readonly isSet: boolean;
-  /** Rings what is due at this instant, though the platform's timer has had no turn. False if nothing can be due. */
+  /**
+   * Fires the alarms that are due at this instant, though the platform's timer has had no turn. False if none can be
+   * due.
+   */
   fire(now: number): boolean;
 }
 
@@ -259,7 +282,7 @@ export const overdueAlarms: OverdueAlarms = /* @__PURE__ */ (() => ({
   fire: (now: number) => wheel.fireOverdue(now),
 }))();
 
-/** A clock on which each alarm has a timer of its own. */
+/** A clock on which each alarm is a timer of its own. */
 class PlatformClock implements Clock {
   readonly timers: Timers;
 
@@ -278,7 +301,7 @@ class PlatformClock implements Clock {
 
 const REQUEST: Clock = /* @__PURE__ */ new PlatformClock(OWN);
 
-/** The last that has taken the place of the platform's. */
+/** The last fake clock that replaced the platform's. */
 let replaced: PlatformClock | undefined;
 
 class PlatformTimer implements Alarm {
@@ -311,7 +334,7 @@ class PlatformTimer implements Alarm {
     if (!this.isRef) setRef(this.handle, false);
   }
 
-  /** The platform may be early by a fraction of a millisecond, and a long wait comes in several. */
+  /** The platform may be early by a fraction of a millisecond, and a long wait takes several timers. */
   private readonly fire = (): void => {
     const now = this.timers.now();
     if (now < this.due && this.timers.isBlind !== true) this.arm(now);

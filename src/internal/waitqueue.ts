@@ -1,40 +1,44 @@
 /**
- * Wait queues, Go's `waitq`: the list of those that wait for the same thing.
+ * Wait queues, Go's `waitq`: the waiters of one channel side, lock or other object, as a doubly linked list.
  *
  * Invariants:
  * - A waiter is in at most one queue; `waiter.queue` names it, and is null exactly when the waiter is in none.
- * - The waiters of one operation (the cases of a select, the context that guards a wait) form a ring by `sibling`. They are in all
- *   the queues of their operation or in none: whoever wins takes the whole ring out at once, so nothing is ever left behind.
- * - Putting a waiter in and taking it out, from any place, costs O(1).
+ * - The waiters of one operation are siblings: the cases of a select, or a wait and its ctx waiter. They are in all the
+ *   queues of their operation or in none, because the one that is woken takes all of them out.
+ * - To put a waiter in and to take it out, at any place, costs O(1).
  */
-/** What the promise of a waiter resolves to, made from what has happened: a value received, or that the channel is closed. */
+
+/** Makes the result of a waiter from what has happened: a value was received, or the channel closed. */
 export type Shape = (value: unknown, ok: boolean, key: unknown) => unknown;
 
 /** A wait in a test bubble. */
 export interface Parked {
-  /** The wait is over; `waiter` may resume when the bubble finds it is its turn. */
+  /** The wait is over: `waiter` may resume when the bubble decides so. */
   ready(waiter: Waiter, result: unknown, failed: boolean): void;
 }
 
-/** Marks a ctx waiter: the one that waits for the end of an operation's context, and only ever rejects. Never called. */
+/**
+ * Marks a ctx waiter, which waits for the end of the operation's context. It only ever rejects, so this is never
+ * called.
+ */
 export const CTX_WAITER: Shape = () => undefined;
 /** Marks a callback waiter. */
 const CALLBACK: Shape = () => undefined;
 
-/** One suspended operation in one queue. `runtime.park` gives it a promise, `runtime.wake` settles that. */
+/** One suspended operation in one queue: Go's sudog. `runtime.park` gives it a promise, `runtime.wake` settles that. */
 export class Waiter {
   queue: WaitQueue | null = null;
   prev: Waiter | null = null;
   next: Waiter | null = null;
-  /** The next waiter of the same operation, in a ring; null when it has no other. */
+  /** The next waiter of the same operation, in a circle; null when there is no other. */
   sibling: Waiter | null = null;
   resolve!: (value: unknown) => void;
   reject!: (error: unknown) => void;
-  /** Its wait, in a test bubble; null in production. */
+  /** Its wait in a test bubble; null in production. */
   parked: Parked | null = null;
-  /** How its result is made, or {@link CTX_WAITER}; null: it is made by whoever wakes the waiter. */
+  /** Makes the result, or marks a ctx waiter or a callback waiter. Null: the result is what `wake` is given. */
   readonly shape: Shape | null;
-  /** What the shape needs to know: a select's case; the iterator of a `for await`; the context of a ctx waiter. */
+  /** For a select, its case; for a step of a `for await`, its iterator; for a ctx waiter, its context. */
   readonly key: unknown;
   /** The value of a sender; for a ctx waiter, the function to call instead of rejecting. */
   readonly value: unknown;
@@ -45,7 +49,7 @@ export class Waiter {
     this.value = value;
   }
 
-  /** Puts `other` into the ring of this operation. */
+  /** Makes `other` a waiter of the same operation. */
   addSibling(other: Waiter): void {
     other.sibling = this.sibling ?? this;
     this.sibling = other;
@@ -58,27 +62,34 @@ export class Waiter {
   }
 }
 
-/** A waiter without a promise: to wake it is to call `callback`. Of the same class, so that the queues see one kind of object. */
+/**
+ * A waiter without a promise: to wake it calls `callback`. It is no subclass, so that all waiters have one hidden
+ * class.
+ */
 export function callbackWaiter(callback: () => void): Waiter {
   const waiter = new Waiter(CALLBACK);
   waiter.resolve = callback;
   return waiter;
 }
 
-/** Whether it is a {@link callbackWaiter}: where its callback is to run in this very step, `resolve` is called rather than `wake`. */
+/**
+ * True for a {@link callbackWaiter}. If its callback must run in this step, call `resolve` instead of `wake`, which may
+ * defer it.
+ */
 export function isCallback(waiter: Waiter): boolean {
   return waiter.shape === CALLBACK;
 }
 
-/** Told when a queue is about to get its first waiter, and each time a waiter has left, for whatever reason. */
+/** Notified before a queue gets its first waiter, and after any waiter leaves. */
 export interface QueueWatcher {
   onFirst?(): unknown;
   onLeave(): unknown;
 }
 
 /**
- * Waiters in the order of their coming: `head` is the first, its `prev` the last, the `next` of the last is null. One field, because a
- * store of something new into a queue, which is old, is what costs: with a second one for the tail a transfer takes 4 % longer.
+ * Waiters in the order in which they came: `head` is the first, `head.prev` the last, and the `next` of the last is
+ * null. There is no tail field, because storing a young object into an old one costs a GC write barrier. A second such
+ * store makes a transfer 4 % slower.
  */
 export class WaitQueue {
   head: Waiter | null = null;
@@ -111,14 +122,14 @@ export class WaitQueue {
     if (this.watcher !== null) this.watcher.onLeave();
   }
 
-  /** The first waiter, withdrawn with its siblings; null when nobody waits. */
+  /** Withdraws the first waiter, with its siblings; null if the queue is empty. */
   shift(): Waiter | null {
     const waiter = this.head;
     if (waiter !== null) waiter.withdraw();
     return waiter;
   }
 
-  /** How many wait. Walks the list: for reports only. */
+  /** The number of waiters. Walks the list: for reports only. */
   count(): number {
     let n = 0;
     for (let w = this.head; w !== null; w = w.next) n++;

@@ -24,7 +24,8 @@
  *   timer and no listener behind (A7).
  */
 import { mustBeReadable } from "../internal/errors.ts";
-import { attempt, promiseOf } from "../internal/foreign.ts";
+import { attempt } from "../internal/foreign.ts";
+import { emit } from "../internal/observe.ts";
 import { context, type Context, retry, time } from "../index.ts";
 import { monotonic } from "../internal/runtime.ts";
 import { attempt as called } from "./attempt.ts";
@@ -415,18 +416,7 @@ export class Execution {
   }
 
   private emit(event: EventBody): void {
-    try {
-      const told: unknown = this.settings.observe?.({
-        saga: this.name,
-        id: this.settings.id,
-        at: time.now(),
-        ...event,
-      });
-      if (typeof (told as PromiseLike<unknown> | undefined)?.then === "function") {
-        void promiseOf(told).catch(() => {});
-      }
-    } catch {
-      // An observer looks on: it cannot change what happens to a step.
-    }
+    const { observe, id } = this.settings;
+    if (observe !== undefined) emit(observe, { saga: this.name, id, at: time.now(), ...event });
   }
 }

@@ -1,9 +1,12 @@
 /**
  * The options of a saga and its steps, their defaults, and their checks.
  */
+import { ms, onlyKnown, positive } from "../internal/args.ts";
 import { mustBeReadable } from "../internal/errors.ts";
 import { given } from "../internal/foreign.ts";
-import { context, type Context, retry, time } from "../index.ts";
+import { checkedPolicy } from "../internal/policy.ts";
+import { randomId } from "../internal/random.ts";
+import { context, type Context, type retry } from "../index.ts";
 import type { DeadLetter, SagaEvent } from "./types.ts";
 
 /** The options of a step. */
@@ -108,9 +111,7 @@ const STEP: Readonly<Record<keyof StepOptions, true>> = { timeout: true, retry: 
  * **Errors**: TypeError or RangeError, naming the option and the rule.
  */
 export function checked(options: SagaOptions): Settings {
-  if (typeof options !== "object" || options === null)
-    throw new TypeError(`saga: expected an options object, got ${given(options)}`);
-  options = onlyKnown("saga: ", "", options, OPTIONS);
+  options = onlyKnown("saga", options, OPTIONS);
   const { id = randomId(), deadLetter, abort, observe } = options;
   if (typeof id !== "string" || id === "")
     throw new TypeError(`saga: id must be a string that is not empty; got ${given(id)}`);
@@ -123,7 +124,7 @@ export function checked(options: SagaOptions): Settings {
   if (abort !== undefined && !context.isContext(abort)) throw new TypeError("saga: abort must be a Context");
   if ((typeof options.compensation !== "object" && options.compensation !== undefined) || options.compensation === null)
     throw new TypeError(`saga: compensation must be an object, got ${given(options.compensation)}`);
-  const compensation = onlyKnown("saga: ", "compensation.", options.compensation ?? {}, COMPENSATION);
+  const compensation = onlyKnown("saga", options.compensation ?? {}, COMPENSATION, "compensation.");
   const resume = options.resume === undefined ? undefined : eventsOf(options.resume);
   if (resume !== undefined && !Array.isArray(resume)) throw new TypeError("saga: resume must be a list of events");
   if (resume !== undefined && options.id === undefined)
@@ -132,9 +133,9 @@ export function checked(options: SagaOptions): Settings {
   return {
     id,
     compensation: {
-      budget: ms("compensation.budget", budget),
-      timeout: positive("compensation.timeout", timeout),
-      retry: policy("compensation.retry", retry),
+      budget: ms("saga: compensation.budget", budget),
+      timeout: positive("saga: compensation.timeout", timeout),
+      retry: policy("saga: compensation.retry", retry),
     },
     deadLetter,
     abort,
@@ -147,35 +148,12 @@ export function checked(options: SagaOptions): Settings {
  * **Errors**: TypeError or RangeError, naming the step, the option and the rule.
  */
 export function checkedStep(step: string, options: StepOptions): StepOptions {
-  if (typeof options !== "object" || options === null)
-    throw new TypeError(`saga: step ${step}: expected an options object, got ${given(options)}`);
-  options = onlyKnown(`saga: step ${step}: `, "", options, STEP);
-  if (options.timeout !== undefined) positive(`step ${step}: timeout`, options.timeout);
+  options = onlyKnown(`saga: step ${step}`, options, STEP);
+  if (options.timeout !== undefined) positive(`saga: step ${step}: timeout`, options.timeout);
   if (options.pivot !== undefined && typeof options.pivot !== "boolean")
     throw new TypeError(`saga: step ${step}: pivot must be true or false; got ${given(options.pivot)}`);
   if (options.retry === undefined) return options;
-  return { ...options, retry: policy(`step ${step}: retry`, options.retry) };
-}
-
-/** The options, read once. A misspelt option would silently have its default. */
-function onlyKnown<O extends object>(
-  where: string,
-  prefix: string,
-  options: O,
-  known: Readonly<Record<keyof O, true>>,
-): O {
-  const own = mustBeReadable(`${where}the options cannot be read`, () => Object.keys(options));
-  for (const name of own) {
-    if (Object.hasOwn(known, name)) continue;
-    const names = Object.keys(known).join(", ");
-    throw new TypeError(`${where}there is no option ${prefix}${given(name)}; there are ${names}`);
-  }
-  const read: Partial<O> = {};
-  for (const name of Object.keys(known) as (keyof O & string)[]) {
-    const value = mustBeReadable(`${where}the option ${prefix}${name} cannot be read`, () => options[name]);
-    if (value !== undefined) read[name] = value;
-  }
-  return read as O;
+  return { ...options, retry: policy(`saga: step ${step}: retry`, options.retry) };
 }
 
 /** A copy of the list; null if the value is no list. */
@@ -185,43 +163,9 @@ function eventsOf(journal: readonly SagaEvent[]): readonly SagaEvent[] | null {
   );
 }
 
-function ms(name: string, value: number): number {
-  if (typeof value === "number" && value >= 0) return value;
-  throw new RangeError(`saga: ${name} must be a number of ms, 0 or more; got ${given(value)}`);
-}
-
-function positive(name: string, value: number): number {
-  if (typeof value === "number" && value > 0) return value;
-  throw new RangeError(`saga: ${name} must be a positive number of ms; got ${given(value)}`);
-}
-
-/** `backoff` knows what makes sense in a policy; but not that an attempt must have some time. */
-function policy(name: string, value: retry.Policy): retry.Policy {
-  let read = value;
-  try {
-    // Read once: it may be another one, or none, when it is looked at again.
-    if (typeof value === "object" && value !== null) {
-      const { tries, base, max, timeout } = value;
-      read = Object.fromEntries(Object.entries({ tries, base, max, timeout }).filter(([, each]) => each !== undefined));
-    }
-  } catch (cause) {
-    throw new TypeError(`saga: ${name}: the policy cannot be read`, { cause });
-  }
-  try {
-    retry.backoff(1, read);
-  } catch (error) {
-    const message = `saga: ${name}: ${(error as Error).message.replace(/^backoff: /, "")}`;
-    throw error instanceof RangeError ? new RangeError(message) : new TypeError(message);
-  }
-  if (read.timeout !== undefined) positive(`${name}: policy.timeout`, read.timeout);
+/** A policy makes sense by the rules of `retry`; and here an attempt must have some time, too. */
+function policy(where: string, value: retry.Policy): retry.Policy {
+  const read = checkedPolicy(value, where);
+  if (read.timeout !== undefined) positive(`${where}: policy.timeout`, read.timeout);
   return read;
-}
-
-/** The time, and about a hundred random bits: the jitter of retry is a source of them that a test controls. */
-function randomId(): string {
-  const chance = (): string =>
-    Math.floor(retry.backoff(1, { base: 2 ** 52, max: 2 ** 52 }))
-      .toString(36)
-      .padStart(11, "0");
-  return `${Math.floor(time.now()).toString(36)}-${chance()}${chance()}`;
 }

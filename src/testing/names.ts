@@ -12,6 +12,7 @@ import { Weighted } from "../semaphore.ts";
 import { Group as Flights } from "../singleflight.ts";
 import { Cond, Mutex, RWMutex, WaitGroup } from "../sync/index.ts";
 import type { Place } from "./callsite.ts";
+import { Checkpoint } from "../internal/checkpoint.ts";
 import { isA, isError } from "../internal/foreign.ts";
 import { cut, errorText, nameOf, tried, valueText } from "./plain.ts";
 
@@ -24,6 +25,7 @@ const KINDS: readonly (readonly [new (...args: never[]) => object, string])[] = 
   [Weighted, "sem"],
   [Cond, "cond"],
   [Flights, "flight"],
+  [Checkpoint, "wire"],
 ];
 
 interface Made {

@@ -6,7 +6,8 @@
  * - An observer looks on. Whatever it does, nothing happens to a message.
  * - As JSON a report has no body, key or attribute of a message: it lands in logs.
  */
-import { attempt, promiseOf } from "../internal/foreign.ts";
+import { attempt } from "../internal/foreign.ts";
+import { emit } from "../internal/observe.ts";
 import type { Settings } from "./options.ts";
 import { reasonOf } from "./reason.ts";
 import type { Leftover, Progress, Report, WorkerEvent } from "./report.ts";
@@ -43,13 +44,8 @@ export class Account<D extends Delivery> {
   }
 
   emit(event: WorkerEvent<D>): void {
-    if (this.settings.observe === undefined) return;
-    try {
-      const told: unknown = this.settings.observe(event);
-      if (typeof (told as PromiseLike<unknown> | undefined)?.then === "function") void promiseOf(told).catch(() => {});
-    } catch {
-      // It cannot change what happens to a message.
-    }
+    const { observe } = this.settings;
+    if (observe !== undefined) emit(observe, event);
   }
 
   /** A call of the source has failed, and is made again in `retryIn` ms. */

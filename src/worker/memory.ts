@@ -9,11 +9,12 @@
  * - All its time is the library's (its monotonic clock, timer channels): under a virtual clock it is deterministic, and nobody can set it.
  * - A verdict counts only from whoever holds the lease now; for anybody else it changes nothing and is reported as lost.
  */
-import { given } from "../internal/foreign.ts";
-import { Chan, type Context, nil, select, semaphore, time } from "../index.ts";
+import { onlyKnown, positive, whole } from "../internal/args.ts";
+import { Checkpoint } from "../internal/checkpoint.ts";
+import { type Context, nil, select, semaphore, time } from "../index.ts";
 import { Inspectable } from "../internal/inspect.ts";
+import { Notify } from "../internal/notify.ts";
 import { monotonic } from "../internal/runtime.ts";
-import { onlyKnown } from "./known.ts";
 import type { Dead, Delivery, Nack, Source } from "./source.ts";
 
 /** A message that was given up. */
@@ -99,14 +100,9 @@ export interface MemoryBrokerOptions {
  */
 export function memoryBroker<T>(options: MemoryBrokerOptions = {}): MemoryBroker<T> {
   const { lease = 30_000, capacity, deadLetters = 10_000 } = onlyKnown("memoryBroker", options, OPTIONS);
-  if (typeof lease !== "number" || !(lease > 0))
-    throw new RangeError(`memoryBroker: lease must be a positive number of ms; got ${given(lease)}`);
-  if (capacity !== undefined && (!Number.isSafeInteger(capacity) || capacity < 1)) {
-    throw new RangeError(`memoryBroker: capacity must be a whole number from 1; got ${given(capacity)}`);
-  }
-  if (!Number.isSafeInteger(deadLetters) || deadLetters < 0) {
-    throw new RangeError(`memoryBroker: deadLetters must be a whole number from 0; got ${given(deadLetters)}`);
-  }
+  positive("memoryBroker: lease", lease);
+  if (capacity !== undefined) whole("memoryBroker: capacity", capacity, 1);
+  whole("memoryBroker: deadLetters", deadLetters, 0);
   return new Broker<T>(lease, capacity, deadLetters);
 }
 
@@ -147,11 +143,10 @@ class Broker<T> extends Inspectable implements MemoryBroker<T> {
   private published = 0;
   private delivered = 0;
   private closed = false;
-  /** Closed and replaced when there is news for the pulls that wait. */
-  private news: Chan<never> = new Chan();
-  private pulls = 0;
-  /** What publishing and verdicts go through. */
-  private readonly wire: Chan<true> = new Chan(1);
+  /** Notifies the pulls that wait. */
+  private readonly news: Notify = new Notify();
+  /** Publishing and verdicts pass it. */
+  private readonly wire: Checkpoint = new Checkpoint();
 
   constructor(lease: number, capacity: number | undefined, kept: number) {
     super();
@@ -182,13 +177,13 @@ class Broker<T> extends Inspectable implements MemoryBroker<T> {
     }
     const message = { seq: ++this.published, body, options, attempts: 0, until: 0, next: null };
     // With a capacity, `acquire` was the step.
-    if (this.room === null) await this.step(() => this.place(message), ctx);
+    if (this.room === null) await this.wire.pass(() => this.place(message), ctx);
     else this.place(message);
   };
 
   end = (): void => {
     this.closed = true;
-    this.tell();
+    this.news.notifyAll();
   };
 
   pull = async (ctx: Context, max: number): Promise<readonly Delivery<T>[]> => {
@@ -198,12 +193,8 @@ class Broker<T> extends Inspectable implements MemoryBroker<T> {
       this.revive(now);
       if (this.front < this.ready.length) return this.deliver(max, now);
       const next = Math.min(this.delayed[0]?.until ?? Infinity, this.firstLease()?.[1].until ?? Infinity);
-      this.pulls++;
-      try {
-        await select({ news: this.news, due: next < Infinity ? time.after(next - now) : nil, done: ctx.done() });
-      } finally {
-        this.pulls--;
-      }
+      const news = this.news.notified();
+      await select({ news, due: next < Infinity ? time.after(next - now) : nil, done: ctx.done() });
     }
   };
 
@@ -221,7 +212,7 @@ class Broker<T> extends Inspectable implements MemoryBroker<T> {
         message.until = monotonic() + delay;
         if (delay > 0) push(this.delayed, message);
         else this.ready.push(message);
-        this.tell();
+        this.news.notifyAll();
       },
     );
   };
@@ -256,7 +247,7 @@ class Broker<T> extends Inspectable implements MemoryBroker<T> {
     deliveries: readonly Delivery<T>[],
     then: (message: Message<T>, id: string) => void,
   ): Promise<readonly Delivery<T>[]> {
-    return this.step(() => {
+    return this.wire.pass(() => {
       this.revive(monotonic());
       return deliveries.filter(({ id }) => {
         const message = this.leased.get(id);
@@ -268,33 +259,15 @@ class Broker<T> extends Inspectable implements MemoryBroker<T> {
     }, ctx);
   }
 
-  /**
-   * Does it, as an operation of the library: at once, and the caller goes on later; not at all if ctx has ended, or a test has the
-   * operation fail.
-   */
-  private async step<R>(perform: () => R, ctx?: Context): Promise<R> {
-    const asked = this.wire.send(true, ctx);
-    const done = this.wire.tryRecv() === undefined ? undefined : { result: perform() };
-    await asked;
-    return done!.result;
-  }
-
   /** A message is settled for good: now the next of its key has its turn. */
   private gone({ next, options: { key } }: Message<T>): void {
     this.room?.release();
     if (next !== null) {
       this.behind--;
       this.ready.push(next);
-      this.tell();
+      this.news.notifyAll();
     } else if (key !== undefined) this.tails.delete(key);
-    if (this.ended) this.tell();
-  }
-
-  private tell(): void {
-    if (this.pulls === 0) return;
-    const { news } = this;
-    this.news = new Chan();
-    news.close();
+    if (this.ended) this.news.notifyAll();
   }
 
   private firstLease(): [id: string, message: Message<T>] | undefined {
@@ -312,7 +285,7 @@ class Broker<T> extends Inspectable implements MemoryBroker<T> {
       tail.next = message;
       this.behind++;
     }
-    this.tell();
+    this.news.notifyAll();
   }
 
   /** Makes ready what is due: leases that ran out, and delays that are over. */

@@ -11,8 +11,8 @@ export function decodeText(bytes: Uint8Array): string {
 }
 
 /**
- * The ordering key that the option `key` of a source finds in a message: none if it throws. A message that the option cannot read is
- * handled without a key, so that the handler gets to see it.
+ * The ordering key that the option `key` of a source finds in a message: none if it throws. A message that the option
+ * cannot read is handled without a key, so that the handler gets to see it.
  */
 export function keyOf<M>(message: M, key: ((message: M) => string | undefined) | undefined): string | undefined {
   try {

@@ -4,7 +4,7 @@
 import { mustBeReadable } from "../internal/errors.ts";
 import { attempt, given } from "../internal/foreign.ts";
 import { context, type Context, retry } from "../index.ts";
-import { onlyKnown } from "./known.ts";
+import { ms, onlyKnown, positive, whole, wholeOrInfinite } from "../internal/args.ts";
 import type { Progress, WorkerEvent } from "./report.ts";
 import type { Delivery, Source } from "./source.ts";
 
@@ -86,10 +86,10 @@ const KNOWN: Readonly<Record<keyof WorkerOptions, true>> = {
  */
 export function checked<D extends Delivery>(options: WorkerOptions<D>): Settings<D> {
   options = onlyKnown("worker", options, KNOWN);
-  const concurrency = whole("concurrency", options.concurrency ?? 16, 1);
-  const grace = ms("grace", options.grace ?? 25_000);
-  const abortWindow = ms("abortWindow", options.abortWindow ?? Math.min(grace / 5, 2_000));
-  const settle = ms("settle", options.settle ?? Math.min(grace / 5, 2_000));
+  const concurrency = whole("worker: concurrency", options.concurrency ?? 16, 1);
+  const grace = ms("worker: grace", options.grace ?? 25_000);
+  const abortWindow = ms("worker: abortWindow", options.abortWindow ?? Math.min(grace / 5, 2_000));
+  const settle = ms("worker: settle", options.settle ?? Math.min(grace / 5, 2_000));
   if (abortWindow === Infinity || settle === Infinity) {
     throw new RangeError("worker: abortWindow and settle must be finite, also where the grace is not");
   }
@@ -105,7 +105,7 @@ export function checked<D extends Delivery>(options: WorkerOptions<D>): Settings
     throw new TypeError("worker: abort must be a Context");
   const { progress } = options;
   const [maxAttempts, callTries] = [options.maxAttempts ?? 5, options.callTries ?? 6];
-  const prefetch = whole("prefetch", options.prefetch ?? concurrency, 0);
+  const prefetch = whole("worker: prefetch", options.prefetch ?? concurrency, 0);
   const leftovers = options.leftovers ?? Math.max(1_000, concurrency + prefetch);
   if (progress !== undefined && !isWritable(progress))
     throw new TypeError("worker: progress must be an object that the worker can write to");
@@ -113,16 +113,16 @@ export function checked<D extends Delivery>(options: WorkerOptions<D>): Settings
     ...options,
     concurrency,
     prefetch,
-    batch: whole("batch", options.batch ?? 100, 1),
+    batch: whole("worker: batch", options.batch ?? 100, 1),
     grace,
     abortWindow,
     settle,
-    maxAttempts: maxAttempts === Infinity ? Infinity : whole("maxAttempts", maxAttempts, 1),
+    maxAttempts: wholeOrInfinite("worker: maxAttempts", maxAttempts, 1),
     backoff: options.backoff ?? retry.backoff,
-    callTimeout: positive("callTimeout", options.callTimeout ?? 10_000),
-    maxLease: positive("maxLease", options.maxLease ?? 3_600_000),
-    callTries: callTries === Infinity ? Infinity : whole("callTries", callTries, 1),
-    leftovers: leftovers === Infinity ? Infinity : whole("leftovers", leftovers, 0),
+    callTimeout: positive("worker: callTimeout", options.callTimeout ?? 10_000),
+    maxLease: positive("worker: maxLease", options.maxLease ?? 3_600_000),
+    callTries: wholeOrInfinite("worker: callTries", callTries, 1),
+    leftovers: wholeOrInfinite("worker: leftovers", leftovers, 0),
   };
 }
 
@@ -162,19 +162,4 @@ export function checkedSource<D extends Delivery>(source: Source<D>): Source<D> 
     ...(extend === undefined ? {} : { extend: (ctx, deliveries) => source.extend!(ctx, deliveries) }),
     ...(lease === undefined ? {} : { lease }),
   };
-}
-
-function whole(name: string, value: number, least: number): number {
-  if (Number.isSafeInteger(value) && value >= least) return value;
-  throw new RangeError(`worker: ${name} must be a whole number from ${least}; got ${given(value)}`);
-}
-
-function ms(name: string, value: number): number {
-  if (typeof value === "number" && value >= 0) return value;
-  throw new RangeError(`worker: ${name} must be a number of ms, 0 or more; got ${given(value)}`);
-}
-
-function positive(name: string, value: number): number {
-  if (ms(name, value) > 0) return value;
-  throw new RangeError(`worker: ${name} must be a positive number of ms; got ${given(value)}`);
 }

@@ -291,8 +291,8 @@ async function run({ url, atEnd, pause, resume }) {
         const lab = await labOf(connect, { at, lease: 8_000 });
         const seen = new Map();
         const [ctx, stop] = context.withCancel(context.background());
-        let told = 0;
-        const observe = (event) => event.type === "settled" && (told += event.count);
+        let settled = 0;
+        const observe = (event) => event.type === "settled" && (settled += event.count);
         const handle = async (_, { body, attempt }) => {
           await time.sleep(Math.random() * 30);
           seen.set(body, (seen.get(body) ?? 0) + 1);
@@ -307,10 +307,10 @@ async function run({ url, atEnd, pause, resume }) {
         });
         try {
           for (let i = 0; i < 300; i++) {
-            const before = told;
+            const before = settled;
             await command("XADD", lab.stream, "*", "body", `${["good", "failing", "dead"][i % 3]} ${i}`);
             if (i % 50 !== 49) continue;
-            await until("some more are settled", () => told > before);
+            await until("some more are settled", () => settled > before);
             proxy.swallow({ hears: true });
             await time.sleep(100);
             proxy.cut();

@@ -4,7 +4,7 @@
 import { Chan, ClosedChannel, type Context, context, nil, select, sending } from "headgate";
 import { describe, expect, it, vi } from "vitest";
 import { elapse, isPending, timersSet, virtualTime } from "../support/clock.ts";
-import { failure } from "../support/errors.ts";
+import { errorOf, failure } from "../support/errors.ts";
 
 const cancelable = (): readonly [Context, context.CancelFunc] => context.withCancel(context.background());
 
@@ -168,7 +168,7 @@ describe("a ctx", () => {
   it("lets a cancelled send go before the ones ahead of it, whose values stay in order (H5, H6)", async () => {
     const [ctx, cancel] = cancelable();
     const ch = new Chan<string>(1);
-    const sends = ["a", "b", "c", "d"].map((value, i) => failure(ch.send(value, i === 2 ? ctx : undefined)));
+    const sends = ["a", "b", "c", "d"].map((value, i) => errorOf(ch.send(value, i === 2 ? ctx : undefined)));
     cancel();
     expect(await sends[2]).toBe(ctx.err());
     const values = [ch.tryRecv(), ch.tryRecv(), ch.tryRecv(), ch.tryRecv()].map((got) => got?.[0]);
@@ -325,11 +325,11 @@ describe("a foreign context", () => {
   it("with only an AbortSignal loses the listener in whatever way the last wait ends", async () => {
     const { ctx, listeners } = signalled();
     const ways: ((ch: Chan<number>) => unknown)[] = [
-      (ch) => (failure(ch.send(1, ctx)), ch.tryRecv()),
+      (ch) => (ch.send(1, ctx), ch.tryRecv()),
       (ch) => (ch.recv(ctx), ch.trySend(1)),
       (ch) => (select({ ch, out: sending(ch, 1) }, ctx), ch.trySend(1)),
       (ch) => (ch.recv(ctx), ch.recv(ctx), ch.close()),
-      (ch) => (failure(ch.send(1, ctx)), failure(select([sending(ch, 1)], ctx)), ch.close()),
+      (ch) => (errorOf(ch.send(1, ctx)), errorOf(select([sending(ch, 1)], ctx)), ch.close()),
       (ch) => {
         const loop = ch.values(ctx);
         return [loop.next(), loop.next(), loop.return!()];

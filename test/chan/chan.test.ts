@@ -362,7 +362,7 @@ describe("closing", () => {
     const receivers = new Chan<number>();
     const senders = new Chan<number>();
     const both = select({ in: receivers, out: sending(senders, 1) });
-    const others = [receivers.recv(), senders.send(2)].map(failure);
+    const others = [receivers.recv(), failure(senders.send(2))];
     receivers.close();
     senders.close();
     await Promise.all([both, ...others]);

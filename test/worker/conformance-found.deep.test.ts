@@ -7,7 +7,7 @@ import { type Traits } from "headgate/worker/conformance";
 import { describe, expect, it } from "vitest";
 import { type D, failures, lab, traits } from "./conformance-lab.ts";
 
-describe("a source that breaks a rule is found out:", () => {
+describe("a source that breaks a rule fails:", () => {
   const never = new Promise<never>(() => {});
   const ended = async (ctx: Context): Promise<void> => {
     await time.sleep(Infinity, ctx).catch(() => {});
@@ -15,7 +15,7 @@ describe("a source that breaks a rule is found out:", () => {
   const all = (ctx: Context, source: Source<D>, list: readonly D[]): Promise<readonly D[] | void> =>
     source.ack(ctx, list);
 
-  /** What it does wrong, how, and the rules that must be among those which are found to be broken. */
+  /** The bug, how it is made, and the rules that must be among those that are broken. */
   const bugs: readonly [
     what: string,
     change: (source: Source<D>) => Partial<Source<D>>,
@@ -117,11 +117,7 @@ describe("a source that breaks a rule is found out:", () => {
       () => ({ ended: true }),
       ["a source has not ended while a message may come"],
     ],
-    [
-      "it says nothing of its lease",
-      () => ({ lease: undefined as never }),
-      ["tells its lease: its lease should be 2000"],
-    ],
+    ["it has no lease", () => ({ lease: undefined as never }), ["tells its lease: its lease should be 2000"]],
     ["its ack does nothing", () => ({ ack: async () => {} }), ["an acked message is gone"]],
     [
       "its ack counts for the first alone",
@@ -295,11 +291,11 @@ describe("a source that breaks a rule is found out:", () => {
     [
       "it forgets a verdict whose ctx has ended, and takes it for settled",
       (source) => {
-        const told = new Set<string>();
+        const seen = new Set<string>();
         return {
           nack: async (ctx, items) => {
-            const fresh = items.filter(({ delivery }) => !told.has(delivery.id));
-            for (const { delivery } of fresh) told.add(delivery.id);
+            const fresh = items.filter(({ delivery }) => !seen.has(delivery.id));
+            for (const { delivery } of fresh) seen.add(delivery.id);
             return source.nack(ctx, fresh);
           },
         };

@@ -73,7 +73,7 @@ describe("what a broker cannot do", () => {
     expect(cases.length - left.length).toBeGreaterThan(15);
   });
 
-  it("passes nothing when it is run all the same", async () => {
+  it("passes no case that is run although it is skipped", async () => {
     const left = conformance(lab(), least).filter(({ skip }) => skip !== undefined);
     for (const { name, skip, run } of left) {
       await expect(run()).rejects.toThrow(`${name}: this case is skipped, because ${skip}`);
@@ -82,7 +82,7 @@ describe("what a broker cannot do", () => {
 });
 
 describe("the suite", () => {
-  it("takes no traits that make no sense", () => {
+  it("refuses invalid traits", () => {
     expect(() => conformance(lab(), { ...traits, lease: 0 })).toThrow(/lease must be a positive number of ms; got 0/);
     expect(() => conformance(lab(), { ...traits, patience: -1 })).toThrow(/patience must be/);
     expect(() => conformance(undefined as never, traits)).toThrow(/a function that makes a lab/);
@@ -109,7 +109,7 @@ describe("the suite", () => {
     }
   });
 
-  it("does not hang where a pull brings nothing and does not wait for it either", async () => {
+  it("does not hang if a pull returns nothing and does not wait either", async () => {
     const [first] = conformance(
       lab(() => ({ pull: async () => [] })),
       traits,

@@ -3,46 +3,16 @@
  * gives the calls of a source.
  */
 import { context, type Context, time } from "headgate";
-import {
-  type Delivery,
-  type Handler,
-  memoryBroker,
-  type MemoryBroker,
-  Permanent,
-  type Report,
-  type Source,
-  worker,
-  type WorkerOptions,
-} from "headgate/worker";
+import { type Delivery, type Handler, memoryBroker, Permanent, type Source, worker } from "headgate/worker";
 import { describe, expect, it } from "vitest";
 import { elapse, virtualTime } from "../support/clock.ts";
-import { account } from "./account.ts";
+import { account, brokerOf, override, start } from "./harness.ts";
 
 const background = context.background();
 const boom = new Error("boom");
 const down = new Error("the broker is down");
 
 type D = Delivery<number>;
-
-/** A broker with the messages 1 to n, and no more to come. */
-async function brokerOf(n: number): Promise<MemoryBroker<number>> {
-  const broker = memoryBroker<number>();
-  for (let i = 1; i <= n; i++) await broker.publish(i);
-  broker.end();
-  return broker;
-}
-
-/** The broker with some of its calls replaced. */
-function instead(broker: MemoryBroker<number>, calls: Partial<Source<D>>): MemoryBroker<number> {
-  return Object.assign(Object.create(broker) as MemoryBroker<number>, calls);
-}
-
-/** Starts a worker, and keeps its report when it has one. */
-function start(source: Source<D>, handle: Handler<D>, options: WorkerOptions<D> = {}) {
-  const running = { report: undefined as Report<D> | undefined };
-  void worker(background, source, handle, options).then((report) => (running.report = report));
-  return running;
-}
 
 describe("every call of a source", () => {
   virtualTime();
@@ -68,7 +38,7 @@ describe("every call of a source", () => {
       await time.sleep(1500, ctx);
     };
     const ctx = context.withValue(background, trace, "t-1");
-    const running = worker(ctx, instead(broker, noting), handle, { callTimeout: 4000, backoff: () => 0 });
+    const running = worker(ctx, override(broker, noting), handle, { callTimeout: 4000, backoff: () => 0 });
     await elapse(5000);
     expect(account(await running)).toBe("4 pulled: 2 acked, 1 retried, 1 dead");
     expect(Object.fromEntries(seen)).toEqual({
@@ -103,7 +73,7 @@ describe("an error of", () => {
       return broker.nack(ctx, items);
     };
     const handle: Handler<D> = (_ctx, { attempt }) => (attempt! < 3 ? Promise.reject(boom) : undefined);
-    const running = start(instead(broker, { nack }), handle, { backoff: backoff as () => number });
+    const running = start(override(broker, { nack }), handle, { backoff: backoff as () => number });
     await elapse(2000);
     expect(account(running.report)).toBe("6 pulled: 2 acked, 4 retried");
     expect(delays.filter((delay) => delay >= 0 && delay <= 1000)).toHaveLength(4);
@@ -114,7 +84,7 @@ describe("an error of", () => {
     const types = new Set<string>();
     let calls = 0;
     const ack: Source<D>["ack"] = (ctx, ds) => (++calls === 1 ? Promise.reject(down) : broker.ack(ctx, ds));
-    const running = start(instead(broker, { ack }), (ctx) => time.sleep(15_000, ctx), {
+    const running = start(override(broker, { ack }), (ctx) => time.sleep(15_000, ctx), {
       observe(event) {
         types.add(event.type);
         throw boom;

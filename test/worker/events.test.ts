@@ -4,7 +4,6 @@
 import { context, type Context, time } from "headgate";
 import {
   type Delivery,
-  memoryBroker,
   type MemoryBroker,
   Permanent,
   type Progress,
@@ -15,10 +14,10 @@ import {
 } from "headgate/worker";
 import { describe, expect, it } from "vitest";
 import { elapse, virtualTime } from "../support/clock.ts";
+import { never, openBrokerOf } from "./harness.ts";
 
 const background = context.background();
 const boom = new Error("boom");
-const never = (): Promise<never> => new Promise(() => {});
 
 type D = Delivery<number>;
 const ZERO: Progress = {
@@ -32,12 +31,6 @@ const ZERO: Progress = {
   dead: 0,
   expired: 0,
 };
-
-async function brokerOf(n: number, lease = 30_000): Promise<MemoryBroker<number>> {
-  const broker = memoryBroker<number>({ lease });
-  for (let i = 1; i <= n; i++) await broker.publish(i);
-  return broker;
-}
 
 /** The broker, each call of which takes some ms. */
 function slowed(broker: MemoryBroker<number>, ms: number): Source<D> {
@@ -61,7 +54,7 @@ describe("the events of a worker", () => {
   virtualTime();
 
   it("tell the life of a message in order", async () => {
-    const broker = await brokerOf(1);
+    const broker = await openBrokerOf(1);
     broker.end();
     const events: unknown[] = [];
     const handle = async (ctx: Context, { attempt }: D): Promise<void> => {
@@ -95,7 +88,7 @@ describe("the events of a worker", () => {
     const observe = (event: WorkerEvent<D>): void => {
       if (event.type === "phase") phases.push([event.from, event.to]);
     };
-    const running = worker(ctx, await brokerOf(1), never, { grace: 100, observe });
+    const running = worker(ctx, await openBrokerOf(1), never, { grace: 100, observe });
     await elapse(1);
     stop();
     await elapse(100);
@@ -109,7 +102,7 @@ describe("the events of a worker", () => {
   });
 
   it("count several messages of one call together, by their verdict", async () => {
-    const broker = await brokerOf(6);
+    const broker = await openBrokerOf(6);
     broker.end();
     const settled: unknown[] = [];
     const observe = (event: WorkerEvent<D>): void => {
@@ -133,7 +126,7 @@ describe("the events of a worker", () => {
   });
 
   it("settle every message once, those included that the broker could not be told of", async () => {
-    const broker = await brokerOf(5, 30);
+    const broker = await openBrokerOf(5, 30);
     const [ctx, stop] = context.withCancel(background);
     const counts: unknown[] = [];
     const faulty = Object.assign(Object.create(broker) as MemoryBroker<number>, {
@@ -157,7 +150,7 @@ describe("the events of a worker", () => {
   });
 
   it("tell late what an abandoned handler says, and only that", async () => {
-    const broker = await brokerOf(2);
+    const broker = await openBrokerOf(2);
     const [ctx, stop] = context.withCancel(background);
     const events: WorkerEvent<D>[] = [];
     const handle = (_: Context, { body }: D): Promise<void> => time.sleep(body * 60);
@@ -176,7 +169,7 @@ describe("the progress of a worker", () => {
   virtualTime();
 
   it.each([0, 30])("adds up at every event, with a broker that takes %i ms, through all phases", async (ms) => {
-    const broker = await brokerOf(200, 90);
+    const broker = await openBrokerOf(200, 90);
     const progress: Progress = { ...ZERO };
     const wrong: unknown[] = [];
     const seen = new Set<string>();
@@ -213,7 +206,7 @@ describe("the progress of a worker", () => {
     const progress: Progress = { ...ZERO, pulled: 99, expired: 99 };
     const [ctx, stop] = context.withCancel(background);
     const handle = (ctx: Context): Promise<void> => time.sleep(30, ctx);
-    const running = worker(ctx, slowed(await brokerOf(9), 20), handle, { concurrency: 2, prefetch: 3, progress });
+    const running = worker(ctx, slowed(await openBrokerOf(9), 20), handle, { concurrency: 2, prefetch: 3, progress });
     expect(progress).toEqual(ZERO);
     await elapse(10);
     expect(progress).toEqual({ ...ZERO, pulled: 5, waiting: 3, running: 2 });

@@ -15,7 +15,7 @@ import {
   type Verdict,
   type WorkerEvent,
 } from "headgate/worker";
-import { account } from "./account.ts";
+import { account } from "./harness.ts";
 import type { D } from "./explore-broker.ts";
 
 /** In virtual ms. Handlers are cancelled 60 ms after the stop, and abandoned 80 ms after it. */

@@ -6,7 +6,7 @@ import { context, go, time } from "headgate";
 import { explore, ScheduleError } from "headgate/testing";
 import { type Handler, memoryBroker, Permanent, type Source, worker } from "headgate/worker";
 import { describe, expect, it } from "vitest";
-import { account } from "./account.ts";
+import { account } from "./harness.ts";
 import type { D } from "./explore-broker.ts";
 import { type Mode, scenario } from "./explore.ts";
 

@@ -6,7 +6,7 @@
 import { context, type Context, time } from "headgate";
 import type { Bubble } from "headgate/testing";
 import { LeaseLost, type Nack, Permanent, type Progress, type Report, type Source, worker } from "headgate/worker";
-import { account } from "./account.ts";
+import { account } from "./harness.ts";
 import { type D, type KeyedBroker, keyedBroker, LEASE } from "./explore-keys-broker.ts";
 
 export const MODES = [

@@ -8,60 +8,23 @@ import {
   type Handler,
   LeaseLost,
   memoryBroker,
-  type MemoryBroker,
   Permanent,
-  type Report,
   type Source,
-  worker,
-  type WorkerEvent,
   type WorkerOptions,
 } from "headgate/worker";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { elapse, settle, timersSet, virtualTime } from "../support/clock.ts";
-import { account } from "./account.ts";
+import { account, brokerOf, never, override, start as begin } from "./harness.ts";
 
 const background = context.background();
 const boom = new Error("boom");
 const down = new Error("the broker is down");
-const never = (): Promise<never> => new Promise(() => {});
 
 type D = Delivery<number>;
-type Fault = Extract<WorkerEvent<D>, { type: "sourceError" }>;
 
-/** A broker with the messages 1 to n, and no more to come. */
-async function brokerOf(n: number): Promise<MemoryBroker<number>> {
-  const broker = memoryBroker<number>();
-  for (let i = 1; i <= n; i++) await broker.publish(i);
-  broker.end();
-  return broker;
-}
-
-/** The broker with some of its calls replaced. */
-function instead(broker: MemoryBroker<number>, calls: Partial<Source<D>>): MemoryBroker<number> {
-  return Object.assign(Object.create(broker) as MemoryBroker<number>, calls);
-}
-
-/** Starts a worker whose grace is 1000 ms. Times are in ms since the start. */
-function start(source: Source<D>, handle: Handler<D>, options: WorkerOptions<D> = {}) {
-  const [ctx, stop] = context.withCancelCause(background);
-  const begun = Date.now();
-  const running = {
-    stop,
-    report: undefined as Report<D> | undefined,
-    returned: NaN,
-    faults: [] as Fault[],
-    now: () => Date.now() - begun,
-  };
-  void worker(ctx, source, handle, {
-    grace: 1000,
-    observe: (event) => void (event.type === "sourceError" && running.faults.push(event)),
-    ...options,
-  }).then((report) => {
-    running.report = report;
-    running.returned = running.now();
-  });
-  return running;
-}
+/** Starts a worker whose grace is 1000 ms. */
+const start = (source: Source<D>, handle: Handler<D>, options?: WorkerOptions<D>) =>
+  begin(source, handle, { grace: 1000, ...options });
 
 /** Runs `fn` and returns the rejections that nobody has handled by its end. */
 async function unhandled(fn: () => Promise<void>): Promise<unknown[]> {
@@ -99,7 +62,7 @@ describe("a pull", () => {
     const broker = await brokerOf(3);
     let calls = 0;
     const pull: Source<D>["pull"] = (ctx, max) => (++calls <= 2 ? fault() : broker.pull(ctx, max)) as Promise<D[]>;
-    const running = start(instead(broker, { pull }), () => undefined);
+    const running = start(override(broker, { pull }), () => undefined);
     await elapse(2000);
     expect(account(running.report)).toBe("3 pulled: 3 acked");
     expect(running.report!.stopped).toBe("source ended");
@@ -119,7 +82,7 @@ describe("a pull", () => {
       await ctx.done().recv();
       throw ctx.err();
     };
-    const running = start(instead(memoryBroker(), { pull }), () => undefined);
+    const running = start(override(memoryBroker(), { pull }), () => undefined);
     await elapse(10);
     running.stop(boom);
     await elapse(0);
@@ -127,7 +90,7 @@ describe("a pull", () => {
   });
 
   it("that fails for ever does not keep the worker from stopping at once", async () => {
-    const running = start(instead(memoryBroker(), { pull: () => Promise.reject(down) }), () => undefined);
+    const running = start(override(memoryBroker(), { pull: () => Promise.reject(down) }), () => undefined);
     await elapse(100_000);
     expect(running.faults.length).toBeGreaterThan(3);
     running.stop(boom);
@@ -140,7 +103,7 @@ describe("a pull", () => {
     const broker = await brokerOf(2);
     let calls = 0;
     const pull: Source<D>["pull"] = (ctx, max) => (++calls === 1 ? broker.pull(ctx, max) : never());
-    const running = start(instead(broker, { pull }), (ctx) => time.sleep(500, ctx), { callTimeout: 200, settle: 100 });
+    const running = start(override(broker, { pull }), (ctx) => time.sleep(500, ctx), { callTimeout: 200, settle: 100 });
     await elapse(200);
     expect(running.report).toBeUndefined();
     await elapse(200);
@@ -160,7 +123,7 @@ describe("a pull", () => {
       await time.sleep(5);
       return deliveries;
     };
-    const running = start(instead(broker, { pull }), () => undefined, { grace: 20, callTimeout: 100 });
+    const running = start(override(broker, { pull }), () => undefined, { grace: 20, callTimeout: 100 });
     await elapse(1000);
     expect(running.report).toBeUndefined();
     running.stop(boom);
@@ -179,7 +142,9 @@ describe("a pull", () => {
       };
       let other = 0;
       const first = await broker.pull(background, 1);
-      const source = instead(broker, { pull: (ctx, max) => (other++ === 0 ? Promise.resolve(first) : pull(ctx, max)) });
+      const source = override(broker, {
+        pull: (ctx, max) => (other++ === 0 ? Promise.resolve(first) : pull(ctx, max)),
+      });
       const handle = when === "before" ? (ctx: Context) => time.sleep(800, ctx) : () => undefined;
       const running = start(source, handle, { callTimeout: 200, settle: 100 });
       await elapse(10_000);
@@ -204,7 +169,7 @@ describe("a pull", () => {
       await time.sleep(500);
       return broker.pull(background, max);
     };
-    const running = start(instead(broker, { pull, nack }), () => undefined, { callTimeout: 200, settle: 100 });
+    const running = start(override(broker, { pull, nack }), () => undefined, { callTimeout: 200, settle: 100 });
     const rejections = await unhandled(() => elapse(1000));
     expect(running.report).toMatchObject({ pulled: 0, stopped: "failed" });
     expect(running.faults).toEqual([{ type: "sourceError", call: "nack", error: down, retryIn: Infinity }]);
@@ -249,7 +214,7 @@ describe("a verdict", () => {
       told.push(items.map((item) => ("delivery" in item ? item.delivery : item).id));
       return fault(told.length, ctx) ?? (broker[name] as typeof tell)(ctx, items);
     };
-    return { broker, told, source: instead(broker, { [name]: tell }) };
+    return { broker, told, source: override(broker, { [name]: tell }) };
   }
 
   it.each(calls)(
@@ -304,7 +269,7 @@ describe("a verdict", () => {
       };
       let started = 0;
       const handle: Handler<D> = (ctx, delivery) => (started++ < 2 ? fates[call]!(ctx, delivery) : undefined);
-      const running = start(instead(broker, { [call]: tell }), handle, { backoff: () => 0 });
+      const running = start(override(broker, { [call]: tell }), handle, { backoff: () => 0 });
       await elapse(10);
       running.stop(boom);
       await elapse(1000);
@@ -359,7 +324,7 @@ describe("a verdict", () => {
     const broker = await brokerOf(2);
     const acks: Source<D>["ack"] = () => Promise.reject(down);
     const handle: Handler<D> = (_, { body }) => (body === 1 ? undefined : Promise.reject(boom));
-    const running = start(instead(broker, { ack: acks }), handle, { backoff: () => 0, maxAttempts: 3 });
+    const running = start(override(broker, { ack: acks }), handle, { backoff: () => 0, maxAttempts: 3 });
     await elapse(20);
     expect(broker.deadLetters).toMatchObject([{ body: 2, attempts: 3 }]);
     running.stop(boom);

@@ -6,10 +6,8 @@ import { context, type Context, time } from "headgate";
 import {
   type Delivery,
   type Handler,
-  memoryBroker,
   type MemoryBroker,
   Permanent,
-  type Report,
   type Source,
   Stopping,
   worker,
@@ -18,70 +16,20 @@ import {
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { CancelCtx } from "../../src/context/cancel.ts";
 import { elapse, settle, timersSet, virtualTime } from "../support/clock.ts";
-import { account } from "./account.ts";
+import { account, endingWithItsFirstPull, never, openBrokerOf, override, start as begin } from "./harness.ts";
 
 const background = context.background();
 const boom = new Error("boom");
 const why = new Error("enough");
-const never = (): Promise<never> => new Promise(() => {});
-
-/** A broker with so many messages, that may get more. */
-async function brokerOf(n: number, lease = 1e6): Promise<MemoryBroker<number>> {
-  const broker = memoryBroker<number>({ lease });
-  for (let i = 1; i <= n; i++) await broker.publish(i);
-  return broker;
-}
-
-/** The broker with some of its calls replaced. */
-function instead<T>(broker: MemoryBroker<T>, calls: Partial<Source<Delivery<T>>>): MemoryBroker<T> {
-  return Object.assign(Object.create(broker) as MemoryBroker<T>, calls);
-}
-
-/** The broker as a source that ends with its first pull. */
-function endingWithItsFirstPull(broker: MemoryBroker<number>): Source<Delivery<number>> {
-  let pulled = false;
-  return {
-    get ended() {
-      return pulled;
-    },
-    pull: (ctx, max) => ((pulled = true), broker.pull(ctx, max)),
-    ack: broker.ack,
-    nack: broker.nack,
-  };
-}
 
 const limits = { grace: 1000, abortWindow: 100, settle: 100 };
 
-/** Starts a worker that can be stopped and aborted. Times are in ms since the start. */
-function start<T>(source: Source<Delivery<T>>, handle: Handler<Delivery<T>>, options: WorkerOptions<Delivery<T>> = {}) {
-  const [ctx, stop] = context.withCancelCause(background);
-  const [aborted, abort] = context.withCancelCause(background);
-  const begun = Date.now();
-  const running = {
-    ctx,
-    stop,
-    aborted,
-    abort,
-    report: undefined as Report<Delivery<T>> | undefined,
-    returned: NaN,
-    phases: [] as string[],
-    late: [] as T[],
-    now: () => Date.now() - begun,
-  };
-  void worker(ctx, source, handle, {
-    ...limits,
-    abort: aborted,
-    observe(event) {
-      if (event.type === "phase") running.phases.push(`${event.to} at ${running.now()}`);
-      if (event.type === "late") running.late.push(event.delivery.body);
-    },
-    ...options,
-  }).then((report) => {
-    running.report = report;
-    running.returned = running.now();
-  });
-  return running;
-}
+/** A broker with the messages 1 to n, which may get more, and leases that do not matter. */
+const brokerOf = (n: number, lease = 1e6): Promise<MemoryBroker<number>> => openBrokerOf(n, lease);
+
+/** Starts a worker with these limits. */
+const start = <T>(source: Source<Delivery<T>>, handle: Handler<Delivery<T>>, options?: WorkerOptions<Delivery<T>>) =>
+  begin(source, handle, { ...limits, ...options });
 
 describe("the grace", () => {
   virtualTime();
@@ -104,7 +52,7 @@ describe("the grace", () => {
     ["extend", slow, { extend: never }, "3 pulled: 3 acked"],
     ["everything", never, everything, "0 pulled: "],
   ])("is kept, and nothing is left, when %s never returns", async (_, handle, calls, expected) => {
-    const source = instead(await brokerOf(3, 30_000), calls);
+    const source = override(await brokerOf(3, 30_000), calls);
     // Nothing else would end the calls.
     const running = start(source, handle, { callTimeout: 1e6 });
     await elapse(10_005);
@@ -140,7 +88,7 @@ describe("the grace", () => {
     let works = false;
     const broker = await brokerOf(1);
     const ack: Source<Delivery<number>>["ack"] = (ctx, ds) => (works ? broker.ack(ctx, ds) : Promise.reject(boom));
-    const running = start(instead(broker, { ack }), () => undefined);
+    const running = start(override(broker, { ack }), () => undefined);
     await elapse(100_000);
     works = true;
     running.stop(why);
@@ -159,7 +107,7 @@ describe("the grace", () => {
         deadlines.push(ctx.deadline()! - Date.now());
         return broker.nack(ctx, items);
       };
-      const running = start(instead(broker, { nack }), never, { concurrency: 2, prefetch: 3 });
+      const running = start(override(broker, { nack }), never, { concurrency: 2, prefetch: 3 });
       await elapse(10);
       running[end](why);
       await elapse(1000);
@@ -171,7 +119,7 @@ describe("the grace", () => {
   it("is 25 s unless told otherwise, of which 2 s are for cancelled handlers and 2 s for the last calls", async () => {
     const broker = await brokerOf(1);
     const limits = { grace: undefined, abortWindow: undefined, settle: undefined } as object;
-    const running = start(instead(broker, { nack: never }), never, limits);
+    const running = start(override(broker, { nack: never }), never, limits);
     await elapse(10);
     running.stop(why);
     await elapse(30_000);
@@ -182,7 +130,7 @@ describe("the grace", () => {
 
   it("gives a fifth of itself to each of them, when it is short", async () => {
     const limits = { grace: 500, abortWindow: undefined, settle: undefined } as object;
-    const running = start(instead(await brokerOf(1), { nack: never }), never, limits);
+    const running = start(override(await brokerOf(1), { nack: never }), never, limits);
     await elapse(10);
     running.stop(why);
     await elapse(1000);
@@ -238,7 +186,7 @@ describe("the abort", () => {
         await time.sleep(90);
         return deliveries;
       };
-      const running = start(instead(broker, { pull }), (ctx) => time.sleep(5000, ctx));
+      const running = start(override(broker, { pull }), (ctx) => time.sleep(5000, ctx));
       await elapse(10);
       running[first](tooLate);
       running.abort(tooLate);
@@ -251,7 +199,7 @@ describe("the abort", () => {
   );
 
   it("gives up a pull that has not come back at the end of the abortWindow", async () => {
-    const running = start(instead(await brokerOf(0), { pull: never }), () => undefined);
+    const running = start(override(await brokerOf(0), { pull: never }), () => undefined);
     await elapse(10);
     running.abort(tooLate);
     await elapse(100);
@@ -288,7 +236,7 @@ describe("the abort", () => {
   });
 
   it("leaves abortWindow and settle, and no more, to a broker that never answers", async () => {
-    const running = start(instead(await brokerOf(3), { nack: never }), never, { concurrency: 2 });
+    const running = start(override(await brokerOf(3), { nack: never }), never, { concurrency: 2 });
     await elapse(10);
     running.abort(tooLate);
     await elapse(1000);
@@ -297,7 +245,7 @@ describe("the abort", () => {
   });
 
   it("does not prolong the grace when it comes late", async () => {
-    const running = start(instead(await brokerOf(1), { nack: never }), never);
+    const running = start(override(await brokerOf(1), { nack: never }), never);
     await elapse(10);
     running.stop(why);
     await elapse(850);

@@ -18,7 +18,7 @@ import {
 import { describe, expect, it } from "vitest";
 import { elapse, timersSet, virtualTime } from "../support/clock.ts";
 import { hostile, odd } from "../support/foreign.ts";
-import { account } from "./account.ts";
+import { account } from "./harness.ts";
 
 const background = context.background();
 const boom = new Error("boom");

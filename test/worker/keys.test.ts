@@ -14,7 +14,7 @@ import {
 } from "headgate/worker";
 import { describe, expect, it } from "vitest";
 import { elapse, timersSet, virtualTime } from "../support/clock.ts";
-import { account } from "./account.ts";
+import { account } from "./harness.ts";
 
 const background = context.background();
 const boom = new Error("boom");

@@ -9,15 +9,12 @@ import {
   LeaseLost,
   memoryBroker,
   type MemoryBroker,
-  type Report,
   type Source,
-  worker,
-  type WorkerEvent,
   type WorkerOptions,
 } from "headgate/worker";
 import { describe, expect, it } from "vitest";
 import { elapse, settle, timersSet, virtualTime } from "../support/clock.ts";
-import { account } from "./account.ts";
+import { account, brokerOf as messagesOf, start } from "./harness.ts";
 
 const background = context.background();
 const boom = new Error("boom");
@@ -25,13 +22,8 @@ const why = new Error("enough");
 
 type D = Delivery<number>;
 
-/** A broker with the messages 1 to n and a lease of 300 ms: a worker extends every 100 ms. */
-async function brokerOf(n: number): Promise<MemoryBroker<number>> {
-  const broker = memoryBroker<number>({ lease: 300 });
-  for (let i = 1; i <= n; i++) await broker.publish(i);
-  broker.end();
-  return broker;
-}
+/** A lease of 300 ms: a worker extends every 100 ms. */
+const brokerOf = (n: number): Promise<MemoryBroker<number>> => messagesOf(n, 300);
 
 /** The broker with some of its calls replaced, and a list of what was extended, and when. */
 function watched(broker: MemoryBroker<number>, calls: Partial<Source<D>> = {}) {
@@ -42,14 +34,6 @@ function watched(broker: MemoryBroker<number>, calls: Partial<Source<D>> = {}) {
     return (calls.extend ?? broker.extend)(ctx, deliveries);
   };
   return { extended, source: Object.assign(Object.create(broker) as MemoryBroker<number>, calls, { extend }) };
-}
-
-function start(source: Source<D>, handle: Handler<D>, options: WorkerOptions<D> = {}) {
-  const [ctx, stop] = context.withCancelCause(background);
-  const running = { stop, report: undefined as Report<D> | undefined, events: [] as WorkerEvent<D>[] };
-  const observe = (event: WorkerEvent<D>): void => void running.events.push(event);
-  void worker(ctx, source, handle, { observe, ...options }).then((report) => (running.report = report));
-  return running;
 }
 
 describe("the leases of a worker", () => {

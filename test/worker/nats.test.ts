@@ -1,5 +1,5 @@
 /**
- * What the source of NATS makes of JetStream's protocol, on a connection in memory and in virtual time.
+ * The source of NATS and JetStream's protocol, on a connection in memory and in virtual time.
  */
 import { Chan, context } from "headgate";
 import {
@@ -17,7 +17,7 @@ import { elapse, virtualTime } from "../support/clock.ts";
 const background = context.background();
 const NEXT = "$JS.API.CONSUMER.MSG.NEXT.s.w";
 
-/** A server that notes what is published, and answers it when told to. */
+/** A server that notes what is published, and whose answers a test can change. */
 class Fake implements NatsConnection {
   readonly said: string[] = [];
   config: object = { ack_policy: "explicit", ack_wait: 30e9 };
@@ -29,13 +29,13 @@ class Fake implements NatsConnection {
   inbox = "";
   /** Whether pings are answered. */
   pongs = true;
-  /** What the client and the server make of a dead letter: an error that is thrown, or told; nothing if they take it. */
+  /** The refusal of a dead letter: an error that the client throws, or an error of the server; `undefined` if both take it. */
   refuses: (size: number, headers: NatsHeaders | undefined) => Error | object | undefined = () => undefined;
-  /** What is written of releases: the last line of each subject. */
+  /** The log of releases: the last record of each subject. */
   readonly lines: Map<string, string> = new Map();
   streams: readonly string[] = ["released.>"];
   reconnects = 0;
-  /** What it still says before it answers a ping. */
+  /** Sends more before the answer to a ping. */
   beforePong = (): void => {};
   private readonly events: Chan<NatsStatus> = new Chan(9);
   private readonly listeners: { subject: string; callback: (error: null, message: NatsMessage) => void }[] = [];
@@ -56,7 +56,7 @@ class Fake implements NatsConnection {
     if (subject === "$JS.API.STREAM.INFO.released") {
       this.send(options.reply!, JSON.stringify({ config: { subjects: this.streams } }));
     }
-    if (subject === "$JS.API.STREAM.MSG.GET.released") this.tellOfReleases(payload, options.reply!);
+    if (subject === "$JS.API.STREAM.MSG.GET.released") this.answerReleases(payload, options.reply!);
     if (subject.startsWith("released.")) {
       this.lines.set(subject, new TextDecoder().decode(payload));
       this.send(options.reply!, "{}");
@@ -76,7 +76,7 @@ class Fake implements NatsConnection {
     this.send(reply, "{}");
   }
 
-  private tellOfReleases(payload: Uint8Array, reply: string): void {
+  private answerReleases(payload: Uint8Array, reply: string): void {
     const { last_by_subj: subject } = JSON.parse(new TextDecoder().decode(payload)) as { last_by_subj: string };
     this.said.push(`releases? ${subject}`);
     const line = this.lines.get(subject);
@@ -88,7 +88,7 @@ class Fake implements NatsConnection {
     this.cut();
   }
 
-  /** The server says, to nobody in particular, what the user may not do. */
+  /** The server reports a missing permission. */
   deny(operation: string, subject: string): void {
     this.events.trySend({ type: "error", error: { operation, subject } });
   }
@@ -104,23 +104,23 @@ class Fake implements NatsConnection {
     for await (const event of this.events) yield event;
   }
 
-  /** The connection breaks: what was said is forgotten. */
+  /** The connection breaks: what was published is dropped. */
   cut(): void {
     this.events.trySend({ type: "disconnect" });
   }
 
   private delivered = 0;
-  /** Where answers to verdicts were wanted. */
+  /** The reply subjects of verdicts. */
   readonly replies: string[] = [];
 
-  /** Sends to an inbox: a message of the stream, if it has a delivery count and a sequence; else an answer or a status. */
+  /** Sends to an inbox: a message of the stream if it has an ack subject, else an answer or a status. */
   send(inbox: string, body: string, more: Partial<NatsMessage> = {}): void {
     const data = new TextEncoder().encode(body);
     const listener = this.listeners.find(({ subject }) => inbox.startsWith(subject))!;
     queueMicrotask(() => listener.callback(null, { subject: inbox, data, ...more }));
   }
 
-  /** Sends a message to the inbox that is no copy: its properties may throw. */
+  /** Sends this very object to the inbox: its properties may throw. */
   sendAsItIs(message: object): void {
     const listener = this.listeners.find(({ subject }) => this.inbox.startsWith(subject))!;
     const data = new TextEncoder().encode("odd");
@@ -172,7 +172,7 @@ describe("a consumer of NATS", () => {
     expect((await open(new Fake())).lease).toBe(30_000);
   });
 
-  it("asks once, and hands over all that the server had when there was one", async () => {
+  it("requests once, and hands over all that the server had when there was one", async () => {
     const fake = new Fake();
     const source = await open(fake);
     const pulling = source.pull(background, 5);
@@ -188,7 +188,7 @@ describe("a consumer of NATS", () => {
     expect(fake.said).toEqual(['next {"batch":5,"expires":500000000,"no_wait":true}']);
   });
 
-  it("hands over what comes after its ctx has ended, for the request is still under way", async () => {
+  it("hands over what comes after its ctx has ended, because the request is still under way", async () => {
     const fake = new Fake();
     const source = await open(fake);
     const [ctx, cancel] = context.withCancel(background);
@@ -201,7 +201,7 @@ describe("a consumer of NATS", () => {
     expect((await pulling).length).toBe(1);
   });
 
-  it("does not send a verdict on a lease that has run out, for the server would settle the next delivery with it", async () => {
+  it("does not send a verdict on a lease that has run out, because the server would settle the next delivery with it", async () => {
     const fake = new Fake();
     const source = await open(fake);
     const pulling = source.pull(background, 1);
@@ -214,7 +214,7 @@ describe("a consumer of NATS", () => {
     expect(fake.said.length).toBe(1);
   });
 
-  it("tells two deliveries of a message apart, also where the server counts both as the first", async () => {
+  it("gives two deliveries of a message different ids, even if the server counts both as the first", async () => {
     const fake = new Fake();
     const source = await open(fake);
     const deliver = async (): Promise<readonly NatsDelivery[]> => {
@@ -244,7 +244,7 @@ describe("a consumer of NATS", () => {
     expect(fake.said.slice(1)).toEqual(["+WPI? 1 7", '-NAK {"delay":5000000}? 1 7']);
   });
 
-  it("delays a nack by a century at the most: the server could not read more", async () => {
+  it("delays a nack by a century at most: the server could not read more", async () => {
     const fake = new Fake();
     const source = await open(fake);
     const got = await held(fake, source, 2);
@@ -270,11 +270,11 @@ describe("a consumer of NATS", () => {
     await rejected;
     fake.confirms = true;
     expect(await source.ack(background, got)).toEqual([]);
-    // Before it says it again, it makes sure that somebody is there.
+    // Before it sends them again, the server must answer a ping.
     expect(fake.said.slice(1)).toEqual(["+ACK? 1 7", "ping", "+ACK? 1 7"]);
   });
 
-  it("asks the server to confirm the first and the last verdict of a batch, for it takes them in their order", async () => {
+  it("asks the server to confirm the first and the last verdict of a batch, because it handles them in order", async () => {
     const fake = new Fake();
     const source = await open(fake);
     const got = await held(fake, source, 3);
@@ -282,7 +282,7 @@ describe("a consumer of NATS", () => {
     expect(fake.said.slice(1)).toEqual(["+ACK? 1 1", "+ACK 1 2", "+ACK? 1 3"]);
   });
 
-  it("rejects a verdict when the connection is cut, and tells it anew when the server answers again", async () => {
+  it("rejects a verdict when the connection is cut, and sends it again when the server answers", async () => {
     const fake = new Fake();
     const source = await open(fake);
     const got = await held(fake, source, 2);
@@ -301,7 +301,7 @@ describe("a consumer of NATS", () => {
     expect(fake.said.slice(1)).toEqual(["+ACK? 1 1", "+ACK? 1 2", "ping", "ping", "+ACK? 1 1", "+ACK? 1 2"]);
   });
 
-  it("reports what was told in time and heard too late as lost, for somebody else may have it", async () => {
+  it("reports a verdict that was sent in time and confirmed too late as lost, because another consumer may have the message", async () => {
     for (const verb of ["ack", "extend"] as const) {
       const fake = new Fake();
       const source = await open(fake);
@@ -315,7 +315,7 @@ describe("a consumer of NATS", () => {
     }
   });
 
-  it("does not report as lost what has got a verdict while it was being extended", async () => {
+  it("does not report as lost a message that got a verdict while it was extended", async () => {
     const fake = new Fake();
     const source = await open(fake);
     const got = await held(fake, source, 2);
@@ -346,7 +346,7 @@ describe("a consumer of NATS", () => {
     await gone;
   });
 
-  it("gives back what comes of a request that nobody waits for any more, and asks for no more at the same inbox", async () => {
+  it("releases the messages of a lost request, and uses its inbox no more", async () => {
     const fake = new Fake();
     const source = await open(fake);
     const pulling = source.pull(background, 5);
@@ -368,7 +368,7 @@ describe("a consumer of NATS", () => {
     expect(fake.said).toEqual([request, "-NAK 1 8", "ping", request, "-NAK 1 9"]);
   });
 
-  it("waits on while messages come, and for what the server has sent before it answered a ping", async () => {
+  it("goes on waiting while messages come, and for those that the server sent before it answered a ping", async () => {
     const fake = new Fake();
     const source = await open(fake);
     const pulling = source.pull(background, 3);
@@ -382,7 +382,7 @@ describe("a consumer of NATS", () => {
     expect((await pulling).map(({ body }) => body)).toEqual(["a", "b", "c"]);
   });
 
-  it("hands over what has come when the pull is cancelled and the server is silent", async () => {
+  it("hands over the messages that came before the server fell silent, when the pull is cancelled", async () => {
     const fake = new Fake();
     const source = await open(fake);
     const [ctx, cancel] = context.withCancel(background);
@@ -398,7 +398,7 @@ describe("a consumer of NATS", () => {
     expect(await source.pull(cancelled, 5)).toEqual([]);
   });
 
-  it("asks for no more, and waits for no longer, than the consumer allows and its lease makes sense", async () => {
+  it("requests no more messages, for no longer, than the consumer and its lease allow", async () => {
     const asked = async (config: object): Promise<string | undefined> => {
       const fake = new Fake();
       fake.config = { ack_policy: "explicit", ack_wait: 30e9, ...config };
@@ -412,7 +412,7 @@ describe("a consumer of NATS", () => {
     expect(await asked({ max_ack_pending: 5 })).toBe('next {"batch":5,"expires":500000000,"no_wait":true}');
   });
 
-  it("does not keep what has come for long where the server may not deliver all that was asked for", async () => {
+  it("does not hold messages back for long if the server may not deliver all that were requested", async () => {
     const fake = new Fake();
     const source = await open(fake);
     const pull = async (count: number, after: number): Promise<void> => {
@@ -458,7 +458,7 @@ describe("a consumer of NATS", () => {
     expect(fake.said.at(-1)).toBe("+TERM? 1 1");
   });
 
-  it("publishes a dead letter in a smaller form where it would be too long, down to the message by itself", async () => {
+  it("publishes a dead letter in a smaller form if it is too long, down to the message by itself", async () => {
     const tooLong = new Error("'payload' max_payload size exceeded");
     const ours = ["Nats-Msg-Id", "Headgate-Attempts", "Headgate-Subject"];
     const forms = [["Headgate-Reason", ...ours], ours, ["Headgate-Reason", ...ours], ours, []];
@@ -469,8 +469,8 @@ describe("a consumer of NATS", () => {
     ]) {
       for (const [taken, form] of forms.entries()) {
         const fake = new Fake();
-        let told = 0;
-        fake.refuses = () => (told++ < taken ? refusal : undefined);
+        let letters = 0;
+        fake.refuses = () => (letters++ < taken ? refusal : undefined);
         const source = await open(fake, { deadLetters: { subject: "dead", headers: headersOf } });
         const [delivery] = await held(fake, source, 1);
         expect(await source.deadLetter!(background, [{ delivery: delivery!, error: "no" }])).toEqual([]);
@@ -479,7 +479,7 @@ describe("a consumer of NATS", () => {
     }
   });
 
-  it("settles the dead whose letters are taken beside one that is refused, and they stay settled for longer than a lease", async () => {
+  it("settles messages whose letters are taken beside one that is refused, and they stay settled for longer than a lease", async () => {
     const fake = new Fake();
     const source = await open(fake, { deadLetters: { subject: "dead", headers: headersOf } });
     const got = await held(fake, source, 3);
@@ -504,7 +504,7 @@ describe("a consumer of NATS", () => {
     expect(fake.letters.length).toBe(3);
   });
 
-  it("has no line breaks in the headers of a dead letter, and leaves out what the client does not take as one", async () => {
+  it("has no line breaks in the headers of a dead letter, and omits those that the client refuses", async () => {
     const fake = new Fake();
     const strict = (): NatsHeaders => {
       const all = headersOf();
@@ -530,7 +530,7 @@ describe("a consumer of NATS", () => {
     expect(fake.letters[0]).not.toHaveProperty("bad name");
   });
 
-  it("hands over deliveries that a log can show, though the client's message leads to its connection", async () => {
+  it("hands over deliveries that a log can show, though the client's message refers to its connection", async () => {
     const fake = new Fake();
     const source = await open(fake, { key: () => "k" });
     const pulling = source.pull(background, 1);
@@ -563,7 +563,7 @@ describe("a consumer of NATS", () => {
     expect((await pulling).map(({ body, attributes }) => [body, attributes])).toEqual([["odd", {}]]);
   });
 
-  it("asks for another connection when two pings in a row are not answered, and for no other before the next two", async () => {
+  it("asks for another connection when two pings in a row are not answered, and not again before the next two", async () => {
     const fake = new Fake();
     const source = await open(fake);
     fake.pongs = false;
@@ -575,7 +575,7 @@ describe("a consumer of NATS", () => {
     }
   });
 
-  it("notices by a verdict alone that nothing comes back: a worker without room does not pull", async () => {
+  it("notices by a verdict alone that no answers come: a worker without room does not pull", async () => {
     const fake = new Fake();
     const source = await open(fake);
     const got = await held(fake, source, 1);
@@ -587,7 +587,7 @@ describe("a consumer of NATS", () => {
     expect(fake.reconnects).toBe(1);
   });
 
-  it("does not take a slow answer for none while the server answers pings", async () => {
+  it("waits for a slow answer while the server answers pings", async () => {
     const fake = new Fake();
     const source = await open(fake);
     const got = await held(fake, source, 1);
@@ -599,7 +599,7 @@ describe("a consumer of NATS", () => {
     expect(fake.reconnects).toBe(0);
   });
 
-  it("says at once what the user may not do, and what to do about it", async () => {
+  it("names a missing permission at once, and what to do", async () => {
     const fake = new Fake();
     const source = await open(fake, { deadLetters: { subject: "dead", headers: headersOf } });
     const got = await held(fake, source, 1);
@@ -616,7 +616,7 @@ describe("a consumer of NATS", () => {
     await acking;
   });
 
-  it("says that nobody answers, and asks the right question", async () => {
+  it("names a subject without responders, and asks the right question", async () => {
     const fake = new Fake();
     const source = await open(fake);
     const pulling = expect(source.pull(background, 1)).rejects.toThrow("is there still such a consumer");
@@ -625,7 +625,7 @@ describe("a consumer of NATS", () => {
     await pulling;
   });
 
-  it("leaves its own releases out of the attempts, and forgets them with the ack", async () => {
+  it("does not count its own releases as attempts, and forgets them with the ack", async () => {
     const fake = new Fake();
     const source = await open(fake);
     const attempts: number[] = [];
@@ -641,7 +641,7 @@ describe("a consumer of NATS", () => {
     expect(attempts).toEqual([1, 1, 2, 2, 5]);
   });
 
-  it("writes its releases down where there is a stream for that, before it gives back, and once however often it has to", async () => {
+  it("records a release in the stream for that before it gives the message back, and once, however often the nack is sent", async () => {
     const fake = new Fake();
     const source = await open(fake, { releases: "released" });
     const pulling = source.pull(background, 1);
@@ -659,7 +659,7 @@ describe("a consumer of NATS", () => {
     expect([...fake.lines]).toEqual([["released.s.w.7.1700", "1"]]);
   });
 
-  it("reads what other processes have released, of what it does not get for the first time, and counts on from there", async () => {
+  it("reads the releases of other processes when a message comes again, and counts on from there", async () => {
     const fake = new Fake();
     fake.lines.set("released.s.w.7.1700", "3");
     const source = await open(fake, { releases: "released" });
@@ -681,7 +681,7 @@ describe("a consumer of NATS", () => {
     ]);
   });
 
-  it("counts on from there also when it was told to stop before it could read", async () => {
+  it("counts on from there even if the stop came before it could read", async () => {
     const fake = new Fake();
     fake.lines.set("released.s.w.7.1700", "3");
     const source = await open(fake, { releases: "released" });
@@ -695,7 +695,7 @@ describe("a consumer of NATS", () => {
     expect([...fake.lines]).toEqual([["released.s.w.7.1700", "4"]]);
   });
 
-  it("refuses a stream of releases that is not there, or takes something else", async () => {
+  it("refuses a stream of releases that does not exist, or takes other subjects", async () => {
     const fake = new Fake();
     fake.streams = ["released.*"];
     await expect(open(fake, { releases: "released" })).rejects.toThrow(
@@ -705,7 +705,7 @@ describe("a consumer of NATS", () => {
     await expect(open(fake, { release: "released" } as object)).rejects.toThrow("there is no option release");
   });
 
-  it("delivers a message whose key cannot be told without one, and every body as it is", async () => {
+  it("delivers a message whose key throws without one, and every body as it is", async () => {
     const fake = new Fake();
     const key = ({ data }: NatsMessage): string => (JSON.parse(new TextDecoder().decode(data)) as { key: string }).key;
     const source = await open(fake, { key });
@@ -719,7 +719,7 @@ describe("a consumer of NATS", () => {
     ]);
   });
 
-  it("refuses options that make no sense, and consumers that it cannot use", async () => {
+  it("refuses invalid options, and consumers that it cannot use", async () => {
     const fake = new Fake();
     await expect(open(fake, { consumer: "a.b" })).rejects.toThrow("consumer must be a name without spaces, dots");
     await expect(natsConsumer({} as NatsConnection, { stream: "s", consumer: "w" })).rejects.toThrow("no publish");

@@ -1,11 +1,11 @@
 /**
  * A verdict that the source refuses for ever must not hold up those on other messages.
  */
-import { context, time } from "headgate";
-import { type Delivery, type Handler, type Report, type Source, worker, type WorkerOptions } from "headgate/worker";
+import { time } from "headgate";
+import { type Delivery, type Handler, type Source, type WorkerOptions } from "headgate/worker";
 import { describe, expect, it } from "vitest";
 import { elapse, virtualTime } from "../support/clock.ts";
-import { account } from "./account.ts";
+import { account, start as begin } from "./harness.ts";
 
 type D = Delivery<number>;
 const boom = new Error("boom");
@@ -34,12 +34,8 @@ function poisoned(n: number, poison: number, call: "ack" | "nack" = "ack") {
   return { source, calls, settled };
 }
 
-function start(source: Source<D>, handle: Handler<D>, options: WorkerOptions<D> = {}) {
-  const [ctx, stop] = context.withCancel(context.background());
-  const running = { stop, report: undefined as Report<D> | undefined };
-  void worker(ctx, source, handle, { grace: 1000, ...options }).then((report) => (running.report = report));
-  return running;
-}
+const start = (source: Source<D>, handle: Handler<D>, options?: WorkerOptions<D>) =>
+  begin(source, handle, { grace: 1000, ...options });
 
 describe("a verdict that is always refused", () => {
   virtualTime();

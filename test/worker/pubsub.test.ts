@@ -319,6 +319,24 @@ describe("a connection of Pub/Sub on which nothing comes back", () => {
     expect(await source.ack(background, got)).toEqual([]);
   });
 
+  it("is left, too, when an extension had nothing to send meanwhile: that is no sign of life", async () => {
+    const client = new Connected();
+    const source = open(client);
+    client.offer(message("a", "a"));
+    const got = await source.pull(background, 1);
+    client.silent = true;
+    client.said.length = 0;
+    client.answers.push(() => time.sleep(3_334).then(rejects(fails(4))));
+    const rejected = expect(source.ack(background, got)).rejects.toThrow("the server has not answered in time");
+    await elapse(3_300);
+    // Its verdict is under way, so it is not extended.
+    expect(await source.extend!(background, got)).toEqual([]);
+    await elapse(34);
+    await rejected;
+    await elapse(3_000);
+    expect(client.said).toEqual(["ack a", "sign of life?", "sign of life?", "closed 1"]);
+  });
+
   it("is not left where the server gives a sign of life, if only that it may not tell", async () => {
     const client = new Connected();
     const [ctx, cancel] = context.withTimeout(background, 20_000);

@@ -1,6 +1,6 @@
 /**
- * The source of Redis, without a server: what it makes of its options, and of what the clients answer. All else is tested with a server,
- * in test/brokers.
+ * The source of Redis, without a server: its options, and the answers of the clients. Everything else is tested with a server, in
+ * test/brokers.
  */
 import { context, time } from "headgate";
 import { type RedisClient, redisStream, type RedisStreamOptions } from "headgate/worker/redis";
@@ -9,7 +9,7 @@ import { elapse, isPending, settle, timersSet, virtualTime } from "../support/cl
 
 type Answer = (args: readonly string[]) => unknown;
 
-/** Nothing is there to be delivered again, and something new. */
+/** The answers of a server with nothing to deliver again, and one new message. */
 const answers: Record<string, Answer> = {
   CLIENT: () => "id=7 addr=127.0.0.1:5 db=0 sub=0",
   EVAL: () => ["0-0", -1, []],
@@ -23,8 +23,8 @@ afterEach(async () => {
 });
 
 /**
- * A client that answers so, and a source over it. `node`: in the form of the package redis; else in that of ioredis. What the client of
- * a test has beyond that is in `more`.
+ * A client with these answers, and a source over it. `form`: "node" is the package redis, "io" is ioredis. `more`: further members of the
+ * client.
  */
 function sourceOf(
   given: Record<string, Answer> = {},
@@ -60,10 +60,15 @@ function sourceOf(
   return { source, sent, duplicates, mappings };
 }
 
-const soon = (ms = 1_000) => context.withTimeout(context.background(), ms)[0];
+/** Waits until it is so, however many turns of the event loop that takes. */
+async function isSo(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await time.sleep(1);
+}
+
+const soon = (ms = 10_000) => context.withTimeout(context.background(), ms)[0];
 
 describe("redisStream", () => {
-  it("says at once what is wrong with its arguments", () => {
+  it("rejects wrong arguments at once, with the reason", () => {
     expect(() => redisStream({} as never, { stream: "s", group: "g" })).toThrow(
       /client of the package redis or ioredis/,
     );
@@ -102,12 +107,12 @@ describe("redisStream", () => {
     expect([sent, duplicates]).toEqual([[], []]);
   });
 
-  it("has deadLetter if it is told where to", () => {
+  it("has deadLetter if it has a stream for dead letters", () => {
     expect(sourceOf().source.deadLetter).toBeUndefined();
     expect(sourceOf({}, { deadLetters: "dead" }).source.deadLetter).toBeTypeOf("function");
   });
 
-  it("publishes body, key and attributes as fields, and no attribute in their place", async () => {
+  it("publishes body, key and attributes as fields, and no attribute in place of the first two", async () => {
     const { source, sent } = sourceOf({ XADD: () => "1-0" });
     expect(await source.publish("b", { key: "k", attributes: { colour: "red" } })).toBe("1-0");
     expect(sent).toEqual([["XADD", "s", "*", "body", "b", "key", "k", "colour", "red"]]);
@@ -115,7 +120,7 @@ describe("redisStream", () => {
     await expect(source.publish("b", { attributes: { key: "x" } })).rejects.toThrow(/cannot be called key/);
   });
 
-  it("publishes texts only, and nothing under an option that is misspelt", async () => {
+  it("publishes texts only, and nothing with a misspelt option", async () => {
     const { source, sent } = sourceOf();
     for (const [body, options] of [
       [{ order: 7 }, {}],
@@ -131,7 +136,7 @@ describe("redisStream", () => {
 });
 
 describe("a client", () => {
-  it("that makes bytes or texts of what it is sent is told not to, and its numbers are numbers again", async () => {
+  it("that converts replies to bytes or texts does not do so for the source, which converts numbers itself", async () => {
     const { source, mappings } = sourceOf({
       EVAL: (args) => (args.at(-1) === "0-0" ? ["0-0", "-1", [["1-0", ["body", "b"], "3"]]] : "OK"),
     });
@@ -139,7 +144,7 @@ describe("a client", () => {
     expect([...mappings]).toEqual([{ typeMapping: {} }]);
   });
 
-  it("with a prefix for its keys that it does not put before them itself: all have it", async () => {
+  it("with a key prefix that sendCommand does not apply: all keys have it", async () => {
     const answers = { XADD: () => "1-0", XREADGROUP: () => [["app:s", [["1-0", ["body", "b"]]]]] };
     const { source, sent } = sourceOf(answers, { deadLetters: "dead" }, "node", { _keyPrefix: "app:" });
     await source.publish("b");
@@ -164,7 +169,7 @@ describe("a client", () => {
   });
 
   it.each(["node", "io"] as const)(
-    "that has selected a database since it was made: the pulls read from that (%s)",
+    "that has selected a database since it was made: the pulls read from that one (%s)",
     async (form) => {
       let connections = 0;
       const { source, sent } = sourceOf(
@@ -183,7 +188,7 @@ describe("a client", () => {
 });
 
 describe("the connection of the pulls", () => {
-  it("is never repaired, and keeps no command for later", async () => {
+  it("is never repaired, and queues no command", async () => {
     const node = sourceOf();
     await node.source.pull(soon(), 1);
     expect(node.duplicates).toMatchObject([
@@ -196,7 +201,7 @@ describe("the connection of the pulls", () => {
     ]);
   });
 
-  it("has no time limits that were meant for other commands: a read takes as long as it waits", async () => {
+  it("has no time limits meant for other commands: a read may wait", async () => {
     const node = sourceOf({}, {}, "node", { options: { socket: { socketTimeout: 5 } } });
     await node.source.pull(soon(), 1);
     expect(node.duplicates).toEqual([
@@ -208,7 +213,7 @@ describe("the connection of the pulls", () => {
     expect(io.duplicates).toEqual([expect.objectContaining(limits)]);
   });
 
-  it("is made anew after an error, which the pull rejects with", async () => {
+  it("is made again after an error, with which the pull rejects", async () => {
     let fails = true;
     const { source, duplicates } = sourceOf({
       XREADGROUP: () => {
@@ -222,7 +227,7 @@ describe("the connection of the pulls", () => {
     expect(duplicates.length).toBe(2);
   });
 
-  it("makes the group again when there is none", async () => {
+  it("makes the group if there is none", async () => {
     let fails = true;
     const { source, sent } = sourceOf({
       XREADGROUP: () => {
@@ -254,7 +259,7 @@ describe("a connection of the pulls that is not answered", () => {
     expect(duplicates.length).toBe(2);
   });
 
-  it("is given up when it does not answer any more, by the pull and by a verdict, and another one is made", async () => {
+  it("is given up when answers stop, by the pull and by a verdict, and another one is made", async () => {
     let isDeaf = false;
     const answering =
       (answer: (args: readonly string[]) => unknown): Answer =>
@@ -301,12 +306,12 @@ describe("a connection of the pulls that is not answered", () => {
 describe("close()", () => {
   virtualTime();
 
-  it("waits until what the last read brings, when nobody waits for it, is given back", async () => {
+  it("waits until the messages of a read that no pull waits for are released", async () => {
     let answer!: (reply: unknown) => void;
-    let told!: (reply: unknown) => void;
+    let settled!: (reply: unknown) => void;
     const { source, sent } = sourceOf({
       XREADGROUP: () => new Promise((resolve) => (answer = resolve)),
-      EVAL: (args) => (args.at(-1) === "0-0" ? ["0-0", -1, []] : new Promise((resolve) => (told = resolve))),
+      EVAL: (args) => (args.at(-1) === "0-0" ? ["0-0", -1, []] : new Promise((resolve) => (settled = resolve))),
     });
     const [ctx, cancel] = context.withTimeout(context.background(), 100);
     const pulled = source.pull(ctx, 5);
@@ -320,7 +325,7 @@ describe("close()", () => {
     for (let i = 0; i < 50 && sent.at(-1)![0] !== "EVAL"; i++) await settle();
     expect(sent.at(-1)!.slice(-5)).toEqual(["1-0", "1", "", "0", "0"]);
     expect(await isPending(closed)).toBe(true);
-    told([[], 0]);
+    settled([[], 0]);
     await closed;
   });
 });
@@ -339,7 +344,7 @@ describe("a pull", () => {
     ]);
   });
 
-  it("takes the body and the key from the fields it is told", async () => {
+  it("takes the body and the key from the fields in the options", async () => {
     const { source } = sourceOf({ XREADGROUP: () => [["s", entries]] }, { body: "colour", key: "region" });
     const [delivery] = await source.pull(soon(), 5);
     expect(delivery).toEqual({
@@ -364,7 +369,7 @@ describe("a pull", () => {
 });
 
 describe("a verdict", () => {
-  /** A source that holds two, and answers verdicts so. */
+  /** A source that holds two messages, with this answer to verdicts. */
   const lab = async (evals: Answer) => {
     const made = sourceOf(
       {
@@ -384,12 +389,12 @@ describe("a verdict", () => {
     return { ...made, got: await made.source.pull(soon(), 2) };
   };
 
-  it("returns those that Redis calls lost", async () => {
+  it("returns those that Redis reports as lost", async () => {
     const { source, got } = await lab(() => ["2-0"]);
     expect(await source.ack(soon(), got)).toEqual([got[1]]);
   });
 
-  it("is not told twice: the second time all are lost", async () => {
+  it("is not sent twice: the second time all are lost", async () => {
     const { source, got, sent } = await lab(() => []);
     expect(await source.ack(soon(), got)).toEqual([]);
     const before = sent.length;
@@ -397,7 +402,7 @@ describe("a verdict", () => {
     expect(sent.length).toBe(before);
   });
 
-  it("that failed can be told again", async () => {
+  it("that failed can be sent again", async () => {
     let fails = true;
     const { source, got } = await lab(() => {
       if (fails) throw new Error("Connection is closed.");
@@ -408,11 +413,11 @@ describe("a verdict", () => {
     expect(await source.ack(soon(), got)).toEqual([]);
   });
 
-  it("of death that is refused rejects with what the server says, and the others of its call have counted", async () => {
-    const told: string[][] = [];
+  it("by dead letter that is refused rejects with the server's error, and the others of its call have counted", async () => {
+    const sent: string[][] = [];
     let refuses = true;
     const { source, got } = await lab((args) => {
-      told.push(args.filter((arg) => /^\d-0$/.test(arg)));
+      sent.push(args.filter((arg) => /^\d-0$/.test(arg)));
       return refuses ? [[], 0, ["2-0", "WRONGTYPE Operation against a key holding the wrong kind of value"]] : [[], 0];
     });
     const items = got.map((delivery) => ({ delivery, error: "no" }));
@@ -423,27 +428,27 @@ describe("a verdict", () => {
     }
     refuses = false;
     expect(await source.deadLetter!(soon(), items)).toEqual([]);
-    expect(told).toEqual([["1-0", "2-0"], ["2-0"], ["2-0"]]);
+    expect(sent).toEqual([["1-0", "2-0"], ["2-0"], ["2-0"]]);
   });
 
-  it("whose answer was lost shows the note of that call when it is told again, and is told the truth", async () => {
-    const told: (readonly string[])[] = [];
+  it("whose answer was lost names the receipt of that call when it is sent again, and gets the right answer", async () => {
+    const calls: (readonly string[])[] = [];
     const { source, got } = await lab((args) => {
-      told.push(args.slice(-8));
-      if (told.length === 1) throw new Error("Socket closed unexpectedly");
+      calls.push(args.slice(-8));
+      if (calls.length === 1) throw new Error("Socket closed unexpectedly");
       return [["2-0"], 0];
     });
     await expect(source.ack(soon(), got)).rejects.toThrow("there is no connection: Socket closed unexpectedly");
     expect(await source.extend(soon(), [])).toEqual([]);
     expect(await source.ack(soon(), got)).toEqual([got[1]]);
-    const note = expect.stringMatching(/^[-0-9a-f]{36}:1$/) as unknown;
-    expect(told).toEqual([
+    const receipt = expect.stringMatching(/^[-0-9a-f]{36}:1$/) as unknown;
+    expect(calls).toEqual([
       ["1-0", "1", "", "", "2-0", "1", "", ""],
-      ["1-0", "1", note, "", "2-0", "1", note, ""],
+      ["1-0", "1", receipt, "", "2-0", "1", receipt, ""],
     ]);
   });
 
-  it("after close() is refused in words", async () => {
+  it("after close() is refused, and the error says why", async () => {
     const { source, got } = await lab(() => []);
     await source.close();
     await expect(source.ack(soon(), got)).rejects.toThrow("redisStream: a verdict after close()");
@@ -462,7 +467,7 @@ describe("a verdict", () => {
     expect(sent.filter(([command]) => command === "EVAL").length).toBe(3);
   });
 
-  it("whose answer came when nobody waited for it has counted, and counts when it is told again", async () => {
+  it("whose answer came after its ctx had ended has counted, and counts when it is sent again", async () => {
     let answer!: (lost: readonly string[]) => void;
     let calls = 0;
     const { source, got } = await lab(() =>
@@ -471,32 +476,35 @@ describe("a verdict", () => {
     const [ctx, cancel] = context.withCancel(context.background());
     const acked = source.ack(ctx, got);
     acked.catch(() => {});
+    await isSo(() => calls === 1);
     cancel();
     await expect(acked).rejects.toThrow("context canceled");
     answer(["2-0"]);
-    await time.sleep(0);
-    // The server knows neither any more.
-    expect(await source.extend(soon(), got)).toEqual([got[1]]);
+    // The server knows neither any more. Until the answer has arrived, both may have counted.
+    let lost: readonly unknown[] = [];
+    await isSo(async () => (lost = await source.extend(soon(), got)).length > 0);
+    expect(lost).toEqual([got[1]]);
     expect(await source.ack(soon(), got)).toEqual([got[1]]);
   });
 
-  it("that is told again before the first was answered counts if the first does", async () => {
+  it("that is sent again before the first was answered counts if the first does", async () => {
     const answers: ((lost: readonly string[]) => void)[] = [];
     const { source, got } = await lab(() => new Promise((resolve) => answers.push(resolve)));
     const [ctx, cancel] = context.withCancel(context.background());
     const acked = source.ack(ctx, got);
     acked.catch(() => {});
+    await isSo(() => answers.length === 1);
     cancel();
     await expect(acked).rejects.toThrow("context canceled");
     const again = source.ack(soon(), got);
-    await time.sleep(0);
+    await isSo(() => answers.length === 2);
     // A client hands on the answers in the order of the commands, at once.
     answers[0]!([]);
     answers[1]!(["1-0", "2-0"]);
     expect(await again).toEqual([]);
   });
 
-  it("on a message that was handed over again since is lost, also if the consumer and the count are the same", async () => {
+  it("on a message that was handed over again since is lost, even with the same consumer and count", async () => {
     const { source, got } = await lab(() => []);
     const again = await source.pull(soon(), 2);
     expect(await source.ack(soon(), got)).toEqual(got);

@@ -10,7 +10,6 @@ import {
   memoryBroker,
   type MemoryBroker,
   Permanent,
-  type Report,
   type Source,
   Stopping,
   worker,
@@ -19,70 +18,20 @@ import {
 import { describe, expect, it } from "vitest";
 import type { CancelCtx } from "../../src/context/cancel.ts";
 import { elapse, timersSet, virtualTime } from "../support/clock.ts";
-import { account } from "./account.ts";
+import { account, endingWithItsFirstPull, never, openBrokerOf, override, start as begin } from "./harness.ts";
 
 const background = context.background();
 const boom = new Error("boom");
 const why = new Error("enough");
-const never = (): Promise<never> => new Promise(() => {});
 
-/** A broker with so many messages, that may get more. */
-async function brokerOf(n: number, lease = 1e6): Promise<MemoryBroker<number>> {
-  const broker = memoryBroker<number>({ lease });
-  for (let i = 1; i <= n; i++) await broker.publish(i);
-  return broker;
-}
+const limits = { grace: 1000, abortWindow: 100, settle: 100 };
 
-/** The broker with some of its calls replaced. */
-function instead<T>(broker: MemoryBroker<T>, calls: Partial<Source<Delivery<T>>>): MemoryBroker<T> {
-  return Object.assign(Object.create(broker) as MemoryBroker<T>, calls);
-}
+/** A broker with the messages 1 to n, which may get more, and leases that do not matter. */
+const brokerOf = (n: number, lease = 1e6): Promise<MemoryBroker<number>> => openBrokerOf(n, lease);
 
-/** The broker as a source that ends with its first pull. */
-function endingWithItsFirstPull(broker: MemoryBroker<number>): Source<Delivery<number>> {
-  let pulled = false;
-  return {
-    get ended() {
-      return pulled;
-    },
-    pull: (ctx, max) => ((pulled = true), broker.pull(ctx, max)),
-    ack: broker.ack,
-    nack: broker.nack,
-  };
-}
-
-/** Starts a worker that can be stopped and aborted. Times are in ms since the start. */
-function start<T>(source: Source<Delivery<T>>, handle: Handler<Delivery<T>>, options: WorkerOptions<Delivery<T>> = {}) {
-  const [ctx, stop] = context.withCancelCause(background);
-  const [aborted, abort] = context.withCancelCause(background);
-  const begun = Date.now();
-  const running = {
-    ctx,
-    stop,
-    aborted,
-    abort,
-    report: undefined as Report<Delivery<T>> | undefined,
-    returned: NaN,
-    phases: [] as string[],
-    late: [] as T[],
-    now: () => Date.now() - begun,
-  };
-  void worker(ctx, source, handle, {
-    grace: 1000,
-    abortWindow: 100,
-    settle: 100,
-    abort: aborted,
-    observe(event) {
-      if (event.type === "phase") running.phases.push(`${event.to} at ${running.now()}`);
-      if (event.type === "late") running.late.push(event.delivery.body);
-    },
-    ...options,
-  }).then((report) => {
-    running.report = report;
-    running.returned = running.now();
-  });
-  return running;
-}
+/** Starts a worker with these limits. */
+const start = <T>(source: Source<Delivery<T>>, handle: Handler<Delivery<T>>, options?: WorkerOptions<Delivery<T>>) =>
+  begin(source, handle, { ...limits, ...options });
 
 describe("a worker whose ctx ends", () => {
   virtualTime();
@@ -115,7 +64,7 @@ describe("a worker whose ctx ends", () => {
   it("waits for the pull that is under way, gives back what that brings, and pulls no more", async () => {
     let pulls = 0;
     const broker = await brokerOf(4);
-    const source = instead(broker, {
+    const source = override(broker, {
       pull: async (ctx, max) => {
         const deliveries = await broker.pull(ctx, ++pulls === 1 ? 1 : max);
         if (pulls > 1) await time.sleep(60);
@@ -168,7 +117,7 @@ describe("a worker whose ctx ends", () => {
     const [ctx, cancel] = context.withCancelCause(background);
     cancel(why);
     let pulls = 0;
-    const source = instead(await brokerOf(3), { pull: async () => (pulls++, []) });
+    const source = override(await brokerOf(3), { pull: async () => (pulls++, []) });
     const running = worker(ctx, source, () => undefined);
     await elapse(0);
     const report = await running;

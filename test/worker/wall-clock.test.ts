@@ -14,7 +14,7 @@ import {
 } from "headgate/worker";
 import { describe, expect, it, vi } from "vitest";
 import { elapse, virtualTime } from "../support/clock.ts";
-import { account } from "./account.ts";
+import { account } from "./harness.ts";
 
 const HOUR = 3_600_000;
 

@@ -15,17 +15,10 @@ import {
 } from "headgate/worker";
 import { describe, expect, it } from "vitest";
 import { elapse, timersSet, virtualTime } from "../support/clock.ts";
+import { account, overheard, override } from "./harness.ts";
 
 const background = context.background();
 const boom = new Error("boom");
-
-/** The account in words, such as "3 pulled: 1 acked, 2 retried". */
-function account(report: Report): string {
-  const parts = (["acked", "retried", "released", "dead", "expired"] as const)
-    .filter((verdict) => report[verdict] > 0)
-    .map((verdict) => `${report[verdict]} ${verdict}`);
-  return `${report.pulled} pulled: ${parts.join(", ")}`;
-}
 
 /** A broker with these messages, and no more to come. */
 async function brokerOf<T>(...bodies: T[]): Promise<MemoryBroker<T>> {
@@ -33,31 +26,6 @@ async function brokerOf<T>(...bodies: T[]): Promise<MemoryBroker<T>> {
   for (const body of bodies) await broker.publish(body);
   broker.end();
   return broker;
-}
-
-/** The broker with some of its calls replaced. */
-function instead<T>(broker: MemoryBroker<T>, calls: Partial<Source<Delivery<T>>>): MemoryBroker<T> {
-  return Object.assign(Object.create(broker) as MemoryBroker<T>, calls);
-}
-
-/** The broker, and a list of what it is told, in order. */
-function overheard<T>(broker: MemoryBroker<T>): readonly [source: Source<Delivery<T>>, told: unknown[]] {
-  const told: unknown[] = [];
-  const source = instead(broker, {
-    ack: (ctx, deliveries) => {
-      for (const { body } of deliveries) told.push(["ack", body]);
-      return broker.ack(ctx, deliveries);
-    },
-    nack: (ctx, items) => {
-      for (const { delivery, delay, why } of items) told.push(["nack", delivery.body, why, delay]);
-      return broker.nack(ctx, items);
-    },
-    deadLetter: (ctx, items) => {
-      for (const { delivery, error } of items) told.push(["deadLetter", delivery.body, error]);
-      return broker.deadLetter(ctx, items);
-    },
-  });
-  return [source, told];
 }
 
 /** Runs a worker for as long as `ms`, in which it must have returned. */
@@ -144,7 +112,7 @@ describe("a message", () => {
     const broker = await brokerOf("x", "y");
     const current = new Map<string, Delivery<string>>();
     const real = ({ id }: Delivery): Delivery<string> => current.get(id)!;
-    const source: Source<Delivery<string>> = instead(broker, {
+    const source: Source<Delivery<string>> = override(broker, {
       pull: async (ctx, max) =>
         (await broker.pull(ctx, max)).map((delivery) => {
           current.set(delivery.body, delivery);
@@ -329,7 +297,7 @@ describe("a worker", () => {
 
   it("returns at once from a source that has ended before, without pulling", async () => {
     let pulls = 0;
-    const source = instead(await brokerOf(), { pull: async () => (pulls++, []) });
+    const source = override(await brokerOf(), { pull: async () => (pulls++, []) });
     expect(account(await run(source, () => undefined, {}, 0))).toBe("0 pulled: ");
     expect(pulls).toBe(0);
   });
@@ -339,7 +307,7 @@ describe("a worker", () => {
     let held = 0;
     const most: number[] = [];
     const wanted: number[] = [];
-    const source = instead(broker, {
+    const source = override(broker, {
       pull: async (ctx, max) => {
         wanted.push(max);
         const deliveries = await broker.pull(ctx, max);
@@ -368,7 +336,7 @@ describe("a worker", () => {
     const wanted: number[] = [];
     const [ctx, cancel] = context.withCancel(background);
     const broker = memoryBroker();
-    const source = instead(broker, { pull: (ctx, max) => (wanted.push(max), broker.pull(ctx, max)) });
+    const source = override(broker, { pull: (ctx, max) => (wanted.push(max), broker.pull(ctx, max)) });
     const running = worker(ctx, source, () => undefined, options);
     await elapse(1);
     cancel();
@@ -388,7 +356,7 @@ describe("a worker", () => {
       calls--;
       return tell();
     };
-    const source = instead(broker, {
+    const source = override(broker, {
       ack: (ctx, deliveries) => slowly(ctx, "ack", deliveries.length, () => broker.ack(ctx, deliveries)),
       deadLetter: (ctx, items) => slowly(ctx, "dead", items.length, () => broker.deadLetter(ctx, items)),
     });

@@ -1,9 +1,11 @@
 /**
- * `headgate/worker/conformance`: the contract of a {@link Source} as a list of tests, for any broker and any test runner.
+ * `headgate/worker/conformance`: the contract of a {@link Source} as a list of tests, for any broker and any test
+ * runner.
  *
  * Invariants:
  * - Each case has a lab of its own, an empty queue, so the cases may run in any order and at the same time.
- * - A case waits for what must happen, at most for `patience`. Only for what must not happen does it watch a fixed time.
+ * - A case waits for what must happen, at most for `patience`. Only for what must not happen does it watch a fixed
+ *   time.
  * - A rule that the broker cannot keep is not tested, and its case says why. No case is skipped silently.
  * - All its time is the library's, so a source in memory can be tested in a bubble, in virtual time.
  */
@@ -11,19 +13,20 @@ import { given, isA, textOf } from "../../internal/foreign.ts";
 import { Fault, Probe } from "./probe.ts";
 import { pulls } from "./pulls.ts";
 import { verdicts } from "./verdicts.ts";
-import { onlyKnown } from "../known.ts";
+import { onlyKnown } from "../../internal/args.ts";
 import type { Case, Lab, Traits } from "./types.ts";
 import type { Delivery } from "../source.ts";
 
 export type { Case, Lab, Traits } from "./types.ts";
 
 /**
- * The contract of a source as a list of cases. Give each to your test runner, and skip those with `skip`, which says why.
+ * The contract of a source as a list of cases. Give each to your test runner, and skip those with `skip`, which says
+ * why.
  *
  * Each case makes a lab of its own. It takes a few ms, or a little more than the lease if it has to outlast one.
  *
- * **Errors**: TypeError or RangeError for invalid traits. `run` rejects when the rule is broken, and when the lab cannot be made or
- * closed.
+ * **Errors**: TypeError or RangeError for invalid traits. `run` rejects when the rule is broken, and when the lab
+ * cannot be made or closed.
  *
  * @example
  * ```ts

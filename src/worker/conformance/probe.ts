@@ -78,7 +78,10 @@ export class Probe<D extends Delivery<string>> {
     return got;
   }
 
-  /** Pulls until `count` have come; a Fault if they do not come within this many ms. Repeats a pull that fails, as the worker does. */
+  /**
+   * Pulls until `count` have come; a Fault if they do not come within this many ms. Repeats a pull that fails, as the
+   * worker does.
+   */
   async take(source: Source<D>, count: number, within: number = this.patience): Promise<readonly D[]> {
     const [ctx, cancel] = context.withTimeout(context.background(), within);
     using _ = cancel;
@@ -213,7 +216,10 @@ export class Probe<D extends Delivery<string>> {
     await this.expectNothing(this.other, this.quiet);
   }
 
-  /** The attempt of a delivery must be this, if the broker counts; or more, if it counts the releases of other consumers. */
+  /**
+   * The attempt of a delivery must be this, if the broker counts; or more, if it counts the releases of other
+   * consumers.
+   */
   expectAttempt(delivery: D, attempt: number): void {
     const { attempts, releaseIsFree } = this.traits;
     if (!attempts || delivery.attempt === attempt || (!releaseIsFree && delivery.attempt! > attempt)) return;

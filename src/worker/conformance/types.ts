@@ -23,8 +23,9 @@ export interface Lab<D extends Delivery<string> = Delivery<string>> {
 /** The abilities of the broker. The cases that need more are skipped, and name the reason. */
 export interface Traits {
   /**
-   * Duration of a lease in the lab, in ms; `Infinity` if a delivery is held until the connection ends. Messages that come back
-   * are expected well before that, so a short lease makes a busy machine look like a fault: 2 000 is a good choice.
+   * Duration of a lease in the lab, in ms; `Infinity` if a delivery is held until the connection ends. Messages that
+   * come back are expected well before that, so a short lease makes a busy machine look like a fault: 2 000 is a good
+   * choice.
    */
   readonly lease: number;
   /** A verdict after a lost lease is reported, and does not touch the next holder's delivery. */
@@ -33,7 +34,10 @@ export interface Traits {
   readonly delayed: boolean;
   /** Deliveries carry the count of their attempts. */
   readonly attempts: boolean;
-  /** A release costs no attempt. If false, it costs one, and so does a message that a consumer was sent and never handed over. */
+  /**
+   * A release costs no attempt. If false, it costs one, and so does a message that a consumer was sent and never handed
+   * over.
+   */
   readonly releaseIsFree: boolean;
   /** The source has `deadLetter`. */
   readonly deadLetters: boolean;

@@ -1,4 +1,7 @@
-/** The rules of `ack`, `nack`, `deadLetter` and `extend`. Each of them leaves the queue empty, so that nothing stays unseen. */
+/**
+ * The rules of `ack`, `nack`, `deadLetter` and `extend`. Each of them leaves the queue empty, so that nothing stays
+ * unseen.
+ */
 import { isA } from "../../internal/foreign.ts";
 import { context, time } from "../../index.ts";
 import { monotonic } from "../../internal/runtime.ts";
@@ -77,8 +80,9 @@ export function verdicts<D extends Delivery<string>>(): readonly Rule<D>[] {
     {
       name: "a message that is nacked with a delay comes back after it, and not before",
       unless: ({ delayed }) => (delayed ? undefined : "the broker cannot delay a delivery"),
-      // Shorter than the lease, whose end would bring the message back anyway. And no half second or quarter of the lease, after which a
-      // source is likely to ask again: one broker forgets the attempts of a message that is due in that moment.
+      // Shorter than the lease, whose end would bring the message back anyway. And no half second or quarter of the
+      // lease, after which a source is likely to ask again. One broker forgets the attempts of a message that is due in
+      // that moment.
       check: (probe) => expectDelayed(probe, Math.min(400, probe.traits.lease / 5), probe.beforeLease),
     },
     {

@@ -1,37 +1,48 @@
-/**
- * Messages of JetStream: what the source of nats.ts makes of them, and of those that are dead.
- *
- * Where the ack of a message goes says which delivery of which message it is: `$JS.ACK.<stream>.<consumer>.<deliveries>.<sequence in the
- * stream>.<sequence of the consumer>.<time it was published, ns>.<messages to come>`. Newer servers put two tokens before the stream.
- */
-import type { NatsHeaders, NatsMessage } from "./serverlink.ts";
-import type { NatsDelivery } from "./index.ts";
+/** Messages of JetStream: from a message to a delivery, and from a dead message to the headers of its letter. */
+import type { NatsDelivery, NatsHeaders, NatsMessage } from "./types.ts";
 import { decodeText, keyOf } from "../message.ts";
 import { reasonOf } from "../reason.ts";
 
+/** The data of a message as text. */
 export function textOf(message: NatsMessage): string {
   return decodeText(message.data);
 }
 
-/** What of that is of interest, all in digits. Cut out one by one: to split it took a tenth of the worker's time. */
-function infoOf(message: NatsMessage): { deliveries: string; sequence: string; place: string; published: string } {
+/**
+ * The fields that we need of the ack subject (see protocol.ts), all in digits. Sliced by hand: `split` took a tenth of
+ * the worker's time.
+ */
+function ackSubjectOf(message: NatsMessage): {
+  deliveries: string;
+  sequence: string;
+  consumerSequence: string;
+  published: string;
+} {
   const reply = message.reply!;
   const dots: number[] = [];
   for (let at = reply.indexOf("."); at >= 0; at = reply.indexOf(".", at + 1)) dots.push(at);
   const token = (n: number): string => reply.slice(dots[n - 1]! + 1, dots[n]);
   const first = dots.length === 8 ? 4 : 6;
-  return { deliveries: token(first), sequence: token(first + 1), place: token(first + 2), published: token(first + 3) };
+  return {
+    deliveries: token(first),
+    sequence: token(first + 1),
+    consumerSequence: token(first + 2),
+    published: token(first + 3),
+  };
 }
 
-/** Names a message among all that its consumer ever delivers. With the time, since the sequences of a stream begin at 1 when it is made again. */
+/**
+ * The name of a message among all that its consumer ever delivers. It has the time, because the sequences of a stream
+ * begin at 1 again when the stream is made again.
+ */
 export function nameOf(message: NatsMessage): string {
-  const { sequence, published } = infoOf(message);
+  const { sequence, published } = ackSubjectOf(message);
   return `${sequence}.${published}`;
 }
 
-/** The server has delivered it before. */
+/** The server has delivered the message before. */
 export function isRedelivered(message: NatsMessage): boolean {
-  return Number(infoOf(message).deliveries) > 1;
+  return Number(ackSubjectOf(message).deliveries) > 1;
 }
 
 class Delivered implements NatsDelivery {
@@ -42,8 +53,7 @@ class Delivered implements NatsDelivery {
   readonly message: NatsMessage;
   declare readonly key?: string;
 
-  constructor(more: NatsDelivery) {
-    const { id, body, attempt, attributes, message, key } = more;
+  constructor({ id, body, attempt, attributes, message, key }: NatsDelivery) {
     this.id = id;
     this.body = body;
     this.attempt = attempt;
@@ -52,7 +62,7 @@ class Delivered implements NatsDelivery {
     if (key !== undefined) (this as { key?: string }).key = key;
   }
 
-  /** For a log: the client's message leads to its connection, and all that is in that. */
+  /** For a log: the client's message refers to its connection, and to all that is in that. */
   toJSON(): object {
     const { message, ...rest } = this;
     return { ...rest, subject: message.subject };
@@ -63,12 +73,12 @@ export function toDelivery(
   message: NatsMessage,
   keyOption: ((message: NatsMessage) => string | undefined) | undefined,
 ): NatsDelivery {
-  const { deliveries, sequence, place } = infoOf(message);
+  const { deliveries, sequence, consumerSequence } = ackSubjectOf(message);
   const key = keyOf(message, keyOption);
   return new Delivered({
-    // Not with the count of its deliveries: a server (2.9.10) may forget that there was one, if a message is due in the very moment in which
-    // a request ends. The other number is that of the consumer, and no two of its deliveries have the same.
-    id: `${sequence}.${place}`,
+    // No two deliveries of a consumer have the same sequence. Their count may repeat: a server (2.9.10) may forget a
+    // delivery if a message is due in the very moment in which a request ends.
+    id: `${sequence}.${consumerSequence}`,
     body: textOf(message),
     attempt: Number(deliveries),
     attributes: attributesOf(message),
@@ -77,28 +87,31 @@ export function toDelivery(
   });
 }
 
-/** The same delivery, as another attempt. */
+/** The same delivery, with another attempt. */
 export function asAttempt(delivery: NatsDelivery, attempt: number): NatsDelivery {
   return new Delivered({ ...delivery, attempt });
 }
 
-/** Who publishes may write anything where headers are; the client throws when it reads what is none, and what throws here ends its reading. */
+/**
+ * A publisher may write anything as headers. The client throws when it reads invalid ones, and an error here would end
+ * its reading.
+ */
 function attributesOf(message: NatsMessage): Readonly<Record<string, string>> {
   const attributes: Record<string, string> = {};
   try {
     const { headers } = message;
     if (headers !== undefined) for (const name of headers.keys()) attributes[name] = headers.get(name);
   } catch {
-    // The body is there all the same.
+    // The delivery has its body, and the headers before the invalid one.
   }
   return attributes;
 }
 
 /**
- * The headers of a dead letter in their forms, the fullest first: when the server or the client refuses one, the
- * next is tried. A letter may be longer than its message was. The last form has no headers.
+ * The headers of a dead letter in their forms, the fullest first. A letter may be longer than its message was, so when
+ * the server or the client refuses one form, the next is tried. The last has no headers.
  *
- * Its id is that of the message, so that JetStream drops the second of two.
+ * The letter's id is made of the message's name, so that JetStream drops the second of two.
  */
 export function headersOf(
   { message, attempt, attributes }: NatsDelivery,
@@ -114,15 +127,15 @@ export function headersOf(
     ["Headgate-Subject", message.subject],
   ] as const;
   const forms = [[...theirs, reason, ...ours], [...theirs, ...ours], [reason, ...ours], ours];
-  return [...forms.map((form) => () => written(headers(), form)), () => undefined];
+  return [...forms.map((form) => () => filled(headers(), form)), () => undefined];
 }
 
-function written(headers: NatsHeaders, all: readonly (readonly [name: string, value: string])[]): NatsHeaders {
+function filled(headers: NatsHeaders, all: readonly (readonly [name: string, value: string])[]): NatsHeaders {
   for (const [name, value] of all) {
     try {
       headers.set(name, value.replaceAll(/[\r\n]+/g, " "));
     } catch {
-      // What another client has called a header this one does not take: the letter goes without it.
+      // The client does not accept this name, which another client has published. The letter goes without it.
     }
   }
   return headers;

@@ -1,142 +1,94 @@
 /**
- * A connection of NATS, and whether somebody is at its other end, who lets us do what we ask.
+ * The link to the server: a connection of the client, and whether a server answers at its other end.
  *
  * Invariants:
- * - The client forgets what is said while there is no connection, or says all of it when there is one again. So after a cut, or when an
- *   answer is overdue, nothing is said before the server has answered a ping.
- * - Two pings in a row that nobody has answered are the end of a connection: something between has forgotten it, and neither side would hear
- *   of that for minutes. The client is asked for another one.
- * - The server says once, and to nobody in particular, what the user may not do. Who has asked for it is told.
+ * - During a cut the client drops what is published, or sends all of it when it is connected again. So after a cut, or
+ *   when an answer is overdue, nothing is published before the server has answered a ping.
+ * - Two unanswered pings in a row are the end of a connection: something in between has forgotten it, and neither side
+ *   would notice for minutes. The client is asked to connect again.
+ * - The server reports a missing permission once, to the connection as a whole. The request that lacked it is notified.
  */
-import { Chan, context, type Context } from "../../index.ts";
+import { context, type Context, type RecvChan } from "../../index.ts";
+import { Notify } from "../../internal/notify.ts";
 import { monotonic } from "../../internal/runtime.ts";
+import type { NatsConnection, NatsStatus } from "./types.ts";
 
-/** What is needed of the headers of the client. */
-export interface NatsHeaders {
-  /** The status; 0 if there is none. */
-  readonly code: number;
-  /** The text of the status. */
-  readonly description: string;
-  /** The names. */
-  keys(): Iterable<string>;
-  /** The value of a name; empty if there is none. */
-  get(key: string): string;
-  /** Sets the value of a name. */
-  set(key: string, value: string): void;
-}
+/** Time limit for the answer to a ping, in ms. */
+const PONG_TIMEOUT = 900;
+/** Time after the first unanswered ping at which the connection is given up, in ms: by then there was a second one. */
+const SILENCE = 800;
 
-/** What is needed of a message of the client. */
-export interface NatsMessage {
-  /** The subject that it was sent to. */
-  readonly subject: string;
-  /** The payload. */
-  readonly data: Uint8Array;
-  /** The subject for an answer. */
-  readonly reply?: string;
-  /** The headers, if it has any. */
-  readonly headers?: NatsHeaders;
-}
+/** Called with an operation that the user of the connection may not do. No answer to it will come. */
+type OnDenied = (operation: "publish" | "subscription", subject: string) => void;
 
-/** What is needed of a connection: that of `@nats-io/transport-node`, `@nats-io/nats-core` (WebSockets), or `nats` from 2.7. */
-export interface NatsConnection {
-  /** Sends a message. Does not wait. */
-  publish(subject: string, payload: Uint8Array, options?: { reply?: string; headers?: NatsHeaders }): void;
-  /** Calls back with each message of a subject. */
-  subscribe(
-    subject: string,
-    options: { callback: (error: Error | null, message: NatsMessage) => void },
-  ): { unsubscribe(): void };
-  /** Resolves when the server has all that was sent. */
-  flush(): Promise<void>;
-  /** What happens to the connection. */
-  status(): AsyncIterable<NatsStatus>;
-  /** Makes the client take another connection: asked for when nothing comes back. Absent: the client finds out by its own pings. */
-  reconnect?(): Promise<void>;
-  /** Whether the connection is closed for good. */
-  isClosed?(): boolean;
-}
-
-/** What the client tells of its connection: a "disconnect", or an "error", which may say what the user may not do. */
-export interface NatsStatus {
-  /** The kind of event. */
-  readonly type: string;
-  /** The error of an "error" event. */
-  readonly error?: unknown;
-  /** So it is told by `nats` 2. */
-  readonly permissionContext?: unknown;
-}
-
-/** How long a server may take to answer a ping, in ms. */
-const PONG = 900;
-/** How long after the first ping that nobody has answered the connection is given up for another, in ms: there is a second one by then. */
-const SILENT = 800;
-
-/** The user may not do it, and is not to wait for an answer. */
-type Refusal = (operation: "publish" | "subscription", subject: string) => void;
-
-export class Line {
+export class ServerLink {
   readonly connection: NatsConnection;
-  /** Closed and replaced when the connection is cut: what was said may not have been heard, and no answer to it comes. */
-  cut: Chan<never> = new Chan();
-  /** Who wants to know what may not be done. */
-  readonly refusals: Set<Refusal> = new Set();
+  readonly denied: Set<OnDenied> = new Set();
+  private readonly cuts: Notify = new Notify();
+  /** Number of reasons to ping before anything is published. */
   private doubts = 0;
-  /** When a ping was not answered, on the monotonic clock, if none was since then. */
+  /** When a ping was first not answered, on the monotonic clock, if none was answered since. */
   private silentSince: number | undefined;
 
   constructor(connection: NatsConnection) {
     this.connection = connection;
-    // Then nothing is told any more, and pings find out.
+    // If the client reports nothing more, pings find out.
     this.watch().catch(() => {});
+  }
+
+  /**
+   * Closes when the connection is cut. Take it before you publish: what was published may not have arrived then, and no
+   * answer to it comes.
+   */
+  cut(): RecvChan<never> {
+    return this.cuts.notified();
   }
 
   private async watch(): Promise<void> {
     try {
       for await (const status of this.connection.status()) {
-        if (status.type === "disconnect") this.isCut();
-        else if (status.type === "error") this.refused(status);
+        if (status.type === "disconnect") this.onCut();
+        else if (status.type === "error") this.onError(status);
       }
     } finally {
-      this.isCut();
+      this.onCut();
     }
   }
 
-  private isCut(): void {
+  private onCut(): void {
     this.doubt();
-    const { cut } = this;
-    this.cut = new Chan();
-    cut.close();
+    this.cuts.notifyAll();
   }
 
-  private refused(status: NatsStatus): void {
+  private onError(status: NatsStatus): void {
     const { operation, subject } = (status.permissionContext ?? status.error ?? {}) as Record<string, unknown>;
     if (typeof subject !== "string" || (operation !== "publish" && operation !== "subscription")) return;
-    for (const refusal of this.refusals) refusal(operation, subject);
+    for (const onDenied of this.denied) onDenied(operation, subject);
   }
 
-  /** Somebody waited in vain for an answer. */
+  /** An answer did not come: the server must answer a ping first. */
   doubt(): void {
     this.doubts++;
   }
 
-  /** Returns when the server is there, as far as we know. Rejects if it is not, and when ctx ends. */
+  /** Returns when the server is reachable, as far as is known. Rejects if it is not, and when ctx ends. */
   async reach(ctx: Context): Promise<void> {
     const err = ctx.err();
     if (err !== undefined) throw err;
     while (this.doubts > 0) {
       const { doubts } = this;
-      const [limit, cancel] = context.withTimeout(ctx, PONG);
+      const [limit, cancel] = context.withTimeout(ctx, PONG_TIMEOUT);
       using _ = cancel;
       try {
         const pong = this.connection.flush();
-        // It may fail when nobody waits for it any more.
+        // It may reject after its time limit.
         pong.catch(() => {});
         await context.wait(pong, limit);
       } catch (error) {
         const err = ctx.err();
         if (err !== undefined) throw err;
         this.mustBeOpen(error);
-        this.isSilent();
+        this.onSilence();
         throw new Error("natsConsumer: the server does not answer; is the connection down?", { cause: error });
       }
       this.silentSince = undefined;
@@ -144,33 +96,22 @@ export class Line {
     }
   }
 
-  /** Throws if the client has closed the connection: nothing comes of that any more. */
+  /** Throws if the client has closed the connection for good. */
   mustBeOpen(cause?: unknown): void {
     if (this.connection.isClosed?.() !== true) return;
     throw new Error("natsConsumer: the connection is closed; make another one, with a source of its own", { cause });
   }
 
-  /** Nobody has answered a ping. While the client is connecting already, it does nothing when it is asked to. */
-  private isSilent(): void {
+  /** A ping was not answered. If the client is connecting already, `reconnect` does nothing. */
+  private onSilence(): void {
     const now = monotonic();
     this.silentSince ??= now;
-    if (now - this.silentSince < SILENT) return;
+    if (now - this.silentSince < SILENCE) return;
     this.silentSince = undefined;
     try {
       this.connection.reconnect?.().catch(() => {});
     } catch {
-      // It is closed, or cannot: the next ping finds out.
+      // It is closed, or cannot reconnect: the next ping finds out.
     }
   }
-}
-
-/** What may not be done, in words: the same ones for all subjects of a kind, each of which is used once. */
-export function refusalOf(operation: "publish" | "subscription", subject: string): Error {
-  const kind = subject.replace(/^(\$JS\.ACK\.[^.]+\.[^.]+)\..*$/, "$1.>").replace(/\.[\da-f-]{36}\..*$/, ".>");
-  const todo = "give it the permission";
-  return new Error(
-    operation === "publish"
-      ? `natsConsumer: the user of the connection may not publish to ${kind}; ${todo}`
-      : `natsConsumer: the user of the connection may not subscribe to ${kind}; ${todo}, or say in inboxPrefix what it may`,
-  );
 }

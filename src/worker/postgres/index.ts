@@ -8,7 +8,7 @@
  * connection that listens in listen.ts.
  */
 import { given, hasMethod } from "../../internal/foreign.ts";
-import { onlyKnown } from "../known.ts";
+import { onlyKnown } from "../../internal/args.ts";
 import { explained } from "./errors.ts";
 import { Queue } from "./queue.ts";
 import { MAX_MS, namesOf, statements, TABLE_OPTIONS } from "./sql.ts";

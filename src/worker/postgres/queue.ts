@@ -22,7 +22,7 @@ import { context, type Context, select, time } from "../../index.ts";
 import { hasMethod } from "../../internal/foreign.ts";
 import { Notify } from "../../internal/notify.ts";
 import { monotonic } from "../../internal/runtime.ts";
-import { onlyKnown } from "../known.ts";
+import { onlyKnown } from "../../internal/args.ts";
 import type { Dead, Nack } from "../source.ts";
 import { explained } from "./errors.ts";
 import { listenerOf, type Subscriber } from "./listen.ts";

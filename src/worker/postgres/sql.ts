@@ -24,7 +24,7 @@
  *   deadlock.
  */
 import { given } from "../../internal/foreign.ts";
-import { onlyKnown } from "../known.ts";
+import { onlyKnown } from "../../internal/args.ts";
 import type { PostgresTableOptions } from "./types.ts";
 
 /** The longest lease, poll and delay: a hundred years. The dates of PostgreSQL end somewhere. */

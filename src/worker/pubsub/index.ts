@@ -8,7 +8,7 @@
  * finds out whether the server is there.
  */
 import { given, hasMethod, propertyOf } from "../../internal/foreign.ts";
-import { onlyKnown } from "../known.ts";
+import { onlyKnown } from "../../internal/args.ts";
 import { decodeText } from "../message.ts";
 import type { Source } from "../source.ts";
 import { MAX_LEASE_MS, MIN_LEASE_MS } from "./leases.ts";

@@ -269,7 +269,9 @@ export class Subscription<T extends string | Uint8Array> implements Source<Pubsu
     onConfirmed: (id: string) => void,
   ): Promise<void> {
     const { subscription } = this.settings;
-    const orders = [...idsOf].map(([order, ids]) => ({ order, ids }));
+    const orders = [...idsOf].flatMap(([order, ids]) => (ids.length === 0 ? [] : { order, ids }));
+    // Without a request there is no answer, which would pass for a sign of life.
+    if (orders.length === 0) return;
     // At most the time from one extension to the next: the deliveries are not extended while this is under way.
     const options = callOptions(ctx, this.lease / 3);
     const outcome = { onConfirmed, onUnknown: (id: string): void => this.leases.onUnknown(id) };

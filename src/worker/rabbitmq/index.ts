@@ -5,7 +5,7 @@
  * channel.ts. Messages that move to another queue are published by copies.ts. The order of keys is kept by order.ts.
  */
 import { given, hasMethod, propertyOf } from "../../internal/foreign.ts";
-import { onlyKnown } from "../known.ts";
+import { onlyKnown } from "../../internal/args.ts";
 import { Queue } from "./queue.ts";
 import type { RabbitConnection, RabbitQueue, RabbitQueueOptions } from "./types.ts";
 

@@ -2,11 +2,13 @@
  * The two clients of Redis behind one interface: sending a command, and opening a connection of our own.
  *
  * Invariants:
- * - A connection of our own is never repaired, and queues no command: a read that is sent after its pull has returned would be assigned
- *   messages that no pull receives. When it fails it is closed, and another one is made.
- * - A connection on which nothing comes back is given up. A network that swallows bytes reports nothing for a quarter of an hour. The
- *   user's client may hang as well: once it has named its database, no connection of ours depends on its answer.
- * - A connection of our own uses the database that the client has selected. Time limits meant for other commands do not cut off its reads.
+ * - A connection of our own is never repaired, and queues no command: a read that is sent after its pull has returned
+ *   would be assigned messages that no pull receives. When it fails it is closed, and another one is made.
+ * - A connection on which nothing comes back is given up. A network that swallows bytes reports nothing for a quarter
+ *   of an hour. The user's client may hang as well: once it has named its database, no connection of ours depends on
+ *   its answer.
+ * - A connection of our own uses the database that the client has selected. Time limits meant for other commands do not
+ *   cut off its reads.
  * - Whatever the client makes of replies for its user, the source gets texts.
  */
 import { propertyOf, hasMethod } from "../../internal/foreign.ts";
@@ -83,8 +85,8 @@ export interface Connection {
   /** Its id on the server. */
   readonly id: string;
   /**
-   * Sends a command that may take the server `block` ms. Rejects and closes the connection if nothing comes back in that time and its
-   * `silence`. Closes it, too, when the command fails otherwise than by an error of the server.
+   * Sends a command that may take the server `block` ms. Rejects and closes the connection if nothing comes back in
+   * that time and its `silence`. Closes it, too, when the command fails otherwise than by an error of the server.
    */
   readonly request: (block: number, ...args: string[]) => Promise<unknown>;
   readonly isClosed: () => boolean;
@@ -100,8 +102,8 @@ type Duplicate = RedisClient & {
 };
 
 /**
- * Makes a connection like that of the client, to the database that `database` resolves to. Until it is made, a server that does not answer
- * is waited for until ctx ends; later, for `silence` ms.
+ * Makes a connection like that of the client, to the database that `database` resolves to. Until it is made, a server
+ * that does not answer is waited for until ctx ends; later, for `silence` ms.
  */
 export async function connect(
   ctx: Context,
@@ -152,8 +154,8 @@ export async function connect(
 }
 
 /**
- * Calls `then` after so many ms, by two timers in a row. If the process was suspended, or busy in one piece, one of them may fire before
- * what has arrived meanwhile is read, but not both.
+ * Calls `then` after so many ms, by two timers in a row. If the process was suspended, or busy in one piece, one of
+ * them may fire before what has arrived meanwhile is read, but not both.
  */
 function afterSilence(ms: number, then: () => void): () => void {
   let timer = time.afterFunc(ms / 2, () => {
@@ -201,7 +203,9 @@ export class Reconnecting {
     this.connect = connect;
   }
 
-  /** **Errors**: rejects as `connect` does, and with DeadlineExceeded if that takes too long. The next call tries again. */
+  /**
+   * **Errors**: rejects as `connect` does, and with DeadlineExceeded if that takes too long. The next call tries again.
+   */
   get(): Promise<Connection> {
     if (this.current?.isClosed() === true) this.connecting = this.current = undefined;
     return (this.connecting ??= this.open());

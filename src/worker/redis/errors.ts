@@ -1,7 +1,8 @@
 /**
  * Errors of a Redis server, with an advice.
  *
- * Invariant: the server's own words stay in the message, so that a search finds them, and the original error is the `cause`.
+ * Invariant: the server's own words stay in the message, so that a search finds them, and the original error is the
+ * `cause`.
  */
 
 import { reasonOf } from "../reason.ts";
@@ -26,7 +27,10 @@ const ADVICE: Readonly<Record<string, string>> = {
   EXECABORT: "the server has refused a transaction",
 };
 
-/** The server's own message, without the name of a script that some versions put around it; `undefined` for another error. */
+/**
+ * The server's own message, without the name of a script that some versions put around it; `undefined` for another
+ * error.
+ */
 function serverMessage(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   const inScript = /^ERR Error running script .*?: @\w+: ?\d+: (.*)$/s.exec(error.message);

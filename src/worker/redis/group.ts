@@ -3,8 +3,9 @@
  *
  * Invariants:
  * - A read waits for new messages until the next sweep at the latest. A sweep does not wait.
- * - A message with a key is given out only after the server has admitted it to the front of its lane. If one of the lane was nacked while
- *   the answer was on its way, the server is asked again: the worker does not know of the nack, and must not get what is behind it.
+ * - A message with a key is given out only after the server has admitted it to the front of its lane. If one of the
+ *   lane was nacked while the answer was on its way, the server is asked again. The worker does not know of that nack,
+ *   and must not get a message behind it.
  * - Reading comes before making the group: a server whose memory is full refuses to make one, and yet can be drained.
  */
 import { monotonic } from "../../internal/runtime.ts";
@@ -38,7 +39,10 @@ const SWEEP_ON = 20;
 export class ConsumerGroup {
   private readonly options: ConsumerGroupOptions;
   private delivered = 0;
-  /** When to sweep next, on the monotonic clock. It is Infinity while a sweep is under way, unless a message becomes due. */
+  /**
+   * When to sweep next, on the monotonic clock. It is Infinity while a sweep is under way, unless a message becomes
+   * due.
+   */
   private sweepAt = 0;
   /** The place in the pending messages at which the next sweep goes on. */
   private cursor = "0-0";
@@ -58,7 +62,10 @@ export class ConsumerGroup {
     return untilSweep <= 0 ? 0 : Math.max(1, Math.ceil(Math.min(untilSweep, left)));
   }
 
-  /** Requests messages: new ones, for which it blocks, or by a sweep if `block` is 0. Makes the group if it does not exist. */
+  /**
+   * Requests messages: new ones, for which it blocks, or by a sweep if `block` is 0. Makes the group if it does not
+   * exist.
+   */
   async request(connection: Connection, max: number, block: number): Promise<readonly RedisDelivery[]> {
     try {
       return await (block === 0 ? this.sweep(connection, max) : this.read(connection, max, block));
@@ -128,8 +135,8 @@ export class ConsumerGroup {
   }
 
   /**
-   * Filters out the messages that the server parks. It decides on `undecided`, and on those of a lane of which one was nacked while a
-   * request was under way.
+   * Filters out the messages that the server parks. It decides on `undecided`, and on those of a lane of which one was
+   * nacked while a request was under way.
    */
   private async admitted(
     connection: Connection,

@@ -1,14 +1,16 @@
 /**
- * `headgate/worker/redis`: a stream of Redis, read by a consumer group, as a source; over the package `redis` or `ioredis`.
+ * `headgate/worker/redis`: a stream of Redis, read by a consumer group, as a source; over the package `redis` or
+ * `ioredis`.
  *
  * Invariants:
- * - Pulls have a connection of their own, and verdicts another one: see reader.ts, verdicts.ts, client.ts. The user's client publishes.
+ * - Pulls have a connection of their own, and verdicts another one: see reader.ts, verdicts.ts, client.ts. The user's
+ *   client publishes.
  * - Every step on the server is atomic: see scripts.ts.
  * - No consumer is ever deleted: XGROUP DELCONSUMER deletes the messages it holds, too.
  */
 import { given } from "../../internal/foreign.ts";
 import { context, type Context } from "../../index.ts";
-import { onlyKnown } from "../known.ts";
+import { onlyKnown } from "../../internal/args.ts";
 import {
   checkClient,
   connect,
@@ -39,21 +41,22 @@ export type {
 } from "./types.ts";
 
 /**
- * Makes a source of a stream. It sends nothing before the first pull. The client publishes. Pulls and verdicts have two connections of
- * their own, duplicates of the client. They are made again after a cut, and when nothing comes back on them for as long as a lease, five
- * seconds at most. Call `close` at the end, or they keep the process alive.
+ * Makes a source of a stream. It sends nothing before the first pull. The client publishes. Pulls and verdicts have two
+ * connections of their own, duplicates of the client. They are made again after a cut, and when nothing comes back on
+ * them for as long as a lease, five seconds at most. Call `close` at the end, or they keep the process alive.
  *
- * Needs Redis 6.2. Beside the stream there are three sorted sets, `<stream>:<group>:delayed`, `…:keys` and `…:told`. All keys are in the
- * client's database, and have its `keyPrefix` if it has one. In a cluster use one client for the node that has the stream, and give all keys
- * the same hash tag. A user with few rights needs those to use these keys and for `client|id`, `client|info` and `client|unblock`.
+ * Needs Redis 6.2. Beside the stream there are three sorted sets, `<stream>:<group>:delayed`, `…:keys` and `…:told`.
+ * All keys are in the client's database, and have its `keyPrefix` if it has one. In a cluster use one client for the
+ * node that has the stream, and give all keys the same hash tag. A user with few rights needs those to use these keys
+ * and for `client|id`, `client|info` and `client|unblock`.
  *
- * **Ordering**: messages come in the order of the stream. Of those with one key, in the whole group, the first without a verdict is given
- * out, and those that follow it to the same consumer alone. One that has failed keeps its place, and those behind it wait. After a consumer
- * has died, they wait for its lease. See the option `ordering`.
+ * **Ordering**: messages come in the order of the stream. Of those with one key, in the whole group, the first without
+ * a verdict is given out, and those that follow it to the same consumer alone. One that has failed keeps its place, and
+ * those behind it wait. After a consumer has died, they wait for its lease. See the option `ordering`.
  *
- * **Errors**: TypeError or RangeError for a client of a cluster, and for invalid options. When the server is away, or refuses, pulls and
- * verdicts reject, and the message says why and what to do. If the stream or the group is deleted, it is made again, and messages that were
- * held are lost.
+ * **Errors**: TypeError or RangeError for a client of a cluster, and for invalid options. When the server is away, or
+ * refuses, pulls and verdicts reject, and the message says why and what to do. If the stream or the group is deleted,
+ * it is made again, and messages that were held are lost.
  *
  * @example
  * ```ts no-run
@@ -105,7 +108,10 @@ const OPTIONS: Readonly<Record<keyof RedisStreamOptions, true>> = {
   ordering: true,
 };
 
-/** Limits of the time for which a server may be silent when it should have answered, in ms; between them it is the lease. */
+/**
+ * Limits of the time for which a server may be silent when it should have answered, in ms; between them it is the
+ * lease.
+ */
 const SILENCE = { least: 1_000, most: 5_000 } as const;
 
 /** Connects the parts: options, connections, reader and verdicts. */

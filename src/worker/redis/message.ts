@@ -1,10 +1,13 @@
 /** Entries of a stream: from a reply of the server to deliveries, and from a published message to fields. */
-import { onlyKnown } from "../known.ts";
+import { onlyKnown } from "../../internal/args.ts";
 import type { RedisDelivery, RedisPublishOptions } from "./types.ts";
 
 export type Entry = readonly [id: string, fields: readonly string[]];
 
-/** The entries of the only stream of a reply: a list of pairs in RESP2, a map in RESP3, which each client represents in its own way. */
+/**
+ * The entries of the only stream of a reply: a list of pairs in RESP2, a map in RESP3, which each client represents in
+ * its own way.
+ */
 export function entriesOf(reply: unknown): readonly Entry[] {
   if (reply === null || reply === undefined) return [];
   const pairs: unknown = reply instanceof Map ? [...reply] : Array.isArray(reply) ? reply : Object.entries(reply);
@@ -45,7 +48,8 @@ const PUBLISH: Readonly<Record<keyof RedisPublishOptions, true>> = { key: true, 
 /**
  * The fields of a message to publish.
  *
- * **Errors**: TypeError for anything but text, and for an attribute with the name of the field of the body or of the key.
+ * **Errors**: TypeError for anything but text, and for an attribute with the name of the field of the body or of the
+ * key.
  */
 export function toFields(
   body: string,

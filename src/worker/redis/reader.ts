@@ -2,10 +2,10 @@
  * Pulls: one request for messages at a time, on a connection of its own.
  *
  * Invariants:
- * - The connection is never cut to end a pull: the server may have assigned messages to its read. CLIENT UNBLOCK ends the read, whose answer
- *   says whether it has brought any.
- * - At most one request is pending. If the server does not answer in time, the pull returns without it. The next pull takes the answer, or
- *   its messages are released.
+ * - The connection is never cut to end a pull: the server may have assigned messages to its read. CLIENT UNBLOCK ends
+ *   the read, whose answer says whether it has brought any.
+ * - At most one request is pending. If the server does not answer in time, the pull returns without it. The next pull
+ *   takes the answer, or its messages are released.
  */
 import { Chan, context, type Context, select, semaphore, sync, time } from "../../index.ts";
 import { monotonic } from "../../internal/runtime.ts";
@@ -133,7 +133,9 @@ export class Reader {
     return false;
   }
 
-  /** A message becomes due in so many ms. Ends the pending read if that lasts longer, for a sweep to take the message. */
+  /**
+   * A message becomes due in so many ms. Ends the pending read if that lasts longer, for a sweep to take the message.
+   */
   onDue(ms: number): void {
     const at = monotonic() + ms;
     this.options.group.dueAt(at);

@@ -2,28 +2,30 @@
  * The Lua scripts that run inside Redis, each in one step.
  *
  * Invariants:
- * - An entry is changed only for its holder: it is pending for this consumer, with the delivery count that the consumer knows. Otherwise it
- *   stays as it is, and the script returns its id as lost.
- * - A message that waits for its next delivery stays pending, and the delayed set beside the stream has the time at which it is due. If
- *   that set is ever deleted, the message comes back at the end of its lease.
- * - A server whose memory is full refuses a command that may take more of it, but not once a script has begun to write. So each script
- *   that frees memory begins with a write that takes none.
- * - A verdict leaves a receipt (an idempotency record) before it does anything. A consumer that never got the answer sends the receipt's
- *   name when it repeats the verdict, and gets the right answer.
+ * - An entry is changed only for its holder: it is pending for this consumer, with the delivery count that the consumer
+ *   knows. Otherwise it stays as it is, and the script returns its id as lost.
+ * - A message that waits for its next delivery stays pending, and the delayed set beside the stream has the time at
+ *   which it is due. If that set is ever deleted, the message comes back at the end of its lease.
+ * - A server whose memory is full refuses a command that may take more of it, but not once a script has begun to write.
+ *   So each script that frees memory begins with a write that takes none.
+ * - A verdict leaves a receipt (an idempotency record) before it does anything. A consumer that never got the answer
+ *   sends the receipt's name when it repeats the verdict, and gets the right answer.
  * - If the group or the stream does not exist, the first question about an entry fails with NOGROUP.
  *
- * Lanes: the messages with one key that were read and have no verdict are a lane, in the order of the stream. A consumer may have the
- * first, and those that follow without a gap on the ones it holds. All others are parked: they are pending for a consumer that does not
- * exist, until the one before them has its verdict. So one that has failed keeps its place, and those behind it wait.
+ * Lanes: the messages with one key that were read and have no verdict are a lane, in the order of the stream. A
+ * consumer may have the first, and those that follow without a gap on the ones it holds. All others are parked: they
+ * are pending for a consumer that does not exist, until the one before them has its verdict. So one that has failed
+ * keeps its place, and those behind it wait.
  *
  *     lane of key k:   1-0         2-0         3-0         4-0          in this order
  *     pending for:     me          me          parked      parked       3-0 is freed by the verdict on 2-0
  *
- * The lanes are members of one sorted set, `<hash of the key>:<id>`. The member `!<id>` says how far the stream has been searched for
- * messages with keys. An entry is in its lane before any later one is given out, whoever has read it. If the set is deleted, the lanes
- * begin again.
+ * The lanes are members of one sorted set, `<hash of the key>:<id>`. The member `!<id>` says how far the stream has
+ * been searched for messages with keys. An entry is in its lane before any later one is given out, no matter which
+ * consumer has read it. If the set is deleted, the lanes begin again.
  *
- * KEYS of all but CREATE: the stream, the delayed set, the lanes, the receipts. ARGV begin with the group and the consumer.
+ * KEYS of all but CREATE: the stream, the delayed set, the lanes, the receipts. ARGV begin with the group and the
+ * consumer.
  */
 
 /** Lifts the memory limit for the rest of a script. */
@@ -46,8 +48,9 @@ const RECEIPTS = 3_600_000;
 /**
  * The common start of verdicts. ARGV[3]: the name of this receipt. ARGV[4]: the receipts to remove.
  *
- * `holds` tells whether this consumer holds an entry with this delivery count. `receipts`: the names of earlier calls with the same verdict
- * on the same message, whose answers were lost. Such a call has counted if its receipt exists, and did not note the message as lost.
+ * `holds` tells whether this consumer holds an entry with this delivery count. `receipts`: the names of earlier calls
+ * with the same verdict on the same message, whose answers were lost. Such a call has counted if its receipt exists,
+ * and did not note the message as lost.
  */
 const VERDICT: string = /* @__PURE__ */ (() => `${NOW}${PENDING}${WRITE}
 local lost, freed = {}, 0
@@ -78,7 +81,10 @@ local function idOf(member)
 end
 `;
 
-/** Settles an entry. ARGV[5]: 'delete' it, 'keep' it, or '': delete it if no other group reads the stream. Frees the next in its lane. */
+/**
+ * Settles an entry. ARGV[5]: 'delete' it, 'keep' it, or '': delete it if no other group reads the stream. Frees the
+ * next in its lane.
+ */
 const SETTLE: string = /* @__PURE__ */ (() => `${LANES}
 local remove
 local function settle(id, hash)
@@ -106,8 +112,8 @@ end
 `)();
 
 /**
- * Makes the group, whose lanes begin empty. KEYS: the stream, the delayed set, the lanes; ARGV[1] is the group. If there is something to
- * settle, makes it also on a server that is full.
+ * Makes the group, whose lanes begin empty. KEYS: the stream, the delayed set, the lanes; ARGV[1] is the group. If
+ * there is something to settle, makes it also on a server that is full.
  */
 export const CREATE: string = /* @__PURE__ */ (() => `
 if redis.call('XLEN', KEYS[1]) > 0 then ${WRITE} end
@@ -115,7 +121,10 @@ local made = redis.call('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
 redis.call('ZREMRANGEBYRANK', KEYS[3], 0, -1)
 return made`)();
 
-/** From ARGV[6]: id, delivery count, receipts, hash of the key. Like the next two, returns the lost ids, and 1 if a parked message is free. */
+/**
+ * From ARGV[6]: id, delivery count, receipts, hash of the key. Like the next two, returns the lost ids, and 1 if a
+ * parked message is free.
+ */
 export const ACK: string = /* @__PURE__ */ (() => `${VERDICT}${SETTLE}
 for i = 6, #ARGV, 4 do
   if holds(ARGV[i], ARGV[i + 1], ARGV[i + 2]) then settle(ARGV[i], ARGV[i + 3]) end
@@ -126,11 +135,12 @@ return {lost, freed}`)();
 const STEP = 200;
 
 /**
- * KEYS[5]: the stream for dead letters. From ARGV[6]: id, delivery count, receipts, hash of the key, reason. An entry that is no longer in
- * the stream is lost. The third result lists the refused dead letters: id, error. Their messages stay as they are.
+ * KEYS[5]: the stream for dead letters. From ARGV[6]: id, delivery count, receipts, hash of the key, reason. An entry
+ * that is no longer in the stream is lost. The third result lists the refused dead letters: id, error. Their messages
+ * stay as they are.
  *
- * `unpack` passes on some 8 000 arguments at most. So `add` calls itself with 200 more arguments in front each time, which has no such
- * bound.
+ * `unpack` passes on some 8 000 arguments at most. So `add` calls itself with 200 more arguments in front each time,
+ * which has no such bound.
  */
 export const DEAD_LETTER: string = /* @__PURE__ */ (() => `${VERDICT}${SETTLE}
 local refused = {}
@@ -190,8 +200,8 @@ end
 return lost`)();
 
 /**
- * `isNext`: the entry may be given out to this consumer. `park`: it may not, and waits. ARGV[3]: the field with the key, '' if there are no
- * lanes. ARGV[4]: the ids in lanes that the consumer holds.
+ * `isNext`: the entry may be given out to this consumer. `park`: it may not, and waits. ARGV[3]: the field with the
+ * key, '' if there are no lanes. ARGV[4]: the ids in lanes that the consumer holds.
  */
 const ADMISSION: string = /* @__PURE__ */ (() => `${LANES}
 local mine = {}
@@ -220,8 +230,9 @@ end
 `)();
 
 /**
- * From ARGV[5]: the ids of messages with keys that were just read, in order. Puts every message that any consumer has read into its lane.
- * Returns for each of the ids the hash of its key if it may be given out, or '' after parking it. May be called again with the same ids.
+ * From ARGV[5]: the ids of messages with keys that were just read, in order. Puts every message that any consumer has
+ * read into its lane. Returns for each of the ids the hash of its key if it may be given out, or '' after parking it.
+ * May be called again with the same ids.
  */
 export const ADMIT: string = /* @__PURE__ */ (() => `${PENDING}${WRITE}${ADMISSION}
 local hashes = {}
@@ -266,11 +277,12 @@ return out`)();
 const EXAMINED = 500;
 
 /**
- * Takes the messages that are due, then those whose lease has run out. ARGV[5]: the lease, ARGV[6]: the maximum, ARGV[7]: the cursor.
- * Returns the next cursor, the ms until a message is due (-1: none is delayed), and the entries: id, fields, delivery count, hash of the
- * key.
+ * Takes the messages that are due, then those whose lease has run out. ARGV[5]: the lease, ARGV[6]: the maximum,
+ * ARGV[7]: the cursor. Returns the next cursor, the ms until a message is due (-1: none is delayed), and the entries:
+ * id, fields, delivery count, hash of the key.
  *
- * XAUTOCLAIM ... JUSTID restarts the lease and counts no delivery. Nothing else happens to a message whose delay is longer.
+ * XAUTOCLAIM ... JUSTID restarts the lease and counts no delivery. Nothing else happens to a message whose delay is
+ * longer.
  */
 export const SWEEP: string = /* @__PURE__ */ (() => `${NOW}${PENDING}${WRITE}${ADMISSION}
 local lease, max, cursor, out, taken = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], {}, {}

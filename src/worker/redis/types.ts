@@ -22,8 +22,8 @@ export interface IoRedisClient {
 export type RedisClient = NodeRedisClient | IoRedisClient;
 
 /**
- * A message of a stream. Its texts are UTF-8: other bytes become U+FFFD here. In the stream, and in a dead letter, they remain what they
- * are.
+ * A message of a stream. Its texts are UTF-8: other bytes become U+FFFD here. In the stream, and in a dead letter, they
+ * remain what they are.
  */
 export interface RedisDelivery extends Delivery<string> {
   /** The number of this delivery, from 1. */
@@ -38,11 +38,13 @@ export interface RedisDelivery extends Delivery<string> {
 export interface RedisStreamOptions {
   /** The key of the stream. The source creates the stream if it is missing. */
   readonly stream: string;
-  /** The consumer group. If it is missing, the source creates it, and it begins with the first message of the stream. */
+  /**
+   * The consumer group. If it is missing, the source creates it, and it begins with the first message of the stream.
+   */
   readonly group: string;
   /**
-   * The name of this consumer in the group. No two processes may have the same name at the same time. Consumers are never deleted, so a
-   * name that is used again, such as that of the host, is better than a new one each time.
+   * The name of this consumer in the group. No two processes may have the same name at the same time. Consumers are
+   * never deleted, so a name that is used again, such as that of the host, is better than a new one each time.
    *
    * @default a random name
    */
@@ -79,8 +81,8 @@ export interface RedisStreamOptions {
    */
   readonly key?: string;
   /**
-   * The scope in which messages with one key are handled one at a time, and in order: all consumers of the "group", or each "consumer" by
-   * itself, which costs the server less. All consumers of a group must have the same scope.
+   * The scope in which messages with one key are handled one at a time, and in order: all consumers of the "group", or
+   * each "consumer" by itself. The latter costs the server less. All consumers of a group must have the same scope.
    *
    * @default "group"
    */
@@ -114,13 +116,14 @@ export interface RedisStream extends Source<RedisDelivery> {
    *
    * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`; the message may be published all the same.
    *
-   * **Errors**: TypeError for a body, key or attribute that is no text, and for an attribute with the name of the field of the body or of
-   * the key.
+   * **Errors**: TypeError for a body, key or attribute that is no text, and for an attribute with the name of the field
+   * of the body or of the key.
    */
   readonly publish: (body: string, options?: RedisPublishOptions, ctx?: Context) => Promise<string>;
   /**
-   * Closes the connections of the source, after the read under way has ended and messages that no pull wanted are released. A server that
-   * does not answer has 6 s for that; then the connections are cut. Pulls and verdicts reject from now on. Your client stays open.
+   * Closes the connections of the source, after the read under way has ended and messages that no pull wanted are
+   * released. A server that does not answer has 6 s for that; then the connections are cut. Pulls and verdicts reject
+   * from now on. Your client stays open.
    */
   readonly close: () => Promise<void>;
 }

@@ -2,19 +2,20 @@
  * Verdicts, and the extension of leases.
  *
  * Invariants:
- * - A verdict counts only from the holder of the message. Redis compares the consumer and the delivery count. The source itself checks
- *   that it has not handed the message over again since, because a release takes its delivery off that count. If the group is gone, no
- *   consumer holds anything.
- * - A verdict whose answer was lost, or came after its ctx had ended, may have counted. When it is sent again it names the receipts of its
- *   earlier calls, and Redis answers as it would have then. Until that answer the message is not reported as lost.
- * - A refused message does not hold up the others of its call: these have counted, and the call rejects with the error for the refused
- *   one.
+ * - A verdict counts only from the holder of the message. Redis compares the consumer and the delivery count. The
+ *   source itself checks that it has not handed the message over again since, because a release takes its delivery off
+ *   that count. If the group is gone, no consumer holds anything.
+ * - A verdict whose answer was lost, or came after its ctx had ended, may have counted. When it is sent again it names
+ *   the receipts of its earlier calls, and Redis answers as it would have then. Until that answer the message is not
+ *   reported as lost.
+ * - A refused message does not hold up the others of its call: these have counted, and the call rejects with the error
+ *   for the refused one.
  *
  * Of a message in a call, as seen from here:
  *
  *     unsettled --send--> has a receipt --answer in time--> settled, or lost
  *         ^                     |
- *         |                     +-------late answer-------> settled late: the next call with it is not sent, and reports no loss
+ *         |                     +-------late answer-------> settled late: not sent again, and not reported as lost
  *         +------refused--------+
  */
 import { context, type Context } from "../../index.ts";
@@ -54,7 +55,10 @@ export class Verdicts {
   private readonly unsettled: Unsettled;
   /** Deliveries whose verdict has counted, and whose call has returned. */
   private readonly settled: WeakSet<RedisDelivery> = new WeakSet();
-  /** Deliveries whose verdict has counted though its call failed. Redis would call them lost when the verdict is sent again. */
+  /**
+   * Deliveries whose verdict has counted though its call failed. Redis would call them lost when the verdict is sent
+   * again.
+   */
   private readonly settledLate: WeakSet<RedisDelivery> = new WeakSet();
   /** The receipts of calls that are under way, or whose answer was lost. */
   private readonly receipts: WeakMap<RedisDelivery, readonly string[]> = new WeakMap();
@@ -114,7 +118,10 @@ export class Verdicts {
     });
   }
 
-  /** Restarts the leases. A delivery whose verdict may have counted is not reported as lost: the answer to the verdict decides. */
+  /**
+   * Restarts the leases. A delivery whose verdict may have counted is not reported as lost: the answer to the verdict
+   * decides.
+   */
   async extend(ctx: Context, deliveries: readonly RedisDelivery[]): Promise<readonly RedisDelivery[]> {
     const err = ctx.err();
     if (err !== undefined) throw err;
@@ -133,7 +140,10 @@ export class Verdicts {
     });
   }
 
-  /** Id, delivery count and receipts of a message, for the scripts. If it was handed over again since, only a receipt can count. */
+  /**
+   * Id, delivery count and receipts of a message, for the scripts. If it was handed over again since, only a receipt
+   * can count.
+   */
   private argsOf(delivery: RedisDelivery): readonly string[] {
     const receipts = this.receipts.get(delivery) ?? [];
     const count = this.unsettled.has(delivery) ? String(delivery.attempt) : "-1";

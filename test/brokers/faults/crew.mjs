@@ -79,7 +79,7 @@ export class Crew {
   begun(worker) {
     const begun = new Set();
     for (const line of this.read()) {
-      if (worker !== undefined && line.worker !== worker.name) continue;
+      if (line.what === "expire" || (worker !== undefined && line.worker !== worker.name)) continue;
       if (line.what === "start") begun.add(line.body);
       else begun.delete(line.body);
     }
@@ -87,7 +87,7 @@ export class Crew {
   }
 
   /** Waits until something is so; says what did not come about if it takes too long. */
-  async until(what, isSo, ms = 60_000) {
+  async until(what, isSo, ms = 240_000) {
     for (const late = Date.now() + ms; !(await isSo()); await sleep(20)) {
       if (Date.now() > late) throw new Error(`after ${ms} ms still not so: ${what}`);
       const broken = this.workers.find((worker) => worker.broken !== undefined);
@@ -95,7 +95,7 @@ export class Crew {
     }
   }
 
-  /** Waits until all that was published has been finished, or is of no interest. A minute without any progress is too long. */
+  /** Waits until all that was published has been finished, or is of no interest. Two minutes without any progress are too long. */
   async allFinished(but = (body) => body.startsWith("poison")) {
     let best = -1;
     let late;
@@ -105,7 +105,7 @@ export class Crew {
       if (left.length === 0) return;
       if (finished.size > best) {
         best = finished.size;
-        late = Date.now() + 60_000;
+        late = Date.now() + 120_000;
       }
       // Then they are lost, and the account says so.
       if (Date.now() > late) return;
@@ -128,10 +128,14 @@ export class Crew {
     const finishes = new Map();
     const certain = new Set();
     const broken = [];
-    const by = new Map(this.workers.map(({ name }) => [name, { started: 0, finished: 0, again: 0 }]));
+    const by = new Map(this.workers.map(({ name }) => [name, { started: 0, finished: 0, again: 0, expired: 0 }]));
     const finishers = new Map();
     for (const { what, worker, body } of this.read()) {
       const counts = by.get(worker);
+      if (what === "expire") {
+        counts.expired += Number(body);
+        continue;
+      }
       if (what === "start") {
         counts.started++;
         if (certain.has(body) && !named.get(worker).has(body)) broken.push(`${body}, by ${worker}`);
@@ -169,6 +173,8 @@ export class Crew {
       expired: sum(reports.map(({ expired }) => expired)),
       /** By the name of a worker: how many of those that it finished were finished again. */
       again: new Map([...by].map(([name, { again }]) => [name, again])),
+      /** By the name of a worker: how many of its messages expired, even if it was killed later. */
+      expiredBy: new Map([...by].map(([name, { expired }]) => [name, expired])),
       reports,
       problems,
     };

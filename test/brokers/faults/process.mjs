@@ -2,8 +2,8 @@
  * One worker in a process of its own, for the fault runs to stop, freeze and kill. Started by crew.mjs, which gives it its orders as JSON.
  *
  * Invariants:
- * - The start and the end of each handler is a line in the journal before anything else happens: whatever becomes of the process, what
- *   it did is known. The journal is shared; its lines are in the order in which things happened.
+ * - The start and the end of each handler, and the messages that expire, are lines in the journal before anything else happens: whatever
+ *   becomes of the process, what it did is known. The journal is shared; its lines are in the order in which things happened.
  * - It ends by itself once the worker has returned and the connection is closed, but for handlers that nothing can end.
  * - It does not outlive who started it.
  */
@@ -40,7 +40,11 @@ const running = worker(stop, orders.refuses === undefined ? source : refusing(so
   ...orders.options,
   abort,
   backoff: () => 50,
-  observe: ({ type }) => type === "sourceError" && failed++,
+  observe: ({ type, verdict, count }) => {
+    if (type === "sourceError") failed++;
+    // If this process is killed, there is no report to say so.
+    if (type === "settled" && verdict === "expired") write("expire", count);
+  },
 });
 process.send("ready");
 const report = await running;

@@ -24,7 +24,7 @@ export async function start(config = "") {
   const run = async () => {
     const args = ["-c", file, "-a", "127.0.0.1", "-p", String(port), "-js", "-sd", join(folder, "store")];
     const server = launch("nats-server", args);
-    await server.until(() => listening(port), 10_000);
+    await server.until(() => listening(port), 60_000);
     return server;
   };
   let server;

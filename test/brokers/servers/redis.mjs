@@ -3,7 +3,8 @@
  *
  * `start()` resolves to `{ url, stop, restart, pause, resume }`, or to `{ skipped }` with the reason. With HEADGATE_INSTALL=1 it
  * installs the server first, if that is missing.
- * It writes what it was told to its append-only file before it answers; so it has all of it after `restart`.
+ * It writes each command to its append-only file before it answers, so it has all of them after `restart`. With `everysec` it would put off a
+ * write for up to two seconds while the disk is busy with the last one; what it never syncs, the kernel has all the same.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -22,8 +23,8 @@ export async function start() {
   const folder = await mkdtemp(join(tmpdir(), "headgate-redis-"));
   const args = ["--bind", "127.0.0.1", "--port", String(port), "--dir", folder, "--save", ""];
   const run = async () => {
-    const server = launch("redis-server", [...args, "--appendonly", "yes", "--appendfsync", "everysec"]);
-    await server.until(() => listening(port), 10_000);
+    const server = launch("redis-server", [...args, "--appendonly", "yes", "--appendfsync", "no"]);
+    await server.until(() => listening(port), 60_000);
     return server;
   };
   let server;

@@ -9,8 +9,11 @@ export const tells = true;
 /** Killed, it forgets acks that it has confirmed: it writes them down a moment later. */
 export const restarts = "SIGTERM";
 
+/** Time limit for what the client itself requests, in ms: its own, of 5 s and 20 s, are too short for a busy machine. */
+const timeout = 120_000;
+
 const connected = (url) =>
-  connect({ servers: url, maxReconnectAttempts: -1, reconnectTimeWait: 200, ignoreClusterUpdates: true });
+  connect({ servers: url, timeout, maxReconnectAttempts: -1, reconnectTimeWait: 200, ignoreClusterUpdates: true });
 
 export async function open(url, queue) {
   const connection = await connected(url);
@@ -21,8 +24,8 @@ export async function open(url, queue) {
 
 export async function admin(url) {
   const connection = await connected(url);
-  const js = jetstream(connection);
-  const manager = await jetstreamManager(connection);
+  const js = jetstream(connection, { timeout });
+  const manager = await jetstreamManager(connection, { timeout });
   return {
     async create(queue, lease) {
       await manager.streams.add({ name: queue, subjects: [`${queue}.>`], retention: "workqueue" });
