@@ -23,6 +23,7 @@ export interface SendCase {
   readonly sends: true;
 }
 
+/** One case of a select. A case that is missing is never ready. */
 export type Case = RecvChan<any> | SendCase | null | undefined;
 
 /**
@@ -43,6 +44,7 @@ export type Outcome<K, C> = C extends SendCase
 /** A channel of `never`, such as `ctx.done()`, can be closed but has no values. */
 export type Received<K, T> = [T] extends [never] ? never : { readonly case: K; readonly value: T; readonly ok: true };
 
+/** The index of a list, as a number. */
 export type IndexOf<K> = K extends `${infer N extends number}` ? N : never;
 
 /**
