@@ -98,13 +98,13 @@ async function speed(scenario, options, least) {
 }
 
 console.log(`node ${process.version}\n`);
-const chance = { cancel: true, hops: 0, bound: 0, runs: 20_000, max: 50_000 };
-await speed(twoByTwo, chance, 20_000);
-await row("2 workers × 2 messages, by chance", "schedules/s", () =>
-  speed(twoByTwo, { ...chance, runs: 2_000 }, 10_000),
+const random = { cancel: true, microtasks: 0, bound: 0, randomRuns: 20_000, maxSchedules: 50_000 };
+await speed(twoByTwo, random, 20_000);
+await row("2 workers × 2 messages, random", "schedules/s", () =>
+  speed(twoByTwo, { ...random, randomRuns: 2_000 }, 10_000),
 );
 await row("2 workers × 2 messages, every schedule", "schedules/s", () =>
-  speed(twoByTwo, { exhaustive: true, runs: 0, max: 50_000 }, 5_000),
+  speed(twoByTwo, { bound: Infinity, randomRuns: 0, maxSchedules: 50_000 }, 5_000),
 );
 await row("2 workers × 2 messages, the default options", "schedules/s", () => speed(twoByTwo, {}, 5_000));
 await row("headgate's worker, 3 messages, the default options", "schedules/s", () => speed(library, {}, 1_000));

@@ -1,92 +1,90 @@
 /**
- * A bubble: a test in which time is virtual, and which fails when its tasks block each other or are left behind.
+ * A bubble: a test in virtual time, which fails when its tasks block each other or are left behind.
  */
+import { duration, mustBeFunction } from "../internal/args.ts";
 import { given } from "../internal/foreign.ts";
-import { mustBeReadable } from "../internal/errors.ts";
-import { type TimerTarget } from "../internal/runtime.ts";
-import { START } from "./clock.ts";
-import { PLAIN } from "./schedule.ts";
-import { warn } from "./others.ts";
-import { text } from "./plain.ts";
-import type { Manner } from "./scheduler.ts";
-import { Run } from "./execution.ts";
-import { hold, letGo, runningBubble } from "./seam.ts";
+import type { TimerTarget } from "../internal/runtime.ts";
+import type { Context } from "../types.ts";
+import { warn } from "./copies.ts";
+import { Execution, type ExecutionOptions } from "./execution.ts";
+import { type BubbleOptions, bubbleSettings } from "./options.ts";
+import { fifo } from "./schedule.ts";
+import { install, runningBubble, uninstall } from "./seam.ts";
 import type { TaskInfo } from "./task.ts";
 import type { Trace } from "./trace.ts";
-import type { Context } from "../types.ts";
-import { mustBeFunction, duration } from "../internal/args.ts";
 
-/** What a test can do in its bubble. Conventionally called `t`. */
+/** The controls of a test in its bubble. Conventionally called `t`. */
 export interface Bubble {
-  /** The context of the test: ends when its function has returned, when `cancel` is called, and where {@link explore} wants it to. */
+  /**
+   * The context of the test. It ends when the test's function has returned, when `cancel` is called, and where {@link
+   * explore} cancels it.
+   */
   readonly ctx: Context;
-  /** What a second signal cancels, with `explore(…, { signals: 2 })`. It ends when the function has returned. */
+  /**
+   * The context that a second signal cancels, with `explore(…, { signals: 2 })`. It ends when the test's function has
+   * returned.
+   */
   readonly abort: Context;
   /**
-   * Waits until every other task is blocked in an operation of headgate, with nothing left to do but to wait for each other or for
+   * Waits until every other task is blocked in an operation of headgate. Then they can only wait for each other, or for
    * time to pass (Y2).
    *
-   * **Errors**: throws if a wait is under way already.
+   * **Errors**: throws if another wait is under way.
    *
    * @see Go's [synctest.Wait](https://pkg.go.dev/testing/synctest#Wait)
    */
   readonly wait: () => Promise<void>;
   /**
-   * Sleeps for `ms` of the bubble's time and then waits until every other task is blocked (Y5): what is due by then has happened.
+   * Sleeps for `ms` of the bubble's time, then waits until every other task is blocked (Y5): all that is due by then
+   * has happened.
    *
    * **Errors**: rejects with a RangeError for NaN.
    */
   readonly sleep: (ms: number) => Promise<void>;
-  /** The bubble's time in epoch ms: what `time.now()` says. */
+  /** The bubble's time in epoch ms, as `time.now()` has it. */
   readonly now: () => number;
   /** Cancels `t.ctx`. */
   readonly cancel: (cause?: unknown) => void;
-  /** Lets the others go first, if the schedule wants it: a bare scheduling point. */
+  /** A bare scheduling point: other tasks may run first. */
   readonly yield: () => Promise<void>;
   /**
-   * Brings a promise from outside (I/O, a platform timer) into the schedule: waits for it, and then resumes when it is this task's
-   * turn. Time stands still meanwhile.
+   * Brings a promise from outside (I/O, a platform timer) into the schedule: waits for it, and then resumes when it is
+   * this task's turn. The bubble's time stands still meanwhile.
    *
    * **Errors**: rejects as the promise does.
    */
   readonly external: <V>(promise: PromiseLike<V>) => Promise<V>;
-  /** Sets how reports call an object, or the task that will run a function. Returns it. */
+  /** Names an object for reports; or a function, for the task that will run it. Returns it. */
   readonly name: <O extends object>(object: O, name: string) => O;
   /** The tasks that have not ended. */
   readonly tasks: () => readonly TaskInfo[];
   /**
-   * What has happened so far. Under {@link explore} only the schedule that fails is recorded, and comes with the ScheduleError; in
-   * the others the trace is empty.
+   * The events so far. {@link explore} records only the schedule that fails, for its ScheduleError; in the others the
+   * trace is empty.
    */
   readonly trace: () => Trace;
-  /** One line, for logs: how far the bubble's time has come, and how many tasks have not ended. */
+  /** One line for logs: the bubble's time since the beginning, and the number of tasks that have not ended. */
   readonly toJSON: () => string;
 }
 
-/** How to run a bubble. What is left out has the default given. */
-export interface BubbleOptions {
-  /** When its time begins: epoch ms, or a Date. 2000-01-01T00:00Z */
-  readonly start?: number | Date;
-  /** How long to wait for a promise from outside before the test fails: ms of real time; a tenth of it if nothing was begun. 1 000 */
-  readonly external?: number;
-  /** How many steps are taken for an endless loop. A single step may make 500 000 promises, or as many as this says. 100 000 */
-  readonly steps?: number;
-}
-
 /**
- * Runs `fn` in a bubble: the time of everything of headgate that it uses is virtual. It stands still while anybody has something to
- * do, and jumps to the next timer when every task is blocked; so hours take milliseconds, and exactly the same ones each time.
+ * Runs `fn` in a bubble: everything of headgate that it uses sees virtual time. Time stands still while a task can run,
+ * and jumps to the next timer when every task is blocked. So hours take milliseconds, and the same test always takes
+ * the same steps.
  *
- * Resolves when `fn` has returned and every task has ended. When `fn` has returned, `t.ctx` is cancelled and time stands still.
+ * Resolves when `fn` has returned and every task has ended. When `fn` has returned, `t.ctx` is cancelled and time
+ * stands still.
  *
- * An ordinary async function: it works in every test runner, in as many tests at once as you like. Timers, dates and I/O of the
- * platform stay real; while a task waits for them, time stands still.
+ * It is an ordinary async function: it works in every test runner, in any number of tests at once. Timers, dates and
+ * I/O of the platform stay real; while a task waits for them, the bubble's time stands still.
  *
- * **Cancellation**: `t.ctx` is cancelled when `fn` has returned, and also when the test has failed, so that `finally` blocks run.
+ * **Cancellation**: `t.ctx` is cancelled when `fn` has returned, and also when the test has failed, so that `finally`
+ * blocks run.
  *
- * **Errors**: rejects with what `fn` throws, or any task that nobody waits for; with a {@link DeadlockError} when everybody is blocked
- * and no timer is set, or a promise from outside takes longer than `external` ms; with a {@link LeakError} when something is left: a
- * task, a context that was never cancelled, a timer. TypeError or RangeError for options that make no sense.
+ * **Errors**: rejects with the error of `fn`, or of any task whose result is not awaited. Rejects with a {@link
+ * DeadlockError} when every task is blocked and no timer is set, when a promise from outside takes longer than
+ * `externalTimeout` ms, and for an endless loop. Rejects with a {@link LeakError} when something is left: a task, a
+ * context that was never cancelled, a timer. Rejects with a TypeError or a RangeError for invalid options.
  *
  * **Ordering**: tasks resume in the order in which they became ready.
  *
@@ -109,95 +107,59 @@ export interface BubbleOptions {
 export async function bubble(fn: (t: Bubble) => PromiseLike<void> | void, options: BubbleOptions = {}): Promise<void> {
   mustBeFunction(fn, "bubble");
   mustBeOutside("bubble");
-  const manner: Manner = {
-    ...mannerOf(options, 100_000, "bubble"),
+  const executionOptions: ExecutionOptions = {
+    ...bubbleSettings(options),
     timers: "idle",
     record: true,
     choices: false,
     storage: true,
     checked: true,
   };
-  const run = new Run({ picker: PLAIN, mayCancel: false }, manner);
-  hold();
+  const execution = new Execution({ strategy: fifo, mayCancel: false }, executionOptions);
+  install();
   try {
-    await run.start(() => fn(apiOf(run)));
+    await execution.start(() => fn(apiOf(execution)));
   } finally {
-    letGo();
+    uninstall();
   }
-  if (run.usesOther) warn("bubble");
-  if (run.failure !== null) throw run.failure.error;
+  if (execution.scheduler.usesOther) warn("bubble");
+  if (execution.failure !== null) throw execution.failure.error;
 }
 
-/** Throws where a bubble runs: bubbles are not nested. */
+/** Throws inside of a bubble: bubbles are not nested. */
 export function mustBeOutside(where: string): void {
   if (runningBubble() === null) return;
   throw new Error(`${where}: called inside of a bubble; let one test be one bubble`);
 }
 
-/** The options that {@link bubble} and {@link explore} share, checked. */
-export function mannerOf(
-  options: BubbleOptions,
-  steps: number,
-  where: string,
-): Pick<Manner, "start" | "external" | "steps"> {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`${where}: expected an object of options, got ${text(options)}`);
-  }
-  const {
-    start,
-    external,
-    steps: most,
-  } = mustBeReadable(`${where}: the options cannot be read`, () => {
-    const { start = START, external = 1_000, steps: most = steps } = options;
-    return { start: momentOf(start), external, steps: most };
-  });
-  const begin = duration(start, `${where}: options.start`);
-  if (!Number.isFinite(begin)) throw new RangeError(`${where}: options.start must be a moment; got ${begin}`);
-  return {
-    start: begin,
-    external: duration(external, `${where}: options.external`),
-    steps: wholeNumber(most, 1, `${where}: options.steps`),
-  };
-}
-
-/** A Date of whatever realm, fake timers' too, is known by its `getTime`. */
-function momentOf(start: number | Date): number {
-  return typeof start === "object" && typeof start?.getTime === "function" ? start.getTime() : (start as number);
-}
-
-/** Returns `n`, a whole number from `least`, or Infinity. */
-export function wholeNumber(n: number, least: number, where: string): number {
-  if (n === Infinity || (Number.isSafeInteger(n) && n >= least)) return n;
-  throw new RangeError(`${where} must be a whole number from ${least}; got ${text(n)}`);
-}
-
-/** What the test sees of a run. */
-export function apiOf(run: Run): Bubble {
-  const wait = (): Promise<void> => run.suspend("t.wait", (settle) => run.whenIdle(settle));
+/** The controls of an execution. */
+export function apiOf(execution: Execution): Bubble {
+  const { scheduler } = execution;
+  const wait = (): Promise<void> => scheduler.suspend("t.wait", (settle) => execution.whenIdle(settle));
   return {
     get ctx() {
-      return run.context;
+      return execution.context;
     },
     get abort() {
-      return run.abortContext;
+      return execution.abortContext;
     },
     wait,
     async sleep(ms) {
       duration(ms, "t.sleep");
-      const due = run.monotonic() + ms;
+      const due = scheduler.monotonic() + ms;
       const target = (settle: (result: unknown) => void): TimerTarget => ({ expire: () => settle(undefined) });
-      await run.suspend("t.sleep", (settle) => due < Infinity && run.alarm(due, target(settle), null), ms);
+      await scheduler.suspend("t.sleep", (settle) => due < Infinity && scheduler.alarm(due, target(settle), null), ms);
       await wait();
     },
-    now: () => run.now(),
-    cancel: (cause) => run.cancel(cause),
-    yield: () => run.suspend("yield", (settle) => settle(undefined)),
+    now: () => scheduler.now(),
+    cancel: (cause) => execution.cancel(cause),
+    yield: () => scheduler.suspend("yield", (settle) => settle(undefined)),
     external<V>(promise: PromiseLike<V>) {
-      return run.suspend<V>("external", (settle) => {
+      return scheduler.suspend<V>("external", (settle) => {
         try {
           Promise.resolve(promise).then(settle, (error) => settle(error, true));
         } catch (error) {
-          // A promise of somebody's whose own `constructor` or `then` throws.
+          // The `constructor` or the `then` of a foreign promise may throw.
           settle(error, true);
         }
       });
@@ -207,11 +169,11 @@ export function apiOf(run: Run): Bubble {
         throw new TypeError(`t.name: expected an object or a function to name, got ${given(object)}`);
       }
       if (typeof name !== "string" || name === "") throw new TypeError("t.name: expected a name");
-      run.names.give(object, name);
+      scheduler.names.give(object, name);
       return object;
     },
-    tasks: () => run.infos(),
-    trace: () => run.trace(),
-    toJSON: () => `Bubble(+${run.clock.elapsed}ms, ${run.infos().length} task(s))`,
+    tasks: () => scheduler.infos(),
+    trace: () => scheduler.trace(),
+    toJSON: () => `Bubble(+${scheduler.clock.elapsed}ms, ${scheduler.infos().length} task(s))`,
   };
 }

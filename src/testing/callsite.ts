@@ -1,12 +1,14 @@
 /**
- * Where in the user's code something happens: the first line of a stack that is not headgate's own.
+ * Call sites: the line of the user's code that calls headgate. It is the first line of a stack that is not headgate's
+ * own.
  */
-import { tried } from "./plain.ts";
+import { attempt } from "../internal/foreign.ts";
 import { platform } from "./platform.ts";
 
 /**
- * The folders of headgate's own files, built and as written (which is what source maps say); none where all code is in one file. This file
- * is found by a stack, for `import.meta` is a syntax error where a test runner makes CommonJS of it.
+ * The folders of headgate's own files: the built ones, and the sources, which source maps name. There are none if all
+ * code is in one file. A stack tells where this file is: `import.meta` is a syntax error once a test runner has
+ * compiled the kit to CommonJS.
  */
 const OWN: readonly string[] = /* @__PURE__ */ (() => {
   const mine = /((?:file:\/\/|https?:\/\/|\/|[A-Za-z]:[\\/])[^\s()]*\/)([^\s()/]+\/)testing\/callsite\.[jt]s\b/;
@@ -17,8 +19,8 @@ const OWN: readonly string[] = /* @__PURE__ */ (() => {
 
 const LOCATION = /((?:file:\/\/|https?:\/\/|\/|[A-Za-z]:[\\/])[^\s()]*?):(\d+):(\d+)\)?$/;
 
-/** A place in the user's code. It is looked for when somebody asks: to read a stack costs fifty times as much as to take it. */
-export class Place {
+/** A line of the user's code. The stack is read on first use: reading one costs fifty times as much as taking it. */
+export class CallSite {
   private readonly error: Error | null;
   private found: readonly [at: string, within: string] | undefined;
 
@@ -26,61 +28,64 @@ export class Place {
     this.error = error;
   }
 
-  /** file:line:column, the file relative to the working directory; empty where the platform does not say. */
+  /** file:line:column, the file relative to the working directory; empty if the platform does not say. */
   get at(): string {
     return (this.found ??= search(this.error))[0];
   }
 
-  /** The folder of headgate's that has made the call for the user: "worker", or empty. */
+  /** The part of headgate that made the call on the user's behalf: "worker", or empty. */
   get within(): string {
     return (this.found ??= search(this.error))[1];
   }
 }
 
-export const NOWHERE: Place = new Place(null);
+/** The call site of what has none, or whose call site is not recorded. */
+export const NOWHERE: CallSite = new CallSite(null);
 
-/** Where the user's code is calling headgate now. */
-export function place(): Place {
-  const before = allow(FRAMES);
+/** The call site of the call of headgate that is under way. */
+export function callsite(): CallSite {
+  const before = setLimit(FRAMES);
   const error = new Error();
-  allow(before);
-  return new Place(error);
+  setLimit(before);
+  return new CallSite(error);
 }
 
-// ------------------------------------------------------------------------------------------------------------ how many frames
+// ----------------------------------------------------------------------------------------------- the length of a stack
 
-/** As many as lie between the user's code and here, within the worker too. */
+/** Enough frames to reach the user's code from here, through the worker as well. */
 const FRAMES = 40;
 
 const errors = Error as { stackTraceLimit?: number; prepareStackTrace?: unknown };
 
 /**
- * Sets how many frames a stack has, undefined: it says nothing; returns how many it had. Where that cannot be set, because Error is
- * frozen or knows no such limit, nothing happens.
+ * Sets `Error.stackTraceLimit` and returns what it was; undefined stands for a property that is not there. Nothing
+ * happens if it cannot be set, because Error is frozen or knows no such limit.
  */
-function allow(frames: number | undefined): number | undefined {
+function setLimit(frames: number | undefined): number | undefined {
   const before = errors.stackTraceLimit;
   if (frames === before) return before;
-  // Unlike an assignment, and `delete`, neither throws, unless somebody has put a setter there that does.
+  // Unlike an assignment and `delete`, these throw only if a setter does.
   if (frames === undefined) Reflect.deleteProperty(errors, "stackTraceLimit");
-  else tried(() => Reflect.set(errors, "stackTraceLimit", frames), false);
+  else attempt(() => Reflect.set(errors, "stackTraceLimit", frames));
   return before;
 }
 
 let hidden: { readonly limit: number | undefined } | null = null;
 
-/** Errors get no stacks until {@link withStacks}: half the time of a schedule goes into stacks that nobody reads. */
+/** Gives errors no stacks until {@link withStacks}: stacks that are never read take half the time of a schedule. */
 export function withoutStacks(): void {
-  if (errors.stackTraceLimit !== undefined) hidden ??= { limit: allow(0) };
+  if (errors.stackTraceLimit !== undefined) hidden ??= { limit: setLimit(0) };
 }
 
+/** Ends {@link withoutStacks}. */
 export function withStacks(): void {
-  if (hidden !== null) allow(hidden.limit);
+  if (hidden !== null) setLimit(hidden.limit);
   hidden = null;
 }
 
-// --------------------------------------------------------------------------------------------------------------- its reading
+// ----------------------------------------------------------------------------------------------------- reading a stack
 
+/** The first frame outside of headgate, and the part of headgate above it. */
 function search(error: Error | null): readonly [at: string, within: string] {
   let within = "";
   for (const line of error === null ? [] : linesOf(error)) {
@@ -94,7 +99,9 @@ function search(error: Error | null): readonly [at: string, within: string] {
   return ["", within];
 }
 
-/** The lines of a stack, of which somebody's Error.prepareStackTrace may make anything. If it throws, it is not asked. */
+/**
+ * The lines of a stack. A user's Error.prepareStackTrace may make anything of it; if that throws, we read without it.
+ */
 function linesOf(error: Error): readonly string[] {
   try {
     return textsOf(error.stack);
@@ -111,7 +118,7 @@ function linesOf(error: Error): readonly string[] {
   }
 }
 
-/** A text, or a list of frames, as many like to have it; anything else says nothing. */
+/** A stack is a text, or a list of frames, which many a prepareStackTrace returns; anything else has no lines. */
 function textsOf(stack: unknown): readonly string[] {
   if (typeof stack === "string") return stack.split("\n");
   return Array.isArray(stack) ? stack.map((frame) => String(frame)) : [];

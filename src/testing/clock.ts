@@ -1,10 +1,10 @@
 /**
- * The clock of a bubble: it stands still until it is told to jump.
+ * The virtual clock of a bubble: it stands still until the execution makes it jump.
  */
 import { CancelCtx } from "../context/cancel.ts";
 import type { Alarm, TimerTarget } from "../internal/runtime.ts";
 import type { Names } from "./names.ts";
-import type { Place } from "./callsite.ts";
+import type { CallSite } from "./callsite.ts";
 
 /** 2000-01-01T00:00Z, where Go's bubbles begin, too (Y1). */
 export const START = 946_684_800_000;
@@ -12,14 +12,14 @@ export const START = 946_684_800_000;
 export class Clock {
   /** ms since the bubble began. */
   elapsed = 0;
-  /** What is set, in the order in which it was set. */
+  /** The alarms that are set, in the order in which they were set. A bubble has few, so a list serves. */
   readonly alarms: BubbleAlarm[] = [];
 
   get isSet(): boolean {
     return this.alarms.length > 0;
   }
 
-  /** Whether one is due now. */
+  /** Whether an alarm is due now. */
   get isDue(): boolean {
     return this.alarms.some((alarm) => alarm.due <= this.elapsed);
   }
@@ -29,14 +29,14 @@ export class Clock {
     return alarm;
   }
 
-  /** Those that are due next, together. */
+  /** The alarms that share the earliest due time. */
   due(): BubbleAlarm[] {
     let first = Infinity;
     for (const { due } of this.alarms) if (due < first) first = due;
     return this.alarms.filter((alarm) => alarm.due === first);
   }
 
-  /** Jumps to this moment, if it is not past. */
+  /** Jumps to this time; never backwards. */
   advance(to: number): void {
     if (to > this.elapsed) this.elapsed = to;
   }
@@ -45,17 +45,17 @@ export class Clock {
 export class BubbleAlarm implements Alarm {
   readonly due: number;
   readonly target: TimerTarget;
-  /** Where it was set. */
-  readonly set: Place;
+  /** The call that set it. */
+  readonly site: CallSite;
   private readonly clock: Clock;
   private readonly on: unknown;
 
-  constructor(clock: Clock, due: number, target: TimerTarget, on: unknown, set: Place) {
+  constructor(clock: Clock, due: number, target: TimerTarget, on: unknown, site: CallSite) {
     this.clock = clock;
     this.due = due;
     this.target = target;
     this.on = on;
-    this.set = set;
+    this.site = site;
   }
 
   stop(): void {
@@ -63,10 +63,10 @@ export class BubbleAlarm implements Alarm {
     if (i >= 0) this.clock.alarms.splice(i, 1);
   }
 
-  /** No process lives by a virtual clock. */
+  /** A virtual alarm never keeps the process alive. */
   unref(): void {}
 
-  /** What it is for. */
+  /** The purpose of the alarm, for traces and reports. */
   label(names: Names): string {
     if (this.target instanceof CancelCtx) return `deadline of ${names.of(this.target) ?? "a context"}`;
     const name = names.of(this.on);

@@ -1,26 +1,23 @@
 /**
- * Whose turn it is, among all bubbles of the process: the step that runs now, the lock that lets one bubble run at a time, and how
- * to know that a step is over.
+ * The step that runs, among all bubbles of the process, and how its end is known.
  *
- * Invariants:
- * - While a step runs, nothing but that step runs: it begins with one resumption and is over when no microtask is left. So whatever
- *   happens meanwhile is the doing of its task, which is why no bookkeeping in the user's code is needed. (Where the end of all
- *   microtasks cannot be told, because the process began with fake timers, something else may come in between; AsyncLocalStorage tells
- *   whose it is.)
- * - A bubble gives the lock back when it has ended, and when only the world outside can help it on.
+ * Invariant: while a step runs, nothing else runs. It begins with one resumption and is over when no microtask is left,
+ * so whatever happens meanwhile is done by its task; the user's code needs no bookkeeping. There is one exception: a
+ * process that began with fake timers may offer no way to see the end of all microtasks. Then other code may come in
+ * between, and AsyncLocalStorage tells whose it is.
  */
-import { builtin, drained, isPrompt, nextTurn, stageOf } from "./platform.ts";
+import { drained, isPrompt, nextTurn, stageOf } from "./platform.ts";
 
-/** What is to be called when the step that runs is over; null: none runs. */
-let open: (() => void) | null = null;
-/** How many steps there have been, of all bubbles. */
+/** Called when the step that runs is over; null if none runs. */
+let onOver: (() => void) | null = null;
+/** Number of steps so far, of all bubbles. */
 let steps = 0;
 
-/** Makes a step: calls `act`, and `after` when no microtask is left of it, before anything else happens. */
+/** Makes a step: calls `act`, and `after` as soon as no microtask of it is left, before anything else happens. */
 export function step(act: () => void, after: () => void): void {
   steps++;
-  open = after;
-  if (stage === undefined) stage = isPrompt() ? null : theStage();
+  onOver = after;
+  if (stage === undefined) stage = isPrompt() ? null : openStage();
   if (stage === null) {
     act();
     drained(over);
@@ -31,71 +28,35 @@ export function step(act: () => void, after: () => void): void {
 }
 
 function over(): void {
-  const after = open;
-  open = null;
+  const after = onOver;
+  onOver = null;
   after?.();
 }
 
 /**
- * The step that runs was cut short, its microtasks dropped: sees to it that it is over even so. `cut` is called before, and also where
- * no step runs.
+ * Ends the step that runs although its microtasks have been dropped. `then` is called first, also if no step runs.
  */
-export function cutShort(cut: () => void): void {
+export function cutShort(then: () => void): void {
   const number = steps;
   nextTurn(() => {
-    cut();
+    then();
     if (number === steps) over();
   });
 }
 
-/** undefined: nobody knows yet; null: not needed. */
+// A page has no nextTick, so it needs a stage: a channel with two listeners. When a listener has returned, the platform
+// runs all microtasks, and nothing else, before it calls the next one. So the first listener acts, and the second finds
+// the step over.
+
+/** undefined: not yet known; null: not needed. */
 let stage: MessageChannel | null | undefined;
 let scene: () => void;
 
-/** When a listener has returned, the platform runs all microtasks, and nothing else, before it calls the next one. */
-function theStage(): MessageChannel | null {
-  const made = stageOf();
-  if (made === undefined) return null;
-  made.port1.addEventListener("message", () => scene());
-  made.port1.addEventListener("message", over);
-  made.port1.start();
-  return made;
-}
-
-// ------------------------------------------------------------------------------------------------------------------ the lock
-
-let isBusy = false;
-const waiting: (() => void)[] = [];
-
-/** Calls `f`, now or later, when no bubble runs. Whoever called it must call {@link release} in the end. */
-export function acquire(f: () => void): void {
-  if (isBusy) {
-    waiting.push(f);
-  } else {
-    isBusy = true;
-    f();
-  }
-}
-
-export function release(): void {
-  const next = waiting.shift();
-  if (next === undefined) isBusy = false;
-  else next();
-}
-
-// ----------------------------------------------------------------------------------------------------- AsyncLocalStorage
-
-interface Storage<T> {
-  getStore(): T | undefined;
-  run<R>(store: T | undefined, f: () => R): R;
-}
-
-/** Whether there is an AsyncLocalStorage here. */
-export const hasStorage: boolean = /* @__PURE__ */ builtin("node:async_hooks") !== undefined;
-
-/** Makes an AsyncLocalStorage where there is one; null elsewhere, such as in browsers. */
-export function storage<T>(): Storage<T> | null {
-  if (!hasStorage) return null;
-  const hooks = builtin("node:async_hooks") as { AsyncLocalStorage: new () => Storage<T> };
-  return new hooks.AsyncLocalStorage();
+function openStage(): MessageChannel | null {
+  const channel = stageOf();
+  if (channel === undefined) return null;
+  channel.port1.addEventListener("message", () => scene());
+  channel.port1.addEventListener("message", over);
+  channel.port1.start();
+  return channel;
 }

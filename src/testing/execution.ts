@@ -1,112 +1,132 @@
 /**
- * One run of a scenario: makes one step after the other, until all is over or something has gone wrong.
+ * One execution of a scenario under a schedule: it makes one step after the other until the scenario is over or has
+ * failed.
  *
- * A step releases one resumption, fires one timer, or does one thing to the scenario from outside; it is over when no microtask is
- * left. Then the next is picked:
+ * A step resumes one task, fires one timer, or does one thing to the scenario from outside. It is over when no
+ * microtask is left (`eventloop.ts`). Then the next one is decided:
  *
- *     something may go on        →  one of those that may, as the plan says
- *     a task waits outside       →  let the world go on; time stands still
- *     somebody is in t.wait      →  that wait is over
- *     the function has returned  →  cancel t.ctx, then all must end; time stands still
+ *     a test has failed          →  cancel t.ctx, and let the tasks unwind
+ *     an injection is due        →  do it: cancel t.ctx, or t.abort
+ *     a resumption is queued     →  resume one, as the schedule picks
+ *     a task waits outside       →  let the world go on; the clock stands still
+ *     t.wait is called           →  that wait is over
+ *     the function has returned  →  cancel t.ctx, then every task must end; the clock stands still
  *     a timer is set             →  the clock jumps to it
- *     else                       →  deadlock
+ *     none of these              →  deadlock
+ *
+ * The first three lines are `next`, the others `idle`.
  *
  * Invariants:
- * - Nothing here depends on real time, but for the patience with the world outside.
- * - The clock moves only when every task is blocked in the library (Y1), or, with `timers: "any"`, when the plan says so.
+ * - Nothing here depends on real time, except how long to wait for the world outside.
+ * - The clock moves only when every task is blocked in the library (Y1), or, with `timers: "any"`, when the schedule
+ *   says so.
  */
-import { background, type CancelCauseFunc, withCancelCause } from "../context/index.ts";
-import { recount } from "./circle.ts";
-import { canTell, isConnected, unwatch, watch } from "./outside.ts";
-import { byFrequency, type Doing } from "./doings.ts";
-import { DeadlockError, LeakError } from "./errors.ts";
-import type { Plan } from "./schedule.ts";
-import { OTHER_COPY } from "./others.ts";
-import { place, type Place, withoutStacks, withStacks } from "./callsite.ts";
-import { tried } from "./plain.ts";
-import { drained, later, nextTurn, realTime, soon } from "./platform.ts";
-import { type Manner, Room } from "./scheduler.ts";
-import { collect, firstOf } from "./rejections.ts";
-import { enter, join, leave, part } from "./seam.ts";
-import { lineOf, type Resumption, type Task, type TaskInfo, Wait } from "./task.ts";
-import { acquire, release, step } from "./eventloop.ts";
 import type { Context } from "../types.ts";
+import { type CallSite, withoutStacks, withStacks } from "./callsite.ts";
+import { Choices } from "./choices.ts";
+import { step } from "./eventloop.ts";
+import { Injections } from "./injections.ts";
+import { resetCount } from "./livelock.ts";
+import { acquire, release } from "./lock.ts";
+import { canWatch, isConnected, unwatch, watch } from "./outside.ts";
+import { drained, later, nextTurn, realTime } from "./platform.ts";
+import { collect, firstOf } from "./rejections.ts";
+import { blockedOutside, deadlock, endlessStep, History, HISTORY_STEPS, leak, livelock } from "./reports.ts";
+import type { Schedule } from "./schedule.ts";
+import { BubbleScheduler, type Decider, type SchedulerOptions } from "./scheduler.ts";
+import { enter, leave, register, unregister } from "./seam.ts";
+import type { Resumption, Task, TaskInfo } from "./task.ts";
 
-/** What ends a run that had to be watched more closely to know what it waits for. */
-const UNDECIDED = new Error("the run must be repeated with AsyncLocalStorage");
-/** How often at most a scenario that has failed is helped on, so that its `finally` blocks run. */
-const UNWINDING = 10_000;
-/** How long such a block may wait for the world outside, in ms of real time. */
-const PATIENCE = 100;
-/** Every so many steps the rest of the process gets a turn. */
-const TURN = 1_024;
+export interface ExecutionOptions extends SchedulerOptions {
+  /** Longest wait for the world outside, in ms of real time. */
+  readonly externalTimeout: number;
+  /** Number of steps that counts as an endless loop. */
+  readonly maxSteps: number;
+  /** "any": a timer is a candidate although resumptions are queued. */
+  readonly timers: "idle" | "any";
+  /** Keep the choices, so that others can be taken the next time. They grow with each step. */
+  readonly choices: boolean;
+  /** Record the call site of each operation that may be refused. */
+  readonly callers?: boolean;
+  /** Wait at the end until the platform has reported unhandled rejections, which takes a turn of the event loop. */
+  readonly checked: boolean;
+  /** The error for the operation that the schedule refuses. */
+  readonly fail?: Error | undefined;
+}
 
-/** How many resumptions are remembered, to tell what a loop does. To remember them at all times would cost a tenth of all. */
-const REMEMBERED = 100;
-/** In how many steps there are that many: a timer fires in between, the clock and the test have their say. */
-const LAST_STEPS = 4 * REMEMBERED;
-
-/** How many turns of the event loop are spent on the world outside before it is asked every millisecond only. */
-const POLLS = 20;
-
-/** What has gone wrong, and who was doing what at that moment. */
+/** The error of an execution, and what each task was doing then. */
 export interface Failure {
   readonly error: unknown;
   readonly tasks: readonly TaskInfo[];
 }
 
-type Pair = readonly [ctx: Context, cancel: CancelCauseFunc];
+/** Ends an execution that must be repeated, with AsyncLocalStorage, to know what its tasks wait for. */
+const UNDECIDED = new Error("the execution must be repeated with AsyncLocalStorage");
+/** Steps in which the tasks of a failed scenario may run their `finally` blocks. */
+const UNWIND_STEPS = 10_000;
+/** Time that such a block may wait for the world outside, in ms of real time. */
+const UNWIND_TIMEOUT = 100;
+/** Number of steps between two turns of the event loop for the rest of the process. */
+const STEPS_A_TURN = 1_024;
+/** Turns of the event loop spent on the world outside, before it gets one look every millisecond. */
+const POLLS = 20;
 
-export class Run extends Room {
-  readonly plan: Plan;
+export class Execution implements Decider {
+  readonly schedule: Schedule;
+  readonly scheduler: BubbleScheduler;
   failure: Failure | null = null;
-  /** Whether it is nothing but a rejection that nobody has handled. */
+  /** The failure is only a rejection that nothing has handled. */
   isRejection = false;
-  /** What the picker took at each choice, and among how many. */
-  readonly picks: number[] = [];
-  readonly counts: number[] = [];
-  /** The same as a recipe says it: a cancel that was picked is no choice, but happened at a point. */
-  readonly schedule: number[] = [];
+  readonly choices: Choices;
+  /** The point at which t.ctx was cancelled from outside. */
   cancelledAt: number | undefined;
-  /** How many choices had been made by then. */
+  /** Number of choices before the cancel. */
   choicesAtCancel = 0;
-  /** Whether a task has ever waited for something outside. */
+  /** A task has waited for something outside. */
   wasOutside = false;
+  /** Number of times that an endless step was stopped. */
+  stops = 0;
 
+  private readonly options: ExecutionOptions;
+  private readonly injections: Injections;
   private phase: "main" | "cleanup" | "unwinding" = "main";
-  private root!: Pair;
-  private abort: Pair | null = null;
-  private waiting: ((result: unknown, failed?: boolean) => void) | null = null;
+  /** Ends the t.wait that is under way. */
+  private endWait: ((result: unknown, failed?: boolean) => void) | null = null;
   private isWatched = false;
+  /** Real time at which the world outside got its first look since the last step, and the number of looks. */
   private outsideSince: number | null = null;
   private polls = 0;
-  private unwound = 0;
+  private unwindSteps = 0;
   private failedAt = 0;
-  /** Who waited outside when the run failed, or was stopped. */
+  /** The tasks that waited outside when the scenario failed, and those that were stopped. */
   private readonly hung: Set<Task> = new Set();
-  /** The last resumptions, in a ring, and how many there have been. */
-  private readonly last: Resumption[] = [];
-  private resumed = 0;
-  /** How often code had to be stopped. */
-  stops = 0;
+  private readonly history: History = new History();
   private finish!: () => void;
 
-  constructor(plan: Plan, manner: Manner) {
-    super(manner);
-    this.plan = plan;
+  constructor(schedule: Schedule, options: ExecutionOptions) {
+    this.schedule = schedule;
+    this.options = options;
+    this.scheduler = new BubbleScheduler(options, this);
+    this.choices = new Choices(schedule.strategy, options.choices);
+    this.injections = new Injections(schedule, this.scheduler, options.fail);
   }
 
-  /** Runs `body`; resolves when it is over. What has gone wrong is in `failure`. */
+  get steps(): number {
+    return this.scheduler.steps;
+  }
+
+  /** Runs `body`; resolves when it is over. `failure` says how it failed. */
   start(body: () => PromiseLike<void> | void): Promise<void> {
-    join(this);
-    this.isWatched = this.manner.storage && watch();
-    this.mayHearFromOutside = !this.isWatched;
+    const { scheduler } = this;
+    register(scheduler);
+    this.isWatched = this.options.storage && watch();
+    scheduler.mayHearFromOutside = !this.isWatched;
     const over = new Promise<void>((resolve) => (this.finish = resolve));
-    const place = this.here();
+    const site = scheduler.callsite();
     const main = (ended: () => void): void => {
       const failed = (error: unknown): void => {
-        // What was done to it on purpose may come out of it.
-        if (!this.isInjected(error)) this.report(error);
+        // The error that was injected may come out of the scenario.
+        if (!this.injections.isInjected(error)) scheduler.report(error);
         ended();
       };
       try {
@@ -115,76 +135,69 @@ export class Run extends Room {
         failed(error);
       }
     };
-    // Not inside of the caller's code, but as a reaction to it: so it keeps the caller's asynchronous context.
-    void new Promise<void>((begin) => drained(() => this.take(begin))).then(() => {
-      enter(this);
-      this.root = this.pair("t.ctx");
-      this.main = this.begin("main", main, place);
+    // A reaction that is made here keeps the caller's async context, but does not run inside of the caller's code.
+    void new Promise<void>((begin) => drained(() => this.acquire(begin))).then(() => {
+      enter(scheduler);
+      this.injections.begin();
+      scheduler.main = scheduler.begin("main", main, site);
       leave();
       this.next();
     });
     return over;
   }
 
-  /** Calls `act` when no other bubble runs. A schedule that fails is run again with stacks, so the first time it needs none. */
-  private take(act: () => void): void {
+  /** Calls `act` when no other bubble runs. */
+  private acquire(act: () => void): void {
     acquire(() => {
-      collect(this.unhandled);
-      if (!this.manner.record) withoutStacks();
+      collect(this.scheduler.unhandled);
+      // A schedule that fails runs again, with stacks; so the first time it needs none.
+      if (!this.options.record) withoutStacks();
       act();
     });
   }
 
-  private giveBack(): void {
+  private release(): void {
     collect(null);
     withStacks();
     release();
   }
 
-  /** A context that the kit itself cancels. */
-  private pair(name: string): Pair {
-    const pair = withCancelCause(background());
-    this.names.own(pair[0], name);
-    this.contexts.delete(pair[0]);
-    return pair;
-  }
-
   get context(): Context {
-    return this.root[0];
+    return this.injections.context;
   }
 
   get abortContext(): Context {
-    return (this.abort ??= this.pair("t.abort"))[0];
+    return this.injections.abortContext;
+  }
+
+  get callers(): readonly CallSite[] {
+    return this.injections.callers;
   }
 
   cancel(cause?: unknown): void {
-    this.root[1](cause);
+    this.injections.cancel(cause);
   }
 
-  private cancelAll(): void {
-    this.cancel();
-    this.abort?.[1]();
-  }
-
-  /** `settle` is called when every task is blocked. */
+  /** t.wait: calls `settle` when every other task is blocked. */
   whenIdle(settle: (result: unknown, failed?: boolean) => void): void {
-    if (this.waiting === null) this.waiting = settle;
+    if (this.endWait === null) this.endWait = settle;
     else settle(new Error("t.wait: another wait is under way; let one task do the waiting"), true);
   }
 
-  // ----------------------------------------------------------------------------------------------------------------- the steps
+  // --------------------------------------------------------------------------------------------------------- the steps
 
   private readonly next = (): void => {
+    const { scheduler } = this;
     try {
       if (this.phase === "unwinding") this.unwind();
-      else if (this.error !== null) this.fail(this.error.error);
-      else if (this.steps >= this.manner.steps) this.fail(this.livelock());
+      else if (scheduler.error !== null) this.fail(scheduler.error.error);
+      else if (this.steps >= this.options.maxSteps) this.fail(livelock(scheduler, this.history));
       else if (this.inject()) return;
-      else if (this.queue.length > 0) this.resumeOne();
+      else if (scheduler.queue.length > 0) this.resumeOne();
       else if (this.pick(1, null) === 1) this.cancelAsStep();
       else this.idle();
     } catch (error) {
-      // A plan that does not fit.
+      // The schedule does not fit the program.
       this.fail(error);
     }
   };
@@ -197,23 +210,24 @@ export class Run extends Room {
   }
 
   private beginStep(task: Task): void {
-    this.steps++;
-    this.task = task;
     this.outsideSince = null;
     this.polls = 0;
-    recount(this.manner.steps);
-    enter(this);
+    resetCount(this.options.maxSteps);
+    this.scheduler.beginStep(task);
   }
 
   private readonly after = (): void => {
     leave();
-    if (this.steps % TURN === 0) nextTurn(this.next);
+    if (this.steps % STEPS_A_TURN === 0) nextTurn(this.next);
     else this.next();
   };
 
+  /**
+   * The candidates are the queued resumptions, then the next timer if it may fire, then the cancel if it may be picked.
+   */
   private resumeOne(): void {
-    const { queue } = this;
-    const mayFire = this.manner.timers === "any" && this.phase === "main" && !this.main.ended && this.clock.isSet;
+    const { queue, clock, main } = this.scheduler;
+    const mayFire = this.options.timers === "any" && this.phase === "main" && !main.ended && clock.isSet;
     const n = mayFire ? queue.length + 1 : queue.length;
     const i = this.pick(n, queue);
     if (i === n) this.cancelAsStep();
@@ -222,270 +236,210 @@ export class Run extends Room {
   }
 
   private resume(i: number, n: number): void {
-    const resumption = this.queue[i]!;
-    this.queue.splice(i, 1);
-    resumption.task.queued--;
-    if (this.steps >= this.manner.steps - LAST_STEPS) this.last[this.resumed++ % REMEMBERED] = resumption;
+    const { scheduler } = this;
+    const resumption = scheduler.dequeue(i);
+    if (this.steps >= this.options.maxSteps - HISTORY_STEPS) this.history.add(resumption);
     step(() => {
       this.beginStep(resumption.task);
-      this.recorder?.resumption(this.steps, resumption, n);
+      scheduler.recorder?.resumption(this.steps, resumption, n);
       resumption.resume();
-      const { cancelAt, hop } = this.plan;
-      if (hop !== undefined && cancelAt === this.steps - 1) this.hop(hop);
+      this.injections.enterStep(this.steps - 1);
     }, this.after);
   }
 
+  /** Fires the next timer. Which of those that are due together is another choice. */
   private fire(): void {
-    const due = this.clock.due();
+    const { scheduler } = this;
+    const { clock, clockTask } = scheduler;
+    const due = clock.due();
     const alarm = due[this.pick(due.length, null, false)]!;
     alarm.stop();
-    this.clock.advance(alarm.due);
-    this.step(this.clockwork, () => {
-      this.recorder?.write(this.steps, this.clockwork, "fire", alarm.label(this.names), "", due.length);
+    clock.advance(alarm.due);
+    this.step(clockTask, () => {
+      scheduler.recorder?.write(this.steps, clockTask, "fire", alarm.label(scheduler.names), "", due.length);
       alarm.target.expire();
     });
   }
 
-  // --------------------------------------------------------------------------------------------------------------- the choices
+  // ------------------------------------------------------------------------------------------------------- the choices
 
-  /** Which of `n` candidates it is. Where t.ctx may be cancelled, that is one more: n. */
   private pick(n: number, queue: readonly Resumption[] | null, mayCancel: boolean = this.mayCancel): number {
-    const all = mayCancel ? n + 1 : n;
-    if (all === 1 || this.phase === "unwinding") return 0;
-    const i = this.plan.picker.pick(all, this.picks.length, queue);
-    if (!this.manner.choices) return i;
-    this.picks.push(i);
-    this.counts.push(all);
-    if (n > 1 && i < n) this.schedule.push(i);
-    return i;
+    return this.phase === "unwinding" ? 0 : this.choices.pick(n, queue, mayCancel);
   }
 
   private get mayCancel(): boolean {
-    return this.plan.mayCancel && this.phase === "main" && this.steps > 0 && this.context.err() === undefined;
+    return this.schedule.mayCancel && this.phase === "main" && this.steps > 0 && this.context.err() === undefined;
   }
 
   choose(n: number): number {
     try {
       return this.pick(n, null, false);
     } catch (error) {
-      this.error ??= { error };
+      // It must not be thrown into the select that asks.
+      this.scheduler.fail(error);
       return 0;
     }
   }
 
-  // ------------------------------------------------------------------------------------------------------------ what is done to it
-
-  /** Does what the plan wants to be done at this point; false: nothing. */
+  /** Does what the schedule injects at this point; returns false if that is nothing. */
   private inject(): boolean {
-    const { cancelAt, hop, abortAt } = this.plan;
-    if (cancelAt === this.steps && hop === undefined && this.context.err() === undefined) {
-      this.cancelAsStep();
-    } else if (abortAt === this.steps && this.abort?.[0].err() === undefined) {
-      this.step(this.canceller, () => {
-        this.abort ??= this.pair("t.abort");
-        this.abort[1]();
-      });
-    } else {
-      return false;
-    }
-    return true;
+    const due = this.injections.dueAt(this.steps);
+    if (due === "t.ctx") this.cancelAsStep();
+    else if (due === "t.abort") this.step(this.scheduler.canceller, () => this.injections.cancelAbort());
+    return due !== undefined;
   }
 
   private cancelAsStep(): void {
     this.cancelledAt = this.steps;
-    this.choicesAtCancel = this.counts.length;
-    this.step(this.canceller, () => this.cancel());
-  }
-
-  /** Cancels from within a step, after so many of its microtasks: between two awaits of promises that are not the library's. */
-  private hop(left: number): void {
-    soon(() => {
-      if (left > 0) return this.hop(left - 1);
-      const { task } = this;
-      this.task = this.canceller;
-      this.cancel();
-      this.task = task;
-    });
+    this.choicesAtCancel = this.choices.counts.length;
+    this.step(this.scheduler.canceller, () => this.cancel());
   }
 
   fault(): unknown {
-    this.calls++;
-    if (this.manner.callers === true && this.recorder !== null) this.callers.push(place());
-    return this.calls === this.plan.failAt ? this.manner.fail : undefined;
+    return this.injections.fault(this.options.callers === true && this.scheduler.recorder !== null);
   }
 
-  private isInjected(error: unknown): boolean {
-    if (this.plan.failAt === undefined) return false;
-    for (let e = error, depth = 0; e !== undefined && e !== null && depth < 10; depth++) {
-      if (e === this.manner.fail) return true;
-      const thrown = e as { cause?: unknown };
-      e = tried(() => thrown.cause, undefined);
-    }
-    return false;
-  }
+  // -------------------------------------------------------------------------------------------------------------- idle
 
-  // --------------------------------------------------------------------------------------------------------------------- idle
-
-  /** Nothing may go on by itself. */
+  /**
+   * Nothing is queued, so nothing in the bubble continues by itself. The order of the cases matters.
+   *
+   * The world outside comes first, because it may yet queue a resumption at the present time; a jump of the clock would
+   * overtake it. Only tasks that can hear nothing from outside are left waiting: they wait for each other.
+   *
+   * t.wait and t.sleep come next. The timers that are due at the present time fire before the wait ends (Y5), but no
+   * later ones: the waiting task may want to act first.
+   *
+   * Once the function has returned, the clock stands still, else a timer could hide a leak by ending what is left. The
+   * cancel of t.ctx is a step. Whatever is still there when the bubble is idle again has leaked.
+   */
   private idle(): void {
-    this.dropGone();
-    const outside = this.tasks.filter((task) => task.isOutside);
+    const { scheduler } = this;
+    const { main, clock } = scheduler;
+    scheduler.dropGone();
+    const outside = scheduler.tasks.filter((task) => task.isOutside);
     if (outside.length > 0 && !this.isAmongThemselves) return this.waitOutside(outside);
-    const settle = this.waiting;
-    // What is due by now belongs to now (Y5).
-    if (settle !== null && !this.main.ended && this.clock.isDue) this.fire();
-    else if (settle !== null) {
-      this.waiting = null;
-      settle(undefined);
+    const { endWait } = this;
+    if (endWait !== null && !main.ended && clock.isDue) {
+      this.fire();
+    } else if (endWait !== null) {
+      this.endWait = null;
+      endWait(undefined);
       this.next();
-    } else if (this.phase === "cleanup") this.endClean();
-    else if (this.main.ended) this.cleanUp();
-    else if (this.clock.isSet) this.fire();
-    else {
-      const blocked = this.infos();
-      const what = "deadlock: all tasks in the bubble are blocked and no timer is pending";
-      this.fail(new DeadlockError(this.whole([what, ...blocked.map(lineOf)]), blocked));
+    } else if (this.phase === "cleanup") {
+      this.endClean();
+    } else if (main.ended) {
+      this.cleanUp();
+    } else if (clock.isSet) {
+      this.fire();
+    } else {
+      this.fail(deadlock(scheduler));
     }
   }
 
-  /** Whether those who wait for promises can only wait for each other, and something else in the bubble may help them on. */
+  /**
+   * Whether the tasks that wait for promises can only wait for each other, while something else in the bubble may help
+   * them on.
+   */
   private get isAmongThemselves(): boolean {
-    return !this.mayHearFromOutside && this.polls >= POLLS && this.isHelp && !isConnected();
+    return !this.scheduler.mayHearFromOutside && this.polls >= POLLS && this.isHelp && !isConnected();
   }
 
   private get isHelp(): boolean {
-    return this.waiting !== null || (this.phase === "main" && !this.main.ended && this.clock.isSet);
+    const { main, clock } = this.scheduler;
+    return this.endWait !== null || (this.phase === "main" && !main.ended && clock.isSet);
   }
 
+  /**
+   * Gives the world outside a turn of the event loop, then decides again; fails when it has taken too long. Other
+   * bubbles may run in the meantime.
+   *
+   * Without AsyncLocalStorage, which `explore` avoids because it is slow, the kit cannot know which task the code
+   * belongs to that continues. So the execution ends undecided if that matters, and the exploration repeats it with
+   * AsyncLocalStorage.
+   */
   private waitOutside(outside: readonly Task[]): void {
+    const { scheduler } = this;
+    const { externalTimeout, storage } = this.options;
     this.wasOutside = true;
-    const { external, storage } = this.manner;
-    if (!storage && this.polls >= POLLS && canTell()) return this.fail(UNDECIDED);
+    if (!storage && this.polls >= POLLS && canWatch()) return this.fail(UNDECIDED);
     const now = realTime();
     this.outsideSince ??= now;
-    // Where nothing was begun that could bring news, they may still wait for something that was begun before the test.
-    const isLikely = this.mayHearFromOutside || outside.some((task) => task.isExternal) || isConnected();
-    const patience = isLikely ? external : external / 10;
-    // Some looks at the world there must have been, however long they took: the process itself may have been held up in between.
+    // If nothing was begun that could bring news, the tasks may still wait for something that was begun before the
+    // test.
+    const isLikely = scheduler.mayHearFromOutside || outside.some((task) => task.isExternal) || isConnected();
+    const patience = isLikely ? externalTimeout : externalTimeout / 10;
+    // The looks count, too: the process itself may have been held up between two of them.
     if (this.polls >= POLLS && now - this.outsideSince > patience) {
-      const what = [
-        `blocked outside the bubble for more than ${patience}ms of real time${patience < external ? ", a tenth of `external`, for nothing was begun that could bring news" : ""}`,
-        ...outside.map((task) => lineOf(this.infoOf(task))),
-        "If it is I/O, bring it into the schedule by t.external(promise), and raise `external` if it may take longer; if it is another task of the test, let them use a channel",
-      ].join("\n");
-      const report = this.whole([what]);
-      return this.fail(this.main.ended ? new LeakError(report, this.infos()) : new DeadlockError(report, this.infos()));
+      return this.fail(blockedOutside(scheduler, outside, patience, externalTimeout));
     }
-    const again = (): void => this.take(this.next);
-    recount(this.manner.steps);
-    this.giveBack();
+    const again = (): void => this.acquire(this.next);
+    resetCount(this.options.maxSteps);
+    this.release();
     if (this.polls++ < POLLS) nextTurn(again);
     else later(again, 1);
   }
 
-  /** A report; where the kit has not seen all, it says so. */
-  private whole(lines: readonly string[]): string {
-    return (this.usesOther ? [...lines, `Beware: ${OTHER_COPY}`] : lines).join("\n");
-  }
-
-  private livelock(): DeadlockError {
-    const tasks = this.infos();
-    const what = `livelock: the scenario has made ${this.steps} steps; if it is not an endless loop, allow more by the option \`steps\``;
-    const lines = [
-      what,
-      ...tasks.map(lineOf),
-      `The last ${this.last.length} times a task went on, it was from`,
-      ...byFrequency(this.last.map((resumption) => this.doingOf(resumption))),
-    ];
-    return new DeadlockError(this.whole(lines), tasks);
-  }
-
-  private doingOf(resumption: Resumption): Doing {
-    const { name, place: begun } = resumption.task;
-    if (!(resumption instanceof Wait)) return { what: `${name.padEnd(12)} start`, object: "", at: begun.at };
-    const { op, on, place } = resumption;
-    return { what: `${name.padEnd(12)} ${op}`, object: op === "select" ? "" : this.names.target(on, op), at: place.at };
-  }
-
-  /** A step that would never have ended. */
-  stopped(task: Task | undefined, places: readonly Place[]): void {
-    const looping = task ?? this.task;
+  /** An endless step was stopped; its task never continues. */
+  stopped(task: Task | undefined, sites: readonly CallSite[]): void {
+    const looping = task ?? this.scheduler.task;
     this.stops++;
     this.hung.add(looping);
-    if (this.phase === "unwinding") return;
-    const tasks = this.infos();
-    const lines = [
-      `livelock: ${looping.name} was stopped, for it awaits one promise after the other, and none that lets anybody else go on; if it is not an endless loop, allow more by the option \`steps\`, or put a t.yield() into it`,
-      ...tasks.map(lineOf),
-      `The last ${places.length} promises were made`,
-      ...byFrequency(places.map(({ at }) => ({ what: at === "" ? "at an unknown place" : "", object: "", at }))),
-    ];
-    this.error ??= { error: new DeadlockError(this.whole(lines), tasks) };
+    if (this.phase !== "unwinding") this.scheduler.fail(endlessStep(this.scheduler, looping, sites));
   }
 
-  // ------------------------------------------------------------------------------------------------------------------ the end
+  // ----------------------------------------------------------------------------------------------------------- the end
 
-  /** The function has returned: time stands still, and everything that is left must end now that its ctx has ended. */
+  /** The function has returned: cancels t.ctx, so that every task that is left can end. */
   private cleanUp(): void {
     this.phase = "cleanup";
-    this.dropEnded();
-    this.step(this.canceller, () => this.cancelAll());
+    this.scheduler.dropEnded();
+    this.step(this.scheduler.canceller, () => this.injections.cancelAll());
   }
 
   private endClean(): void {
-    const left = this.tasks.filter((task) => !task.isGone).map((task) => this.infoOf(task));
-    const { contexts } = this;
-    const { alarms } = this.clock;
-    if (left.length + contexts.size + alarms.length === 0) return this.end();
-    const found = [
-      left.length > 0 && `${left.length} task(s) that do not end, although t.ctx has ended and time stands still`,
-      contexts.size > 0 && `${contexts.size} context(s) that nobody cancelled: using _ = cancel`,
-      alarms.length > 0 && `${alarms.length} timer(s) still set: stop them, or end their ctx`,
-    ];
-    const lines = [
-      `leak: the test returned and left ${found.filter((text) => text !== false).join(", and ")}`,
-      ...left.map(lineOf),
-      ...[...contexts].map(([ctx, made]) => `  ${this.names.of(ctx)}${made.at === "" ? "" : ` made at ${made.at}`}`),
-      ...alarms.map((alarm) => `  ${alarm.label(this.names)}${alarm.set.at === "" ? "" : ` set at ${alarm.set.at}`}`),
-    ];
-    this.fail(new LeakError(this.whole(lines), left));
+    const error = leak(this.scheduler);
+    if (error === undefined) this.end();
+    else this.fail(error);
   }
 
-  /** The run has failed. Whoever heeds t.ctx gets a chance to clean up; that is not recorded. */
+  /** The scenario has failed. The tasks that respect t.ctx get a chance to clean up; that is not recorded. */
   private fail(error: unknown): void {
-    this.failure ??= { error, tasks: this.infos() };
+    const { scheduler } = this;
+    this.failure ??= { error, tasks: scheduler.infos() };
     this.failedAt = realTime();
-    for (const task of this.tasks) if (task.isOutside) this.hung.add(task);
-    this.recorder = null;
+    for (const task of scheduler.tasks) if (task.isOutside) this.hung.add(task);
+    scheduler.recorder = null;
     this.phase = "unwinding";
-    this.step(this.canceller, () => this.cancelAll());
+    this.step(scheduler.canceller, () => this.injections.cancelAll());
   }
 
   private unwind(): void {
-    if (this.queue.length > 0 && this.unwound++ < UNWINDING) return this.resume(0, 1);
-    // A cleanup may have to do with the world outside. Who waited there before is not waited for.
-    const isBusy = this.tasks.some((task) => task.isOutside && !this.hung.has(task));
-    if (isBusy && this.queue.length === 0 && realTime() - this.failedAt < PATIENCE) later(this.next, 1);
+    const { queue, tasks } = this.scheduler;
+    if (queue.length > 0 && this.unwindSteps++ < UNWIND_STEPS) return this.resume(0, 1);
+    // A cleanup may need the world outside. Tasks that waited there before the failure are not waited for.
+    const isBusy = tasks.some((task) => task.isOutside && !this.hung.has(task));
+    if (isBusy && queue.length === 0 && realTime() - this.failedAt < UNWIND_TIMEOUT) later(this.next, 1);
     else this.end();
   }
 
   private end(): void {
-    this.isOver = true;
+    this.scheduler.isOver = true;
     if (this.isWatched) unwatch();
     withStacks();
-    if (this.manner.checked) nextTurn(() => this.judge());
-    else this.judge();
+    if (this.options.checked) nextTurn(() => this.conclude());
+    else this.conclude();
   }
 
-  private judge(): void {
-    const error = firstOf(this.unhandled);
+  private conclude(): void {
+    const error = firstOf(this.scheduler.unhandled);
     if (error !== undefined && this.failure === null) {
       this.failure = { error, tasks: [] };
       this.isRejection = true;
     }
-    part(this);
+    unregister(this.scheduler);
     this.finish();
-    // Whoever waits for the end goes on before the next bubble does.
-    drained(() => this.giveBack());
+    // Code that waits for the end continues before the next bubble does.
+    drained(() => this.release());
   }
 }

@@ -1,8 +1,10 @@
 /**
  * The test kit: names only. Read `bubble.ts` first, then `explore.ts`; `execution.ts` is the machine behind both.
  */
-export { type Bubble, bubble, type BubbleOptions } from "./bubble.ts";
+export { type Bubble, bubble } from "./bubble.ts";
 export { DeadlockError, LeakError, NondeterminismError, ScheduleError } from "./errors.ts";
-export { explore, type ExploreOptions, type ExploreReport } from "./explore.ts";
+export type { ExploreReport } from "./exploration.ts";
+export { explore } from "./explore.ts";
+export type { BubbleOptions, ExploreOptions } from "./options.ts";
 export type { TaskInfo } from "./task.ts";
 export { Trace, type TraceRow } from "./trace.ts";

@@ -1,8 +1,10 @@
 /**
- * How reports call things: `ch1`, `ctx2`, `mu1`, in the order of their making, and values in a few characters.
+ * Names for traces and reports: `ch1`, `ctx2`, `mu1`, numbered in the order of creation; and values in a few
+ * characters.
  *
  * Invariants:
- * - The names of what a scenario makes do not depend on what headgate makes inside of its worker: that is numbered apart.
+ * - The names of a scenario's objects do not depend on what headgate makes inside of its worker: those are numbered
+ *   apart.
  * - The text of a value is the same on every platform.
  */
 import { Chan, nil } from "../chan/chan.ts";
@@ -11,10 +13,10 @@ import { Group } from "../errgroup.ts";
 import { Weighted } from "../semaphore.ts";
 import { Group as Flights } from "../singleflight.ts";
 import { Cond, Mutex, RWMutex, WaitGroup } from "../sync/index.ts";
-import type { Place } from "./callsite.ts";
 import { Checkpoint } from "../internal/checkpoint.ts";
-import { isA, isError } from "../internal/foreign.ts";
-import { cut, errorText, nameOf, tried, valueText } from "./plain.ts";
+import { attempt, isA, isError } from "../internal/foreign.ts";
+import type { CallSite } from "./callsite.ts";
+import { cut, errorText, nameOf, valueText } from "./format.ts";
 
 const KINDS: readonly (readonly [new (...args: never[]) => object, string])[] = [
   [Chan, "ch"],
@@ -28,100 +30,104 @@ const KINDS: readonly (readonly [new (...args: never[]) => object, string])[] = 
   [Checkpoint, "wire"],
 ];
 
-interface Made {
+/** An object that has no name yet. */
+interface Unnamed {
   readonly object: object;
   readonly parent: object | undefined;
-  readonly made: Place;
+  readonly site: CallSite;
 }
 
-/** How many cases of a select are told, at most. */
-const CASES = 20;
-/** How many objects wait for their names at most. */
-const UNNAMED = 1_024;
+/** Number of cases of a select that a report shows. */
+const MAX_CASES = 20;
+/** Number of objects that may wait for their names. */
+const MAX_UNNAMED = 1_024;
 
-/** The names that the kit has given. It keeps no object alive: a long test may make any number of them. */
-class Register {
+/** The names that the kit has given. It keeps no object alive, because a long test may make any number of them. */
+class Registry {
   readonly given: WeakMap<object, string> = new WeakMap();
-  /** To whom the channels of timers belong. */
+  /** The timer that each timer channel belongs to. */
   readonly timers: WeakMap<object, object> = new WeakMap();
-  /** How many there have been, by kind. */
+  /** The last number given, by prefix. */
   readonly counters: Map<string, number> = new Map();
 }
 
 export class Names {
   /** The names that the user has given. */
   private readonly chosen: Pick<WeakMap<object, string>, "get" | "set" | "has">;
-  private register: Register | null = null;
-  /** How many tasks there have been, by the name of their function: one entry a function, as long as none makes names by itself. */
+  private registry: Registry | null = null;
+  /**
+   * Number of tasks so far, by the name of their function. It grows with the functions of a program, not with its
+   * tasks.
+   */
   private readonly tasks: Map<string, number> = new Map();
-  /** What has been made and has no name yet: mostly nobody asks. */
-  private unnamed: Made[] = [];
+  /** Objects that have no name yet. Most are never asked for one. */
+  private unnamed: Unnamed[] = [];
 
   /**
-   * Whether it may be for long: then no object is kept alive for its name. That is dear to tidy up, too dear for each of some thousand
-   * schedules, which are short.
+   * With `isLong`, for a test that may make many objects, no object is kept alive for its name. The garbage collector
+   * pays for that with each WeakMap, which is too expensive for each of some thousand schedules; those are short.
    */
   constructor(isLong: boolean) {
     this.chosen = isLong ? new WeakMap() : new Map();
   }
 
-  /** Takes note of `object`, which has just been made. */
-  created(object: object, parent: object | undefined, made: Place): void {
-    if (this.unnamed.length === UNNAMED) this.all();
-    this.unnamed.push({ object, parent, made });
+  /** Queues `object`, which has just been made, for a name. */
+  created(object: object, parent: object | undefined, site: CallSite): void {
+    if (this.unnamed.length === MAX_UNNAMED) this.nameAll();
+    this.unnamed.push({ object, parent, site });
   }
 
-  /** The names of all that has been made so far. */
-  private all(): Register {
-    const register = (this.register ??= new Register());
-    const made = this.unnamed;
+  /** Names all objects that have been made so far. */
+  private nameAll(): Registry {
+    const registry = (this.registry ??= new Registry());
+    const { unnamed } = this;
     this.unnamed = [];
-    for (const { object, parent, made: place } of made) this.name(register, object, parent, place.within);
-    return register;
+    for (const { object, parent, site } of unnamed) this.name(registry, object, parent, site.within);
+    return registry;
   }
 
-  /** `within` is the part of headgate that made it, if it was not the user. */
-  private name(register: Register, object: object, parent: object | undefined, within: string): void {
-    if (parent !== undefined && isA(object, Chan)) return this.part(register, object, parent, within);
-    // It gets its number even if the user calls it otherwise, so that a name given does not change the others.
-    register.given.set(object, next(register, kindOf(object), within));
+  /** Names an object. `within` is the part of headgate that made it; empty for the user. */
+  private name(registry: Registry, object: object, parent: object | undefined, within: string): void {
+    if (parent !== undefined && isA(object, Chan)) return this.namePart(registry, object, parent, within);
+    // Also if the user has named it: a name given must not change the numbers of the others.
+    registry.given.set(object, next(registry, kindOf(object), within));
   }
 
-  /** A channel that is a part of `parent` is called after it. */
-  private part(register: Register, object: object, parent: object, within: string): void {
-    const { given, timers } = register;
+  /** Names a channel that is a part of `parent` after it. */
+  private namePart(registry: Registry, object: object, parent: object, within: string): void {
+    const { given, timers } = registry;
     if (parent === nil) return void given.set(object, "nil");
     if (typeof (parent as { done?: unknown }).done === "function") {
       return void given.set(object, `${this.chosen.get(parent) ?? given.get(parent) ?? "ctx?"}.done()`);
     }
-    given.set(object, next(register, "timer", within));
+    given.set(object, next(registry, "timer", within));
     timers.set(object, parent);
   }
 
-  /** The name of what the kit itself has just made. It has no number. */
+  /** Names the object that the kit itself has just made. It gets no number. */
   own(object: object, name: string): void {
     this.unnamed.pop();
     this.chosen.set(object, name);
   }
 
-  /** The user's name for it. */
+  /** Gives it the user's name. */
   give(object: object, name: string): void {
     this.chosen.set(object, name.replace(/\s+/g, " "));
   }
 
-  /** The name of `object`; undefined for what has none. */
+  /** The name of `object`; undefined if it has none. */
   of(object: unknown): string | undefined {
     if (object === nil) return "nil";
     if (!isObject(object)) return undefined;
-    const { given, timers } = this.all();
+    const { given, timers } = this.nameAll();
     return this.chosen.get(object) ?? this.chosen.get(timers.get(object)!) ?? given.get(object);
   }
 
   has(object: unknown): boolean {
-    return isObject(object) && (this.all().given.has(object) || this.chosen.has(object));
+    return isObject(object) && (this.nameAll().given.has(object) || this.chosen.has(object));
   }
 
-  /** The name for a task that runs `fn`. */
+  /** A unique name for a new task that runs `fn`. */
   task(fn: unknown): string {
     const own = (isObject(fn) ? this.chosen.get(fn) : undefined) ?? nameOf(fn);
     const name = own === "" ? "task" : own;
@@ -130,31 +136,34 @@ export class Names {
     return name !== "task" && number === 1 ? name : `${name}${/\d$/.test(name) ? "·" : ""}${number}`;
   }
 
-  /** What an operation is made on: an object, or the cases of a select. A sleep's is only the ctx that may end it. */
+  /**
+   * The target of an operation: an object, or the cases of a select. That of a sleep is only the ctx that may end it.
+   */
   target(on: unknown, op: string = ""): string {
     if (op === "sleep" || on === null || on === undefined || typeof on === "function") return "";
     const name = this.of(on);
     if (name !== undefined) return name;
-    // It is somebody's, and may begin to work when its `then` is looked at.
+    // A foreign thenable may begin to work as soon as its `then` is read.
     if (op === "context.wait") return "promise";
     // It was made outside of the bubble.
     if (!isPlain(on)) return `${kindOf(on)}?`;
-    const cases = tried(() => Object.entries(on), []).map(([key, c]) => `${key}: ${this.caseOf(c)}`);
-    return cut(cases.slice(0, CASES).join(", "), 20 * CASES);
+    const cases = (attempt(() => Object.entries(on)) ?? []).map(([key, c]) => `${key}: ${this.caseOf(c)}`);
+    return cut(cases.slice(0, MAX_CASES).join(", "), 20 * MAX_CASES);
   }
 
   private caseOf(c: unknown): string {
-    const { chan, value } = tried((): { chan?: unknown; value?: unknown } => {
-      const { chan, value } = (c ?? {}) as { chan?: unknown; value?: unknown };
-      return { chan, value };
-    }, {});
+    const { chan, value } =
+      attempt((): { chan?: unknown; value?: unknown } => {
+        const { chan, value } = (c ?? {}) as { chan?: unknown; value?: unknown };
+        return { chan, value };
+      }) ?? {};
     if (chan !== undefined && chan !== null) return `${this.of(chan) ?? "?"} ← ${this.value(value)}`;
     return this.of(c) ?? (c === null || c === undefined || chan === null ? "nil" : "?");
   }
 
   /** A value in a few characters. */
   value(value: unknown): string {
-    return cut(this.of(value) ?? plain(value), 40);
+    return cut(this.of(value) ?? unnamedText(value), 40);
   }
 }
 
@@ -162,13 +171,13 @@ function isObject(value: unknown): value is object {
   return (typeof value === "object" && value !== null) || typeof value === "function";
 }
 
-/** Whether it is written with braces or brackets, as the cases of a select are. */
+/** Whether it is a plain object or an array, as the cases of a select are. */
 export function isPlain(value: unknown): value is object {
   if (typeof value !== "object" || value === null) return false;
-  return tried(() => Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype, false);
+  return attempt(() => Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype) === true;
 }
 
-function next({ counters }: Register, kind: string, within: string): string {
+function next({ counters }: Registry, kind: string, within: string): string {
   const prefix = within === "" ? kind : `${within}.${kind}`;
   const number = (counters.get(prefix) ?? 0) + 1;
   counters.set(prefix, number);
@@ -179,13 +188,13 @@ function kindOf(object: object): string {
   return KINDS.find(([Class]) => isA(object, Class))?.[1] ?? "ctx";
 }
 
-/** The first line of a message, without the colours that some put in. */
-function lineOf(message: string): string {
+/** The first line of a message, without escape sequences for colours. */
+function firstLine(message: string): string {
   // eslint-disable-next-line no-control-regex
   return message.replace(/\u001b\[[\d;]*m/g, "").split("\n", 1)[0]!;
 }
 
-function plain(value: unknown): string {
-  if (isA(value, Canceled) || isA(value, DeadlineExceeded)) return tried(() => String(value.message), "");
-  return isError(value) ? lineOf(errorText(value)) : valueText(value);
+function unnamedText(value: unknown): string {
+  if (isA(value, Canceled) || isA(value, DeadlineExceeded)) return attempt(() => String(value.message)) ?? "";
+  return isError(value) ? firstLine(errorText(value)) : valueText(value);
 }

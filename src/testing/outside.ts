@@ -1,25 +1,25 @@
 /**
- * Whether a bubble has had to do with the world outside.
+ * The world outside of a bubble: whether news can come from there.
  *
- * A task that awaits a promise which is not headgate's may wait for I/O, and then time must stand still; or for another task of the
- * test, and then time must go on. Promises do not say. But in Node everything that can bring news from outside is an async resource,
- * and hooks tell when one is made. So a bubble in which none was made can only be waiting for itself, unless the process has
- * connections from before.
+ * A task that awaits a promise which is not headgate's may wait for I/O; then time must stand still. Or it may wait for
+ * another task of the test; then time must go on. A promise does not say which. But Node makes an async resource for
+ * everything that can bring news from outside, and its hooks report each one. A bubble that has made none can only wait
+ * for itself, unless the process has connections from before.
  *
- * Elsewhere, and where it has made one, the answer is: it may.
+ * On other platforms, and once the bubble has made a resource, the answer is: news may come.
  */
 import { attempt } from "../internal/foreign.ts";
-import { runningBubble } from "./seam.ts";
 import { builtin, platform } from "./platform.ts";
+import { runningBubble } from "./seam.ts";
 
 interface Hooks {
   readonly createHook: (hooks: { init(id: number, type: string): void }) => { enable(): void; disable(): void };
 }
 
-/** What a program makes that has nothing to do with anybody outside. */
+/** Async resources that bring no news from outside. */
 const INSIDE: ReadonlySet<string> = new Set(["PROMISE", "TickObject", "Microtask"]);
 
-/** What every process has, or its test runner: no news for a test comes from there. */
+/** Resources that every process or test runner has: they bring a test no news. */
 const ORDINARY: ReadonlySet<string> = new Set([
   "PipeWrap",
   "TTYWrap",
@@ -32,9 +32,12 @@ const ORDINARY: ReadonlySet<string> = new Set([
 let hook: ReturnType<Hooks["createHook"]> | null | undefined;
 let users = 0;
 
-/** Begins to watch, until {@link unwatch} has been called as often. False where it cannot be done. */
+/**
+ * Watches for async resources, until {@link unwatch} has been called as often. Returns false if the platform has no
+ * hooks for it.
+ */
 export function watch(): boolean {
-  hook ??= canTell() ? make() : null;
+  hook ??= canWatch() ? make() : null;
   if (hook === null) return false;
   if (users++ === 0) hook.enable();
   return true;
@@ -44,8 +47,8 @@ export function unwatch(): void {
   if (--users === 0) hook!.disable();
 }
 
-/** Whether this can be told at all: Bun has no hooks, and those of Deno do not tell of everything. */
-export function canTell(): boolean {
+/** Whether the platform's hooks report every resource: Bun has none, and Deno's miss some. */
+export function canWatch(): boolean {
   const { bun, deno } = platform.process?.versions ?? {};
   return bun === undefined && deno === undefined && builtin("node:async_hooks") !== undefined;
 }
@@ -55,15 +58,15 @@ function make(): ReturnType<Hooks["createHook"]> {
   return createHook({
     init(_id, type) {
       if (INSIDE.has(type)) return;
-      const room = runningBubble();
-      if (room !== null) room.mayHearFromOutside = true;
+      const bubble = runningBubble();
+      if (bubble !== null) bubble.mayHearFromOutside = true;
     },
   });
 }
 
-/** Whether the process has connections, or other things under way, over which a bubble could hear from outside. */
+/** Whether the process has connections or other active resources that could bring a bubble news. */
 export function isConnected(): boolean {
-  // Some have it in name only: it throws.
+  // On some platforms the function exists, and throws.
   const active = attempt(() => platform.process?.getActiveResourcesInfo?.()) ?? [];
   return active.some((type) => !ORDINARY.has(type));
 }

@@ -1,13 +1,12 @@
 /**
- * What the kit needs of the platform: a later turn of the event loop, the moment when no microtask is left, a clock and a timer that
- * are real. A library of fake timers may replace all of these, before the kit is imported or after.
+ * The platform as the kit needs it: a later turn of the event loop, the end of all microtasks, a real clock, a real
+ * timer. A library of fake timers may replace all of these, before the kit is imported or after.
  *
  * Invariants:
- * - What was real when this was imported is used for good, whatever replaces it later.
- * - What was a fake then is never used. Something else takes its place: a MessageChannel, the clock of the process; or what is real
- *   by the time of the first bubble. Where there is nothing left, a bubble refuses to begin.
+ * - A function that was real at import is used for good, whatever replaces it later.
+ * - A function that was a fake at import is never used. Another one takes its place: a MessageChannel, the clock of the
+ *   process, or what is real when the first bubble begins. If there is none, a bubble refuses to begin.
  */
-
 import { isPerRequest } from "../internal/platform.ts";
 
 interface Platform {
@@ -32,36 +31,40 @@ interface Platform {
 
 export const platform: Platform = globalThis as Platform;
 
-/** The functions of the platform as they are now: undefined for what is not there, or is a fake. */
+/** The functions of the platform as they are now; undefined if missing or a fake. */
 function genuine() {
   const { setImmediate, setTimeout, MessageChannel, performance, process } = platform;
   const { nextTick } = process ?? {};
   return {
     immediate: isFake(setImmediate) ? undefined : setImmediate,
     timeout: isFake(setTimeout) ? undefined : setTimeout,
-    // Node says `process` is its `this`, the others do not mind.
+    // Node documents `process` as its `this`.
     tick: isFake(nextTick) ? undefined : (f: () => void) => nextTick!.call(process, f),
     Channel: isFake(MessageChannel) ? undefined : MessageChannel,
     clock: isFakeClock(performance) ? undefined : performance!.now.bind(performance),
   };
 }
 
-/** A function that is not there, or whose looks are those of the fakes of sinon, vitest and jest, of a mock, or of node:test. */
+/** Whether a function is missing, or looks like a fake of sinon, vitest or jest, a mock, or a fake of node:test. */
 function isFake(f: unknown): boolean {
   if (typeof f !== "function") return true;
   return Object.hasOwn(f, "clock") || Object.hasOwn(f, "mock") || f.name.startsWith("bound #");
 }
 
-/** The fake `performance` of the libraries has no class. */
+/** Whether the clock is missing or a fake: the libraries' fake `performance` has no prototype. */
 function isFakeClock(clock: Platform["performance"]): boolean {
   return clock === undefined || Object.getPrototypeOf(clock) === null || isFake(clock.now);
 }
 
 const atImport = /* @__PURE__ */ genuine();
 
+/** The functions that the kit uses, found by {@link prepare}. */
 interface Means {
   readonly nextTurn: (f: () => void) => void;
-  /** Calls its argument when no microtask is left, before anything else happens; undefined where nothing does that. */
+  /**
+   * Calls its argument when no microtask is left, before anything else happens; undefined if the platform has no such
+   * function.
+   */
   readonly tick: ((f: () => void) => void) | undefined;
   readonly realTime: () => number;
   readonly timeout: ((f: () => void, ms: number) => unknown) | undefined;
@@ -69,7 +72,7 @@ interface Means {
 
 let means: Means | undefined;
 
-/** Finds what a bubble needs. Throws where it is not to be had. */
+/** Finds the functions that a bubble needs. Throws if every one that would do is a fake. */
 export function prepare(): void {
   means ??= find();
 }
@@ -95,7 +98,7 @@ function find(): Means {
   return { nextTurn, timeout, tick: atImport.tick ?? now.tick, realTime: atImport.clock ?? now.clock ?? otherClock() };
 }
 
-/** Node has one also where a test environment, such as that of a page, hides it. */
+/** Node's MessageChannel, also if a test environment hides it, as one that imitates a page does. */
 function channelOfNode(): (new () => MessageChannel) | undefined {
   try {
     const module = platform.process?.getBuiltinModule?.("node:worker_threads");
@@ -105,13 +108,13 @@ function channelOfNode(): (new () => MessageChannel) | undefined {
   }
 }
 
-/** A port on Node. */
+/** A port on Node, which keeps the process alive unless `unref` is called. */
 interface Counted {
   ref?(): void;
   unref?(): void;
 }
 
-/** Turns by messages. The channel keeps the process alive only while somebody waits for a turn. */
+/** Turns of the event loop by messages. The channel keeps the process alive only while a call is pending. */
 function byMessage(Channel: new () => MessageChannel): (f: () => void) => void {
   const posted: (() => void)[] = [];
   let ports: MessageChannel | undefined;
@@ -137,7 +140,7 @@ function otherClock(): () => number {
   return () => (Event === undefined ? 0 : new Event("").timeStamp);
 }
 
-/** Calls `f` on a later turn of the event loop, when I/O and timers have had theirs. */
+/** Calls `f` on a later turn of the event loop, after I/O and timers that are due. */
 export function nextTurn(f: () => void): void {
   means!.nextTurn(f);
 }
@@ -152,21 +155,24 @@ export function soon(f: () => void): void {
 /** Calls `f` when no microtask is left, and as soon after that as the platform allows. */
 export function drained(f: () => void): void {
   const { tick } = means!;
-  // Asked for inside a microtask, a tick comes when all microtasks are done, and before anything else. In Bun that is so unless the
-  // main module has never awaited anything; a run begins a turn later, so that no step is ever made there.
+  // A tick that is requested inside a microtask comes after all microtasks, and before anything else. In Bun that holds
+  // once the main module has awaited something; an execution begins a turn later, so no step is made before.
   if (tick !== undefined) soon(() => tick(f));
   else nextTurn(f);
 }
 
-/** Whether {@link drained} lets nothing else come before `f`. */
+/** Whether nothing else can run between the last microtask and the call of {@link drained}. */
 export function isPrompt(): boolean {
   return means!.tick !== undefined;
 }
 
-/** Whether there are channels whose listeners the platform calls one by one, each followed by all its microtasks, as pages do. */
+/**
+ * A channel whose listeners the platform calls one by one, with all microtasks run after each, as pages do. Undefined
+ * if the platform has no such channel.
+ */
 export function stageOf(): MessageChannel | undefined {
   const { process, MessageChannel } = platform;
-  // Node's own are called all at once, as are those of servers that run each request apart.
+  // Node calls all listeners at once, and so do servers that run each request apart.
   const isAtOnce = process?.versions?.node !== undefined || isPerRequest();
   return isAtOnce || isFake(MessageChannel) ? undefined : new MessageChannel!();
 }
@@ -185,7 +191,7 @@ export function later(f: () => void, ms: number): void {
   nextTurn(look);
 }
 
-/** A module of Node's; undefined elsewhere, and where it may not be had. */
+/** A built-in module of Node; undefined on other platforms, and if it may not be loaded. */
 export function builtin(name: string): unknown {
   try {
     return platform.process?.getBuiltinModule?.(name);
@@ -194,7 +200,7 @@ export function builtin(name: string): unknown {
   }
 }
 
-/** A variable of the environment; undefined where there is none, or where we may not look. */
+/** A variable of the environment; undefined if it is unset, empty, or may not be read. */
 export function environment(name: string): string | undefined {
   try {
     const value = platform.process?.env?.[name];
@@ -202,4 +208,20 @@ export function environment(name: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** An AsyncLocalStorage. */
+export interface Storage<T> {
+  getStore(): T | undefined;
+  run<R>(store: T | undefined, f: () => R): R;
+}
+
+/** Whether the platform has AsyncLocalStorage. */
+export const hasStorage: boolean = /* @__PURE__ */ builtin("node:async_hooks") !== undefined;
+
+/** Makes an AsyncLocalStorage; null if the platform has none, as browsers. */
+export function createStorage<T>(): Storage<T> | null {
+  if (!hasStorage) return null;
+  const hooks = builtin("node:async_hooks") as { AsyncLocalStorage: new () => Storage<T> };
+  return new hooks.AsyncLocalStorage();
 }

@@ -1,13 +1,14 @@
 /**
- * Promises that are rejected and that nobody handles: in production they end the process, so a test has to see them.
+ * Unhandled rejections: in production they end the process, so they fail a test.
  *
  * Invariants:
- * - While tests run, the platform tells us and nobody else, so that the runner does not report what a bubble reports. Whoever listened
- *   before listens again afterwards, and hears meanwhile of what is not a bubble's.
- * - Platforms tell of a rejection at the end of a turn. A bubble lasts until then, so what is told while it runs is its own.
+ * - While bubbles run, the kit is the only listener, so that the test runner does not report what a bubble reports. The
+ *   listeners from before are restored afterwards; meanwhile the kit passes on to them what is not a bubble's.
+ * - The platform reports a rejection at the end of a turn. A bubble lasts until then, so what is reported while it runs
+ *   is its own.
  */
 import { isError } from "../internal/foreign.ts";
-import { errorText, text } from "./plain.ts";
+import { errorText, text } from "./format.ts";
 import { nextTurn, platform } from "./platform.ts";
 
 type Listener = (reason: unknown, promise: Promise<unknown>) => void;
@@ -27,78 +28,86 @@ interface Page {
 const emitter = platform.process as Partial<Emitter> | undefined;
 const page = globalThis as Page;
 
-/** Rejections that nobody has handled so far: one entry for each promise, until somebody does, or the run is over. */
+/**
+ * Reasons of the rejected promises that are unhandled so far. An entry is deleted when its promise is handled after
+ * all.
+ */
 export type Unhandled = Map<Promise<unknown>, unknown>;
 
-/** Those of the bubble that runs. */
+/** The rejections of the bubble that runs. */
 let running: Unhandled | null = null;
-/** Those of the bubble whose code it is, by AsyncLocalStorage. */
-let own: () => Unhandled | null = () => null;
+/** Returns the rejections of the bubble whose code runs, as AsyncLocalStorage knows it. */
+let ofCode: () => Unhandled | null = () => null;
+/** The entry of each promise that has been reported to the kit. */
 const reported: WeakMap<Promise<unknown>, Unhandled> = new WeakMap();
+/** The listeners from before. */
 let others: Listener[] = [];
 
-const rejected: Listener = (reason, promise) => {
-  const unhandled = own() ?? running;
+const onRejection: Listener = (reason, promise) => {
+  const unhandled = ofCode() ?? running;
   if (unhandled !== null) report(unhandled, promise, reason);
   else if (others.length > 0) for (const listener of others) listener.call(emitter, reason, promise);
   else {
-    // As the platform would have done, had we not listened.
+    // As the platform does if there is no listener.
     nextTurn(() => {
       throw reason;
     });
   }
 };
-const handled = (promise: Promise<unknown>): void => void reported.get(promise)?.delete(promise);
-const told = (event: PromiseRejectionEvent): void => {
+const onHandled = (promise: Promise<unknown>): void => void reported.get(promise)?.delete(promise);
+const onPageRejection = (event: PromiseRejectionEvent): void => {
   if (running === null) return;
   event.preventDefault();
   report(running, event.promise, event.reason);
 };
-const toldHandled = (event: PromiseRejectionEvent): void => handled(event.promise);
+const onPageHandled = (event: PromiseRejectionEvent): void => onHandled(event.promise);
 
 function report(unhandled: Unhandled, promise: Promise<unknown>, reason: unknown): void {
   unhandled.set(promise, reason);
   reported.set(promise, unhandled);
 }
 
-/** From now on the platform tells us. `whose` says to which bubble the code belongs that is told of, if anybody can. */
-export function listen(whose: () => Unhandled | null): void {
-  own = whose;
+/**
+ * Makes the kit the only listener. `unhandledOf` returns where the rejections of the code that runs are collected; null
+ * if that is not known.
+ */
+export function listen(unhandledOf: () => Unhandled | null): void {
+  ofCode = unhandledOf;
   if (isEmitter(emitter)) {
     others = emitter.rawListeners("unhandledRejection");
     emitter.removeAllListeners("unhandledRejection");
-    emitter.on("unhandledRejection", rejected);
-    emitter.on("rejectionHandled", handled);
+    emitter.on("unhandledRejection", onRejection);
+    emitter.on("rejectionHandled", onHandled);
   } else {
-    page.addEventListener?.("unhandledrejection", told);
-    page.addEventListener?.("rejectionhandled", toldHandled);
+    page.addEventListener?.("unhandledrejection", onPageRejection);
+    page.addEventListener?.("rejectionhandled", onPageHandled);
   }
 }
 
-/** From now on it tells again who listened before. */
+/** Restores the listeners from before. */
 export function unlisten(): void {
   if (isEmitter(emitter)) {
-    emitter.off("unhandledRejection", rejected);
-    emitter.off("rejectionHandled", handled);
+    emitter.off("unhandledRejection", onRejection);
+    emitter.off("rejectionHandled", onHandled);
     for (const listener of others) emitter.on("unhandledRejection", listener);
     others = [];
   } else {
-    page.removeEventListener?.("unhandledrejection", told);
-    page.removeEventListener?.("rejectionhandled", toldHandled);
+    page.removeEventListener?.("unhandledrejection", onPageRejection);
+    page.removeEventListener?.("rejectionhandled", onPageHandled);
   }
 }
 
-/** From now on rejections go here; null: there is no bubble that runs. */
+/** Collects rejections here from now on; null: no bubble runs. */
 export function collect(unhandled: Unhandled | null): void {
   running = unhandled;
 }
 
-/** The first rejection that nobody has handled, as an error; undefined if there is none. */
+/** The first unhandled rejection as an error; undefined if there is none. */
 export function firstOf(unhandled: Unhandled): Error | undefined {
   if (unhandled.size === 0) return undefined;
   const [reason] = unhandled.values();
   const what = isError(reason) ? errorText(reason) : text(reason);
-  const rule = "nobody awaits the promise that was rejected so, and in production that ends the process";
+  const rule = "nothing awaits the promise that was rejected, and in production that ends the process";
   return new Error(`unhandled rejection: ${what} (${rule})`, { cause: reason });
 }
 

@@ -1,61 +1,59 @@
 /**
- * What is in a bubble: its tasks, what may go on, the clock, and the names of things; and so the library's end of it, for all that the
- * library asks of a test comes here. Who decides what goes on next is the execution (`execution.ts`).
+ * The scheduler of a bubble, which the library calls through the seam: it owns the tasks, the queue of resumptions, the
+ * clock, the names and the recorder. The execution that holds it (`execution.ts`) decides what comes next.
  *
- * Invariant: whatever is called while a step runs is the doing of the task whose step it is.
+ * Invariants:
+ * - Whatever is called while a step runs is done by the task whose step it is.
+ * - A task resumes only out of the queue, once the bubble is not over.
  */
 import { AfterFuncCtx } from "../context/afterfunc.ts";
 import { CancelCtx } from "../context/cancel.ts";
-import type { Waiter } from "../internal/waitqueue.ts";
+import { background, type CancelCauseFunc, withCancelCause } from "../context/index.ts";
+import { attempt } from "../internal/foreign.ts";
 import type { Alarm, TimerTarget } from "../internal/runtime.ts";
-import type { Task as Start } from "../internal/seam.ts";
+import type { NoteEvent, Op, Task as Start } from "../internal/seam.ts";
+import type { Parked, Waiter } from "../internal/waitqueue.ts";
+import type { Context } from "../types.ts";
+import { callsite, type CallSite, NOWHERE } from "./callsite.ts";
 import { BubbleAlarm, Clock } from "./clock.ts";
 import { isPlain, Names } from "./names.ts";
-import { NOWHERE, type Place, place } from "./callsite.ts";
-import { tried } from "./plain.ts";
-import { generator } from "./schedule.ts";
-import type { Unhandled } from "./rejections.ts";
+import { hasStorage } from "./platform.ts";
 import { Recorder } from "./recorder.ts";
-import { isRunning, stored, within } from "./seam.ts";
-import { type Resumption, Task, type TaskInfo, Wait } from "./task.ts";
+import type { Unhandled } from "./rejections.ts";
+import { generator } from "./schedule.ts";
+import { enter, isRunning, type LiveBubble, ownerOfCode, within } from "./seam.ts";
+import { type AnyOp, type Resumption, type ResumptionQueue, Task, type TaskInfo, Wait } from "./task.ts";
 import { CANCELLER, CLOCK, Trace } from "./trace.ts";
-import { hasStorage } from "./eventloop.ts";
-import { type Parked } from "../internal/waitqueue.ts";
-import type { Scheduler } from "../internal/seam.ts";
 
-/** How a run is to be made. */
-export interface Manner {
-  /** When the bubble's time begins, in epoch ms. */
+export interface SchedulerOptions {
+  /** The bubble's time at its beginning, in epoch ms. */
   readonly start: number;
-  /** How long the world outside may take, in ms of real time. */
-  readonly external: number;
-  /** How many steps are taken for an endless loop. */
-  readonly steps: number;
-  readonly timers: "idle" | "any";
-  /** Whether to write down what happens, and where: several times slower. */
+  /** Record the trace and the call sites: several times slower. */
   readonly record: boolean;
-  /** Whether the choices are kept, for who wants to take others the next time. They are one more for each step, without end. */
-  readonly choices: boolean;
-  /** Whether to write down who calls each operation that may be refused. */
-  readonly callers?: boolean;
-  /** Whether to use AsyncLocalStorage, where there is one: exact in code that goes on after a promise from outside. */
+  /** Use AsyncLocalStorage, if there is one: it names the task of code that continues after a promise from outside. */
   readonly storage: boolean;
-  /** Whether to wait at the end until the platform has told of unhandled rejections, which takes a turn of the event loop. */
-  readonly checked: boolean;
-  /** With what to refuse the operation that the plan wants refused. */
-  readonly fail?: Error | undefined;
 }
 
-/** How many contexts, and how many tasks, are kept before those that have ended are let go. */
-const ENOUGH = 1_024;
+/** What the scheduler leaves to its execution. */
+export interface Decider {
+  /** Picks one of `n` ready cases. */
+  choose(n: number): number;
+  /** The error to refuse the operation with that is being called; undefined: none. */
+  fault(): unknown;
+  /** Code of this task, or of the task whose step runs, was an endless loop and has been stopped. */
+  stopped(task: Task | undefined, sites: readonly CallSite[]): void;
+}
 
-/** How a task begins: `resume` lets it, and then `run` is called. */
+/** Number of contexts, and of tasks, that are kept before those that have ended are dropped. */
+const DROP_AT = 1_024;
+
+/** A task that has not begun: `resume` queues a microtask that calls `run`. */
 interface Beginning {
   run: () => void;
   resume: () => void;
 }
 
-// One executor for all promises: a closure each would be dear.
+// One executor for all promises: a closure for each would be expensive.
 let resolve: (value: unknown) => void;
 let reject: (error: unknown) => void;
 const capture = (res: (value: unknown) => void, rej: (error: unknown) => void): void => {
@@ -63,105 +61,109 @@ const capture = (res: (value: unknown) => void, rej: (error: unknown) => void): 
   reject = rej;
 };
 
-export abstract class Room implements Scheduler {
-  readonly manner: Manner;
+export class BubbleScheduler implements LiveBubble, ResumptionQueue {
   readonly names: Names;
   readonly clock: Clock = new Clock();
-  steps = 0;
-  isOver = false;
-  /** Whether another copy of headgate was used in it, of which nothing is seen. */
-  usesOther = false;
-  /** Whether anything has been begun that can bring news from outside, or nobody knows. */
-  mayHearFromOutside = true;
-  /** What has gone wrong: the first error that nobody has caught. */
-  error: { readonly error: unknown } | null = null;
-  /** Who has called the operations that may be refused, if that is asked for, and how many there were. */
-  readonly callers: Place[] = [];
-  protected calls = 0;
-
-  protected recorder: Recorder | null;
-  protected tasks: Task[] = [];
-  protected readonly queue: Resumption[] = [];
-  /** The contexts that somebody has to cancel and has not yet, and where they were made. */
-  protected readonly contexts: Map<object, Place> = new Map();
   readonly unhandled: Unhandled = new Map();
-  /** Whose step runs, or has run last. */
-  protected task: Task;
-  /** The task of the function that is tested; not there before it begins. */
-  protected main!: Task;
-  // Those who act without being tasks.
-  protected readonly canceller: Task = this.ghost(CANCELLER);
-  protected readonly clockwork: Task = this.ghost(CLOCK);
-  private readonly stranger: Task = this.ghost("?");
+  /** The resumptions that may be picked, in the order in which they became ready. */
+  readonly queue: Resumption[] = [];
+  /** The contexts that have not been cancelled yet and must be, and the calls that made them. */
+  readonly contexts: Map<object, CallSite> = new Map();
+  /** The tasks from which something may still come, and the pseudo-tasks. */
+  tasks: Task[] = [];
+  /** null: nothing is recorded, or not any more. */
+  recorder: Recorder | null;
+  /** The first error that nothing has caught. */
+  error: { readonly error: unknown } | null = null;
+  /** Number of steps made; that of the step that runs. */
+  steps = 0;
+  /** The task whose step runs, or ran last. */
+  task: Task;
+  /** The task of the function under test; undefined before it begins. */
+  main!: Task;
+  isOver = false;
+  usesOther = false;
+  mayHearFromOutside = true;
+
+  // Pseudo-tasks: they act, but run no code of the test.
+  readonly canceller: Task = this.pseudoTask(CANCELLER);
+  readonly clockTask: Task = this.pseudoTask(CLOCK);
+  /** Stands for the task of code whose task is not known. */
+  private readonly unknownTask: Task = this.pseudoTask("?");
+
+  private readonly options: SchedulerOptions;
+  private readonly decider: Decider;
   private readonly written: Recorder | null;
-  private readonly chance: () => number = generator(1);
-  private enoughContexts = ENOUGH;
-  private enoughTasks = ENOUGH;
-  /** The timer that was set last. */
-  private alarmed: BubbleAlarm | null = null;
+  private readonly prng: () => number = generator(1);
+  private dropContextsAt = DROP_AT;
+  private dropTasksAt = DROP_AT;
+  /** The alarm that was set last. */
+  private lastAlarm: BubbleAlarm | null = null;
 
-  constructor(manner: Manner) {
-    this.manner = manner;
-    this.names = new Names(manner.record);
+  constructor(options: SchedulerOptions, decider: Decider) {
+    this.options = options;
+    this.decider = decider;
+    this.names = new Names(options.record);
     this.task = this.canceller;
-    this.recorder = this.written = manner.record ? new Recorder(this.names, this.clock) : null;
+    this.recorder = this.written = options.record ? new Recorder(this.names, this.clock) : null;
   }
 
-  /** Whether all code that runs now and is the bubble's carries its task in AsyncLocalStorage. */
   get knowsItsCode(): boolean {
-    return this.manner.storage && hasStorage && this.task !== this.canceller && this.task !== this.clockwork;
+    return this.options.storage && hasStorage && this.task !== this.canceller && this.task !== this.clockTask;
   }
 
-  private ghost(name: string): Task {
+  private pseudoTask(name: string): Task {
     const task = new Task(this, name, NOWHERE);
     task.ended = true;
     this.tasks.push(task);
     return task;
   }
 
-  /** Whose code runs. */
-  protected who(): Task {
-    const task = stored();
-    if (task !== undefined && task.room === this) return task;
+  /** The task of the code that runs. */
+  private currentTask(): Task {
+    const owner = ownerOfCode();
+    if (owner?.bubble === this) return owner.task;
     if (isRunning(this)) return this.task;
-    // Code that goes on after a promise from outside: of those who wait for one, if there is but one.
+    // The code continues after a promise from outside. If only one task waits for one, it is that task's.
     const outside = this.tasks.filter((task) => task.isOutside);
-    return outside.length === 1 ? outside[0]! : this.stranger;
+    return outside.length === 1 ? outside[0]! : this.unknownTask;
   }
 
-  protected here(): Place {
-    return this.recorder === null ? NOWHERE : place();
+  /** The call of headgate that is under way, if call sites are recorded. */
+  callsite(): CallSite {
+    return this.recorder === null ? NOWHERE : callsite();
   }
 
-  // --------------------------------------------------------------------------------------------------------------- the waits
+  // --------------------------------------------------------------------------------------------------------- the waits
 
-  park(waiter: Waiter, op: string, on: unknown): Parked {
-    // A sleep has just set its timer: it is the same place, and to take one is what costs most in a bubble.
-    const { alarmed } = this;
-    const here = alarmed !== null && alarmed.target === (waiter.queue as unknown) ? alarmed.set : this.here();
-    this.alarmed = null;
-    const wait = new Wait(this.who(), op, on, waiter.value, this.clock.elapsed, here);
+  park(waiter: Waiter, op: Op, on: unknown): Parked {
+    // A sleep has just set its alarm, at the same call site; taking a stack is the most expensive part of a bubble.
+    const { lastAlarm } = this;
+    const isSleep = lastAlarm !== null && lastAlarm.target === (waiter.queue as unknown);
+    const site = isSleep ? lastAlarm.site : this.callsite();
+    this.lastAlarm = null;
+    const wait = new Wait(this.currentTask(), op, on, waiter.value, this.clock.elapsed, site);
     this.recorder?.wait(this.steps, wait);
     return wait;
   }
 
-  settled<T>(op: string, on: unknown, result: unknown, failed: boolean, value: unknown): Promise<T> {
-    // To be admitted to a group, or to leave a loop, is no communication: nobody else could tell.
+  settled<T>(op: Op, on: unknown, result: unknown, failed: boolean, value: unknown): Promise<T> {
+    // No scheduling point: no other task can observe that a task was admitted to a group, or left a loop.
     if ((op === "group.go" || op === "return") && !failed) return Promise.resolve(result as T);
-    const wait = new Wait(this.who(), op, on, value, this.clock.elapsed, this.here());
+    const wait = new Wait(this.currentTask(), op, on, value, this.clock.elapsed, this.callsite());
     this.recorder?.done(this.steps, wait, result, failed);
     const promise = new Promise(capture) as Promise<T>;
     wait.end(failed ? reject : resolve, result, failed);
     return promise;
   }
 
-  /** A wait of the test's own. `parked` gets what ends it. */
+  /** An operation of the kit's own, such as `t.wait`. `parked` gets the function that ends it. */
   suspend<T>(
-    op: string,
+    op: AnyOp,
     parked: (settle: (result: unknown, failed?: boolean) => void) => unknown,
     value?: unknown,
   ): Promise<T> {
-    const wait = new Wait(this.who(), op, null, value, this.clock.elapsed, this.here());
+    const wait = new Wait(this.currentTask(), op, null, value, this.clock.elapsed, this.callsite());
     this.recorder?.wait(this.steps, wait);
     return new Promise<unknown>((resolve, reject) => {
       parked((result, failed = false) => wait.end(failed ? reject : resolve, result, failed));
@@ -169,32 +171,50 @@ export abstract class Room implements Scheduler {
   }
 
   enqueue(resumption: Resumption): void {
-    // What comes after the end is not the test's business any more, but it shall not hang.
+    // What resumes after the end does not concern the test any more, but must not hang.
     if (this.isOver) return resumption.resume();
     resumption.task.queued++;
     this.queue.push(resumption);
   }
 
-  // --------------------------------------------------------------------------------------------------------------- the tasks
+  /** Takes a resumption out of the queue. */
+  dequeue(i: number): Resumption {
+    const resumption = this.queue[i]!;
+    this.queue.splice(i, 1);
+    resumption.task.queued--;
+    return resumption;
+  }
+
+  /** A step of this task begins. */
+  beginStep(task: Task): void {
+    this.steps++;
+    this.task = task;
+    enter(this);
+  }
+
+  // --------------------------------------------------------------------------------------------------------- the tasks
 
   spawn(start: Start, fn: unknown): void {
     const name = this.names.task(fn);
-    this.recorder?.write(this.steps, this.who(), "go", name);
+    this.recorder?.write(this.steps, this.currentTask(), "go", name);
     this.begin(name, start);
   }
 
   prepare(start: Start, fn: unknown): () => void {
     const beginning = this.beginning();
-    // Where somebody asked for it, and not where the slot became free.
-    const here = this.here();
+    // The call that asks for the task, not the one that makes room for it.
+    const site = this.callsite();
     return () => {
       const name = this.names.task(fn);
-      this.recorder?.write(this.steps, this.who(), "go", name);
-      this.begin(name, start, here, beginning);
+      this.recorder?.write(this.steps, this.currentTask(), "go", name);
+      this.begin(name, start, site, beginning);
     };
   }
 
-  /** As a reaction that is made now, what begins goes on in the async context of now, as it would in production. */
+  /**
+   * The task begins in a promise reaction that is made now, so it runs in the async context of this call, as in
+   * production.
+   */
   private beginning(): Beginning {
     const beginning: Beginning = { run: () => {}, resume: () => {} };
     const promise = new Promise(capture);
@@ -203,47 +223,54 @@ export abstract class Room implements Scheduler {
     return beginning;
   }
 
-  protected begin(
+  /** Adds a task and queues its beginning. */
+  begin(
     name: string,
     start: (ended: () => void) => void,
-    place: Place = this.here(),
+    site: CallSite = this.callsite(),
     beginning: Beginning = this.beginning(),
   ): Task {
-    const task = new Task(this, name, place);
+    const task = new Task(this, name, site);
     this.tasks.push(task);
-    if (this.tasks.length > this.enoughTasks) {
+    if (this.tasks.length > this.dropTasksAt) {
       this.dropGone();
-      this.enoughTasks = Math.max(ENOUGH, 2 * this.tasks.length);
+      this.dropTasksAt = Math.max(DROP_AT, 2 * this.tasks.length);
     }
     const ended = (): void => {
       task.ended = true;
       this.recorder?.write(this.steps, task, "end");
     };
     const run = (): void => start(ended);
-    beginning.run = this.manner.storage ? () => within(task, run) : run;
+    beginning.run = this.options.storage ? () => within(this, task, run) : run;
     this.enqueue({ task, resume: beginning.resume });
     return task;
   }
 
   report(error: unknown): void {
-    this.recorder?.write(this.steps, this.who(), "throw", "", this.names.value(error));
+    this.recorder?.write(this.steps, this.currentTask(), "throw", "", this.names.value(error));
+    this.fail(error);
+  }
+
+  /** Remembers the first error. */
+  fail(error: unknown): void {
     this.error ??= { error };
   }
 
-  /** A task of which nothing can come any more is forgotten; but for the first, which has what the test's own function does. */
-  protected dropGone(): void {
+  /** Drops the tasks that are gone; except the main task, which the execution asks about. */
+  dropGone(): void {
     this.tasks = this.tasks.filter((task) => !task.isGone || task === this.main);
   }
 
-  /** The code of a task, or of whoever has the step, was stopped, for it went on without end here. */
-  abstract stopped(task: Task | undefined, places: readonly Place[]): void;
+  stopped(task: Task | undefined, sites: readonly CallSite[]): void {
+    this.decider.stopped(task, sites);
+  }
 
-  /** The tasks that have not ended, and who else still waits for something. */
+  /** The tasks that have not ended, and those that have left operations behind. */
   infos(): TaskInfo[] {
     return this.tasks.filter((task) => !task.isGone).map((task) => this.infoOf(task));
   }
 
-  protected infoOf(task: Task): TaskInfo {
+  infoOf(task: Task): TaskInfo {
     const hasTheStep = isRunning(this) && task === this.task;
     return task.info(this.clock.elapsed, hasTheStep, ({ op, on, value }) => {
       const text = value === undefined || op === "select" ? "" : this.names.value(value);
@@ -251,36 +278,45 @@ export abstract class Room implements Scheduler {
     });
   }
 
-  // ------------------------------------------------------------------------------------------------------- time, chance, choice
+  // ----------------------------------------------------------------------------------------- time, randomness, choices
 
   now(): number {
-    return this.manner.start + this.clock.elapsed;
+    return this.options.start + this.clock.elapsed;
   }
+
   monotonic(): number {
     return this.clock.elapsed;
   }
+
   alarm(due: number, target: TimerTarget, on: unknown): Alarm {
-    const alarm = (this.alarmed = new BubbleAlarm(this.clock, due, target, on, this.here()));
-    this.recorder?.set(this.steps, this.who(), alarm);
+    const alarm = (this.lastAlarm = new BubbleAlarm(this.clock, due, target, on, this.callsite()));
+    this.recorder?.set(this.steps, this.currentTask(), alarm);
     return this.clock.set(alarm);
   }
-  random(): number {
-    return this.chance();
-  }
-  abstract choose(n: number): number;
-  abstract fault(): unknown;
 
-  // ------------------------------------------------------------------------------------------------------ objects, the record
+  random(): number {
+    return this.prng();
+  }
+
+  choose(n: number): number {
+    return this.decider.choose(n);
+  }
+
+  fault(): unknown {
+    return this.decider.fault();
+  }
+
+  // ------------------------------------------------------------------------------------------------ objects, the trace
 
   created(object: object, parent?: object): void {
-    const made = this.here();
-    this.names.created(object, parent, made);
-    // A context that nobody can cancel cannot be forgotten either.
+    const site = this.callsite();
+    this.names.created(object, parent, site);
+    // A context without a cancel function cannot be left uncancelled.
     if (!(object instanceof CancelCtx) || object instanceof AfterFuncCtx) return;
-    this.contexts.set(object, made);
-    if (this.contexts.size > this.enoughContexts) {
+    this.contexts.set(object, site);
+    if (this.contexts.size > this.dropContextsAt) {
       this.dropEnded();
-      this.enoughContexts = Math.max(ENOUGH, 2 * this.contexts.size);
+      this.dropContextsAt = Math.max(DROP_AT, 2 * this.contexts.size);
     }
   }
 
@@ -288,20 +324,27 @@ export abstract class Room implements Scheduler {
     this.contexts.delete(ctx);
   }
 
-  /** A context that has ended is attached to nobody any more. */
-  protected dropEnded(): void {
+  /** Drops the contexts that have ended: they are attached to no parent any more, so nothing leaks. */
+  dropEnded(): void {
     for (const ctx of this.contexts.keys()) if ((ctx as CancelCtx).outcome !== null) this.contexts.delete(ctx);
   }
 
-  /** Whether `on`, an object or the cases of a select, belongs to this bubble. */
+  /** Makes a context that the kit itself cancels. */
+  ownContext(name: string): readonly [ctx: Context, cancel: CancelCauseFunc] {
+    const pair = withCancelCause(background());
+    this.names.own(pair[0], name);
+    this.contexts.delete(pair[0]);
+    return pair;
+  }
+
   owns(on: unknown): boolean {
     if (typeof on !== "object" || on === null) return false;
     if (this.names.has(on)) return true;
-    return isPlain(on) && tried(() => Object.values(on), []).some((part) => this.names.has(part));
+    return isPlain(on) && (attempt(() => Object.values(on)) ?? []).some((part) => this.names.has(part));
   }
 
-  note(event: string, on: unknown, detail: unknown): void {
-    this.recorder?.note(this.steps, this.who(), event, on, detail);
+  note(event: NoteEvent, on: unknown, detail: unknown): void {
+    this.recorder?.note(this.steps, this.currentTask(), event, on, detail);
   }
 
   trace(): Trace {

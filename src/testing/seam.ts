@@ -1,136 +1,160 @@
 /**
- * The test's end of the seam (`runtime.ts`): whose rules hold for an operation.
+ * The test kit's end of the seam (`internal/seam.ts`): it finds the bubble whose rules hold for an operation.
  *
- * They are those of the bubble whose step runs. Where none runs, code goes on that has awaited something from outside: then it is
- * the bubble of that code's AsyncLocalStorage, where there is one, else the bubble of the object it uses.
+ * That is the bubble whose step runs. If none runs, code continues that has awaited something from outside. Then it is
+ * the bubble of that code's AsyncLocalStorage; without one, the bubble of the object that the operation is made on.
  *
- * Invariant: the seam is in place exactly while tests run that use it, so production code pays nothing for tests that are over.
+ * Invariant: the seam is installed exactly while bubbles run, so production code pays nothing for tests that are over.
  */
-import { install } from "../internal/runtime.ts";
-import { count, uncount } from "./circle.ts";
-import type { Place } from "./callsite.ts";
-import { observe, unobserve } from "./others.ts";
-import { prepare } from "./platform.ts";
-import { listen, unlisten } from "./rejections.ts";
-import type { Room } from "./scheduler.ts";
+import { install as installSeam } from "../internal/runtime.ts";
+import type { Scheduler, Seam } from "../internal/seam.ts";
+import type { CallSite } from "./callsite.ts";
+import { observe, unobserve } from "./copies.ts";
+import { startCounting, stopCounting } from "./livelock.ts";
+import { createStorage, prepare } from "./platform.ts";
+import { listen, type Unhandled, unlisten } from "./rejections.ts";
 import type { Task } from "./task.ts";
-import { storage } from "./eventloop.ts";
-import type { Seam } from "../internal/seam.ts";
 
-/** The bubble whose step runs now. */
-let running: Room | null = null;
-const live: Set<Room> = new Set();
-
-export function enter(room: Room): void {
-  running = room;
+/** A bubble, as the process-wide parts of the kit see it. */
+export interface LiveBubble extends Scheduler {
+  readonly unhandled: Unhandled;
+  /** Whether AsyncLocalStorage names the task of all of the bubble's code that runs now. */
+  readonly knowsItsCode: boolean;
+  /** Another copy of headgate is used in it. */
+  usesOther: boolean;
+  /** It has begun something that can bring news from outside, or that cannot be known. */
+  mayHearFromOutside: boolean;
+  /** Whether `on`, an object or the cases of a select, belongs to it. */
+  owns(on: unknown): boolean;
+  created(object: object, parent?: object): void;
+  cancelCalled(ctx: object): void;
+  /** Code of `task`, or of the task whose step runs, was an endless loop and has been stopped. */
+  stopped(task: Task | undefined, sites: readonly CallSite[]): void;
 }
 
+/** The bubble whose step runs now. */
+let running: LiveBubble | null = null;
+const live: Set<LiveBubble> = new Set();
+
+/** Registers a bubble that has begun. */
+export function register(bubble: LiveBubble): void {
+  live.add(bubble);
+}
+
+export function unregister(bubble: LiveBubble): void {
+  live.delete(bubble);
+}
+
+/** A step of this bubble begins. */
+export function enter(bubble: LiveBubble): void {
+  running = bubble;
+}
+
+/** The step is over. */
 export function leave(): void {
   running = null;
 }
 
-export function isRunning(room: Room): boolean {
-  return running === room;
+export function isRunning(bubble: LiveBubble): boolean {
+  return running === bubble;
 }
 
-export function runningBubble(): Room | null {
-  return stored()?.room ?? running;
+/** The bubble whose code runs; null outside of bubbles. */
+export function runningBubble(): LiveBubble | null {
+  return ownerOfCode()?.bubble ?? running;
 }
 
-// ------------------------------------------------------------------------------------------------------ AsyncLocalStorage
+// --------------------------------------------------------------------------------------------------- AsyncLocalStorage
 
-let tasks: ReturnType<typeof storage<Task>> | undefined;
-
-/** Begins a task so that everything it awaits will know whose it is. */
-export function within(task: Task, begin: () => void): void {
-  tasks ??= storage<Task>();
-  if (tasks === null) begin();
-  else tasks.run(task, begin);
+/** The task that code belongs to, and its bubble. */
+interface Owner {
+  readonly bubble: LiveBubble;
+  readonly task: Task;
 }
 
-/** Calls `f` as nobody's code. */
-function outside(f: () => void): void {
-  if (tasks === undefined || tasks === null) f();
-  else tasks.run(undefined, f);
+let owners: ReturnType<typeof createStorage<Owner>> | undefined;
+
+/** Begins a task so that all code that it runs knows its owner. */
+export function within(bubble: LiveBubble, task: Task, begin: () => void): void {
+  owners ??= createStorage<Owner>();
+  if (owners === null) begin();
+  else owners.run({ bubble, task }, begin);
 }
 
-/** The task whose code this is, according to AsyncLocalStorage; undefined where there is none, or its bubble is no more. */
-export function stored(): Task | undefined {
-  const task = tasks?.getStore();
-  return task !== undefined && live.has(task.room) ? task : undefined;
+/** Calls `f` as code without an owner. */
+function withoutOwner(f: () => void): void {
+  if (owners === undefined || owners === null) f();
+  else owners.run(undefined, f);
 }
 
-// ---------------------------------------------------------------------------------------------------------------- the seam
+/** The owner of the code that runs; undefined if there is no AsyncLocalStorage, or if the bubble is over. */
+export function ownerOfCode(): Owner | undefined {
+  const owner = owners?.getStore();
+  return owner !== undefined && live.has(owner.bubble) ? owner : undefined;
+}
+
+// ------------------------------------------------------------------------------------------------------------ the seam
 
 const seam: Seam = {
   bubble(on) {
-    // A task may go on in the step of another bubble, which has settled a promise that both know.
-    const task = stored();
-    if (task !== undefined) return task.room;
-    // Where AsyncLocalStorage knows all code of the bubble, this is none of it: somebody else's turn came before the step was over.
+    // A task may continue in the step of another bubble, which has settled a promise that both know.
+    const owner = ownerOfCode();
+    if (owner !== undefined) return owner.bubble;
+    // If the bubble's code is known, this is none of it: other code got its turn before the step was over.
     if (running !== null) return running.knowsItsCode ? null : running;
-    for (const room of live) if (room.owns(on)) return room;
+    for (const bubble of live) if (bubble.owns(on)) return bubble;
     return null;
   },
   created(object, parent) {
-    (this.bubble(parent) as Room | null)?.created(object, parent);
+    (this.bubble(parent) as LiveBubble | null)?.created(object, parent);
   },
   cancelCalled(ctx) {
-    for (const room of live) room.cancelCalled(ctx);
+    for (const bubble of live) bubble.cancelCalled(ctx);
   },
 };
+
+/** The bubble of the code that runs: its owner's, else the one whose step runs, if it does not know better. */
+function bubbleOfCode(owner: Owner | undefined): LiveBubble | null {
+  return owner?.bubble ?? (running?.knowsItsCode === true ? null : running);
+}
+
+/** The callback that reports a loop in the code that runs; null outside of bubbles. */
+function loopReporter(): ((sites: readonly CallSite[]) => void) | null {
+  const owner = ownerOfCode();
+  const bubble = bubbleOfCode(owner);
+  return bubble === null ? null : (sites) => withoutOwner(() => bubble.stopped(owner?.task, sites));
+}
 
 const INSTALLED: unique symbol = Symbol.for("headgate.seam") as never;
 const world = globalThis as { [INSTALLED]?: Seam };
 
-let holders = 0;
+let users = 0;
 
-/** Puts the seam in place, until {@link letGo} has been called as often. */
-export function hold(): void {
+/** Installs the seam, until {@link uninstall} has been called as often. */
+export function install(): void {
   if (world[INSTALLED] !== undefined && world[INSTALLED] !== seam) {
     throw new Error(
       "headgate/testing: another copy of headgate is running a bubble in this process, and neither would see what the other does; make sure that one copy is installed (npm ls headgate), that libraries have headgate among their peerDependencies, and that it is not bundled a second time",
     );
   }
   prepare();
-  if (holders++ > 0) return;
-  // In a frozen world it is not to be seen.
+  if (users++ > 0) return;
+  // A frozen global object does not take it; that is no error.
   Reflect.set(world, INSTALLED, seam);
-  install(seam);
-  listen(() => stored()?.room.unhandled ?? null);
-  count(looping);
+  installSeam(seam);
+  listen(() => ownerOfCode()?.bubble.unhandled ?? null);
+  startCounting(loopReporter);
   observe(() => {
-    const room = roomOf(stored());
-    if (room !== null) room.usesOther = true;
+    const bubble = bubbleOfCode(ownerOfCode());
+    if (bubble !== null) bubble.usesOther = true;
   });
 }
 
-/** The bubble whose code runs, which is that of a task if AsyncLocalStorage knows one. */
-function roomOf(task: Task | undefined): Room | null {
-  return task?.room ?? (running?.knowsItsCode === true ? null : running);
-}
-
-/** Whom to tell that the code which runs was stopped, for it is a loop. */
-function looping(): ((places: readonly Place[]) => void) | null {
-  const task = stored();
-  const room = roomOf(task);
-  return room === null ? null : (places) => outside(() => room.stopped(task, places));
-}
-
-export function letGo(): void {
-  if (--holders > 0) return;
-  install(null);
+export function uninstall(): void {
+  if (--users > 0) return;
+  installSeam(null);
   unlisten();
-  uncount();
+  stopCounting();
   unobserve();
   Reflect.deleteProperty(world, INSTALLED);
-}
-
-/** Lets this bubble take part. */
-export function join(room: Room): void {
-  live.add(room);
-}
-
-export function part(room: Room): void {
-  live.delete(room);
 }

@@ -1,54 +1,67 @@
 /**
- * The tasks of a bubble, and what each of them waits for.
+ * The tasks of a bubble, and the operations that each of them waits in.
  *
  * Invariants:
- * - A task is ready (something of it is in the queue of the bubble), blocked (it waits in an operation of the library), waiting for
+ * - A task is ready (a resumption of it is queued), blocked (it waits in an operation of the library), waiting for
  *   something outside, or gone.
- * - An operation is in `task.waits` from its call until its result is put into the queue.
+ * - An operation is in `task.waits` from its call until its resumption is queued.
  */
-import type { Waiter } from "../internal/waitqueue.ts";
-import type { Place } from "./callsite.ts";
-import type { Room } from "./scheduler.ts";
-import { type Parked } from "../internal/waitqueue.ts";
+import type { Op } from "../internal/seam.ts";
+import type { Parked, Waiter } from "../internal/waitqueue.ts";
+import type { CallSite } from "./callsite.ts";
 
 /** A task, as reports show it. */
 export interface TaskInfo {
-  /** The name of its function, or what `t.name` says; made unique by a number. */
+  /** The name of its function, or the one given by `t.name`; a number makes it unique. */
   readonly name: string;
-  /** "outside" waits for a promise that is not headgate's; "ended" has left operations behind that nobody awaits. */
+  /** "outside" waits for a promise that is not headgate's; "ended" has left operations behind that nothing awaits. */
   readonly state: "running" | "ready" | "blocked" | "outside" | "ended";
   /** The operations it waits in, such as `recv ch1`. */
   readonly blockedOn: readonly string[];
-  /** How long it has been waiting, in ms of the bubble's time. */
+  /** Time it has been waiting, in ms of the bubble's time. */
   readonly since: number;
-  /** Where it waits, or where it was started: file:line:column. Empty where the platform does not say. */
+  /** The line at which it waits, or was started: file:line:column. Empty if the platform does not say. */
   readonly at: string;
 }
 
-/** The operations that only somebody outside can end. */
-const OUTSIDE: ReadonlySet<string> = new Set(["external", "context.wait"]);
-
-/** One call of an operation that waits. It is also the entry in the queue of what may go on. */
-export class Wait implements Parked {
+/** A candidate for the next step: an operation that is over, or a task that begins. */
+export interface Resumption {
   readonly task: Task;
-  readonly op: string;
+  resume(): void;
+}
+
+/** The queue of a bubble, as its tasks see it. */
+export interface ResumptionQueue {
+  enqueue(resumption: Resumption): void;
+}
+
+/** The operations of the library, and those of the kit's own. */
+export type AnyOp = Op | "t.wait" | "t.sleep" | "yield" | "external";
+
+/** The operations that only the world outside can end. */
+const OUTSIDE: ReadonlySet<AnyOp> = new Set(["external", "context.wait"]);
+
+/** One call of an operation. Once the operation is over, the same object is the resumption of its caller. */
+export class Wait implements Parked, Resumption {
+  readonly task: Task;
+  readonly op: AnyOp;
   readonly on: unknown;
   readonly value: unknown;
-  /** In the bubble's time. */
+  /** The bubble's time at the call. */
   readonly begun: number;
-  readonly place: Place;
-  /** What lets the caller go on, and with what; set when the wait is over. */
+  readonly site: CallSite;
+  /** Settles the caller's promise with `result`; set when the operation is over. */
   private settle: ((result: never) => void) | null = null;
   result: unknown = undefined;
   failed = false;
 
-  constructor(task: Task, op: string, on: unknown, value: unknown, begun: number, place: Place) {
+  constructor(task: Task, op: AnyOp, on: unknown, value: unknown, begun: number, site: CallSite) {
     this.task = task;
     this.op = op;
     this.on = on;
     this.value = value;
     this.begun = begun;
-    this.place = place;
+    this.site = site;
     task.waits.push(this);
   }
 
@@ -56,52 +69,46 @@ export class Wait implements Parked {
     this.end(failed ? waiter.reject : waiter.resolve, result, failed);
   }
 
+  /** The operation is over: queues the resumption of its caller, which will call `settle`. */
   end(settle: (result: never) => void, result: unknown, failed: boolean): void {
     this.settle = settle;
     this.result = result;
     this.failed = failed;
-    const { waits, room } = this.task;
+    const { waits, queue } = this.task;
     waits.splice(waits.indexOf(this), 1);
-    room.enqueue(this);
+    queue.enqueue(this);
   }
 
-  /** Lets the caller of the operation go on. */
   resume(): void {
     this.settle!(this.result as never);
   }
 }
 
-/** What may be picked from the queue of a bubble: a wait that is over, or a task that begins. */
-export interface Resumption {
-  readonly task: Task;
-  resume(): void;
-}
-
 export class Task {
-  readonly room: Room;
+  readonly queue: ResumptionQueue;
   readonly name: string;
-  /** Where it was started. */
-  readonly place: Place;
+  /** The call that started it. */
+  readonly site: CallSite;
   readonly waits: Wait[] = [];
-  /** How many of its resumptions are in the queue. */
+  /** Number of its resumptions in the queue. */
   queued = 0;
-  /** Its function has returned, and what it returned has settled. */
+  /** Its function has returned, and the result has settled. */
   ended = false;
 
-  constructor(room: Room, name: string, place: Place) {
-    this.room = room;
+  constructor(queue: ResumptionQueue, name: string, site: CallSite) {
+    this.queue = queue;
     this.name = name;
-    this.place = place;
+    this.site = site;
   }
 
-  /** Nothing more can come of it. */
+  /** Whether it can never do anything again. */
   get isGone(): boolean {
     return this.ended && this.queued === 0 && this.waits.length === 0;
   }
 
   /**
-   * Whether somebody outside of the bubble must act before it can go on. Awaiting a promise of headgate's and one from outside at the
-   * same time counts as blocked, unless the latter was brought in by `t.external`.
+   * Whether only the world outside can let it continue. A task that awaits a promise of headgate's and one from outside
+   * at the same time counts as blocked, unless the latter was brought in by `t.external`.
    */
   get isOutside(): boolean {
     if (this.queued > 0) return false;
@@ -113,15 +120,15 @@ export class Task {
     return !this.ended && !isBlocked;
   }
 
+  /** Whether it waits in `t.external`. */
+  get isExternal(): boolean {
+    return this.waits.some(({ op }) => op === "external");
+  }
+
   private get state(): "ready" | "blocked" | "outside" | "ended" {
     if (this.queued > 0) return "ready";
     if (this.isOutside) return "outside";
     return this.ended ? "ended" : "blocked";
-  }
-
-  /** Whether it has brought a promise from outside into the schedule itself. */
-  get isExternal(): boolean {
-    return this.waits.some(({ op }) => op === "external");
   }
 
   info(now: number, isRunning: boolean, describe: (wait: Wait) => string): TaskInfo {
@@ -131,7 +138,7 @@ export class Task {
       state: isRunning ? "running" : this.state,
       blockedOn: waits.map(describe),
       since: waits.length === 0 ? 0 : now - Math.min(...waits.map((wait) => wait.begun)),
-      at: waits[0]?.place.at || this.place.at,
+      at: waits[0]?.site.at || this.site.at,
     };
   }
 }
@@ -145,7 +152,7 @@ export function lineOf(task: TaskInfo): string {
       : task.state === "blocked"
         ? `blocked ${task.since}ms in ${task.blockedOn.join(" and ")}`
         : task.state === "ended"
-          ? `has returned, and nobody awaits its ${task.blockedOn.join(" and ")}`
+          ? `has returned, and nothing awaits its ${task.blockedOn.join(" and ")}`
           : task.state;
   const hint = task.state === "outside" && task.blockedOn.length === 0 && where !== "" ? " (started there)" : "";
   return `  ${task.name.padEnd(12)} ${doing}${where}${hint}`;

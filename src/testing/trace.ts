@@ -1,32 +1,35 @@
 /**
- * What happened in a bubble, and how to show it: as text, as a mermaid diagram, as a picture, as data.
+ * A trace: what happened in a bubble, to be shown as text, as a mermaid diagram, as a picture, as data.
  *
- * A trace says nothing that differs between platforms: neither source lines nor real time.
+ * Invariant: a trace is the same on every platform. It has neither source lines nor real time.
  */
 
-/** Who does what has no task: the clock, and the test that cancels. */
+/** The names of the pseudo-tasks: the clock, and the canceller, which cancels from outside. */
 export const CLOCK = "⏱";
 export const CANCELLER = "⚡";
 
-/** One thing that happened. */
+/** One event. */
 export interface TraceRow {
   /** The number of the step in which it happened, from 1. */
   readonly step: number;
   /** ms since the bubble began. */
   readonly time: number;
-  /** The task whose doing it was; "⏱" is the clock, "⚡" whoever cancels from outside. */
+  /** The task that did it; "⏱" is the clock, "⚡" cancels from outside. */
   readonly task: string;
-  /** What: "go", "start", "end", "throw", an operation, "wait", "resume", "fail", "refuse" with an operation, or what an object was told. */
+  /**
+   * The event: "go", "start", "end", "throw", an operation that was done at once; "wait", "resume", "fail" or "refuse"
+   * with an operation; or what was done to an object, such as "close".
+   */
   readonly event: string;
-  /** The name of the object, task or timer it was done to. */
+  /** The name of the object, task or timer that it was done to. */
   readonly object: string;
   /** The value, or the error. */
   readonly detail: string;
-  /** Among how many possible next steps this one was picked; 1 where there was no choice. */
+  /** Number of possible next steps that this one was picked from; 1 if there was no choice. */
   readonly choices: number;
 }
 
-/** The record of a bubble. `String(trace)` is the timeline. Of more than 100 000 rows the older half has been dropped. */
+/** The record of a bubble. `String(trace)` is the timeline. Beyond 100 000 rows, the older half is dropped. */
 export class Trace {
   /** The steps, in their order. */
   readonly rows: readonly TraceRow[];
@@ -36,7 +39,7 @@ export class Trace {
     this.rows = rows;
   }
 
-  /** The timeline: a line for each thing that happened; a column for each task, or, where they are too many, its name. */
+  /** The timeline: a line for each event, and a column for each task; its name instead, if there are too many tasks. */
   toString(): string {
     const columns = this.tasks();
     const texts = this.rows.map((row) => cut(textOf(row), WIDEST));
@@ -75,7 +78,7 @@ export class Trace {
     return ["sequenceDiagram", ...participants, ...lines].join("\n");
   }
 
-  /** A picture: time runs downwards, a lane for each task. */
+  /** A picture: time runs downwards, with a lane for each task. */
   toSVG(): string {
     const [lane, line, left] = [220, 18, 90];
     const columns = this.tasks();
@@ -103,12 +106,12 @@ export class Trace {
     return [...out, "</svg>"].join("\n");
   }
 
-  /** The rows, as plain data: for a player, or a tool of your own. */
+  /** The rows as plain data, for tools of your own. */
   toJSON(): readonly TraceRow[] {
     return this.rows;
   }
 
-  /** The names of all who did something, in the order of their appearance; the clock and the canceller last. */
+  /** The names of the tasks, in order of appearance; the clock and the canceller come last. */
   private tasks(): string[] {
     const names = new Set(this.rows.map((row) => row.task));
     const outside = [CLOCK, CANCELLER].filter((name) => names.delete(name));
@@ -128,7 +131,7 @@ function textOf(row: TraceRow): string {
   return [row.event, row.object, row.detail].filter((part) => part !== "").join(" ");
 }
 
-/** Whether it came from the object to the task. */
+/** Whether the event goes from the object to the task. */
 function isAnswer(row: TraceRow): boolean {
   return row.event.startsWith("resume ") || row.event.startsWith("fail ");
 }
@@ -143,7 +146,7 @@ function escapeXML(text: string): string {
   return text.replace(/[<&>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 }
 
-/** Mermaid takes these characters for syntax, even inside of a text. */
+/** Escapes the characters that mermaid takes for syntax, even inside of a text. */
 function escapeMermaid(text: string): string {
   return text.replace(/[#;<>]/g, (c) => `#${c.charCodeAt(0)};`);
 }

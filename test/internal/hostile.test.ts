@@ -71,7 +71,7 @@ describe.each(odd)("when what is thrown is %s,", (_, make) => {
   });
 
   it("explore says by which schedule, and has it as the cause", async () => {
-    const found = await rejection(explore(() => fail(), { cancel: false, bound: 0, runs: 0 }));
+    const found = await rejection(explore(() => fail(), { cancel: false, bound: 0, randomRuns: 0 }));
     expect(found[0]).toBeInstanceOf(ScheduleError);
     expect(Object.is((found[0] as ScheduleError).cause, error)).toBe(true);
   });

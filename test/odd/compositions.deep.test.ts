@@ -235,7 +235,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   bubble: {
     says: /^bubble\b/,
     // It says itself which option allows more.
-    allows: (error) => error instanceof DeadlockError && error.message.includes("`steps`"),
+    allows: (error) => error instanceof DeadlockError && error.message.includes("`maxSteps`"),
     calls: {
       fn: (x) => (typeof x === "function" ? undefined : bubble(x)),
       ...made((options) => bubble(nothing, options), {}, ["start", "external", "steps"]),

@@ -100,7 +100,7 @@ describe("a worker", () => {
         const waiting = { pull, ended: false };
         await worker(ctx, source(waiting), nothing, { [name]: ms, abortWindow: 5, settle: 5, grace: 20 });
       },
-      { steps: 5_000 },
+      { maxSteps: 5_000 },
     );
     await expect(ended).resolves.toBe(undefined);
   });
@@ -112,7 +112,7 @@ describe("a worker", () => {
         const extend = async (): Promise<void> => void extended++;
         await worker(bg, source({ lease: Number.MIN_VALUE, extend }), (ctx) => time.sleep(100, ctx));
       },
-      { steps: 5_000 },
+      { maxSteps: 5_000 },
     );
     expect(extended).toBeGreaterThan(10);
     expect(extended).toBeLessThanOrEqual(100);
@@ -174,9 +174,9 @@ describe("retry", () => {
 });
 
 describe("explore", () => {
-  it("refuses more hops than can be run, and says how many can", async () => {
-    await expect(explore(nothing, { hops: 2 ** 32 })).rejects.toThrow(
-      /^explore: options\.hops .* got 4294967296.* 10000 at the most$/,
+  it("refuses more microtasks than can be run, and says how many can", async () => {
+    await expect(explore(nothing, { microtasks: 2 ** 32 })).rejects.toThrow(
+      /^explore: options\.microtasks .* got 4294967296.* 10000 at most$/,
     );
   });
 });

@@ -781,7 +781,7 @@ const kit = {
       async (t) => {
         await time.sleep(5, t.ctx).catch(() => {});
       },
-      { runs: 5 },
+      { randomRuns: 5 },
     );
     same([complete, points > 0], [true, true]);
   },

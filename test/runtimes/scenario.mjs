@@ -233,13 +233,13 @@ async function outside() {
     result = { said, raw, failure: failure.message, took: t.now() - start };
     result.trace = hash(JSON.stringify(t.trace()));
   };
-  await bubble(test, { external: 30_000 });
+  await bubble(test, { externalTimeout: 30_000 });
   const never = new Promise(() => {});
   const stuck = bubble(
     async (t) => {
       await t.external(never);
     },
-    { external: 50 },
+    { externalTimeout: 50 },
   );
   // How long to wait is a matter of what the platform says of itself.
   const patience = /more than \d+ms/;
@@ -435,7 +435,7 @@ async function ownWorker() {
     const { pulled, acked, retried, released, dead, expired } = report;
     if (pulled !== acked + retried + released + dead + expired) throw new Error("the account does not add up");
   };
-  const most = { bound: 1, hops: 1, runs: 100 };
+  const most = { bound: 1, microtasks: 1, randomRuns: 100 };
   return {
     plain: counted(await explore(scenario, most)),
     "second signal": counted(await explore(scenario, { ...most, signals: 2 })),
@@ -489,7 +489,7 @@ async function randomSchedules(seeds = 200) {
   };
   const [outcomes, stories] = [new Set(), []];
   for (let seed = 1; seed <= seeds; seed++) {
-    const test = explore(scenario, { cancel: false, bound: 0, runs: 2, seed });
+    const test = explore(scenario, { cancel: false, bound: 0, randomRuns: 2, seed });
     const { cause, replay, trace, schedules } = await failureOf(test, ScheduleError);
     outcomes.add(cause.message);
     stories.push(`${schedules} ${replay} ${JSON.stringify(trace)} ${trace} ${trace.toMermaid()} ${trace.toSVG()}`);

@@ -11,7 +11,7 @@ import { type Cast, type Mode, MODES, scenario, UNDOABLE } from "./explore.ts";
 async function everywhere(mode: Mode, host: Cast["host"] = "alone"): Promise<ReadonlySet<string>> {
   const outcomes = new Set<string>();
   const found = scenario(mode, { host, outcome: (what) => outcomes.add(what) });
-  const report = await explore(found, { cancel: "everywhere", signals: 2, max: 100_000 });
+  const report = await explore(found, { search: false, signals: 2, maxSchedules: 100_000 });
   expect(report.complete).toBe(true);
   expect(report.points).toBeGreaterThan(10);
   return outcomes;
@@ -57,7 +57,7 @@ describe("in a worker that is stopped at any point, and aborted at any later one
 
 describe("aborted at any point, and never cancelled, a saga keeps its invariants", () => {
   it.each(MODES)("when the mode is: %s", { timeout: 60_000 }, async (mode) => {
-    const report = await explore(scenario(mode, { signal: "abort" }), { cancel: "everywhere", max: 100_000 });
+    const report = await explore(scenario(mode, { signal: "abort" }), { search: false, maxSchedules: 100_000 });
     expect(report.complete).toBe(true);
     expect(report.points).toBeGreaterThan(10);
   });
@@ -77,7 +77,7 @@ describe("in other orders of its tasks, too, a saga keeps its invariants", () =>
 describe("0 dead letters", () => {
   it.each(UNDOABLE)("when every compensation can succeed, wherever it is cancelled, and: %s", async (mode) => {
     const outcomes = new Set<string>();
-    await explore(scenario(mode, { outcome: (what) => outcomes.add(what) }), { cancel: "everywhere" });
+    await explore(scenario(mode, { outcome: (what) => outcomes.add(what) }), { search: false });
     expect(outcomes).toContain("compensated");
     for (const what of ["deadLettered", "dead-lettered", "lost"]) expect(outcomes).not.toContain(what);
   });
@@ -86,7 +86,7 @@ describe("0 dead letters", () => {
 describe("it is found out that a saga", () => {
   /** What the first schedule says in which it goes wrong. */
   async function failure(mode: Mode, cast: Cast): Promise<string> {
-    const error: unknown = await explore(scenario(mode, cast), { cancel: "everywhere" }).catch((error) => error);
+    const error: unknown = await explore(scenario(mode, cast), { search: false }).catch((error) => error);
     if (error instanceof ScheduleError) return error.message;
     throw new Error(`no schedule was found that fails; instead: ${String(error)}`);
   }
@@ -124,7 +124,7 @@ describe("it is found out that a saga", () => {
     ],
   ])("%s", async (_, said, cast) => {
     // When nobody cancels it, nothing shows.
-    await explore(scenario("plain", cast), { cancel: false, bound: 0, runs: 0 });
+    await explore(scenario("plain", cast), { cancel: false, bound: 0, randomRuns: 0 });
     expect(await failure("plain", cast)).toContain(said);
   });
 });

@@ -27,7 +27,7 @@ it.each([
       seen.add(result.status);
       await t.sleep(10_000).catch(() => {});
     },
-    { fail, cancel: false, runs: 0, bound: 0 },
+    { fail, cancel: false, randomRuns: 0, bound: 0 },
   );
   expect(schedules).toBeGreaterThan(4);
   expect(seen).toContain(mode === 1 ? "compensated" : "committed");

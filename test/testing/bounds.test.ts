@@ -29,8 +29,8 @@ async function growth(n: number, round: string, where: string = "bubble"): Promi
       }
       globalThis.grown = used() - before;
     };
-    if (${JSON.stringify(where)} === "bubble") await bubble(scenario, { steps: Infinity });
-    else await explore(scenario, { steps: Infinity, replay: "0" });
+    if (${JSON.stringify(where)} === "bubble") await bubble(scenario, { maxSteps: Infinity });
+    else await explore(scenario, { maxSteps: Infinity, replay: "0" });
     console.log(globalThis.grown);
   `;
   const { lines, errors } = await run(program, ["--expose-gc"]);
@@ -113,7 +113,7 @@ describe("a search", () => {
       for (let i = 0; i < 1_000; i++) await t.yield();
     };
     const before = process.memoryUsage().heapUsed;
-    const report = await explore(scenario, { cancel: false, runs: 0, max: 50 });
+    const report = await explore(scenario, { cancel: false, randomRuns: 0, maxSchedules: 50 });
     expect(report).toMatchObject({ complete: false, schedules: 50 });
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(100e6);
   });
@@ -123,10 +123,10 @@ describe("a search", () => {
       go(() => t.yield());
       await t.yield();
     };
-    const all = await explore(twice, { cancel: false, runs: 0 });
+    const all = await explore(twice, { cancel: false, randomRuns: 0 });
     expect(all.complete).toBe(true);
     for (let max = 1; max <= all.schedules + 1; max++) {
-      const { complete, schedules } = await explore(twice, { cancel: false, runs: 0, max });
+      const { complete, schedules } = await explore(twice, { cancel: false, randomRuns: 0, maxSchedules: max });
       expect({ max, complete, schedules }).toEqual({
         max,
         complete: max >= all.schedules,

@@ -337,11 +337,11 @@ describe("how a bubble ends", () => {
           cleaned = true;
         }
       },
-      { steps: 50 },
+      { maxSteps: 50 },
     );
     const { message, tasks } = await failureOf(result, DeadlockError);
     expect(message).toMatch(
-      /^livelock: the scenario has made 50 steps; if it is not an endless loop, allow more by the option `steps`/,
+      /^livelock: the scenario has made 50 steps; if it is not an endless loop, allow more by the option `maxSteps`/,
     );
     expect(tasks).toMatchObject([{ name: "main" }]);
     expect(cleaned).toBe(true);
@@ -354,7 +354,7 @@ describe("how a bubble ends", () => {
       async (t) => {
         for (;;) await t.yield();
       },
-      { steps: 50 },
+      { maxSteps: 50 },
     );
     await expect(result).rejects.toThrow("livelock");
   });
@@ -369,24 +369,30 @@ describe("bad input to bubble", () => {
   });
 
   it.each([
-    [null, TypeError, "bubble: expected an object of options, got null"],
-    [5, TypeError, "bubble: expected an object of options, got 5"],
+    [null, TypeError, "bubble: expected an options object, got null"],
+    [5, TypeError, "bubble: expected an options object, got 5"],
     [{ start: "now" }, TypeError, "bubble: options.start: expected a number of milliseconds, got string"],
     [{ start: NaN }, RangeError, "bubble: options.start: NaN"],
     [{ start: new Date(NaN) }, RangeError, "bubble: options.start: NaN"],
     [{ start: Infinity }, RangeError, "bubble: options.start"],
     [{ start: new Date(8.64e15 + 1) }, RangeError, "bubble: options.start: NaN"],
-    [{ external: "1s" }, TypeError, "bubble: options.external: expected a number of milliseconds, got string"],
-    [{ external: NaN }, RangeError, "bubble: options.external: NaN is no duration"],
-    [{ steps: 0 }, RangeError, "bubble: options.steps must be a whole number from 1; got 0"],
-    [{ steps: 1.5 }, RangeError, "bubble: options.steps must be a whole number from 1; got 1.5"],
-    [{ steps: "9" }, RangeError, "bubble: options.steps must be a whole number from 1; got 9"],
+    [
+      { externalTimeout: "1s" },
+      TypeError,
+      "bubble: options.externalTimeout: expected a number of milliseconds, got string",
+    ],
+    [{ externalTimeout: NaN }, RangeError, "bubble: options.externalTimeout: NaN is no duration"],
+    [{ steps: 9 }, TypeError, "bubble: there is no option steps; there are start, externalTimeout, maxSteps"],
+    [{ external: 9 }, TypeError, "bubble: there is no option external; there are start, externalTimeout, maxSteps"],
+    [{ maxSteps: 0 }, RangeError, "bubble: options.maxSteps must be a whole number from 1; got 0"],
+    [{ maxSteps: 1.5 }, RangeError, "bubble: options.maxSteps must be a whole number from 1; got 1.5"],
+    [{ maxSteps: "9" }, RangeError, "bubble: options.maxSteps must be a whole number from 1; got 9"],
   ])("refuses the options %o", async (options, Class, rule) => {
     const { message } = await failureOf(run(options), Class);
     expect(message).toContain(rule);
   });
 
   it("takes Infinity for the steps and for the patience with the world outside", async () => {
-    await expect(run({ steps: Infinity, external: Infinity })).resolves.toBeUndefined();
+    await expect(run({ maxSteps: Infinity, externalTimeout: Infinity })).resolves.toBeUndefined();
   });
 });

@@ -68,8 +68,8 @@ function symptom(error: ScheduleError | undefined): string {
 
 /** What the kinds of exploring find, each by itself. */
 async function needsOf(scenario: Scenario): Promise<Needs | "either"> {
-  const between = await found(scenario, { cancel: "everywhere", hops: 0 });
-  const inside = between ?? (await found(scenario, { cancel: "everywhere" }));
+  const between = await found(scenario, { search: false, microtasks: 0 });
+  const inside = between ?? (await found(scenario, { search: false }));
   const ordered = await found(scenario, { cancel: false });
   if (ordered !== undefined) return inside === undefined ? "another order" : "either";
   if (between !== undefined) return "a cancel";
@@ -86,7 +86,7 @@ describe.each(expected)("%s", (name, needs, cause, says) => {
   const [broken, repaired] = [scenario(false), scenario(true)];
 
   it("does not show in the plain order", async () => {
-    const report = await explore(broken, { cancel: false, bound: 0, runs: 0 });
+    const report = await explore(broken, { cancel: false, bound: 0, randomRuns: 0 });
     expect(report.complete).toBe(true);
   });
 

@@ -51,7 +51,7 @@ describe.concurrent("fifty tests of a runner at a time", () => {
       for (let i = 0; i < n % 4; i++) await t.yield();
       if (n % 10 === 0) await io();
     };
-    const { points } = await explore(scenario, { cancel: "everywhere", hops: 1 });
+    const { points } = await explore(scenario, { search: false, microtasks: 1 });
     expect(points).toBe(1 + (n % 4));
   });
 });
@@ -62,13 +62,13 @@ describe("started at the same moment", () => {
   });
 
   it("explorations report and find what each finds alone", async () => {
-    const alone = await explore((t) => talk(t, 2), { cancel: false, runs: 5 });
+    const alone = await explore((t) => talk(t, 2), { cancel: false, randomRuns: 5 });
     const { replay, schedules, message } = await failureOf(explore(threeStarts), ScheduleError);
     const reports = await Promise.allSettled(
       fifty
         .slice(0, 10)
         .flatMap((n) => [
-          explore((t) => talk(t, 2), { cancel: false, runs: 5 }),
+          explore((t) => talk(t, 2), { cancel: false, randomRuns: 5 }),
           explore(threeStarts),
           bubble((t) => talk(t, n)),
         ]),
@@ -111,9 +111,9 @@ describe("started at the same moment", () => {
       return t.yield();
     };
     await Promise.all([
-      explore(busy, { cancel: false, runs: 100 }),
-      bubble(() => real(5), { external: 150 }),
-      explore(busy, { cancel: false, runs: 100 }),
+      explore(busy, { cancel: false, randomRuns: 100 }),
+      bubble(() => real(5), { externalTimeout: 150 }),
+      explore(busy, { cancel: false, randomRuns: 100 }),
     ]);
   });
 
@@ -169,7 +169,7 @@ describe("started at the same moment", () => {
     await Promise.allSettled([
       bubble((t) => talk(t, 3)),
       explore(threeStarts),
-      explore(() => real(1), { runs: 2, cancel: false }),
+      explore(() => real(1), { randomRuns: 2, cancel: false }),
     ]);
     expect(state()).toEqual(before);
     const ch = new Chan<number>(1);
@@ -204,7 +204,7 @@ describe("AsyncLocalStorage of the user's", () => {
     start();
     await real(0);
     await bubble(start);
-    await explore(start, { runs: 0, cancel: false, bound: 0 });
+    await explore(start, { randomRuns: 0, cancel: false, bound: 0 });
     expect(new Set(seen)).toEqual(new Set(["request"]));
   });
 });
@@ -234,7 +234,7 @@ describe("a bubble inside of a bubble", () => {
     for (const [nested, outer] of [
       [() => bubble(() => {}), bubble],
       [() => explore(() => {}), bubble],
-      [() => bubble(() => {}), (fn: (t: Bubble) => Promise<void>) => explore(fn, { runs: 2, cancel: false })],
+      [() => bubble(() => {}), (fn: (t: Bubble) => Promise<void>) => explore(fn, { randomRuns: 2, cancel: false })],
     ] as const) {
       let refused: unknown;
       await outer(async (t) => {
@@ -292,12 +292,12 @@ describe("a second copy of the library", () => {
   it("has errors that are known to the classes of this one, though not to classes derived from them", async () => {
     class Derived extends DeadlockError {}
     const never = (): Promise<void> => new Promise(() => {});
-    const deadlock = await failureOf(other.bubble(never, { external: 5 }), DeadlockError);
+    const deadlock = await failureOf(other.bubble(never, { externalTimeout: 5 }), DeadlockError);
     expect(deadlock).not.toBeInstanceOf(Derived);
     expect(deadlock).not.toBeInstanceOf(LeakError);
-    const found = await failureOf(other.explore(never, { external: 5 }), ScheduleError);
+    const found = await failureOf(other.explore(never, { externalTimeout: 5 }), ScheduleError);
     expect(found.cause).toBeInstanceOf(DeadlockError);
-    const own = await failureOf(bubble(never, { external: 5 }), other.DeadlockError);
+    const own = await failureOf(bubble(never, { externalTimeout: 5 }), other.DeadlockError);
     expect(own).toBeInstanceOf(DeadlockError);
   });
 });

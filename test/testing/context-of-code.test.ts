@@ -121,7 +121,7 @@ describe("code runs in the async context of the call that handed it over", () =>
 
   it.each(cases)("in every schedule of explore: %s", async (_, scenario) => {
     const seen = new Set<unknown>();
-    await explore((t) => scenario(t, () => void seen.add(store.getStore())), { cancel: false, runs: 50 });
+    await explore((t) => scenario(t, () => void seen.add(store.getStore())), { cancel: false, randomRuns: 50 });
     expect([...seen]).toEqual(["A"]);
   });
 
@@ -137,7 +137,7 @@ describe("code runs in the async context of the call that handed it over", () =>
       }),
     );
     await store.run("B", () =>
-      explore(async () => void seen.push(store.getStore()), { cancel: false, runs: 0, bound: 0 }),
+      explore(async () => void seen.push(store.getStore()), { cancel: false, randomRuns: 0, bound: 0 }),
     );
     expect(seen).toEqual(["A", "A", "A", "B"]);
   });

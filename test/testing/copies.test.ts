@@ -81,14 +81,14 @@ describe("explore", () => {
       t.cancel();
       await use(other, t);
     };
-    expect(await explore(scenario, { cancel: false, runs: 0 })).toMatchObject({ complete: false });
+    expect(await explore(scenario, { cancel: false, randomRuns: 0 })).toMatchObject({ complete: false });
   });
 
   it("says so in its failures", async () => {
     const stuck = async (): Promise<void> => {
       await new other.Chan().recv();
     };
-    const { message } = await failureOf(explore(stuck, { external: 10 }), ScheduleError);
+    const { message } = await failureOf(explore(stuck, { externalTimeout: 10 }), ScheduleError);
     expect(message).toMatch(new RegExp(`^Beware: ${ADVICE.source}`, "m"));
   });
 });
@@ -124,7 +124,7 @@ describe("a bubble", () => {
         await new Promise((resolve) => setImmediate(resolve));
       }
     })();
-    expect(await explore(transfer({ Chan, go }), { runs: 5 })).toMatchObject({ complete: true });
+    expect(await explore(transfer({ Chan, go }), { randomRuns: 5 })).toMatchObject({ complete: true });
     await bubble(async (t) => {
       await t.external(outside);
       const [ctx, cancel] = context.withCancel(t.ctx);

@@ -286,14 +286,14 @@ describe("an operation that is refused by the option `fail`", () => {
         go(t.cancel);
         errors.push(await errorOf(Promise.resolve(call(t))));
       },
-      { fail, cancel: false, runs: 0 },
+      { fail, cancel: false, randomRuns: 0 },
     );
     expect(errors).toContain(fail);
   });
 
   it.each(atOnce.filter((op) => !mayFail(op)))("is none of these: $shown", async ({ call }) => {
     const fail = new Error("refused");
-    const report = await explore(async (t) => void (await call(t)), { fail, cancel: false, runs: 0 });
+    const report = await explore(async (t) => void (await call(t)), { fail, cancel: false, randomRuns: 0 });
     expect(report.schedules).toBe(1);
   });
 });

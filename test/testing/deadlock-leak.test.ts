@@ -166,10 +166,12 @@ describe("a leak", () => {
     ["withoutCancel", (t) => context.withCancel(context.withoutCancel(t.ctx))], // line: withoutCancel
     ["background", () => context.withCancel(context.background())], // line: background
     ["errgroup", (t) => errgroup.withContext(t.ctx)], // line: errgroup
-  ])("is a context that nobody cancelled: %s", async (mark, make) => {
+  ])("is a context that was never cancelled: %s", async (mark, make) => {
     const error = await leakOf((t) => void make(t));
     expect(linesIn(error)).toEqual([
-      expect.stringMatching(/^leak: the test returned and left 1 context\(s\) that nobody cancelled: using _ = cancel/),
+      expect.stringMatching(
+        /^leak: the test returned and left 1 context\(s\) that were never cancelled: using _ = cancel/,
+      ),
       expect.stringMatching(/^ {2}ctx\d made at /),
     ]);
     expect(error.message).toContain(`made at ${at(mark)}`);
@@ -181,7 +183,7 @@ describe("a leak", () => {
     expect(child.message).not.toContain("timer");
     const error = await leakOf(() => void context.withTimeout(context.background(), 1_000)); // line: withTimeout
     expect(linesIn(error)).toEqual([
-      expect.stringMatching(/1 context\(s\) that nobody cancelled.* and 1 timer\(s\) still set/),
+      expect.stringMatching(/1 context\(s\) that were never cancelled.* and 1 timer\(s\) still set/),
       `  ctx1 made at ${at("withTimeout")}`,
       `  deadline of ctx1 set at ${at("withTimeout")}`,
     ]);
@@ -200,7 +202,7 @@ describe("a leak", () => {
       const ch = t.name(new Chan<number>(), "ch");
       void ch.send(1); // line: floating
     });
-    expect(error.message).toContain(`has returned, and nobody awaits its send ch 1 at ${at("floating")}`);
+    expect(error.message).toContain(`has returned, and nothing awaits its send ch 1 at ${at("floating")}`);
     expect(error.tasks).toMatchObject([{ name: "main", blockedOn: ["send ch 1"] }]);
   });
 

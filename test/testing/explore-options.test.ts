@@ -27,18 +27,13 @@ async function ordersOf(options: ExploreOptions): Promise<string[]> {
 }
 
 describe("cancel", () => {
-  const few = { runs: 20, bound: 1, hops: 1 } as const;
+  const few = { randomRuns: 20, bound: 1, microtasks: 1 } as const;
 
-  it("is true: at every point, and as one of the next steps of the search and of chance", async () => {
+  it("is true: at every point, and as one of the next steps of the search and of random schedules", async () => {
     const orders = await ordersOf(few);
     expect(orders).toContain("abc!");
     expect(orders.some((order) => order.endsWith("!") && !order.startsWith("abc"))).toBe(true);
     expect(orders.some((order) => !order.endsWith("!") && order !== "abc")).toBe(true);
-  });
-
-  it('"everywhere" means at every point, and nothing else', async () => {
-    const orders = await ordersOf({ ...few, cancel: "everywhere" });
-    expect(new Set(orders)).toEqual(new Set(["abc", "abc!"]));
   });
 
   it("false means never", async () => {
@@ -48,36 +43,80 @@ describe("cancel", () => {
   });
 });
 
-describe("bound, runs and max", () => {
-  it("are 2, 500 and 5 000", async () => {
+describe("search", () => {
+  const few = { randomRuns: 20, bound: 1, microtasks: 1 } as const;
+
+  it("is true: other orders than the plain one are run", async () => {
+    expect(await ordersOf({ ...few, search: true })).toEqual(await ordersOf(few));
+    expect(new Set(await ordersOf({ ...few, cancel: false })).size).toBeGreaterThan(1);
+  });
+
+  it("as false leaves the plain order, cancelled at every point", async () => {
+    const orders = await ordersOf({ ...few, search: false });
+    expect(new Set(orders)).toEqual(new Set(["abc", "abc!"]));
+  });
+
+  it("as false, with cancel as false, leaves the plain order", async () => {
+    expect(await ordersOf({ ...few, search: false, cancel: false })).toEqual(["abc"]);
+  });
+});
+
+describe("bound, boundedRuns, randomRuns and maxSchedules", () => {
+  it("are 2, 1 000, 500 and 5 000", async () => {
     const scenario = (t: Bubble): void => {
       for (let i = 0; i < 3; i++) go(() => t.yield());
     };
-    const given = await explore(scenario, { cancel: false, bound: 2, runs: 500 });
+    const given = await explore(scenario, { cancel: false, bound: 2, boundedRuns: 1_000, randomRuns: 500 });
     expect(await explore(scenario, { cancel: false })).toEqual({ ...given, ms: expect.any(Number) });
     expect(given.complete).toBe(true);
-    const { schedules, complete } = await explore(() => {}, { runs: 10_000, cancel: false });
+    const { schedules, complete } = await explore(() => {}, { randomRuns: 10_000, cancel: false });
     expect({ schedules, complete }).toEqual({ schedules: 5_000, complete: false });
   });
 
   it("leave out what is 0", async () => {
-    expect(await ordersOf({ cancel: false, bound: 0, runs: 0 })).toEqual(["abc"]);
-    expect(await ordersOf({ cancel: "everywhere", hops: 0 })).toHaveLength(1 + 6);
+    expect(await ordersOf({ cancel: false, bound: 0, randomRuns: 0 })).toEqual(["abc"]);
+    expect(await ordersOf({ search: false, microtasks: 0 })).toHaveLength(1 + 6);
   });
 
-  it("may be Infinity, for there is always a limit", async () => {
-    const orders = await ordersOf({ cancel: false, bound: Infinity, runs: Infinity, max: 100 });
+  it("limit the schedules within the bound by boundedRuns, 1 000 by default", async () => {
+    const scenario = (t: Bubble): void => {
+      for (let i = 0; i < 5; i++) go(() => t.yield());
+    };
+    const options = { cancel: false, bound: 3, randomRuns: 0 } as const;
+    // The plain order comes before them.
+    expect(await explore(scenario, options)).toMatchObject({ schedules: 1 + 1_000, complete: false });
+    expect(await explore(scenario, { ...options, boundedRuns: 7 })).toMatchObject({
+      schedules: 1 + 7,
+      complete: false,
+    });
+    const all = await explore(scenario, { ...options, boundedRuns: Infinity });
+    expect(all.schedules).toBeGreaterThan(1 + 1_000);
+    expect(all.complete).toBe(true);
+  });
+
+  it("have no limit but maxSchedules where bound is Infinity, unless boundedRuns says so", async () => {
+    const scenario = (t: Bubble): void => {
+      for (let i = 0; i < 5; i++) go(() => t.yield());
+    };
+    const options = { cancel: false, bound: Infinity, randomRuns: 0, maxSchedules: 1_500 } as const;
+    expect(await explore(scenario, options)).toMatchObject({ schedules: 1_500, complete: false });
+    const few = await explore(scenario, { ...options, boundedRuns: 7 });
+    expect(few).toMatchObject({ schedules: 1 + 7, complete: false });
+  });
+
+  it("may be Infinity, because there is always a limit", async () => {
+    const orders = await ordersOf({ cancel: false, bound: Infinity, randomRuns: Infinity, maxSchedules: 100 });
     expect(orders).toHaveLength(100);
   });
 
   it("take undefined for what is left out", async () => {
-    const options = { cancel: undefined, bound: undefined, runs: 0, seed: undefined, replay: undefined } as never;
-    expect(await ordersOf(options)).toEqual(await ordersOf({ runs: 0 }));
+    const options = { cancel: undefined, bound: undefined, randomRuns: 0, seed: undefined, replay: undefined } as never;
+    expect(await ordersOf(options)).toEqual(await ordersOf({ randomRuns: 0 }));
   });
 });
 
 describe("seed", () => {
-  const chance = { cancel: false, bound: 0, runs: 40 } as const;
+  const chance = { cancel: false, bound: 0, randomRuns: 40 } as const;
 
   it("is 1, and decides what chance does", async () => {
     const one = await ordersOf({ ...chance, seed: 1 });
@@ -120,19 +159,19 @@ describe("the options that a bubble has, too", () => {
     expect(begins).toEqual(new Set([START, 5, 6]));
   });
 
-  it("steps is when a schedule counts as an endless loop: 20 000", async () => {
+  it("maxSteps is when a schedule counts as an endless loop: 20 000", async () => {
     const scenario = async (t: Bubble): Promise<void> => {
       for (;;) await t.yield();
     };
     const byDefault = await failureOf(explore(scenario), ScheduleError);
     expect(byDefault.message).toMatch(/^DeadlockError: livelock: the scenario has made 20000 steps;/);
-    const error = await failureOf(explore(scenario, { steps: 12 }), ScheduleError);
+    const error = await failureOf(explore(scenario, { maxSteps: 12 }), ScheduleError);
     expect(error.message).toContain("livelock: the scenario has made 12 steps;");
   });
 
-  it("external is the patience with the world outside", async () => {
+  it("externalTimeout is the patience with the world outside", async () => {
     const error = await failureOf(
-      explore(() => new Promise((resolve) => setTimeout(resolve, 60_000).unref()), { external: 7 }),
+      explore(() => new Promise((resolve) => setTimeout(resolve, 60_000).unref()), { externalTimeout: 7 }),
       ScheduleError,
     );
     expect(error.cause).toBeInstanceOf(DeadlockError);
@@ -147,31 +186,33 @@ describe("bad input to explore", () => {
   });
 
   it.each([
-    [null, TypeError, "explore: expected an object of options, got null"],
-    ["fast", TypeError, "explore: expected an object of options, got fast"],
-    [{ cancel: "never" }, TypeError, 'explore: options.cancel must be true, false or "everywhere"; got never'],
-    [{ cancel: 1 }, TypeError, 'explore: options.cancel must be true, false or "everywhere"; got 1'],
+    [null, TypeError, "explore: expected an options object, got null"],
+    ["fast", TypeError, "explore: expected an options object, got fast"],
+    [{ cancel: "never" }, TypeError, "explore: options.cancel must be true or false; got never"],
+    [{ cancel: "everywhere" }, TypeError, "explore: options.cancel must be true or false; got everywhere"],
+    [{ cancel: 1 }, TypeError, "explore: options.cancel must be true or false; got 1"],
+    [{ search: "yes" }, TypeError, "explore: options.search must be true or false; got yes"],
     [{ bound: -1 }, RangeError, "explore: options.bound must be a whole number from 0; got -1"],
     [{ bound: 1.5 }, RangeError, "explore: options.bound must be a whole number from 0; got 1.5"],
     [{ bound: "2" }, RangeError, "explore: options.bound must be a whole number from 0; got 2"],
-    [{ exhaustive: "yes" }, TypeError, "explore: options.exhaustive must be true or false; got yes"],
-    [{ runs: -1 }, RangeError, "explore: options.runs must be a whole number from 0; got -1"],
-    [{ runs: NaN }, RangeError, "explore: options.runs must be a whole number from 0; got NaN"],
+    [{ boundedRuns: -1 }, RangeError, "explore: options.boundedRuns must be a whole number from 0; got -1"],
+    [{ randomRuns: -1 }, RangeError, "explore: options.randomRuns must be a whole number from 0; got -1"],
+    [{ randomRuns: NaN }, RangeError, "explore: options.randomRuns must be a whole number from 0; got NaN"],
     [{ seed: 1.5 }, RangeError, "explore: options.seed must be a whole number; got 1.5"],
     [{ seed: "first" }, RangeError, "explore: options.seed must be a whole number; got first"],
-    [{ hops: -1 }, RangeError, "explore: options.hops must be a whole number from 0; got -1"],
+    [{ microtasks: -1 }, RangeError, "explore: options.microtasks must be a whole number from 0; got -1"],
     [{ signals: 3 }, TypeError, "explore: options.signals must be 1 or 2; got 3"],
     [{ signals: 2, cancel: false }, TypeError, "explore: options.signals: 2 needs cancel"],
     [{ fail: "boom" }, TypeError, "explore: options.fail must be an Error; got boom"],
     [{ timers: "all" }, TypeError, 'explore: options.timers must be "idle" or "any"; got all'],
-    [{ max: 0 }, RangeError, "explore: options.max must be a whole number from 1; got 0"],
-    [{ max: 0.5 }, RangeError, "explore: options.max must be a whole number from 1; got 0.5"],
+    [{ maxSchedules: 0 }, RangeError, "explore: options.maxSchedules must be a whole number from 1; got 0"],
+    [{ maxSchedules: 0.5 }, RangeError, "explore: options.maxSchedules must be a whole number from 1; got 0.5"],
     [{ replay: 5 }, TypeError, "explore: options.replay must be a string; got 5"],
     [{ start: "now" }, TypeError, "explore: options.start: expected a number of milliseconds, got string"],
     [{ start: NaN }, RangeError, "explore: options.start: NaN"],
     [{ start: Infinity }, RangeError, "explore: options.start"],
-    [{ external: NaN }, RangeError, "explore: options.external: NaN is no duration"],
-    [{ steps: 0 }, RangeError, "explore: options.steps must be a whole number from 1; got 0"],
+    [{ externalTimeout: NaN }, RangeError, "explore: options.externalTimeout: NaN is no duration"],
+    [{ maxSteps: 0 }, RangeError, "explore: options.maxSteps must be a whole number from 1; got 0"],
   ])("refuses the options %o", async (options, Class, rule) => {
     let runs = 0;
     const { message } = await failureOf(
@@ -182,12 +223,25 @@ describe("bad input to explore", () => {
     expect(runs).toBe(0);
   });
 
-  it("refuses endless hops, for hops are always all run", async () => {
+  it.each(["hops", "runs", "max", "steps", "external", "exhaustive", "sead"])(
+    "refuses the unknown option %s, and lists the known ones",
+    async (name) => {
+      const { message } = await failureOf(
+        explore(() => {}, { [name]: 1 }),
+        TypeError,
+      );
+      expect(message).toBe(
+        `explore: there is no option ${name}; there are cancel, search, bound, boundedRuns, randomRuns, seed, microtasks, signals, fail, timers, maxSchedules, replay, start, externalTimeout, maxSteps`,
+      );
+    },
+  );
+
+  it("refuses endless microtasks, because all of them are run", async () => {
     let runs = 0;
     const scenario = (): void => {
       if (++runs === 1_000) throw new Error("it would never end");
     };
-    const { message } = await failureOf(explore(scenario, { hops: Infinity }), RangeError);
-    expect(message).toContain("hops");
+    const { message } = await failureOf(explore(scenario, { microtasks: Infinity }), RangeError);
+    expect(message).toContain("microtasks");
   });
 });

@@ -11,9 +11,9 @@ type Scenario = (t: Bubble) => Promise<void> | void;
 const foundIn = (scenario: Scenario, options?: ExploreOptions): Promise<ScheduleError> =>
   failureOf(explore(scenario, options), ScheduleError);
 /** Nothing but the search, without cancelling. */
-const search: ExploreOptions = { cancel: false, runs: 0 };
+const search: ExploreOptions = { cancel: false, randomRuns: 0 };
 /** Nothing but the points. */
-const points: ExploreOptions = { cancel: "everywhere", hops: 0 };
+const points: ExploreOptions = { search: false, microtasks: 0 };
 const messageOf = (error: ScheduleError): string => (error.cause as Error).message;
 
 /** Tells how far `progress` was when t.ctx ended, without any step of its own. */
@@ -78,9 +78,9 @@ describe("cancelling at every point", () => {
       for (; progress < 4; progress++) await Promise.resolve();
       await t.yield();
     };
-    const without = await explore(scenario, { cancel: "everywhere", hops: 0 });
+    const without = await explore(scenario, { search: false, microtasks: 0 });
     expect([...seen]).toEqual([4]);
-    const { schedules } = await explore(scenario, { cancel: "everywhere", hops: 3 });
+    const { schedules } = await explore(scenario, { search: false, microtasks: 3 });
     expect(seen.size).toBeGreaterThan(2);
     // The plain order has three steps: the start, the end of the yield, and the cancel at the end of the test.
     expect([without.schedules, schedules]).toEqual([1 + 2, 1 + 2 + 3 * 3]);
@@ -91,7 +91,7 @@ describe("cancelling at every point", () => {
       await t.yield();
       await unchanged(t);
     };
-    await explore(scenario, { hops: 0 });
+    await explore(scenario, { microtasks: 0 });
     expect(messageOf(await foundIn(scenario))).toBe("cancelled in between");
   });
 
@@ -176,13 +176,13 @@ describe("the search", () => {
       },
     ],
   ])("has as many schedules in all as there are: %s", async (_, count, scenario) => {
-    const { schedules, complete } = await explore(scenario, { ...search, exhaustive: true });
+    const { schedules, complete } = await explore(scenario, { ...search, bound: Infinity });
     expect({ schedules, complete }).toEqual({ schedules: count, complete: true });
   });
 
   it("has the cancel as one more step, which may come after any other or never", async () => {
     const scenario = tasks(yields(1), yields(1));
-    const { schedules, points: made } = await explore(scenario, { exhaustive: true, runs: 0, hops: 0 });
+    const { schedules, points: made } = await explore(scenario, { bound: Infinity, randomRuns: 0, microtasks: 0 });
     // Five steps in six orders. The sixth step of the plain order is the cancel at the end of the test.
     expect({ schedules, made }).toEqual({ schedules: 1 + 5 + 6 * (5 + 1), made: 5 });
   });
@@ -281,7 +281,7 @@ describe('timers: "any"', () => {
       orders.add(`${order}${t.now() - Date.UTC(2000, 0, 1)}`);
       await t.sleep(21);
     };
-    await explore(late, { ...search, timers: "any", exhaustive: true });
+    await explore(late, { ...search, timers: "any", bound: Infinity });
     expect(orders).toContain("sooner later 20");
     expect([...orders].filter((order) => order.startsWith("later") && order.endsWith(" 10"))).toEqual([]);
     expect(orders).toContain("0");
@@ -325,7 +325,7 @@ describe("signals: 2", () => {
     const scenario: Scenario = async (t) => {
       for (let i = 0; i < 20; i++) await t.yield();
     };
-    const { schedules, complete } = await explore(scenario, { ...points, signals: 2, max: 50 });
+    const { schedules, complete } = await explore(scenario, { ...points, signals: 2, maxSchedules: 50 });
     expect(complete).toBe(false);
     expect(schedules).toBeGreaterThan(30);
     expect(schedules).toBeLessThanOrEqual(50);
@@ -402,7 +402,7 @@ describe("fail", () => {
 
 describe("the report", () => {
   it("says how many schedules were run, at how many points, in what time, and that it was all", async () => {
-    const report = await explore((t) => t.yield(), { hops: 2, runs: 7 });
+    const report = await explore((t) => t.yield(), { microtasks: 2, randomRuns: 7 });
     // Points: after start and yield. Hops: in three steps. Search: the plain order, and the cancel at both points.
     expect(report).toEqual({ schedules: 1 + 2 + 3 * 2 + 3 + 7, points: 2, complete: true, ms: expect.any(Number) });
     expect(Number.isInteger(report.ms) && report.ms >= 0).toBe(true);
@@ -413,13 +413,13 @@ describe("the report", () => {
       go(() => t.yield());
       await t.yield();
     };
-    const all = await explore(scenario, { exhaustive: true });
+    const all = await explore(scenario, { bound: Infinity });
     expect(all.complete).toBe(true);
     for (const max of [1, all.points, all.schedules - 501, all.schedules - 1]) {
-      const { schedules, points: made, complete } = await explore(scenario, { exhaustive: true, max });
+      const { schedules, points: made, complete } = await explore(scenario, { bound: Infinity, maxSchedules: max });
       expect({ made, complete }).toEqual({ made: all.points, complete: false });
       expect(schedules).toBe(Math.max(max, 1 + all.points + 4 * (all.points + 1)));
     }
-    expect(await explore(scenario, { exhaustive: true, max: all.schedules })).toMatchObject({ complete: true });
+    expect(await explore(scenario, { bound: Infinity, maxSchedules: all.schedules })).toMatchObject({ complete: true });
   });
 });

@@ -54,7 +54,9 @@ async function exercise({ bubble, explore }: Kit): Promise<void> {
   });
   const blocked = await bubble(() => new Chan().recv().then(() => {})).catch((error: unknown) => error);
   expect(String(blocked)).toMatch(/^DeadlockError: deadlock/);
-  const outside = await bubble(() => new Promise<void>(() => {}), { external: 20 }).catch((error: unknown) => error);
+  const outside = await bubble(() => new Promise<void>(() => {}), { externalTimeout: 20 }).catch(
+    (error: unknown) => error,
+  );
   expect(String(outside)).toMatch(/^DeadlockError: blocked outside the bubble/);
   const rejected = await bubble(() => void Promise.reject(new Error("lost"))).catch((error: unknown) => error);
   expect(String(rejected)).toMatch(/unhandled rejection: Error: lost/);
@@ -127,7 +129,7 @@ describe("fake timers that were there before the kit was imported", () => {
       await real(2);
       await t.external(real(2));
     });
-    const outside = await kit.bubble(() => new Promise<void>(() => {}), { external: 20 }).catch(String);
+    const outside = await kit.bubble(() => new Promise<void>(() => {}), { externalTimeout: 20 }).catch(String);
     expect(outside).toMatch(/^DeadlockError: blocked outside the bubble/);
     expect(await kit.explore(async (t) => time.sleep(5, t.ctx).catch(() => {}))).toMatchObject({ complete: true });
   }
@@ -158,7 +160,7 @@ describe("an environment that lacks what others have", () => {
       vi.stubGlobal("process", { ...process, ...Object.fromEntries(names.map((name) => [name, undefined])) });
       const { bubble, explore } = await kitOf();
       await bubble((t) => t.sleep(5));
-      expect(await explore((t) => t.yield(), { runs: 5, bound: 1 })).toMatchObject({ complete: true });
+      expect(await explore((t) => t.yield(), { randomRuns: 5, bound: 1 })).toMatchObject({ complete: true });
     },
   );
 
@@ -214,7 +216,7 @@ describe("a fake nextTick, as sinon and Jest make by default", () => {
         await t.external(real(2));
       });
       const failures = [() => new Chan().recv(), () => new Promise(() => {}), () => void Promise.reject(new Error("lost"))];
-      for (const fn of failures) await bubble(fn, { external: 20 }).catch((error) => told.push(error.message.slice(0, 19)));
+      for (const fn of failures) await bubble(fn, { externalTimeout: 20 }).catch((error) => told.push(error.message.slice(0, 19)));
       told.push((await explore((t) => t.sleep(1))).complete);
       for (const undo of restore) undo();
       await bubble((t) => t.sleep(1));

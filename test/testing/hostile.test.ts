@@ -144,7 +144,7 @@ describe("whatever a scenario throws", () => {
       }
     };
     const fail = new Error("fault");
-    const found = await reasonOf(explore(scenario, { fail, cancel: false, runs: 0 }));
+    const found = await reasonOf(explore(scenario, { fail, cancel: false, randomRuns: 0 }));
     expect(found?.reason).toMatchObject({ replay: "0!f1" });
   });
 });
@@ -336,7 +336,7 @@ describe("an option that is no option", () => {
 
   it("is not an error of another realm", async () => {
     const fail = runInNewContext("new Error('fault')") as Error;
-    await explore((t) => new Chan(1).send(1, t.ctx), { fail, cancel: false, runs: 0 });
+    await explore((t) => new Chan(1).send(1, t.ctx), { fail, cancel: false, randomRuns: 0 });
   });
 });
 

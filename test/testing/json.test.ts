@@ -59,7 +59,7 @@ describe("JSON", () => {
   });
 
   it("of a report is its numbers", async () => {
-    const report = await explore((t) => t.yield(), { runs: 1 });
+    const report = await explore((t) => t.yield(), { randomRuns: 1 });
     expect(JSON.parse(JSON.stringify(report))).toEqual({
       schedules: expect.any(Number),
       points: 2,

@@ -89,7 +89,7 @@ describe("a loop of bare awaits", () => {
   it.each(loops)("%s is stopped in a bubble, and told", async (_, loop) => {
     const { message, tasks } = await failureOf(bubble(loop), DeadlockError);
     expect(message).toMatch(
-      /^livelock: main was stopped, for it awaits one promise after the other, .*`steps`.*t\.yield/,
+      /^livelock: main was stopped: it awaits one promise after the other, .*`maxSteps`.*t\.yield/,
     );
     expect(message).toMatch(/\nThe last 60 promises were made\n/);
     expect(tasks).toMatchObject([{ name: "main" }]);
@@ -98,7 +98,7 @@ describe("a loop of bare awaits", () => {
   it.each(loops)("%s fails a schedule of explore", async (_, loop) => {
     const error = await failureOf(explore(loop), ScheduleError);
     expect(error.cause).toBeInstanceOf(DeadlockError);
-    expect(error.message).toMatch(/^DeadlockError: livelock: main was stopped, /);
+    expect(error.message).toMatch(/^DeadlockError: livelock: main was stopped: /);
     expect(error.replay).toBe("0");
   });
 
@@ -184,12 +184,12 @@ describe("a loop of bare awaits", () => {
     });
   });
 
-  it("is allowed as many promises as `steps` says, if that is more than 500 000", async () => {
+  it("is allowed as many promises as `maxSteps` says, if that is more than 500 000", async () => {
     const awaits = async (): Promise<void> => {
       for (let i = 0; i < 300_000; i++) await none;
     };
     await failureOf(bubble(awaits), DeadlockError);
-    await bubble(awaits, { steps: 1_000_000 });
+    await bubble(awaits, { maxSteps: 1_000_000 });
   });
 });
 
@@ -277,20 +277,20 @@ describe("a loop of operations that never wait for anybody", () => {
   ];
 
   it.each(loops)("%s is told by what it did last", async (_, doing, loop) => {
-    const { message } = await failureOf(bubble(loop, { steps: 1_000 }), DeadlockError);
+    const { message } = await failureOf(bubble(loop, { maxSteps: 1_000 }), DeadlockError);
     expect(message).toMatch(
-      /^livelock: the scenario has made 1000 steps; if it is not an endless loop, allow more by the option `steps`\n/,
+      /^livelock: the scenario has made 1000 steps; if it is not an endless loop, allow more by the option `maxSteps`\n/,
     );
-    expect(message).toMatch(/\nThe last 100 times a task went on, it was from\n {2}\d+ × {1,4}/);
+    expect(message).toMatch(/\nThe last 100 resumptions were\n {2}\d+ × {1,4}/);
     expect(message).toContain(` ×${message.includes("100 ×") ? "  " : "   "}${doing}`);
   });
 
   it("is told with its line, also where it makes a new object each time", async () => {
-    const { message } = await failureOf(bubble(loops[0]![2], { steps: 300 }), DeadlockError);
+    const { message } = await failureOf(bubble(loops[0]![2], { maxSteps: 300 }), DeadlockError);
     expect(message).toContain(`\n  100 ×  main         sleep at ${at("of sleeps")}`);
-    const error = await failureOf(explore(loops[0]![2], { steps: 300 }), ScheduleError);
+    const error = await failureOf(explore(loops[0]![2], { maxSteps: 300 }), ScheduleError);
     expect(error.message).toContain(`\n  100 ×  main         sleep at ${at("of sleeps")}`);
-    expect((await failureOf(bubble(loops.at(-1)![2], { steps: 300 }), DeadlockError)).message).toContain(
+    expect((await failureOf(bubble(loops.at(-1)![2], { maxSteps: 300 }), DeadlockError)).message).toContain(
       `\n  100 ×  main         recv 100 different objects at ${at("of deadlines")}`,
     );
   });
@@ -302,7 +302,7 @@ describe("a loop of operations that never wait for anybody", () => {
       async () => {
         for (let i = 0; i < 60_000; i++) await time.sleep(1);
       },
-      { steps: 150_000 },
+      { maxSteps: 150_000 },
     );
   });
 
@@ -319,7 +319,7 @@ describe("a loop of operations that never wait for anybody", () => {
         await pong.send(1);
         await new Chan().recv();
       },
-      { steps: 500 },
+      { maxSteps: 500 },
     );
     const { message } = await failureOf(result, DeadlockError);
     for (const doing of ["left         send ch1", "left         recv ch2", "right        recv ch1"]) {
@@ -333,7 +333,7 @@ describe("a loop of operations that never wait for anybody", () => {
         go(async () => {
           for (;;) await new Chan().recv(t.ctx).catch(() => {});
         }),
-      { steps: 100 },
+      { maxSteps: 100 },
     );
     expect(await failureOf(result, DeadlockError)).not.toBeInstanceOf(LeakError);
   });

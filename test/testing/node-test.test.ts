@@ -56,7 +56,7 @@ describe("under node --test", () => {
             assert.equal(t.now() - begun, n * 1000);
           }));
           test("explore " + n, async () => {
-            const { points } = await explore((t) => t.yield(), { runs: n });
+            const { points } = await explore((t) => t.yield(), { randomRuns: n });
             assert.equal(points, 2);
           });
         }

@@ -129,7 +129,7 @@ describe("while a task awaits a promise that is not headgate's", () => {
 });
 
 describe("a promise from outside that does not come", () => {
-  it("fails the test after `external` ms of real time, by the names of those who wait for it", async () => {
+  it("fails the test after `externalTimeout` ms of real time, by the names of those who wait for it", async () => {
     const result = bubble(
       async (t) => {
         const ch = new Chan<number>();
@@ -142,7 +142,7 @@ describe("a promise from outside that does not come", () => {
         });
         await ch.recv();
       },
-      { external: 30 },
+      { externalTimeout: 30 },
     );
     const { message, name, tasks } = await failureOf(result, DeadlockError);
     expect(name).toBe("DeadlockError");
@@ -152,7 +152,7 @@ describe("a promise from outside that does not come", () => {
     expect(lines[1]).toContain(
       `  writer       awaits a promise that is not headgate's (external) at ${at("writer waits")}`,
     );
-    expect(lines[2]).toMatch(/t\.external\(promise\).*`external`/);
+    expect(lines[2]).toMatch(/t\.external\(promise\).*`externalTimeout`/);
     expect(lines).toHaveLength(3);
     expect(tasks).toMatchObject([
       { name: "main", state: "blocked", blockedOn: ["recv ch1"] },
@@ -168,7 +168,7 @@ describe("a promise from outside that does not come", () => {
         go(() => never());
         await new Chan().recv(t.ctx).finally(() => (cleaned = true));
       },
-      { external: 5 },
+      { externalTimeout: 5 },
     );
     await failureOf(result, DeadlockError);
     expect(cleaned).toBe(true);
@@ -180,7 +180,7 @@ describe("a promise from outside that does not come", () => {
         go(async function reader() {
           await tooLong();
         }),
-      { external: 5 },
+      { externalTimeout: 5 },
     );
     const { message, tasks } = await failureOf(result, LeakError);
     expect(message).toMatch(/^blocked outside the bubble for more than 5ms of real time\n {2}reader /);
@@ -188,14 +188,14 @@ describe("a promise from outside that does not come", () => {
   });
 
   it("fails the test sooner, after a tenth of that time, if nothing was begun that could bring news", async () => {
-    const error = await failureOf(bubble(never, { external: 30 }), DeadlockError);
+    const error = await failureOf(bubble(never, { externalTimeout: 30 }), DeadlockError);
     expect(error.message).toMatch(
-      /^blocked outside the bubble for more than 3ms of real time, a tenth of `external`, /,
+      /^blocked outside the bubble for more than 3ms of real time, a tenth of `externalTimeout`, /,
     );
   });
 
   it("fails a schedule of explore likewise", async () => {
-    const error = await failureOf(explore(never, { external: 5 }), Error);
+    const error = await failureOf(explore(never, { externalTimeout: 5 }), Error);
     expect(error.name).toBe("ScheduleError");
     expect(error.cause).toBeInstanceOf(DeadlockError);
   });
@@ -205,7 +205,7 @@ describe("a promise from outside that does not come", () => {
       async (t) => {
         for (let i = 0; i < 4; i++) await t.external(real(150));
       },
-      { external: 400 },
+      { externalTimeout: 400 },
     );
   });
 });
@@ -246,7 +246,7 @@ describe("t.external", () => {
     };
     await bubble(scenario);
     expect([...orders]).toEqual(["a,b"]);
-    await explore(scenario, { cancel: false, runs: 0 });
+    await explore(scenario, { cancel: false, randomRuns: 0 });
     expect(orders).toEqual(new Set(["a,b", "b,a"]));
   });
 });
@@ -333,7 +333,7 @@ describe("code that goes on after a promise from outside", () => {
       await ch.recv();
       expect(t.now()).toBe(START + 1_000);
     };
-    const report = await explore(scenario, { cancel: false, bound: 1, runs: 5 });
+    const report = await explore(scenario, { cancel: false, bound: 1, randomRuns: 5 });
     expect(report).toMatchObject({ complete: true });
     expect(report.schedules).toBeGreaterThanOrEqual(10);
   });

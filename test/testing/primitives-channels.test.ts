@@ -84,7 +84,7 @@ describe("one channel, all kinds of operations", () => {
           books.balance();
           outcomes.add(`sent: ${sent}, received: ${received}`);
         },
-        { exhaustive: true, runs: 0 },
+        { bound: Infinity, randomRuns: 0 },
       );
       expect(report.complete).toBe(true);
       expect([...outcomes].sort()).toEqual(["sent: false, received: false", "sent: true, received: true"]);
@@ -202,7 +202,7 @@ describe("one channel, all kinds of operations", () => {
         while (await books.recv());
         books.balance();
       },
-      { fail: refused, cancel: false, runs: 0 },
+      { fail: refused, cancel: false, randomRuns: 0 },
     );
     // Two sends, a wait, and what each of the three receivers has called.
     expect(refusals).toBeGreaterThanOrEqual(6);

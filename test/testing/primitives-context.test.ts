@@ -128,7 +128,7 @@ describe("a deadline and a cancel at the same time", () => {
         expect(context.cause(ctx)).toBe(err instanceof DeadlineExceeded ? late : err);
         ends.add(err!.message);
       },
-      { exhaustive: true, cancel: false, timers: "any", runs: 0 },
+      { bound: Infinity, cancel: false, timers: "any", randomRuns: 0 },
     );
     expect(report.complete).toBe(true);
     expect([...ends].sort()).toEqual(["context canceled", "context deadline exceeded"]);
@@ -182,7 +182,7 @@ describe("afterFunc", () => {
         expect(runs + stops).toBe(1);
         outcomes.add(runs === 1 ? "run" : "stopped");
       },
-      { exhaustive: true, runs: 0 },
+      { bound: Infinity, randomRuns: 0 },
     );
     expect(report.complete).toBe(true);
     expect([...outcomes].sort()).toEqual(["run", "stopped"]);
@@ -384,7 +384,7 @@ it("nothing is left behind, whichever operation under a context is refused", asy
         throw error;
       }
     },
-    { fail: refused, cancel: false, runs: 0 },
+    { fail: refused, cancel: false, randomRuns: 0 },
   );
   expect([refusals, report.complete]).toEqual([4, true]);
 });

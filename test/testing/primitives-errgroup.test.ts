@@ -71,7 +71,7 @@ describe("the first error", () => {
         expect(hasFailed).toBe(true);
         expect([ctx.err(), t.ctx.err()]).toContain(context.cause(ctx));
       },
-      { exhaustive: true, runs: 0 },
+      { bound: Infinity, randomRuns: 0 },
     );
     expect(report.complete).toBe(true);
   });
@@ -183,7 +183,7 @@ describe("a limit", () => {
         await errorOf(group.wait());
         expect(seen).toEqual(["context canceled"]);
       },
-      { exhaustive: true, runs: 0 },
+      { bound: Infinity, randomRuns: 0 },
     );
     expect(report.complete).toBe(true);
   });
@@ -351,7 +351,7 @@ describe("a program of everything", () => {
         if (error === refused) refusals++;
         expect(budget.tryAcquire(1)).toBe(true);
       },
-      { fail: refused, cancel: false, runs: 0 },
+      { fail: refused, cancel: false, randomRuns: 0 },
     );
     expect(refusals).toBeGreaterThan(15);
   });

@@ -27,7 +27,7 @@ describe("select", () => {
         books.balance();
         outcomes.add(ends.sort().join());
       },
-      { exhaustive: true, runs: 0 },
+      { bound: Infinity, randomRuns: 0 },
     );
     expect(report.complete).toBe(true);
     expect([...outcomes].sort()).toEqual(["", "in,out"]);
@@ -137,7 +137,7 @@ describe("select", () => {
         expect(a.length + b.length).toBe(got.case === "out" ? 2 : 0);
         taken.add(got.case);
       },
-      { exhaustive: true, cancel: false, runs: 0 },
+      { bound: Infinity, cancel: false, randomRuns: 0 },
     );
     expect(report.complete).toBe(true);
     expect([...taken].sort()).toEqual(["both", "in", "out"]);

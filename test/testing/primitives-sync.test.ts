@@ -114,7 +114,7 @@ describe.each(Object.entries(exclusive))("%s", (_, make) => {
         );
         outcomes.add([...visits.inOrder()].sort().join());
       },
-      { exhaustive: true, runs: 0, max: 20_000 },
+      { bound: Infinity, randomRuns: 0, maxSchedules: 20_000 },
     );
     expect(report.complete).toBe(true);
     expect([...outcomes].sort()).toEqual(["a", "a,b", "a,b,try", "a,try", "b", "b,try", "try"]);
@@ -363,7 +363,7 @@ describe("Cond", () => {
         });
         expect([mu.tryLock(), String(opened)]).toEqual([true, "sync.Cond(0 waiting)"]);
       },
-      { exhaustive: true, runs: 0 },
+      { bound: Infinity, randomRuns: 0 },
     );
     expect(report.complete).toBe(true);
   });
@@ -450,7 +450,7 @@ it("nothing stays locked or taken, whichever operation is refused", async () => 
       await together(task, task, () => open().catch(t.cancel));
       expect([mu.tryLock(), rw.tryLock(), sem.tryAcquire(2)]).toEqual([true, true, true]);
     },
-    { fail: refused, cancel: false, runs: 0 },
+    { fail: refused, cancel: false, randomRuns: 0 },
   );
   expect(report.complete).toBe(true);
   expect(refusals).toBeGreaterThanOrEqual(8);

@@ -113,7 +113,7 @@ describe("singleflight", () => {
         shared.add(started < errors.length);
         expect(String(group)).toBe("singleflight.Group(0 under way)");
       },
-      { exhaustive: true, runs: 0 },
+      { bound: Infinity, randomRuns: 0 },
     );
     expect([report.complete, shared.size]).toEqual([true, 2]);
   });
@@ -158,7 +158,7 @@ describe("sleep", () => {
         );
         orders.add(order.slice(3).join());
       },
-      { exhaustive: true, cancel: false, runs: 0 },
+      { bound: Infinity, cancel: false, randomRuns: 0 },
     );
     expect(report.complete).toBe(true);
     expect([...orders].sort()).toEqual(["1,2", "2,1"]);
@@ -188,7 +188,7 @@ describe("a timer", () => {
         expect(fired + stopped).toBe(1);
         outcomes.add(fired === 1 ? "fired" : "stopped");
       },
-      { exhaustive: true, runs: 0, timers: "any", max: 20_000 },
+      { bound: Infinity, randomRuns: 0, timers: "any", maxSchedules: 20_000 },
     );
     expect(report.complete).toBe(true);
     expect([...outcomes].sort()).toEqual(["fired", "stopped"]);
@@ -361,7 +361,7 @@ describe("retry", () => {
         outcomes.push(await retry.run(t.ctx, service.call, { tries: 4, base: 10 }).catch((e: unknown) => e));
         expect(service.running).toBe(0);
       },
-      { fail: refused, cancel: false, runs: 0, bound: 0 },
+      { fail: refused, cancel: false, randomRuns: 0, bound: 0 },
     );
     expect(report.complete).toBe(true);
     // The refused one was retry's own, asked before the first try, or one of a try, which is made up for by another.

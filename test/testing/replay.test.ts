@@ -97,7 +97,7 @@ describe("a ScheduleError", () => {
         await Promise.resolve();
         await failIf(t, t.ctx.err());
       },
-      { cancel: "everywhere" },
+      { search: false },
       /t\.ctx cancelled/,
     ],
     ["choices", order(false), {}, /which leaves the plain order 1 time\(s\);/],
@@ -248,7 +248,7 @@ describe("the same exploration", () => {
       journal.push(line);
       if (options.seed !== undefined && line === "cba") throw new Error("backwards");
     };
-    const end: unknown = await explore(scenario, { runs: 60, ...options }).then(
+    const end: unknown = await explore(scenario, { randomRuns: 60, ...options }).then(
       ({ schedules, points }) => ({ schedules, points }),
       ({ message, replay, schedules }: ScheduleError) => ({ message, replay, schedules }),
     );

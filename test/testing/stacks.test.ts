@@ -49,7 +49,7 @@ describe("a report", () => {
     delete errors.stackTraceLimit;
     await failureOf(bubble(blocked), DeadlockError);
     await failureOf(explore(racing), ScheduleError);
-    await explore(() => {}, { runs: 3 });
+    await explore(() => {}, { randomRuns: 3 });
     expect(Object.hasOwn(Error, "stackTraceLimit")).toBe(false);
   });
 

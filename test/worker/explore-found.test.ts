@@ -19,7 +19,7 @@ function instead(calls: (source: Source<D>, stop: context.Context) => Partial<So
   };
 }
 
-const everywhere = { cancel: "everywhere", signals: 2 } as const;
+const everywhere = { search: false, signals: 2 } as const;
 
 /** The first schedule in which it goes wrong. */
 async function failure(mode: Mode, broken: Worker, options: Parameters<typeof explore>[1] = everywhere) {
@@ -96,7 +96,7 @@ describe("when nobody stops it, nothing shows; but it is found out that a worker
       },
     ],
   ])("%s (%s)", async (_, invariant, broken) => {
-    await explore(scenario("plain", { worker: broken }), { cancel: false, bound: 0, runs: 0 });
+    await explore(scenario("plain", { worker: broken }), { cancel: false, bound: 0, randomRuns: 0 });
     const error = await failure("plain", broken);
     expect(error.message).toContain(`(${invariant})`);
     expect(error.replay).toMatch(/^0!c\d+(!a\d+)?$/);
@@ -163,7 +163,11 @@ describe("it is found out that a worker", () => {
 
   it.each<[what: string, left: RegExp, leave: (stop: context.Context) => unknown]>([
     ["a timer", /1 timer\(s\) still set/, () => time.afterFunc(1_000, () => {})],
-    ["a context", /1 context\(s\) that nobody cancelled/, (stop) => context.withCancel(context.withoutCancel(stop))],
+    [
+      "a context",
+      /1 context\(s\) that were never cancelled/,
+      (stop) => context.withCancel(context.withoutCancel(stop)),
+    ],
   ])("leaves %s behind (I7)", async (_, left, leave) => {
     const error = await failure("plain", (stop, source, handle, options) => {
       leave(stop);

@@ -27,7 +27,7 @@ describe("stopped at any point, and aborted at any later one, a worker keeps its
   it.each(MODES)("when the mode is: %s", { timeout: 120_000 }, async (mode) => {
     const outcomes = new Set<string>();
     const play = scenario(mode, { outcome: (what) => outcomes.add(what) });
-    const report = await explore(play, { cancel: "everywhere", signals: 2, hops: 0, max: 100_000 });
+    const report = await explore(play, { search: false, signals: 2, microtasks: 0, maxSchedules: 100_000 });
     expect(report.complete).toBe(true);
     expect(report.points).toBeGreaterThan(50);
     expect([...outcomes]).toEqual(expect.arrayContaining([...OUTCOMES[mode]]));
@@ -37,7 +37,7 @@ describe("stopped at any point, and aborted at any later one, a worker keeps its
     "when it is stopped between any two microtasks, and the mode is: %s",
     { timeout: 60_000 },
     async (mode) => {
-      const report = await explore(scenario(mode), { cancel: "everywhere", max: 100_000 });
+      const report = await explore(scenario(mode), { search: false, maxSchedules: 100_000 });
       expect(report.complete).toBe(true);
     },
   );
@@ -108,7 +108,7 @@ describe("it is found out that a worker", () => {
       instead((source) => ({ nack: (ctx, items) => source.nack(ctx, [...items].reverse()) })),
     ],
   ])("%s (%s)", async (_, invariant, mode, broken) => {
-    const options = { cancel: "everywhere" } as const;
+    const options = { search: false } as const;
     const error: unknown = await explore(scenario(mode, { worker: broken }), options).catch((error) => error);
     expect(error).toBeInstanceOf(ScheduleError);
     expect((error as ScheduleError).message).toContain(`(${invariant})`);

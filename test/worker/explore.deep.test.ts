@@ -33,7 +33,7 @@ function everywhere(mode: Mode): Promise<Explored> {
   if (known !== undefined) return known;
   const outcomes = new Set<string>();
   const cast: Cast = { outcome: (what) => outcomes.add(what) };
-  const found = explore(scenario(mode, cast), { cancel: "everywhere", signals: 2, max: 100_000 });
+  const found = explore(scenario(mode, cast), { search: false, signals: 2, maxSchedules: 100_000 });
   const result = found.then((report) => ({ report, outcomes }));
   explored.set(mode, result);
   return result;
@@ -49,7 +49,7 @@ describe("stopped at any point, and aborted at any later one, a worker keeps its
 
   it("when the mode is: plain, and memoryBroker has the messages", { timeout: 60_000 }, async () => {
     const cast = { broker: "memory" } as const;
-    const report = await explore(scenario("plain", cast), { cancel: "everywhere", signals: 2, max: 100_000 });
+    const report = await explore(scenario("plain", cast), { search: false, signals: 2, maxSchedules: 100_000 });
     expect(report.complete).toBe(true);
     expect(report.points).toBeGreaterThan(50);
   });

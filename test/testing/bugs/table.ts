@@ -15,13 +15,13 @@ const ROUNDS = 3;
 
 /** The ways of exploring. Each one that may cancel and search begins with the cancel at every point. */
 const ways: readonly (readonly [title: string, options: ExploreOptions])[] = [
-  ["plain order", { cancel: false, bound: 0, runs: 0 }],
-  ["cancel everywhere", { cancel: "everywhere", hops: 0 }],
-  ["… and inside steps", { cancel: "everywhere" }],
+  ["plain order", { cancel: false, bound: 0, randomRuns: 0 }],
+  ["cancel everywhere", { search: false, microtasks: 0 }],
+  ["… and inside steps", { search: false }],
   ["orders only, no cancel", { cancel: false }],
-  ["bound 1", { bound: 1, runs: 0, hops: 0 }],
-  ["bound 2", { bound: 2, runs: 0, hops: 0 }],
-  ["chance", { bound: 0, hops: 0 }],
+  ["bound 1", { bound: 1, randomRuns: 0, microtasks: 0 }],
+  ["bound 2", { bound: 2, randomRuns: 0, microtasks: 0 }],
+  ["random", { bound: 0, microtasks: 0 }],
   ["default", {}],
 ];
 

@@ -1,54 +1,56 @@
 /**
- * Other copies of headgate that are used in a bubble: the kit sees nothing of what they do, so it has to say that there are some.
+ * Other copies of headgate in a bubble. The kit sees nothing of what they do, so it warns that they are used.
  *
- * While bubbles run, each other copy asks us about everything it does. It gets no answer, and so does what it always does; but we know.
+ * While bubbles run, every other copy asks our seam about each of its operations. The answer is always "no bubble", so
+ * the copy behaves as ever; but the question shows that it is used.
  */
 import { copies, type Copy } from "../internal/copies.ts";
 import { install } from "../internal/runtime.ts";
-import { platform } from "./platform.ts";
 import type { Seam } from "../internal/seam.ts";
+import { platform } from "./platform.ts";
 
-/** What a user has to know of it, and to do. */
+/** What is not seen of another copy, and how to get rid of it. */
 export const OTHER_COPY =
   "another copy of headgate is used in this bubble: its time is real, and its waits are not seen, so no deadlock, leak or order of theirs is found; make sure that one copy is installed (npm ls headgate), that libraries have headgate among their peerDependencies, and that it is neither bundled nor loaded by require a second time";
 
-let told: (() => void) | undefined;
+let onUse: (() => void) | undefined;
 
-const witness: Seam = {
+const observer: Seam = {
   bubble() {
-    told?.();
+    onUse?.();
     return null;
   },
-  created: () => told?.(),
+  created: () => onUse?.(),
   cancelCalled: () => {},
 };
 
-/** From now on `used` is called when another copy does anything, in whosever code. */
+/** Calls `used` whenever another copy does anything, in whatever code. */
 export function observe(used: () => void): void {
-  told = used;
-  askAll(witness);
+  onUse = used;
+  installAll(observer);
   const all = copies();
-  if (all !== undefined) all.met = (copy) => ask(copy, witness);
+  if (all !== undefined) all.met = (copy) => installIn(copy, observer);
 }
 
+/** Ends {@link observe}. */
 export function unobserve(): void {
-  told = undefined;
-  askAll(null);
+  onUse = undefined;
+  installAll(null);
   const all = copies();
   if (all !== undefined) all.met = undefined;
 }
 
-function askAll(seam: Seam | null): void {
-  for (const known of copies() ?? []) ask(known.deref(), seam);
+function installAll(seam: Seam | null): void {
+  for (const known of copies() ?? []) installIn(known.deref(), seam);
 }
 
-function ask(copy: Copy | undefined, seam: Seam | null): void {
+function installIn(copy: Copy | undefined, seam: Seam | null): void {
   if (copy !== install) copy?.(seam);
 }
 
 let hasWarned = false;
 
-/** Says so, once in a process. */
+/** Warns about {@link OTHER_COPY}, once in a process. */
 export function warn(where: string): void {
   if (hasWarned) return;
   hasWarned = true;
