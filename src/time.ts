@@ -276,7 +276,7 @@ export function tick(ms: number): RecvChan<Date> {
  * Its `c` is {@link nil}. Keeps the process alive until it has fired or is stopped. `fn` runs in the async context
  * (AsyncLocalStorage) of this call, whichever code sets the timer again.
  *
- * **Errors**: an error of `fn` is reported as uncaught, as with {@link go}. TypeError if `fn` is not a function, RangeError for NaN.
+ * **Errors**: an error of `fn` is reported as uncaught, as with `go`. TypeError if `fn` is not a function, RangeError for NaN.
  *
  * @see Go's [time.AfterFunc](https://pkg.go.dev/time#AfterFunc)
  */

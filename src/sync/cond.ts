@@ -98,6 +98,7 @@ export class Cond extends Inspectable {
     while (this.wakeFirst());
   }
 
+  /** Wakes the first waiter; false if there is none. */
   private wakeFirst(): boolean {
     const waiter = this.waiting.shift();
     waiter?.resolve(undefined);

@@ -170,10 +170,12 @@ export class RWMutex extends Inspectable {
     return `sync.RWMutex(${state}${waiting > 0 ? `, ${waiting} waiting` : ""})`;
   }
 
+  /** Whether a reader may enter: no writer is there or waits. */
   private mayRead(): boolean {
     return !this.writing && this.writersWaiting.head === null;
   }
 
+  /** Lets all waiting readers in. */
   private admitReaders(): void {
     for (let reader = this.readersWaiting.head; reader !== null;) {
       // A reader whose ctx has ended in this step is still in the queue, but must not be admitted.
@@ -194,6 +196,7 @@ export class RWMutex extends Inspectable {
     }
   }
 
+  /** Lets the first waiting writer in, if the lock is free. */
   private admitWriter(): void {
     if (this.writing || this.writersWaiting.head === null) return;
     this.writing = true;
@@ -201,6 +204,7 @@ export class RWMutex extends Inspectable {
     wake(this.writersWaiting.shift()!, new WriteGuard(this, this.generation));
   }
 
+  /** Ends one read lock. */
   private leave(): void {
     note("rUnlock", this);
     if (--this.readers > 0) return;
