@@ -23,7 +23,8 @@ export interface SendCase {
   readonly sends: true;
 }
 
-type Case = RecvChan<any> | SendCase | null | undefined;
+/** One case of a select. A case that is missing is never ready. */
+export type Case = RecvChan<any> | SendCase | null | undefined;
 
 /**
  * The cases of a select, by name or as a list. A channel is a receive case, `sending(ch, value)` a send case. `nil`,
@@ -32,7 +33,7 @@ type Case = RecvChan<any> | SendCase | null | undefined;
 export type Cases = Readonly<Record<string, Case>> | readonly Case[];
 
 /** The result of one case: a receive has a value and `ok`, a send has nothing but its name, and nil has no result. */
-type Outcome<K, C> = C extends SendCase
+export type Outcome<K, C> = C extends SendCase
   ? { readonly case: K }
   : C extends typeof nil
     ? never
@@ -41,9 +42,10 @@ type Outcome<K, C> = C extends SendCase
       : never;
 
 /** A channel of `never`, such as `ctx.done()`, can be closed but has no values. */
-type Received<K, T> = [T] extends [never] ? never : { readonly case: K; readonly value: T; readonly ok: true };
+export type Received<K, T> = [T] extends [never] ? never : { readonly case: K; readonly value: T; readonly ok: true };
 
-type IndexOf<K> = K extends `${infer N extends number}` ? N : never;
+/** The index of a list, as a number. */
+export type IndexOf<K> = K extends `${infer N extends number}` ? N : never;
 
 /**
  * The result of a select: a union that is discriminated by `case`, the name of the case or its index in a list. A
@@ -121,7 +123,7 @@ const asSent: Shape = (_value, _ok, key) => ({ case: key });
  * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()` and no case has taken effect. To handle the end of
  * a context like any other case, make `ctx.done()` a case instead; it then has no precedence over the others (S10).
  *
- * **Errors**: rejects with {@link ClosedChannel} if the case taken is a send on a closed channel. Rejects with a
+ * **Errors**: rejects with `ClosedChannel` if the case taken is a send on a closed channel. Rejects with a
  * TypeError if a case is not a channel of this package; then no case was tried.
  *
  * @see Go's [select statements](https://go.dev/ref/spec#Select_statements)
@@ -166,7 +168,7 @@ export function select<const C extends Cases>(cases: C, ctx?: Context): Promise<
  * If none is ready, this polls the clock, as `ctx.err()` does. So a loop that never waits sees the end of `ctx.done()`
  * and its timers (C107).
  *
- * **Errors**: throws {@link ClosedChannel} if the case taken is a send on a closed channel. Throws a TypeError if a
+ * **Errors**: throws `ClosedChannel` if the case taken is a send on a closed channel. Throws a TypeError if a
  * case is not a channel of this package; then no case was tried.
  *
  * @see Go's [select statements](https://go.dev/ref/spec#Select_statements)
@@ -216,10 +218,10 @@ function unreadable(where: string, error: unknown): TypeError {
 /**
  * The index of the case to take: a random one of those that are ready; −1 if none is.
  *
- * The first pass counts the ready cases, the second finds the one that was drawn. Timers of one clock are judged by one
- * instant. A timer that is due serves the receivers that wait for it before it is judged. Such a receiver may be a
- * select, which leaves its other queues too, perhaps those of a case that was judged already. So the first pass starts
- * again.
+ * The first pass counts the ready cases, the second finds the one that was drawn: to judge them twice takes no memory.
+ * Timers of one clock are judged by one instant. A timer that is due serves the receivers that wait for it before it is
+ * judged. Such a receiver may be a select, which leaves its other queues too, perhaps those of a case that was judged
+ * already. So the first pass starts again.
  */
 function pick(list: readonly Case[], cases: Cases, where: string): number {
   let clock: unknown;

@@ -35,7 +35,7 @@ export async function isDemonstrated(name, wrong) {
   const { code } = await new Demo(["docs/run.mjs", "demo/main.ts", "--help"], {}).ended;
   assert.equal(code, 0);
 
-  void test(`${name}: the demo`, { concurrency: 2, timeout: 300_000 }, async (t) => {
+  void test(`${name}: the demo`, { concurrency: 2, timeout: 900_000 }, async (t) => {
     const tests = {
       "runs to its end, and its account adds up": async () => {
         const args =

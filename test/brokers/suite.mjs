@@ -55,7 +55,7 @@ const STOPS = 50;
 /** Registers the test of what all this is for. The leases of the lab must be longer than the test takes. */
 export function isStopped(name, makeLab) {
   const title = `${name}: a worker that is stopped ${STOPS} times at random moments handles nothing twice and loses nothing`;
-  void test(title, { timeout: 300_000 }, async () => {
+  void test(title, { timeout: 900_000 }, async () => {
     const lab = await makeLab();
     try {
       const handled = new Map();

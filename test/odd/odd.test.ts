@@ -162,6 +162,7 @@ const INTERNAL = new Set([
   ...["acquired", "relock", "unlockIf"].map((name) => `sync.Mutex.${name}`),
   ...["mayRead", "admitReaders", "admitWriter", "leave", "unlockIf", "rUnlockIf"].map((name) => `sync.RWMutex.${name}`),
   "sync.Cond.wakeFirst",
+  "new Chan(owner)",
   "new time.Timer(fn)",
 ]);
 

@@ -13,7 +13,7 @@ export async function survivesFaults(name) {
   const register = (t, run) => {
     const skip = run.unless?.(broker.adapter) ?? false;
     if (skip) console.log(`SKIPPED ${name}: ${run.title}: ${skip}`);
-    return t.test(run.title, { skip, timeout: 600_000 }, async (t) => {
+    return t.test(run.title, { skip, timeout: 1_800_000 }, async (t) => {
       const { faults, messages, twice, expired, seconds, problems } = await runOnce(run, broker, server);
       assert.deepEqual(problems, []);
       t.diagnostic(
