@@ -6,7 +6,7 @@
  * modules stay where they are, with the names they had. Those of the core hand on what core.js has; the compositions, which are imported
  * by themselves, have their own code. What the compiler needs for `using` is in one file, too: `dist/using.js`.
  *
- * Rollup only puts modules together. It changes no statement: what is shipped is what the tests have run.
+ * Rollup only puts modules together. It changes no statement, and leaves out only what nothing uses: what is shipped is what is tested.
  */
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";

@@ -47,6 +47,11 @@ export function addressesOf(page) {
   };
 }
 
+/** Why CI, which runs for a tag, must not publish this version; undefined if it may. */
+export function tagFault({ GITHUB_REF_TYPE: type, GITHUB_REF_NAME: tag }, version) {
+  return type !== "tag" || tag === `v${version}` ? undefined : `the tag is ${tag}, and the version ${version}`;
+}
+
 /** What a command prints, or nothing if it fails. */
 function said(command, ...args) {
   try {
@@ -90,6 +95,9 @@ function main(args) {
     );
   }
   if (publishes) {
+    const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+    const fault = tagFault(process.env, version);
+    if (fault !== undefined) throw new Error(fault);
     if (said("git", "status", "--porcelain") !== "") throw new Error("there are changes that are not committed");
     execFileSync("npm", ["run", "--silent", "build"], { cwd: root, stdio: "inherit" });
   }

@@ -164,6 +164,7 @@ export class Group extends Inspectable {
     this.cancel?.(error);
   }
 
+  /** Runs a task that has been admitted. */
   private start(fn: Task): void {
     this.running++;
     start(fn, this.ctx, this, this.taskDone, this.taskFailed);
@@ -187,6 +188,7 @@ export class Group extends Inspectable {
     }
   };
 
+  /** Starts tasks that wait for a free slot. */
   private admit(): void {
     while (this.queued.head !== null && (this.limit < 0 || this.running < this.limit)) {
       const waiter = this.queued.shift()!;

@@ -114,12 +114,14 @@ export class Weighted extends Inspectable {
     return `semaphore.Weighted(${this.acquired}/${this.size}${waiting > 0 ? `, ${waiting} waiting` : ""})`;
   }
 
+  /** Takes the weight now, if it is free and no one waits. */
   private take(n: number): boolean {
     if (this.waiting.head !== null || this.acquired + n > this.size) return false;
     this.acquired += n;
     return true;
   }
 
+  /** Serves the queue in order. */
   private grant(): void {
     this.isGranting = true;
     for (let first; (first = this.waiting.head) !== null;) {

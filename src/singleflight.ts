@@ -16,6 +16,7 @@ import { mustBeFunction } from "./internal/args.ts";
 
 /** The result of {@link Group.do}. */
 export interface Result<T> {
+  /** What the function returned. */
   readonly value: T;
   /** Whether more than one caller shared the call. */
   readonly shared: boolean;
@@ -23,8 +24,11 @@ export interface Result<T> {
 
 /** The result on the channel of {@link Group.doChan}: `error` if the function failed, else `value`. */
 export interface ChanResult<T> {
+  /** What the function returned. Absent: it failed. */
   readonly value?: T;
+  /** What the function threw. Absent: it returned. */
   readonly error?: unknown;
+  /** Whether more than one caller shared the call. */
   readonly shared: boolean;
 }
 
@@ -132,6 +136,7 @@ export class Group<K, T> extends Inspectable {
     return `singleflight.Group(${this.calls.size} under way)`;
   }
 
+  /** The call of the key that is under way, or a new one. */
   private join(key: K, fn: () => Promise<T> | T): Call<K, T> {
     const known = this.calls.get(key);
     if (known !== undefined) {

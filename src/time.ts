@@ -276,7 +276,7 @@ export function tick(ms: number): RecvChan<Date> {
  * Its `c` is {@link nil}. Keeps the process alive until it has fired or is stopped. `fn` runs in the async context
  * (AsyncLocalStorage) of this call, whichever code sets the timer again.
  *
- * **Errors**: an error of `fn` is reported as uncaught, as with {@link go}. TypeError if `fn` is not a function, RangeError for NaN.
+ * **Errors**: an error of `fn` is reported as uncaught, as with `go`. TypeError if `fn` is not a function, RangeError for NaN.
  *
  * @see Go's [time.AfterFunc](https://pkg.go.dev/time#AfterFunc)
  */
@@ -321,6 +321,8 @@ export class Timer extends Inspectable {
   /**
    * Stops the timer. Returns true if that prevented the event; one that is due but not received counts as prevented (T1). Returns false
    * if the event was received, the timer stopped, or its function started before (T2). Does not close `c`.
+   *
+   * @see Go's [Timer.Stop](https://pkg.go.dev/time#Timer.Stop)
    */
   stop(): boolean {
     return this.state.stop();
@@ -330,6 +332,8 @@ export class Timer extends Inspectable {
    * Sets the timer again, to `ms` milliseconds from now. Returns true if it was running, as {@link stop} does.
    *
    * **Errors**: RangeError for NaN.
+   *
+   * @see Go's [Timer.Reset](https://pkg.go.dev/time#Timer.Reset)
    */
   reset(ms: number): boolean {
     return this.state.reset(duration(ms, "Timer.reset"), 0);
@@ -385,7 +389,11 @@ export class Ticker extends Inspectable {
     this.c = this.state.chan;
   }
 
-  /** Stops the ticking. Returns true if it was ticking. Does not close `c`. */
+  /**
+   * Stops the ticking. Returns true if it was ticking. Does not close `c`.
+   *
+   * @see Go's [Ticker.Stop](https://pkg.go.dev/time#Ticker.Stop)
+   */
   stop(): boolean {
     return this.state.stop();
   }
@@ -394,6 +402,8 @@ export class Ticker extends Inspectable {
    * Ticks every `ms` milliseconds from now on. Returns true if it was ticking before.
    *
    * **Errors**: throws "non-positive interval for Ticker.Reset"; RangeError for NaN.
+   *
+   * @see Go's [Ticker.Reset](https://pkg.go.dev/time#Ticker.Reset)
    */
   reset(ms: number): boolean {
     if (duration(ms, "Ticker.reset") <= 0) {

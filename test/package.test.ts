@@ -13,6 +13,8 @@ import { build } from "./support/child.ts";
 const root = new URL("..", import.meta.url).pathname;
 const src = join(root, "src");
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+  version: string;
+  license: string;
   dependencies?: unknown;
   author: string;
   main: string;
@@ -184,6 +186,17 @@ describe("the package", () => {
     );
     expect(manifest.typesVersions).toEqual({ "*": Object.fromEntries(paths) });
     expect(manifest.exports["."]).toEqual({ types: manifest.types, default: manifest.main });
+  });
+
+  it("is the same on JSR: its version, and the sources of its subpaths", () => {
+    const jsr = JSON.parse(readFileSync(join(root, "jsr.json"), "utf8")) as Record<string, unknown>;
+    const sources = Object.entries(manifest.exports).flatMap(([path, target]) =>
+      typeof target === "string"
+        ? []
+        : [[path, target.default.replace("./dist/", "./src/").replace(/\.js$/, ".ts")] as const],
+    );
+    expect(jsr).toMatchObject({ version: manifest.version, license: manifest.license });
+    expect(jsr["exports"]).toEqual(Object.fromEntries(sources));
   });
 
   it("names no address: the release sets them, from where it runs", () => {

@@ -246,6 +246,7 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
     return new Values(this, ctx);
   }
 
+  /** The values until the channel is closed and empty, as `for await` takes them. */
   [Symbol.asyncIterator](): AsyncIterableIterator<T> {
     return new Values(this, undefined);
   }
@@ -387,6 +388,7 @@ class Values<T> extends Inspectable implements AsyncIterableIterator<T> {
     return `values of ${this.chan}`;
   }
 
+  /** The values until the channel is closed and empty, as `for await` takes them. */
   [Symbol.asyncIterator](): this {
     return this;
   }
@@ -417,6 +419,7 @@ class Nil extends Inspectable implements SendChan<unknown>, RecvChan<never> {
   values(ctx?: Context): AsyncIterableIterator<never> {
     return this.never().values(ctx) as AsyncIterableIterator<never>;
   }
+  /** The values until the channel is closed and empty, as `for await` takes them. */
   [Symbol.asyncIterator](): AsyncIterableIterator<never> {
     return this.values();
   }

@@ -23,7 +23,8 @@ export interface SendCase {
   readonly sends: true;
 }
 
-type Case = RecvChan<any> | SendCase | null | undefined;
+/** One case of a select. A case that is missing is never ready. */
+export type Case = RecvChan<any> | SendCase | null | undefined;
 
 /**
  * The cases of a select, by name or as a list. A channel is a receive case, `sending(ch, value)` a send case. `nil`,
@@ -32,7 +33,7 @@ type Case = RecvChan<any> | SendCase | null | undefined;
 export type Cases = Readonly<Record<string, Case>> | readonly Case[];
 
 /** The result of one case: a receive has a value and `ok`, a send has nothing but its name, and nil has no result. */
-type Outcome<K, C> = C extends SendCase
+export type Outcome<K, C> = C extends SendCase
   ? { readonly case: K }
   : C extends typeof nil
     ? never
@@ -41,9 +42,10 @@ type Outcome<K, C> = C extends SendCase
       : never;
 
 /** A channel of `never`, such as `ctx.done()`, can be closed but has no values. */
-type Received<K, T> = [T] extends [never] ? never : { readonly case: K; readonly value: T; readonly ok: true };
+export type Received<K, T> = [T] extends [never] ? never : { readonly case: K; readonly value: T; readonly ok: true };
 
-type IndexOf<K> = K extends `${infer N extends number}` ? N : never;
+/** The index of a list, as a number. */
+export type IndexOf<K> = K extends `${infer N extends number}` ? N : never;
 
 /**
  * The result of a select: a union that is discriminated by `case`, the name of the case or its index in a list. A

@@ -15,7 +15,7 @@ import { mustBeFunction } from "../internal/args.ts";
  * Returns `stop`. It returns true if it has prevented the run, and false if `fn` was started or stopped before (C82, C83). A started
  * `fn` may not have begun yet; `stop` does not wait for it.
  *
- * **Errors**: an error of `fn` is reported as uncaught, as with {@link go}. TypeError if `fn` is not a function.
+ * **Errors**: an error of `fn` is reported as uncaught, as with `go`. TypeError if `fn` is not a function.
  *
  * @see Go's [context.AfterFunc](https://pkg.go.dev/context#AfterFunc)
  * @example

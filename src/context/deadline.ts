@@ -29,7 +29,7 @@ export function withDeadline(parent: Context, at: number | Date): readonly [ctx:
 }
 
 /**
- * Like {@link withDeadline}; after the deadline, {@link cause} returns `cause`. `cancel` does not use it (C45).
+ * Like {@link withDeadline}; after the deadline, `context.cause` returns `cause`. `cancel` does not use it (C45).
  *
  * @see Go's [context.WithDeadlineCause](https://pkg.go.dev/context#WithDeadlineCause)
  */
@@ -72,7 +72,7 @@ export function withTimeout(parent: Context, ms: number): readonly [ctx: Context
 }
 
 /**
- * Like {@link withTimeout}; after the timeout, {@link cause} returns `cause`. `cancel` does not use it (C45).
+ * Like {@link withTimeout}; after the timeout, `context.cause` returns `cause`. `cancel` does not use it (C45).
  *
  * @see Go's [context.WithTimeoutCause](https://pkg.go.dev/context#WithTimeoutCause)
  */

@@ -14,8 +14,10 @@ export class Canceled extends Branded {
   /** @internal */ static readonly kind = "Canceled";
   /** @internal */ static readonly label = "AbortError";
 
+  /** The code of an AbortError of the platform. */
   readonly code: "ABORT_ERR" = "ABORT_ERR";
 
+  /** Needed for an error of your own that counts as this one. */
   constructor(message: string = "context canceled", options?: ErrorOptions) {
     super(message, options);
   }
@@ -32,10 +34,14 @@ export class DeadlineExceeded extends Branded {
   /** @internal */ static readonly kind = "DeadlineExceeded";
   /** @internal */ static readonly label = "TimeoutError";
 
+  /** The code of a TimeoutError of the platform. */
   readonly code: "TIMEOUT_ERR" = "TIMEOUT_ERR";
+  /** Always true, as Go's `Timeout()`. */
   readonly timeout: true = true;
+  /** Always true, as Go's `Temporary()`. */
   readonly temporary: true = true;
 
+  /** Needed for an error of your own that counts as this one. */
   constructor(message: string = "context deadline exceeded", options?: ErrorOptions) {
     super(message, options);
   }
@@ -47,6 +53,7 @@ export class Outcome {
   private readonly Class: typeof Canceled | typeof DeadlineExceeded;
   private made: Canceled | DeadlineExceeded | undefined;
 
+  /** Needed for an error of your own that counts as this one. */
   constructor(Class: typeof Canceled | typeof DeadlineExceeded, cause: unknown, made?: Canceled | DeadlineExceeded) {
     this.Class = Class;
     this.cause = cause ?? undefined;

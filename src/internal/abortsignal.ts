@@ -15,8 +15,12 @@ export type AbortController = typeof globalThis extends { AbortController: { pro
 
 /** The members of an AbortSignal that headgate uses. */
 export interface LeastSignal {
+  /** Whether it has ended. */
   readonly aborted: boolean;
+  /** Why it has ended. */
   readonly reason: unknown;
+  /** Calls the listener when it ends. */
   addEventListener(type: "abort", listener: (this: unknown, event: unknown) => void): void;
+  /** Undoes an `addEventListener`. */
   removeEventListener(type: "abort", listener: (this: unknown, event: unknown) => void): void;
 }

@@ -17,7 +17,7 @@ interface ErrorClass {
 }
 
 /**
- * The base class. Its subclasses have the statics of {@link ErrorClass}. Name and brand are on the prototype, so an
+ * The base class. Its subclasses have the statics of `ErrorClass`. Name and brand are on the prototype, so an
  * error costs no more than its stack, and the stack begins with the name.
  */
 export const Branded: new (message?: string, options?: ErrorOptions) => Error = /* @__PURE__ */ (() =>

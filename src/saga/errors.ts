@@ -20,6 +20,7 @@ import type { DeadLetter, Entry, Result, SerializedError } from "./types.ts";
 export class NotApplied extends Branded {
   /** @internal */ static readonly kind = "NotApplied";
 
+  /** Thrown by a step that knows that it had no effect. */
   constructor(message: string = "saga: the step was not applied", options?: ErrorOptions) {
     super(message, options);
   }
@@ -33,14 +34,18 @@ export function isNotApplied(error: unknown): boolean {
 /** The error of {@link orThrow} for a saga that was not committed. Its `cause` is that of the result. */
 export class SagaError extends Branded {
   /** @internal */ static readonly kind = "SagaError";
+  /** The id of the saga. */
   readonly id: string;
+  /** The status of the result. */
   readonly status: "compensated" | "dead-lettered" | "lost";
   /** The letters of the result; empty if the saga was compensated. */
   readonly letters: readonly DeadLetter[];
   /** Why the sink refused the letters; empty unless they are lost. */
   readonly errors: readonly Error[];
+  /** The steps, in their order. */
   readonly log: readonly Entry[];
 
+  /** Made by {@link orThrow}. */
   constructor(result: {
     readonly id: string;
     readonly status: "compensated" | "dead-lettered" | "lost";
@@ -90,6 +95,7 @@ export function withJson<Done>(result: Result<Done>): Result<Done> {
 function withPlainErrors(of: {
   readonly cause?: unknown;
   readonly errors?: readonly Error[];
+  /** The steps, in their order. */
   readonly log: readonly Entry[];
 }): object {
   const { cause, errors, log } = of;

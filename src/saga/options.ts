@@ -64,6 +64,7 @@ export interface SagaOptions {
    * @default the time and about a hundred random bits
    */
   readonly id?: string;
+  /** The options of undoing. */
   readonly compensation?: CompensationOptions;
   /**
    * The sink of the dead letters: a table, a queue, a file. Required: lost money has no good default.

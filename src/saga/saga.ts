@@ -14,12 +14,13 @@ import type { Step } from "./state.ts";
 import type { Compensate, Result, Run } from "./types.ts";
 
 /** The outputs of the steps, and that of one more. */
-type With<Done, Name extends string, Out> = {
+export type With<Done, Name extends string, Out> = {
   readonly [K in keyof Done | Name]: K extends keyof Done ? Done[K] : Out;
 };
 
 /** A saga with the steps it has so far. It holds no state: run it as often as you like, also several times at once. */
 export interface Saga<In, Done> {
+  /** The name that its steps and errors carry. */
   readonly name: string;
   /**
    * Returns a saga with one more step. A step without `compensate` cannot be undone: it is dead-lettered instead.

@@ -66,8 +66,11 @@ export type Outcome = "not started" | "not applied" | "unknown" | "done" | "comp
 
 /** A step in the log. */
 export interface Entry {
+  /** The name of the step. */
   readonly step: string;
+  /** The idempotency key: `${id}:${step}`. */
   readonly key: string;
+  /** The state that the step ended in. */
   readonly outcome: Outcome;
   /** The number of calls of its `run`. */
   readonly attempts: number;
@@ -81,6 +84,7 @@ export interface Entry {
 
 /** An entry as plain JSON. Its error has no stack. */
 export interface LoggedEntry extends Omit<Entry, "error"> {
+  /** The error, without its stack. */
   readonly error?: SerializedError;
 }
 
@@ -91,8 +95,11 @@ export interface LoggedEntry extends Omit<Entry, "error"> {
 export interface DeadLetter {
   /** The name of the saga. */
   readonly saga: string;
+  /** The id of the saga. */
   readonly id: string;
+  /** The name of the step. */
   readonly step: string;
+  /** The idempotency key: `${id}:${step}`. */
   readonly key: string;
   /** The input of the saga. */
   readonly input: unknown;
@@ -163,9 +170,14 @@ export type EventBody =
 
 /** An error as plain JSON. */
 export interface SerializedError {
+  /** The name of the error's class. */
   readonly name: string;
+  /** The text of the error. */
   readonly message: string;
+  /** The stack, if it was asked for. */
   readonly stack?: string;
+  /** The code, if the error has one. */
   readonly code?: string | number;
+  /** The cause, if the error has one. */
   readonly cause?: SerializedError;
 }

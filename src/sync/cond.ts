@@ -78,18 +78,27 @@ export class Cond extends Inspectable {
     return park<void>(caller, "cond.wait", this);
   }
 
-  /** Wakes the first waiter, if any: from then on it waits for the mutex. You may hold the mutex, but need not. */
+  /**
+   * Wakes the first waiter, if any: from then on it waits for the mutex. You may hold the mutex, but need not.
+   *
+   * @see Go's [Cond.Signal](https://pkg.go.dev/sync#Cond.Signal)
+   */
   signal(): void {
     note("signal", this);
     this.wakeFirst();
   }
 
-  /** Wakes all waiters. You may hold the mutex, but need not. */
+  /**
+   * Wakes all waiters. You may hold the mutex, but need not.
+   *
+   * @see Go's [Cond.Broadcast](https://pkg.go.dev/sync#Cond.Broadcast)
+   */
   broadcast(): void {
     note("broadcast", this);
     while (this.wakeFirst());
   }
 
+  /** Wakes the first waiter; false if there is none. */
   private wakeFirst(): boolean {
     const waiter = this.waiting.shift();
     waiter?.resolve(undefined);

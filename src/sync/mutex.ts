@@ -78,6 +78,7 @@ export class Mutex extends Inspectable {
     return true;
   }
 
+  /** Notes that the lock was taken. */
   private acquired(): void {
     this.locked = true;
     this.generation = ++this.acquisitions;

@@ -86,7 +86,11 @@ export class RWMutex extends Inspectable {
     return suspend(new Waiter(null), this.writersWaiting, ctx, "lock", this);
   }
 
-  /** Takes the lock for writing if it is free. Returns whether it was; false while any call waits. */
+  /**
+   * Takes the lock for writing if it is free. Returns whether it was; false while any call waits.
+   *
+   * @see Go's [RWMutex.TryLock](https://pkg.go.dev/sync#RWMutex.TryLock)
+   */
   tryLock(): boolean {
     if (this.writing || this.readers > 0) return false;
     this.writing = true;
@@ -98,6 +102,8 @@ export class RWMutex extends Inspectable {
    * Ends the writing: admits all waiting readers; if there are none, the next writer.
    *
    * **Errors**: throws "sync: Unlock of unlocked RWMutex".
+   *
+   * @see Go's [RWMutex.Unlock](https://pkg.go.dev/sync#RWMutex.Unlock)
    */
   unlock(): void {
     if (!this.writing) panic("sync: Unlock of unlocked RWMutex", "unlock once for each lock or successful tryLock");
@@ -126,7 +132,11 @@ export class RWMutex extends Inspectable {
     return suspend(new Waiter(null), this.readersWaiting, ctx, "rLock", this);
   }
 
-  /** Takes the lock for reading if no writer holds it or waits for it. Returns whether it did. */
+  /**
+   * Takes the lock for reading if no writer holds it or waits for it. Returns whether it did.
+   *
+   * @see Go's [RWMutex.TryRLock](https://pkg.go.dev/sync#RWMutex.TryRLock)
+   */
   tryRLock(): boolean {
     if (!this.mayRead()) return false;
     if (this.readers++ === 0) this.generation++;
@@ -138,6 +148,8 @@ export class RWMutex extends Inspectable {
    * Ends one reading; after the last one, the next writer is admitted.
    *
    * **Errors**: throws "sync: RUnlock of unlocked RWMutex".
+   *
+   * @see Go's [RWMutex.RUnlock](https://pkg.go.dev/sync#RWMutex.RUnlock)
    */
   rUnlock(): void {
     if (this.readers === 0)
@@ -158,10 +170,12 @@ export class RWMutex extends Inspectable {
     return `sync.RWMutex(${state}${waiting > 0 ? `, ${waiting} waiting` : ""})`;
   }
 
+  /** Whether a reader may enter: no writer is there or waits. */
   private mayRead(): boolean {
     return !this.writing && this.writersWaiting.head === null;
   }
 
+  /** Lets all waiting readers in. */
   private admitReaders(): void {
     for (let reader = this.readersWaiting.head; reader !== null;) {
       // A reader whose ctx has ended in this step is still in the queue, but must not be admitted.
@@ -182,6 +196,7 @@ export class RWMutex extends Inspectable {
     }
   }
 
+  /** Lets the first waiting writer in, if the lock is free. */
   private admitWriter(): void {
     if (this.writing || this.writersWaiting.head === null) return;
     this.writing = true;
@@ -189,6 +204,7 @@ export class RWMutex extends Inspectable {
     wake(this.writersWaiting.shift()!, new WriteGuard(this, this.generation));
   }
 
+  /** Ends one read lock. */
   private leave(): void {
     note("rUnlock", this);
     if (--this.readers > 0) return;

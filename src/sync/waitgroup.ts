@@ -64,6 +64,8 @@ export class WaitGroup extends Inspectable {
    *
    * **Errors**: throws "sync: negative WaitGroup counter" and leaves the counter as it was (G2); RangeError for anything but a whole
    * number.
+   *
+   * @see Go's [WaitGroup.Add](https://pkg.go.dev/sync#WaitGroup.Add)
    */
   add(n: number): void {
     count(n, -Infinity, "WaitGroup.add");
@@ -75,7 +77,11 @@ export class WaitGroup extends Inspectable {
     for (let waiter; (waiter = this.waiting.shift()) !== null;) wake(waiter, undefined);
   }
 
-  /** The same as `add(-1)`. */
+  /**
+   * The same as `add(-1)`.
+   *
+   * @see Go's [WaitGroup.Done](https://pkg.go.dev/sync#WaitGroup.Done)
+   */
   done(): void {
     this.add(-1);
   }

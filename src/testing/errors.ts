@@ -13,8 +13,10 @@ import type { Trace } from "./trace.ts";
 export class DeadlockError extends Branded {
   /** @internal */ static readonly kind = "DeadlockError";
 
+  /** The tasks that had not ended. */
   readonly tasks: readonly TaskInfo[];
 
+  /** Made by the test kit. */
   constructor(message: string, tasks: readonly TaskInfo[] = []) {
     super(message);
     this.tasks = tasks;
@@ -28,8 +30,10 @@ export class DeadlockError extends Branded {
 export class LeakError extends Branded {
   /** @internal */ static readonly kind = "LeakError";
 
+  /** The tasks that had not ended. */
   readonly tasks: readonly TaskInfo[];
 
+  /** Made by the test kit. */
   constructor(message: string, tasks: readonly TaskInfo[] = []) {
     super(message);
     this.tasks = tasks;
@@ -53,6 +57,7 @@ export class ScheduleError extends Branded {
   /** The tasks that had not ended when it failed. */
   readonly tasks: readonly TaskInfo[];
 
+  /** Made by the test kit. */
   constructor(
     message: string,
     cause: unknown,

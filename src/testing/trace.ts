@@ -31,8 +31,10 @@ export interface TraceRow {
 
 /** The record of a bubble. `String(trace)` is the timeline. Beyond 100 000 rows, the older half is dropped. */
 export class Trace {
+  /** The steps, in their order. */
   readonly rows: readonly TraceRow[];
 
+  /** Made by the test kit. */
   constructor(rows: readonly TraceRow[]) {
     this.rows = rows;
   }

@@ -10,6 +10,7 @@ import { Branded } from "../internal/errors.ts";
 export class Stopping extends Branded {
   /** @internal */ static readonly kind = "Stopping";
 
+  /** Made by the worker; a test may make one, too. */
   constructor(options?: ErrorOptions) {
     super("worker: stopping", options);
   }
@@ -22,6 +23,7 @@ export class Stopping extends Branded {
 export class LeaseLost extends Branded {
   /** @internal */ static readonly kind = "LeaseLost";
 
+  /** Made by the worker; a test may make one, too. */
   constructor(options?: ErrorOptions) {
     super("worker: lease lost", options);
   }
@@ -31,6 +33,7 @@ export class LeaseLost extends Branded {
 export class LeaseExpired extends Branded {
   /** @internal */ static readonly kind = "LeaseExpired";
 
+  /** Made by the worker; a test may make one, too. */
   constructor(options?: ErrorOptions) {
     super("worker: held longer than maxLease", options);
   }

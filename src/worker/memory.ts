@@ -20,11 +20,15 @@ import type { Dead, Delivery, Nack, Source } from "./source.ts";
 
 /** A message that was given up. */
 export interface DeadLetter<T = unknown> {
+  /** The body that was published. */
   readonly body: T;
+  /** The ordering key. Absent: it had none. */
   readonly key?: string;
+  /** The attributes that it was published with. */
   readonly attributes?: Readonly<Record<string, string>>;
   /** How often it was delivered. */
   readonly attempts: number;
+  /** What the handler threw. */
   readonly error: unknown;
 }
 
@@ -36,14 +40,19 @@ export interface PublishOptions {
    * @default undefined: in any order
    */
   readonly key?: string;
+  /** The attributes that it was published with. */
   readonly attributes?: Readonly<Record<string, string>>;
 }
 
 /** A broker in memory. Any number of workers may share one. */
 export interface MemoryBroker<T> extends Source<Delivery<T>> {
+  /** Whether no message will come any more. */
   readonly ended: boolean;
+  /** How long a delivery is held, in ms. */
   readonly lease: number;
+  /** Gives messages up: they go to `deadLetters`. */
   readonly deadLetter: (ctx: Context, items: readonly Dead<Delivery<T>>[]) => Promise<readonly Delivery<T>[]>;
+  /** Holds deliveries for another lease. */
   readonly extend: (ctx: Context, deliveries: readonly Delivery<T>[]) => Promise<readonly Delivery<T>[]>;
   /**
    * Publishes a message. With a `capacity` it waits until there is room: see that option for what a handler must not do.
@@ -120,6 +129,7 @@ const NONE: PublishOptions = {};
 
 interface Message<T> {
   readonly seq: number;
+  /** The body that was published. */
   readonly body: T;
   readonly options: PublishOptions;
   attempts: number;
@@ -130,6 +140,7 @@ interface Message<T> {
 }
 
 class Broker<T> extends Inspectable implements MemoryBroker<T> {
+  /** How long a delivery is held, in ms. */
   readonly lease: number;
   readonly deadLetters: DeadLetter<T>[] = [];
   private readonly kept: number;

@@ -21,6 +21,7 @@ import type { Delivery, Source, Verdict } from "./source.ts";
  * ```
  */
 export interface Progress {
+  /** Deliveries that were pulled. */
   pulled: number;
   /** Pulled; the handler has not started yet. */
   waiting: number;
@@ -28,15 +29,21 @@ export interface Progress {
   running: number;
   /** Decided; the broker has not answered yet. */
   settling: number;
+  /** Handled, and acked. */
   acked: number;
+  /** Failed, and nacked with a delay. */
   retried: number;
+  /** Given back without a failure. */
   released: number;
+  /** Given up: dead-lettered, or dropped if the source has no `deadLetter`. */
   dead: number;
+  /** The lease ended first, or the broker did not get the verdict. */
   expired: number;
 }
 
 /** A message whose verdict did not reach the broker, or that was given up without a place to put it. */
 export interface Leftover<D extends Delivery> {
+  /** The delivery. */
   readonly delivery: D;
   /** The verdict that it would have had. */
   readonly verdict: Verdict;
@@ -62,15 +69,21 @@ export interface SourceErrors {
 
 /** The account: acked + retried + released + dead + expired = pulled. */
 export interface Report<D extends Delivery = Delivery> {
+  /** Deliveries that were pulled. */
   readonly pulled: number;
   /** Handlers that were started. */
   readonly started: number;
   /** Deliveries that were not the first of their message. */
   readonly redelivered: number;
+  /** Handled, and acked. */
   readonly acked: number;
+  /** Failed, and nacked with a delay. */
   readonly retried: number;
+  /** Given back without a failure. */
   readonly released: number;
+  /** Given up: dead-lettered, or dropped if the source has no `deadLetter`. */
   readonly dead: number;
+  /** The lease ended first, or the broker did not get the verdict. */
   readonly expired: number;
   /** Handlers that ignored the end of their ctx. Their messages are counted in `released`. */
   readonly abandoned: number;
@@ -80,6 +93,7 @@ export interface Report<D extends Delivery = Delivery> {
   readonly unnamed?: number;
   /** Absent: no call of the source has failed. */
   readonly sourceErrors?: SourceErrors;
+  /** The reason of the end. */
   readonly stopped: "source ended" | "cancelled" | "aborted" | "failed";
   /** The cause of the context that ended, or the error of the source. */
   readonly cause?: unknown;

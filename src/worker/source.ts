@@ -15,6 +15,7 @@ import type { Context } from "../index.ts";
 export interface Delivery<T = unknown> {
   /** The id of this delivery (an ack id, a stream id, a delivery tag), not of the message: the next delivery may have another. */
   readonly id: string;
+  /** The body of the message. */
   readonly body: T;
   /**
    * The attempt number, from 1: how often the message has been delivered. Absent, or no such number: the worker counts the failures that
@@ -23,6 +24,7 @@ export interface Delivery<T = unknown> {
   readonly attempt?: number;
   /** The ordering key: messages with the same key are handled one at a time, in the order of their pull. Absent: in any order. */
   readonly key?: string;
+  /** The attributes that it was published with. */
   readonly attributes?: Readonly<Record<string, string>>;
 }
 
@@ -31,6 +33,7 @@ export interface Delivery<T = unknown> {
  * are released with its delay. A broker that keeps an order delivers them in this one.
  */
 export interface Nack<D extends Delivery> {
+  /** The delivery. */
   readonly delivery: D;
   /** Not before this many ms from now. */
   readonly delay: number;
@@ -40,6 +43,7 @@ export interface Nack<D extends Delivery> {
 
 /** A delivery for which no further attempt is made. */
 export interface Dead<D extends Delivery> {
+  /** The delivery. */
   readonly delivery: D;
   /** What the handler threw: anything, `undefined` and very long texts too. `String(error)` works, and so do the properties of an Error. */
   readonly error: unknown;
@@ -74,7 +78,9 @@ export interface Source<D extends Delivery = Delivery> {
   readonly pull: (ctx: Context, max: number, room?: number) => Promise<readonly D[]>;
   /** True when no further message will ever come. The worker reads it before each pull. */
   readonly ended?: boolean;
+  /** Settles deliveries that were handled. */
   readonly ack: (ctx: Context, deliveries: readonly D[]) => Promise<readonly D[] | void>;
+  /** Gives deliveries back, each with its delay. */
   readonly nack: (ctx: Context, items: readonly Nack<D>[]) => Promise<readonly D[] | void>;
   /** Puts the messages where a person finds them. Absent: a dead message is acked, and named in the report. */
   readonly deadLetter?: (ctx: Context, items: readonly Dead<D>[]) => Promise<readonly D[] | void>;

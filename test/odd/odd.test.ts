@@ -162,6 +162,7 @@ const INTERNAL = new Set([
   ...["acquired", "relock", "unlockIf"].map((name) => `sync.Mutex.${name}`),
   ...["mayRead", "admitReaders", "admitWriter", "leave", "unlockIf", "rUnlockIf"].map((name) => `sync.RWMutex.${name}`),
   "sync.Cond.wakeFirst",
+  "new Chan(owner)",
   "new time.Timer(fn)",
 ]);
 
@@ -225,7 +226,9 @@ describe("the table of odd calls", () => {
     // Those without a parameter have no place for anything odd.
     const wanted = names.filter((name) => name.endsWith(")") || name.startsWith("new "));
     expect(wanted.length).toBeGreaterThan(80);
-    expect(wanted.filter((name) => !known.includes(name))).toEqual([]);
+    // The owner of a channel is internal: the library alone names one, and no declaration has it.
+    const missing = wanted.filter((name) => !known.includes(name) && name !== "new Chan(owner)");
+    expect(missing).toEqual([]);
   });
 
   it("has no name that is not exported", () => {

@@ -182,7 +182,7 @@ const refused: readonly Entry[] = [
 
 /** What is made of several operations, waiting in one of them. */
 const composed: readonly Entry[] = [
-  entry("recv ctx1.done()", async (t) => await retry.run(t.ctx, () => Promise.reject(new Error("failed")))),
+  entry("sleep <ms>", async (t) => await retry.run(t.ctx, () => Promise.reject(new Error("failed")))),
   entry("acquire worker.sem1 1", async (t) => await fullBroker().publish(8, undefined, t.ctx)),
   entry("select news: worker.ch1, due: nil, done: t.ctx.done()", async (t) => await memoryBroker().pull(t.ctx, 1)),
   entry("group.wait worker.group1", async (t) => await worker(t.ctx, memoryBroker(), () => {})),
@@ -347,7 +347,9 @@ describe("what is made of several operations", () => {
       });
       await t.wait();
       const info = waiterOf(t);
-      expect(info).toMatchObject({ state: "blocked", blockedOn: [shown] });
+      expect(info.state).toBe("blocked");
+      // The pause of a retry is random.
+      expect(info.blockedOn.map((text) => text.replace(/^sleep \d+(\.\d+)?$/, "sleep <ms>"))).toEqual([shown]);
       expect(info.at).toContain(line);
       t.cancel();
     }),

@@ -3,18 +3,27 @@ import type { Delivery } from "../source.ts";
 
 /** The members used of the headers of the client. */
 export interface NatsHeaders {
+  /** The status; 0 if there is none. */
   readonly code: number;
+  /** The text of the status. */
   readonly description: string;
+  /** The names. */
   keys(): Iterable<string>;
+  /** The value of a name; empty if there is none. */
   get(key: string): string;
+  /** Sets the value of a name. */
   set(key: string, value: string): void;
 }
 
 /** The members used of a message of the client. */
 export interface NatsMessage {
+  /** The subject that it was sent to. */
   readonly subject: string;
+  /** The payload. */
   readonly data: Uint8Array;
+  /** The subject for an answer. */
   readonly reply?: string;
+  /** The headers, if it has any. */
   readonly headers?: NatsHeaders;
 }
 
@@ -23,24 +32,31 @@ export interface NatsMessage {
  * from 2.7.
  */
 export interface NatsConnection {
+  /** Sends a message. Does not wait. */
   publish(subject: string, payload: Uint8Array, options?: { reply?: string; headers?: NatsHeaders }): void;
+  /** Calls back with each message of a subject. */
   subscribe(
     subject: string,
     options: { callback: (error: Error | null, message: NatsMessage) => void },
   ): { unsubscribe(): void };
+  /** Resolves when the server has all that was sent. */
   flush(): Promise<void>;
+  /** What happens to the connection. */
   status(): AsyncIterable<NatsStatus>;
   /**
    * Makes the client connect again. The source calls it when nothing comes back. Absent: the client finds out by its
    * own pings.
    */
   reconnect?(): Promise<void>;
+  /** Whether the connection is closed for good. */
   isClosed?(): boolean;
 }
 
 /** An event of the client's connection: a "disconnect", or an "error", which may name a missing permission. */
 export interface NatsStatus {
+  /** The kind of event. */
   readonly type: string;
+  /** The error of an "error" event. */
   readonly error?: unknown;
   /** The missing permission, in `nats` 2. */
   readonly permissionContext?: unknown;
@@ -55,11 +71,13 @@ export interface NatsDelivery extends Delivery<string> {
   readonly attempt: number;
   /** Its headers, each with its first value. */
   readonly attributes: Readonly<Record<string, string>>;
+  /** The message as the client has it. */
   readonly message: NatsMessage;
 }
 
 /** The consumer, and how to use it. */
 export interface NatsConsumerOptions {
+  /** The name of the stream. */
   readonly stream: string;
   /** The name of a durable pull consumer with `ack_policy: "explicit"`. Its `ack_wait` is the lease. */
   readonly consumer: string;

@@ -4,20 +4,27 @@ import type { Dead, Delivery, Source } from "../source.ts";
 
 /** The part of a pool or a client of `pg` that runs statements. */
 export interface PostgresQueryable {
+  /** Runs a statement. */
   query(text: string, values?: unknown[]): Promise<{ readonly rows: readonly any[] }>;
 }
 
 /** The part of a pool's client of `pg` that is needed to listen. */
 export interface PostgresClient extends PostgresQueryable {
+  /** Listens to NOTIFY. */
   on(event: "notification", listener: (message: { channel: string; payload?: string | undefined }) => void): unknown;
+  /** Listens to the loss of the connection. */
   on(event: "error", listener: (error: Error) => void): unknown;
+  /** Listens to the end of the connection. */
   on(event: "end", listener: () => void): unknown;
+  /** Gives the connection back, or ends it. */
   release(destroy?: boolean): void;
 }
 
 /** The part of a pool of `pg` that is needed. */
 export interface PostgresPool extends PostgresQueryable {
+  /** Takes a connection of the pool. */
   connect(): Promise<PostgresClient>;
+  /** The pool's size, if it says it. */
   readonly options?: { readonly max?: number | undefined };
 }
 
@@ -100,8 +107,11 @@ export interface PostgresPublishOptions {
 
 /** A queue as a source. Any number of workers may share one source, or have sources of their own. */
 export interface PostgresQueue extends Source<PostgresDelivery> {
+  /** How long a row is held, in ms. */
   readonly lease: number;
+  /** Marks rows as dead, with the error. */
   readonly deadLetter: (ctx: Context, items: readonly Dead<PostgresDelivery>[]) => Promise<readonly PostgresDelivery[]>;
+  /** Holds rows for another lease. */
   readonly extend: (ctx: Context, deliveries: readonly PostgresDelivery[]) => Promise<readonly PostgresDelivery[]>;
   /**
    * Publishes one message per body, in this order, all or none.

@@ -62,6 +62,7 @@ export function pubsubSubscription(
   client: PubsubSubscriber,
   options: PubsubSubscriptionOptions & { readonly decode: "bytes" },
 ): Source<PubsubDelivery<Uint8Array>>;
+/** The same, with bodies of text. */
 export function pubsubSubscription(
   client: PubsubSubscriber,
   options: PubsubSubscriptionOptions & { readonly decode?: "text" },

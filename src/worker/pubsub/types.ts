@@ -3,22 +3,31 @@ import type { Delivery } from "../source.ts";
 
 /** The part of a message of the client that is needed. */
 export interface PubsubMessage {
+  /** The body. */
   readonly data?: Uint8Array | string | null;
+  /** The attributes. */
   readonly attributes?: { readonly [name: string]: string } | null;
+  /** The id that the server gave it. */
   readonly messageId?: string | null;
+  /** The ordering key; empty if it has none. */
   readonly orderingKey?: string | null;
 }
 
 /** The part of a delivery of the client that is needed. */
 export interface PubsubReceived {
+  /** Names the delivery. */
   readonly ackId?: string | null;
+  /** The message. */
   readonly message?: PubsubMessage | null;
+  /** The broker's count, if there is a dead-letter policy. */
   readonly deliveryAttempt?: number | null;
 }
 
 /** The options of a call: a deadline in ms, no retries, no batching. */
 export interface PubsubCallOptions {
+  /** The deadline in ms. */
   timeout: number;
+  /** The client retries nothing. */
   retry: null;
   /**
    * For a publisher. Its client would delay a request and batch it with others. All of these fail if one is refused,
@@ -29,11 +38,14 @@ export interface PubsubCallOptions {
 
 /** The part of a subscriber that is needed: `new v1.SubscriberClient()` of `@google-cloud/pubsub`. */
 export interface PubsubSubscriber {
+  /** Asks for messages. */
   pull(
     request: { subscription: string; maxMessages: number },
     options: PubsubCallOptions,
   ): Promise<readonly [{ readonly receivedMessages?: readonly PubsubReceived[] | null }, ...unknown[]]>;
+  /** Acks deliveries. */
   acknowledge(request: { subscription: string; ackIds: string[] }, options: PubsubCallOptions): Promise<unknown>;
+  /** Sets the lease of deliveries; 0 s gives them back. */
   modifyAckDeadline(
     request: { subscription: string; ackIds: string[]; ackDeadlineSeconds: number },
     options: PubsubCallOptions,
@@ -47,13 +59,17 @@ export interface PubsubSubscriber {
 
 /** A message to be published. */
 export interface PubsubLetter {
+  /** The body. */
   data: Uint8Array;
+  /** The attributes. */
   attributes: { [name: string]: string };
+  /** The ordering key; empty for none. */
   orderingKey: string;
 }
 
 /** The part of a publisher that is needed: `new v1.PublisherClient()` of `@google-cloud/pubsub`. */
 export interface PubsubPublisher {
+  /** Publishes messages. */
   publish(request: { topic: string; messages: PubsubLetter[] }, options: PubsubCallOptions): Promise<unknown>;
 }
 
@@ -65,7 +81,9 @@ export interface PubsubDelivery<T extends string | Uint8Array = string> extends 
    * messages.
    */
   readonly attempt: number;
+  /** The attributes; empty if it has none. */
   readonly attributes: Readonly<Record<string, string>>;
+  /** The message as the client has it. */
   readonly message: PubsubMessage;
 }
 

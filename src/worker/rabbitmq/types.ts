@@ -3,8 +3,11 @@ import type { Delivery, Source } from "../source.ts";
 
 /** The part of a message of amqplib that is needed. */
 export interface RabbitMessage {
+  /** The body. */
   readonly content: Uint8Array;
+  /** The delivery's number in its channel, and whether it was delivered before. */
   readonly fields: { readonly deliveryTag: number; readonly redelivered: boolean };
+  /** The properties; of them only the headers are read. */
   readonly properties: { readonly headers?: Readonly<Record<string, unknown>> | undefined };
 }
 
@@ -12,23 +15,32 @@ export interface RabbitMessage {
 export interface RabbitChannel {
   /** amqplib's own connection, with its socket. */
   readonly connection?: object;
+  /** Listens to the events of the client. */
   on(event: string, listener: (...args: never[]) => void): unknown;
+  /** Sets the number of deliveries that may be unacked. */
   prefetch(count: number): Promise<unknown>;
+  /** Asks for deliveries. */
   consume(
     queue: string,
     onMessage: (message: RabbitMessage | null) => void,
     options?: { consumerTag?: string; arguments?: Record<string, unknown> },
   ): Promise<{ consumerTag: string }>;
+  /** Ends a `consume`. */
   cancel(consumerTag: string): Promise<unknown>;
+  /** Makes a queue if it is missing. */
   assertQueue(queue: string, options: { durable: boolean; arguments: Record<string, unknown> }): Promise<unknown>;
+  /** Sends a message, and calls back when the broker has it. */
   sendToQueue(
     queue: string,
     content: RabbitMessage["content"],
     options: Record<string, unknown>,
     confirmed: (error: unknown) => void,
   ): unknown;
+  /** Acks a delivery, or all up to it. */
   ack(message: RabbitMessage, allUpTo?: boolean): void;
+  /** Rejects a delivery, or all up to it. */
   nack(message: RabbitMessage, allUpTo: boolean, requeue: boolean): void;
+  /** Closes it. */
   close(): Promise<void>;
 }
 
@@ -36,8 +48,11 @@ export interface RabbitChannel {
 export interface RabbitConnection {
   /** amqplib's own connection, with its socket. */
   readonly connection?: object;
+  /** Listens to the events of the client. */
   on(event: string, listener: (...args: never[]) => void): unknown;
+  /** Opens a channel with publisher confirms. */
   createConfirmChannel(): Promise<RabbitChannel>;
+  /** Closes it. */
   close(): Promise<void>;
 }
 
@@ -47,6 +62,7 @@ export interface RabbitDelivery extends Delivery<string> {
   readonly attempt: number;
   /** The headers that are texts, numbers or booleans, as texts. */
   readonly attributes: Readonly<Record<string, string>>;
+  /** The message as the client has it. */
   readonly message: RabbitMessage;
 }
 

@@ -4,13 +4,17 @@ import type { Delivery, Source } from "../source.ts";
 
 /** The methods used of a client of the package `redis`, from version 4. */
 export interface NodeRedisClient {
+  /** Sends a command. */
   sendCommand(args: string[]): Promise<unknown>;
+  /** Makes another client with the same options. */
   duplicate(options?: object): unknown;
 }
 
 /** The methods used of a client of the package `ioredis`, from version 5. */
 export interface IoRedisClient {
+  /** Sends a command. */
   call(command: string, ...args: string[]): Promise<unknown>;
+  /** Makes another client with the same options. */
   duplicate(options?: object): unknown;
 }
 
@@ -22,6 +26,7 @@ export type RedisClient = NodeRedisClient | IoRedisClient;
  * remain what they are.
  */
 export interface RedisDelivery extends Delivery<string> {
+  /** The number of this delivery, from 1. */
   readonly attempt: number;
   /** Its id in the stream. */
   readonly entry: string;
@@ -102,7 +107,9 @@ export interface RedisPublishOptions {
 
 /** A stream as a source. */
 export interface RedisStream extends Source<RedisDelivery> {
+  /** How long an entry is held, in ms. */
   readonly lease: number;
+  /** Holds entries for another lease. */
   readonly extend: (ctx: Context, deliveries: readonly RedisDelivery[]) => Promise<readonly RedisDelivery[]>;
   /**
    * Appends a message to the stream. Resolves to its id.

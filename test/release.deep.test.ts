@@ -9,10 +9,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const root = new URL("..", import.meta.url).pathname;
 const script = join(root, "scripts/release.mjs");
-const { pageOf, pageHere, addressesOf } = (await import(script)) as {
+const { pageOf, pageHere, addressesOf, tagFault } = (await import(script)) as {
   pageOf: (remote: string) => string | undefined;
   pageHere: (env: Record<string, string>, remote: string) => string | undefined;
   addressesOf: (page: string) => Record<string, unknown>;
+  tagFault: (env: Record<string, string>, version: string) => string | undefined;
 };
 
 const page = "https://git.example.com/some/where";
@@ -47,6 +48,13 @@ describe("the page of a repository", () => {
     expect(pageHere({ CI_PROJECT_URL: page }, "")).toBe(page);
     expect(pageHere({}, "git@other.example.com:a/b")).toBe("https://other.example.com/a/b");
     expect(pageHere({}, "")).toBeUndefined();
+  });
+
+  it("publishes for a tag only the version that it names", () => {
+    const tag = (name: string) => ({ GITHUB_REF_TYPE: "tag", GITHUB_REF_NAME: name });
+    expect(tagFault(tag("v1.2.3"), "1.2.3")).toBeUndefined();
+    expect(tagFault(tag("v1.2.4"), "1.2.3")).toBe("the tag is v1.2.4, and the version 1.2.3");
+    expect(tagFault({ GITHUB_REF_TYPE: "branch", GITHUB_REF_NAME: "main" }, "1.2.3")).toBeUndefined();
   });
 
   it("gives all three addresses", () => {
