@@ -70,7 +70,7 @@ describe("cancelling at every point", () => {
     expect(error.message).toMatch(/^AbortError: context canceled\n\(the error of t\.ctx, .*: catch it/);
   });
 
-  it("cancels inside of each step, too, after each of the first `hops` microtasks", async () => {
+  it("cancels inside of each step, too, after each of the first `microtasks` microtasks", async () => {
     const seen = new Set<number>();
     const scenario: Scenario = async (t) => {
       let progress = 0;
@@ -408,7 +408,7 @@ describe("the report", () => {
     expect(Number.isInteger(report.ms) && report.ms >= 0).toBe(true);
   });
 
-  it("says that it was not all where `max` came first, but never at the cost of points or hops", async () => {
+  it("says that it was not all where `maxSchedules` came first, but never at the cost of points or microtasks", async () => {
     const scenario: Scenario = async (t) => {
       go(() => t.yield());
       await t.yield();

@@ -130,7 +130,7 @@ describe("while a task awaits a promise that is not headgate's", () => {
 });
 
 describe("a promise from outside that does not come", () => {
-  it("fails the test after `externalTimeout` ms of real time, by the names of those who wait for it", async () => {
+  it("fails the test after `externalTimeout` ms of real time, and names the tasks that wait", async () => {
     const result = bubble(
       async (t) => {
         const ch = new Chan<number>();

@@ -145,7 +145,7 @@ describe("a replay string", () => {
   it.each<[string, RegExp, Scenario, ExploreOptions]>([
     ["0", /^0$/, () => Promise.reject(new Error("always")), {}],
     ["choices", /^\d(\.\d)*$/, order(false), {}],
-    ["choices found by chance", /^\d(\.\d)*$/, order(false), { bound: 0, cancel: false }],
+    ["choices found at random", /^\d(\.\d)*$/, order(false), { bound: 0, cancel: false }],
     ["a point", /^0!c\d+$/, (t) => failIf(t, undefined), {}],
     ["a point and choices", /^0?[\d.]+!c\d+$/, cancelledSecond, { cancel: true }],
     ["a hop", /^0!h\d+\.\d+$/, betweenMicrotasks, {}],
