@@ -45,9 +45,10 @@ const PATIENCE = 30_000;
 
 /** **Errors**: BrokerError, also when ctx ends first. */
 export async function connect(ctx: Context, { url, queue, idle }: Place): Promise<Broker> {
+  // It loads the client first, which takes a slow machine seconds. They do not count.
+  const opening = openers[url.protocol]!(url, queue);
   const [limit, cancel] = context.withTimeout(ctx, PATIENCE);
   using _ = cancel;
-  const opening = openers[url.protocol]!(url, queue);
   try {
     const broker = new RealBroker(await context.wait(opening, limit), idle);
     const left = await broker.left();

@@ -47,9 +47,9 @@ export function sayDraining({ running }: Progress, grace: number, keys: string):
 }
 
 /** What is in flight is broken off. `why` names what has begun it, `next` what the next signal does. */
-export function sayAborting({ running }: Progress, why: string, next: string): void {
+export function sayAborting({ running }: Progress, reason: string, next: string): void {
   const are = running === 1 ? "is" : "are";
-  tell(`aborting${why}: ${running} in flight ${are} broken off, to go back to the broker${next}`, "bad");
+  tell(`aborting${reason}: ${running} in flight ${are} broken off, to go back to the broker${next}`, "bad");
 }
 
 /** How many there are a second, of late. */
@@ -199,11 +199,11 @@ export function account(
 }
 
 /** Why and when it ended, and how long the stop took, if it took any time. */
-function stopOf({ stopped, cause, acked, took }: Report, ms: number | undefined): readonly string[] {
+function stopOf({ stopped, cause, acked, phaseMs }: Report, ms: number | undefined): readonly string[] {
   const because = cause === undefined ? "" : ` (${textOf(cause)})`;
   const fast = ms === undefined || ms < 1 ? "" : ` in ${seconds(ms)}, ${Math.round((1000 * acked) / ms)} a second`;
   const first = `stopped: ${stopped}${because}; ${acked} acked${fast}`;
-  const { draining, aborting, settling } = took;
+  const { draining, aborting, settling } = phaseMs;
   if (stopped === "source ended" || draining + aborting + settling === 0) return [first];
   return [first, `the stop: draining ${draining} ms, aborting ${aborting} ms, settling ${settling} ms`];
 }
@@ -270,8 +270,8 @@ const [LINES, NAMES] = [10, 3];
 /** The leftovers of a kind in one line, the most of them first. */
 function leftoversOf({ leftovers }: Report): readonly string[] {
   const kinds = new Map<string, string[]>();
-  for (const { delivery, was, error } of leftovers) {
-    const kind = `${was}, but ${oneLine(error)}`;
+  for (const { delivery, verdict, error } of leftovers) {
+    const kind = `${verdict}, but ${oneLine(error)}`;
     const ids = kinds.get(kind);
     if (ids === undefined) kinds.set(kind, [delivery.id]);
     else ids.push(delivery.id);
@@ -304,7 +304,7 @@ export function plain(
     report: {
       ...report,
       ...(report.cause === undefined ? {} : { cause: String(report.cause) }),
-      leftovers: report.leftovers.map(({ delivery, was, error }) => ({ delivery, was, error: String(error) })),
+      leftovers: report.leftovers.map(({ delivery, verdict, error }) => ({ delivery, verdict, error: String(error) })),
     },
     gateway,
     ...(shared === undefined ? {} : { broker }),

@@ -121,7 +121,7 @@ const asSent: Shape = (_value, _ok, key) => ({ case: key });
  * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()` and no case has taken effect. To handle the end of
  * a context like any other case, make `ctx.done()` a case instead; it then has no precedence over the others (S10).
  *
- * **Errors**: rejects with {@link ClosedChannel} if the case taken is a send on a closed channel. Rejects with a
+ * **Errors**: rejects with `ClosedChannel` if the case taken is a send on a closed channel. Rejects with a
  * TypeError if a case is not a channel of this package; then no case was tried.
  *
  * @see Go's [select statements](https://go.dev/ref/spec#Select_statements)
@@ -166,7 +166,7 @@ export function select<const C extends Cases>(cases: C, ctx?: Context): Promise<
  * If none is ready, this polls the clock, as `ctx.err()` does. So a loop that never waits sees the end of `ctx.done()`
  * and its timers (C107).
  *
- * **Errors**: throws {@link ClosedChannel} if the case taken is a send on a closed channel. Throws a TypeError if a
+ * **Errors**: throws `ClosedChannel` if the case taken is a send on a closed channel. Throws a TypeError if a
  * case is not a channel of this package; then no case was tried.
  *
  * @see Go's [select statements](https://go.dev/ref/spec#Select_statements)
@@ -216,10 +216,10 @@ function unreadable(where: string, error: unknown): TypeError {
 /**
  * The index of the case to take: a random one of those that are ready; −1 if none is.
  *
- * The first pass counts the ready cases, the second finds the one that was drawn. Timers of one clock are judged by one
- * instant. A timer that is due serves the receivers that wait for it before it is judged. Such a receiver may be a
- * select, which leaves its other queues too, perhaps those of a case that was judged already. So the first pass starts
- * again.
+ * The first pass counts the ready cases, the second finds the one that was drawn: to judge them twice takes no memory.
+ * Timers of one clock are judged by one instant. A timer that is due serves the receivers that wait for it before it is
+ * judged. Such a receiver may be a select, which leaves its other queues too, perhaps those of a case that was judged
+ * already. So the first pass starts again.
  */
 function pick(list: readonly Case[], cases: Cases, where: string): number {
   let clock: unknown;

@@ -15,7 +15,7 @@ import type { Context, SendChan } from "../types.ts";
  * **Cancellation**: when `ctx` ends, rejects with `ctx.err()`, even if the iterable never yields again. Its `return()`
  * is called, and not waited for. A value that it has yielded, and that could not be sent, is dropped.
  *
- * **Errors**: rejects with the error that the iterable throws; with {@link ClosedChannel} if the channel is closed;
+ * **Errors**: rejects with the error that the iterable throws; with `ClosedChannel` if the channel is closed;
  * with a TypeError if `values` is no iterable.
  *
  * **Ordering**: the next value is requested when the last has been sent.

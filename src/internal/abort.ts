@@ -19,8 +19,8 @@ import { attempt, isA, propertyOf } from "./foreign.ts";
 /** Called when the signal aborts, at most once. It returns its follow-up, which is called after all listeners. */
 type Listener = () => (() => void) | undefined;
 
-/** A signal and its listeners. */
-class SignalSource {
+/** The one listener on a signal, and the listeners that share it. */
+class SharedListener {
   private readonly signal: AbortSignal;
   private readonly listeners: Set<Listener> = new Set();
   /** The private signal that aborts with this one. Made when needed, and kept, because the signal keeps it too. */
@@ -97,14 +97,14 @@ export function isAborted(signal: AbortSignal): boolean {
   return propertyOf(signal, "aborted") === true;
 }
 
-const sources: WeakMap<AbortSignal, SignalSource> = /* @__PURE__ */ new WeakMap();
+const shared: WeakMap<AbortSignal, SharedListener> = /* @__PURE__ */ new WeakMap();
 
 /** Calls `listener` when `signal` aborts, which it has not yet. Returns a function that stops listening. */
 export function onAbort(signal: AbortSignal, listener: Listener): () => void {
-  let source = sources.get(signal);
-  if (source === undefined) sources.set(signal, (source = new SignalSource(signal)));
-  source.add(listener);
-  return () => source.delete(listener);
+  let listeners = shared.get(signal);
+  if (listeners === undefined) shared.set(signal, (listeners = new SharedListener(signal)));
+  listeners.add(listener);
+  return () => listeners.delete(listener);
 }
 
 type AddListener = (signal: AbortSignal, listener: () => void) => Disposable;

@@ -1,13 +1,13 @@
 /**
- * How often a message has been tried: what the broker says, or where it does not count, what the worker has seen. And whether a message
- * that has failed is tried again, and when.
+ * The attempts of a message: what the broker counts, or if it does not count, what the worker has seen. And whether a message that has
+ * failed is retried, and when.
  *
- * Invariant: no more than `REMEMBERED` messages are known. Where ids never come again, memory must not grow with them, so what failed
- * longest ago is forgotten.
+ * Invariant: no more than `REMEMBERED` messages are known. Memory must not grow with ids that never come again, so what failed longest ago
+ * is forgotten.
  */
 import { isA } from "../internal/foreign.ts";
 import { retry } from "../index.ts";
-import type { Held } from "./inflight.ts";
+import type { InFlight } from "./inflight.ts";
 import type { Settings } from "./options.ts";
 import type { Delivery } from "./source.ts";
 
@@ -22,28 +22,29 @@ export class Attempts {
     this.settings = settings;
   }
 
-  /** The how many-th attempt this delivery is, from 1. */
-  of({ id, attempt }: Held<Delivery>): number {
+  /** The attempt number of this delivery, from 1. */
+  of({ id, attempt }: InFlight<Delivery>): number {
     return attempt ?? (this.failures.get(id) ?? 0) + 1;
   }
 
-  /** The attempt has failed. Returns the ms until the next one; nothing if there is to be none. */
-  failed(held: Held<Delivery>, error: unknown): number | undefined {
-    const attempt = this.of(held);
+  /** The attempt has failed. Returns the ms until the next one; undefined if there is to be none. */
+  failed(message: InFlight<Delivery>, error: unknown): number | undefined {
+    const attempt = this.of(message);
     if (isA(error, retry.Permanent) || attempt >= this.settings.maxAttempts) {
-      this.forget(held);
+      this.forget(message);
       return undefined;
     }
-    if (held.attempt === undefined) this.remember(held.id, attempt);
+    if (message.attempt === undefined) this.remember(message.id, attempt);
     return this.pauseAfter(attempt);
   }
 
   /** The message will not come again. */
-  forget({ id }: Held<Delivery>): void {
+  forget({ id }: InFlight<Delivery>): void {
     this.failures.delete(id);
   }
 
   private remember(id: string, attempt: number): void {
+    // Deleted first, so that it becomes the last in the map's order.
     this.failures.delete(id);
     this.failures.set(id, attempt);
     const [oldest] = this.failures.keys();
@@ -55,7 +56,7 @@ export class Attempts {
       const ms = this.settings.backoff(attempt);
       if (Number.isFinite(ms) && ms >= 0) return ms;
     } catch {
-      // As for a nonsensical number: the message must not be lost over it.
+      // As for a nonsensical number: the message must not be lost because of it.
     }
     return retry.backoff(attempt);
   }

@@ -1,11 +1,11 @@
 /**
- * The causes with which the worker ends a handler's ctx: `context.cause(ctx)` is one of these.
+ * The causes with which the worker ends the ctx of a handler: `context.cause(ctx)` is one of these.
  */
 import { Branded } from "../internal/errors.ts";
 
 /**
- * The worker is stopping, and the time for handlers to end by themselves is over, or it was aborted. The handler has `abortWindow` ms from
- * now; if it throws within these, its message is released, which is no failure. The `cause` is that of the stop.
+ * The worker is stopping, and the time for handlers to end by themselves is over, or the worker was aborted. The handler has `abortWindow` ms
+ * from now. If it throws within these, its message is released, which is no failure. The `cause` is that of the stop.
  */
 export class Stopping extends Branded {
   /** @internal */ static readonly kind = "Stopping";
@@ -16,8 +16,8 @@ export class Stopping extends Branded {
 }
 
 /**
- * The source says that somebody else may have the message by now. Whatever the handler does, it will not be acked: its verdict is
- * `expired`. A leftover has this as its `error`, too.
+ * The source says that the lease was lost: another consumer may have the message by now. Whatever the handler does, the message is not acked;
+ * its verdict is `expired`. A leftover has this as its `error`, too.
  */
 export class LeaseLost extends Branded {
   /** @internal */ static readonly kind = "LeaseLost";

@@ -1,14 +1,13 @@
 /**
- * A message as the worker holds it, and what the source says about those it holds.
+ * A message in flight: between its pull and the source's answer to its verdict. And which of those in flight the source says it has lost.
  *
- * Invariant: what decides about a message (its id, its key, its attempt) is read once, when it comes, and makes sense from then on:
- * a source may be wrong, and a handler may write on its delivery.
+ * Invariant: what decides about a message (its id, its key, its attempt) is read once, when it comes, and is sound from then on. A source
+ * may be wrong, and a handler may write to its delivery.
  */
 import type { context } from "../index.ts";
 import type { Delivery, Verdict } from "./source.ts";
 
-/** A message between its pull and its verdict. */
-export interface Held<D extends Delivery> {
+export interface InFlight<D extends Delivery> {
   readonly delivery: D;
   /** Its place in the order of the pulls. */
   order: number;
@@ -16,16 +15,18 @@ export interface Held<D extends Delivery> {
   readonly key: string | undefined;
   /** As the broker counts, from 1. */
   readonly attempt: number | undefined;
-  /** When its handler started, on the monotonic clock. */
-  since: number;
+  /** The count that it is in: not started, in its handler, decided and the source has not answered yet; at the end its verdict. */
+  state: "waiting" | "running" | "settling" | Verdict;
+  /** When its handler started, on the monotonic clock. Only if it did. */
+  startedAt: number;
   /** Ends the ctx of its handler, while that runs. */
   cancel: context.CancelCauseFunc | null;
-  /** Who else may have it by now: it must not be acked any more. */
-  lost: boolean;
-  /** The source is being told what became of it: whether its lease was lost is for that call to say. */
-  telling: boolean;
-  /** Held too long: its lease is not extended any more. */
-  overdue: boolean;
+  /** Another consumer may have it by now: it must not be acked any more. */
+  isLost: boolean;
+  /** A call of the source with its verdict is under way. That call says whether the lease was lost. */
+  isSettling: boolean;
+  /** Its handler has had it for `maxLease`: its lease is not extended any more. */
+  isOverdue: boolean;
   verdict: Verdict;
   error: unknown;
   /** ms until the next delivery, if it is retried, or released behind one that is. */
@@ -34,9 +35,11 @@ export interface Held<D extends Delivery> {
   refused: Error | null;
 }
 
-/** The deliveries in what a pull has brought, ready to be held. Those that are none are left out; who has an id is one. Of what is no list there are none. */
-export function heldOf<D extends Delivery>(pulled: readonly D[]): Held<D>[] {
-  const all: Held<D>[] = [];
+/**
+ * What a pull has brought, as messages that wait. What has an id is a delivery; the others are left out. If it is no list, there are none.
+ */
+export function wrapPulled<D extends Delivery>(pulled: readonly D[]): InFlight<D>[] {
+  const all: InFlight<D>[] = [];
   for (const delivery of itemsOf(pulled)) {
     const read = readOf(delivery);
     if (read === undefined) continue;
@@ -47,11 +50,12 @@ export function heldOf<D extends Delivery>(pulled: readonly D[]): Held<D>[] {
       id,
       key,
       attempt,
-      since: NaN,
+      state: "waiting",
+      startedAt: 0,
       cancel: null,
-      lost: false,
-      telling: false,
-      overdue: false,
+      isLost: false,
+      isSettling: false,
+      isOverdue: false,
       verdict: "released",
       error: undefined,
       delay: 0,
@@ -61,16 +65,16 @@ export function heldOf<D extends Delivery>(pulled: readonly D[]): Held<D>[] {
   return all;
 }
 
-/** The items of a list, up to the first that cannot be read; of what is no list, none. */
+/** The items of a list, up to the first that cannot be read; none if it is no list. */
 function* itemsOf<T>(list: readonly T[]): Iterable<T> {
   try {
     if (Array.isArray(list)) yield* list as readonly T[];
   } catch {
-    // Those that came before are all the same in our hands.
+    // Those before it are in our hands all the same.
   }
 }
 
-function readOf(delivery: Delivery): Pick<Held<Delivery>, "id" | "key" | "attempt"> | undefined {
+function readOf(delivery: Delivery): Pick<InFlight<Delivery>, "id" | "key" | "attempt"> | undefined {
   try {
     const { id, key, attempt } = delivery;
     if (typeof id !== "string") return undefined;
@@ -82,25 +86,29 @@ function readOf(delivery: Delivery): Pick<Held<Delivery>, "id" | "key" | "attemp
 }
 
 /**
- * Which of them the source says it has lost: those whose deliveries it returns. Where it returns others, equal ones perhaps, their ids
- * tell. So if a message is held twice under one id, having been delivered again, the source can say which of the two it means.
+ * The messages that the source says it has lost: those whose deliveries it returns. If it returns other objects, equal ones perhaps, their
+ * ids tell. So if a message is in flight twice under one id, having been delivered again, the source can say which of the two it means.
  *
- * **Errors**: TypeError if the answer is none.
+ * **Errors**: TypeError if the answer is no list of deliveries.
  */
-export function lostOf<D extends Delivery>(call: string, all: readonly Held<D>[], answer: unknown): Set<Held<D>> {
-  const lost = new Set<Held<D>>();
+export function lostOf<D extends Delivery>(
+  call: string,
+  all: readonly InFlight<D>[],
+  answer: unknown,
+): Set<InFlight<D>> {
+  const lost = new Set<InFlight<D>>();
   if (answer === undefined || answer === null) return lost;
   const rule = `worker: source.${call} must resolve to a list of the deliveries whose lease was lost, or to nothing`;
   if (!Array.isArray(answer)) throw new TypeError(`${rule}; got ${typeof answer}`);
   if (answer.length === 0) return lost;
   const others = new Set(answer as readonly D[]);
-  for (const held of all) if (others.has(held.delivery)) lost.add(held);
+  for (const message of all) if (others.has(message.delivery)) lost.add(message);
   for (const { delivery } of lost) others.delete(delivery);
   const ids = new Set<string>();
   for (const other of others) {
     if (typeof other?.id !== "string") throw new TypeError(`${rule}; got a list of something else`);
     ids.add(other.id);
   }
-  for (const held of all) if (ids.has(held.id)) lost.add(held);
+  for (const message of all) if (ids.has(message.id)) lost.add(message);
   return lost;
 }

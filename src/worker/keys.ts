@@ -1,97 +1,105 @@
 /**
  * Ordering keys: of the messages with one key, one is handled at a time, in the order of their pull (I10).
  *
- * The first that is held of a key goes to the handlers. The later ones line up behind it and take up no handler, so the other keys go
- * on. When it is acked or dead, the next one follows. When it goes back to the source instead (it failed, was released, or its lease
- * is lost), they go back with it: behind it, and with its delay, so that even a source that knows no order does not bring them first.
- * From then on it is for the source to keep the order.
+ * Each key that has messages in flight is a lane. The first of a lane goes to the handlers. The later ones wait behind it and take up no
+ * handler, so the other keys go on:
+ *
+ *     pulled ──► waiting, in order ──► front (with the handlers) ──► acked or dead: the next comes to the front
+ *                    │                            │
+ *                    └──────────► returning ◄─────┘ retried, released or lost: all of the lane go back, in order
+ *
+ * Those behind go back with its delay, so that even a source that knows no order does not bring them first. From then on it is for the
+ * source to keep the order.
  *
  * Invariants:
- * - Of a line one message at most is with the handlers, and those that wait were pulled after it.
- * - While messages of a line are on their way back, nothing of it goes to the handlers: what is pulled meanwhile goes back, too.
- * - A line is forgotten with the last of its messages that is held.
+ * - Of a lane one message at most is with the handlers, and those that wait were pulled after it.
+ * - While messages of a lane are returning, none of it goes to the handlers: what is pulled meanwhile goes back, too.
+ * - A lane is forgotten with the last of its messages in flight.
  */
-import type { Held } from "./inflight.ts";
+import type { InFlight } from "./inflight.ts";
 import type { Delivery } from "./source.ts";
 
-interface Line<D extends Delivery> {
+interface KeyLane<D extends Delivery> {
   /** With the handlers. */
-  front: Held<D> | null;
-  readonly waiting: Held<D>[];
+  front: InFlight<D> | null;
+  readonly waiting: InFlight<D>[];
   /** On their way back: the source has not answered yet. */
-  readonly returning: Set<Held<D>>;
+  readonly returning: Set<InFlight<D>>;
   /** ms, of the one that went back last. */
   delay: number;
 }
 
-export class Keys<D extends Delivery> {
-  private readonly lines: Map<string, Line<D>> = new Map();
-  /** How many messages wait in all lines. */
+export class KeyLanes<D extends Delivery> {
+  private readonly lanes: Map<string, KeyLane<D>> = new Map();
+  /** How many messages wait behind another, in all lanes. */
   waiting = 0;
 
-  /** Where a message goes that was pulled: to the handlers, behind the others of its key, or back. */
-  admit(held: Held<D>): "handle" | "wait" | "return" {
-    const { key } = held;
+  /** Where a message that was pulled goes: to the handlers, behind the others of its key, or back. */
+  admit(message: InFlight<D>): "handle" | "wait" | "return" {
+    const { key } = message;
     if (key === undefined) return "handle";
-    const line = this.lines.get(key);
-    if (line === undefined) {
-      this.lines.set(key, { front: held, waiting: [], returning: new Set(), delay: 0 });
+    const lane = this.lanes.get(key);
+    if (lane === undefined) {
+      this.lanes.set(key, { front: message, waiting: [], returning: new Set(), delay: 0 });
       return "handle";
     }
-    if (line.front === null) {
-      held.delay = line.delay;
+    if (lane.front === null) {
+      message.delay = lane.delay;
       return "return";
     }
-    line.waiting.push(held);
+    lane.waiting.push(message);
     this.waiting++;
     return "wait";
   }
 
-  /** The verdict on a message is known: returns which one is to be handled next, and which go back with it, in order. */
-  decided(held: Held<D>): { readonly next?: Held<D> | undefined; readonly followers: readonly Held<D>[] } {
-    const line = this.lines.get(held.key!);
-    if (line === undefined) return { followers: [] };
-    const wasFront = line.front === held;
-    if (wasFront) line.front = null;
-    if (wasFront && !held.lost && (held.verdict === "acked" || held.verdict === "dead")) {
-      const next = line.waiting.shift();
+  /** The verdict on a message is known. Returns the one that is to be handled next, and those that go back with it, in order. */
+  decided(message: InFlight<D>): {
+    readonly next?: InFlight<D> | undefined;
+    readonly followers: readonly InFlight<D>[];
+  } {
+    const lane = this.lanes.get(message.key!);
+    if (lane === undefined) return { followers: [] };
+    const wasFront = lane.front === message;
+    if (wasFront) lane.front = null;
+    if (wasFront && !message.isLost && (message.verdict === "acked" || message.verdict === "dead")) {
+      const next = lane.waiting.shift();
       if (next !== undefined) {
-        line.front = next;
+        lane.front = next;
         this.waiting--;
       }
-      this.tidy(held.key!, line);
+      this.tidy(message.key!, lane);
       return { next, followers: [] };
     }
-    line.returning.add(held);
-    line.delay = held.lost ? 0 : held.delay;
-    const followers = line.waiting.splice(0);
+    lane.returning.add(message);
+    lane.delay = message.isLost ? 0 : message.delay;
+    const followers = lane.waiting.splice(0);
     this.waiting -= followers.length;
-    for (const follower of followers) follower.delay = line.delay;
+    for (const follower of followers) follower.delay = lane.delay;
     return { followers };
   }
 
-  /** The source has been told of it, or cannot be told any more. */
-  told(held: Held<D>): void {
-    const { key } = held;
+  /** The source has answered for the message, or cannot be called any more. */
+  settled(message: InFlight<D>): void {
+    const { key } = message;
     if (key === undefined) return;
-    const line = this.lines.get(key);
-    if (line === undefined) return;
-    line.returning.delete(held);
-    this.tidy(key, line);
+    const lane = this.lanes.get(key);
+    if (lane === undefined) return;
+    lane.returning.delete(message);
+    this.tidy(key, lane);
   }
 
   /**
-   * Takes those that wait behind one that runs, each line in its order. A line whose front has not been started stays: that one is about
-   * to go back, for a handler may have taken it in this very moment, and those behind it must not go before it.
+   * Takes those that wait behind a front that runs, each lane in its order. If the front of a lane has not started, its lane stays: a
+   * handler may have taken that message in this very step and be about to release it, and those behind it must not go before it.
    */
-  takeWaiting(): Held<D>[] {
-    const running = [...this.lines.values()].filter(({ front }) => front !== null && !Number.isNaN(front.since));
-    const all = running.flatMap((line) => line.waiting.splice(0));
+  takeWaiting(): InFlight<D>[] {
+    const running = [...this.lanes.values()].filter(({ front }) => front?.state === "running");
+    const all = running.flatMap((lane) => lane.waiting.splice(0));
     this.waiting -= all.length;
     return all;
   }
 
-  private tidy(key: string, line: Line<D>): void {
-    if (line.front === null && line.returning.size === 0) this.lines.delete(key);
+  private tidy(key: string, lane: KeyLane<D>): void {
+    if (lane.front === null && lane.returning.size === 0) this.lanes.delete(key);
   }
 }

@@ -1,75 +1,90 @@
 /**
- * Keeping the leases of everything a worker holds, and not for ever.
+ * Keeping the leases of everything a worker has in flight, and not for ever.
  *
  * Invariants:
- * - A message that is held (waiting, running, or decided and not yet told) is extended three times a lease, with all the others in one
- *   call, until the source has answered for it (I9); but for one that is lost already, or whose handler has had it for `maxLease`.
- * - A handler is told when it has had its message for `maxLease`, whatever the source is like.
+ * - Messages in flight (waiting, running, or decided and not settled) are extended three times a lease, all in one call, until the source
+ *   has answered for them (I9). Left out are those that are lost already, and those whose handler has had them for `maxLease`.
+ * - The ctx of a handler ends when the handler has had its message for `maxLease`, whether or not the source has leases.
  */
-import { context, select, time } from "../index.ts";
+import { context, type Context, select, time } from "../index.ts";
 import { monotonic } from "../internal/runtime.ts";
+import type { Account } from "./account.ts";
 import { LeaseExpired, LeaseLost } from "./causes.ts";
-import { lostOf } from "./inflight.ts";
-import type { Delivery } from "./source.ts";
-import type { Run } from "./worker.ts";
+import { type InFlight, lostOf } from "./inflight.ts";
+import type { Settings } from "./options.ts";
+import type { Delivery, Source } from "./source.ts";
 
-/** ms between two looks at the leases, at least: nothing else would have its turn. */
+/** What the leases need of their worker. */
+export interface Leasing<D extends Delivery> {
+  readonly source: Source<D>;
+  readonly settings: Pick<Settings<D>, "callTimeout" | "maxLease">;
+  readonly account: Pick<Account<D>, "emit" | "sourceFailed" | "trouble">;
+  readonly inFlight: ReadonlySet<InFlight<D>>;
+  /** Ends with the run. */
+  readonly alive: Context;
+}
+
+/** ms between two looks at the leases, at least: else nothing else would get a turn. */
 const SHORTEST = 1;
 
-/** Returns when the run is over; at once if the source knows no leases. */
-export async function keepLeases<D extends Delivery>(run: Run<D>): Promise<void> {
-  const { lease } = run.source;
-  if (run.source.extend === undefined || lease === undefined || lease === Infinity) return;
+/** Returns when the run is over; at once if the source has no leases. */
+export async function keepLeases<D extends Delivery>(worker: Leasing<D>): Promise<void> {
+  const { source, alive } = worker;
+  const { lease } = source;
+  if (source.extend === undefined || lease === undefined || lease === Infinity) return;
   const interval = Math.max(lease / 3, SHORTEST);
   const ticker = new time.Ticker(interval);
   for (;;) {
-    const got = await select({ tick: ticker.c, over: run.alive.done() });
+    const got = await select({ tick: ticker.c, over: alive.done() });
     if (got.case === "over") return;
-    await extend(run, interval);
+    await extend(worker, interval);
   }
 }
 
-async function extend<D extends Delivery>(run: Run<D>, interval: number): Promise<void> {
-  const all = [...run.held].filter((held) => !held.overdue && !held.lost);
+async function extend<D extends Delivery>(worker: Leasing<D>, interval: number): Promise<void> {
+  const { source, settings, account, inFlight, alive } = worker;
+  const all = [...inFlight].filter((message) => !message.isOverdue && !message.isLost);
   if (all.length === 0) return;
-  const [ctx, cancel] = context.withTimeout(run.alive, Math.min(run.settings.callTimeout, interval));
+  const [ctx, cancel] = context.withTimeout(alive, Math.min(settings.callTimeout, interval));
   using _ = cancel;
-  const deliveries = all.map((held) => held.delivery);
+  const deliveries = all.map((message) => message.delivery);
   try {
-    const answer = await context.wait(Promise.resolve(run.source.extend!(ctx, deliveries)), ctx);
+    const answer = await context.wait(Promise.resolve(source.extend!(ctx, deliveries)), ctx);
     // What was settled while the call was under way, or is being settled, is neither extended nor lost.
-    const still = all.filter((held) => run.held.has(held) && !held.telling);
+    const still = all.filter((message) => inFlight.has(message) && !message.isSettling);
     const lost = lostOf("extend", still, answer);
-    for (const held of lost) {
-      held.lost = true;
-      held.cancel?.(new LeaseLost());
+    for (const message of lost) {
+      message.isLost = true;
+      message.cancel?.(new LeaseLost());
     }
-    run.account.trouble.succeeded("extend");
-    run.account.emit({ type: "extended", count: still.length - lost.size, lost: lost.size });
+    account.trouble.succeeded("extend");
+    account.emit({ type: "extended", count: still.length - lost.size, lost: lost.size });
   } catch (error) {
-    if (run.alive.err() !== undefined) return;
-    run.account.sourceFailed("extend", error, interval);
+    if (alive.err() !== undefined) return;
+    account.sourceFailed("extend", error, interval);
   }
 }
 
-/** Tells the handlers that have had their messages for too long. Returns when the run is over; at once if there is no limit. */
-export async function limitLeases<D extends Delivery>(run: Run<D>): Promise<void> {
-  const { maxLease } = run.settings;
+/** Ends the ctx of handlers that have had their messages for too long. Returns when the run is over; at once if there is no limit. */
+export async function limitLeases<D extends Delivery>(worker: Leasing<D>): Promise<void> {
+  const { inFlight, alive } = worker;
+  const { maxLease } = worker.settings;
   if (maxLease === Infinity) return;
   for (;;) {
     const now = monotonic();
-    // Whoever starts from now on has at least this long.
+    // A handler that starts from now on has at least this long.
     let next = now + maxLease;
-    for (const held of run.held) {
-      if (held.overdue || held.cancel === null) continue;
-      if (held.since + maxLease > now) {
-        next = Math.min(next, held.since + maxLease);
+    for (const message of inFlight) {
+      if (message.isOverdue || message.cancel === null) continue;
+      const due = message.startedAt + maxLease;
+      if (due > now) {
+        next = Math.min(next, due);
         continue;
       }
-      held.overdue = true;
-      held.cancel(new LeaseExpired());
+      message.isOverdue = true;
+      message.cancel(new LeaseExpired());
     }
-    const got = await select({ due: time.after(Math.max(next - now, SHORTEST)), over: run.alive.done() });
+    const got = await select({ due: time.after(Math.max(next - now, SHORTEST)), over: alive.done() });
     if (got.case === "over") return;
   }
 }

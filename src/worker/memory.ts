@@ -3,11 +3,12 @@
  *
  * Invariants:
  * - A message is in exactly one place: ready, delayed, leased, or behind another of its key. `size` counts them all.
- * - Of a key one message at most is not behind another: the first that was published of those that are not settled. So whatever
+ * - Of a key at most one message is not behind another: the first that was published of those that are not settled. So whatever
  *   happens to it, none overtakes it.
- * - Publishing and every verdict are a step of their own, as they would be over a network: `explore` finds out what happens meanwhile.
- * - All its time is the library's (its monotonic clock, timer channels): under a virtual clock it is deterministic, and nobody can set it.
- * - A verdict counts only from whoever holds the lease now; for anybody else it changes nothing and is reported as lost.
+ * - Publishing and every verdict are a scheduling point, as they would be over a network: `explore` tries out what happens meanwhile.
+ * - All its time is the library's (its monotonic clock, timer channels): a change of the wall clock does not touch it, and under a virtual
+ *   clock it is deterministic.
+ * - A verdict counts only if it comes with the current lease. Otherwise it changes nothing, and is reported as lost.
  */
 import { onlyKnown, positive, whole } from "../internal/args.ts";
 import { Checkpoint } from "../internal/checkpoint.ts";
@@ -22,14 +23,18 @@ export interface DeadLetter<T = unknown> {
   readonly body: T;
   readonly key?: string;
   readonly attributes?: Readonly<Record<string, string>>;
-  /** How often it had been delivered. */
+  /** How often it was delivered. */
   readonly attempts: number;
   readonly error: unknown;
 }
 
-/** How to publish a message. */
+/** The options of `publish`. */
 export interface PublishOptions {
-  /** The ordering key: of the messages with the same, each is delivered when those before it are settled for good. */
+  /**
+   * The ordering key: of the messages with the same key, each is delivered when those before it are settled for good.
+   *
+   * @default undefined: in any order
+   */
   readonly key?: string;
   readonly attributes?: Readonly<Record<string, string>>;
 }
@@ -41,41 +46,51 @@ export interface MemoryBroker<T> extends Source<Delivery<T>> {
   readonly deadLetter: (ctx: Context, items: readonly Dead<Delivery<T>>[]) => Promise<readonly Delivery<T>[]>;
   readonly extend: (ctx: Context, deliveries: readonly Delivery<T>[]) => Promise<readonly Delivery<T>[]>;
   /**
-   * Publishes a message; with a `capacity`, waits until there is room for it: see there what a handler must not do.
+   * Publishes a message. With a `capacity` it waits until there is room: see that option for what a handler must not do.
    *
    * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()` and the message is not published.
    *
    * **Errors**: rejects when the broker has been ended.
    */
   readonly publish: (body: T, options?: PublishOptions, ctx?: Context) => Promise<void>;
-  /** No more will be published: the broker is `ended` when the messages it has are settled. */
+  /** Says that no more will be published: the broker is `ended` when its messages are settled. */
   readonly end: () => void;
-  /** How many messages are not settled: ready, delayed, leased, or behind another of their key. */
+  /** The number of messages that are not settled: ready, delayed, leased, or behind another of their key. */
   readonly size: number;
-  /** The last ones, as many as the option says. */
+  /** The last dead letters, as many as the option `deadLetters` says. */
   readonly deadLetters: readonly DeadLetter<T>[];
 }
 
-/** What a memory broker can be told. */
+/** The options of a memory broker. */
 export interface MemoryBrokerOptions {
-  /** How long a delivery belongs to who pulled it, in ms. 30 000 */
+  /**
+   * The length of a lease in ms: how long a delivery belongs to the worker that pulled it.
+   *
+   * @default 30_000
+   */
   readonly lease?: number;
   /**
-   * How many messages it holds before `publish` waits. A message that is handled is still among them. So a handler must not wait for room in
-   * the broker that its own message is from: if all handlers do, none ends, and there is never any room. Publish to another broker there, or
-   * with a ctx that has a deadline. Unbounded
+   * How many messages it holds before `publish` waits. A message that is being handled is still among them. So a handler must not wait for
+   * room in the broker that its own message is from: if all handlers do, none ends, and there is never any room. Publish to another broker
+   * there, or with a ctx that has a deadline.
+   *
+   * @default unbounded
    */
   readonly capacity?: number;
-  /** How many dead letters it keeps, the last ones. 10 000 */
+  /**
+   * How many dead letters it keeps, the last ones.
+   *
+   * @default 10_000
+   */
   readonly deadLetters?: number;
 }
 
 /**
  * Makes a broker in memory: leases, redelivery, attempts, delayed nacks, dead letters, publishing with back-pressure.
  *
- * What bounds its memory: `capacity` the messages, `deadLetters` the dead letters. Without a capacity it holds whatever is published.
+ * Its memory is bounded by `capacity` for messages and `deadLetters` for dead letters. Without a capacity it holds whatever is published.
  *
- * **Errors**: RangeError for a lease that is not positive, a capacity that is no whole number from 1, a count of dead letters that is none from 0.
+ * **Errors**: RangeError unless `lease` is positive, `capacity` a whole number from 1, and `deadLetters` a whole number from 0.
  *
  * @example
  * ```ts
@@ -100,7 +115,7 @@ export function memoryBroker<T>(options: MemoryBrokerOptions = {}): MemoryBroker
 const OPTIONS: Readonly<Record<keyof MemoryBrokerOptions, true>> = { lease: true, capacity: true, deadLetters: true };
 const PUBLISH: Readonly<Record<keyof PublishOptions, true>> = { key: true, attributes: true };
 
-/** Those of a message that was published without any. */
+/** The options of a message that was published without any. */
 const NONE: PublishOptions = {};
 
 interface Message<T> {
@@ -123,11 +138,11 @@ class Broker<T> extends Inspectable implements MemoryBroker<T> {
   /** The first message in `ready` that has not been delivered: taking from the front moves this, not the list. */
   private front = 0;
   private readonly delayed: Message<T>[] = [];
-  /** By the id of the delivery, in the order in which the leases end: they all last equally long. */
+  /** By the id of the delivery, in the order in which the leases end, because all are equally long. */
   private readonly leased: Map<string, Message<T>> = new Map();
   /** The last message of each key. */
   private readonly tails: Map<string, Message<T>> = new Map();
-  /** How many messages are behind another of their key. */
+  /** The number of messages that are behind another of their key. */
   private behind = 0;
   private published = 0;
   private delivered = 0;
@@ -165,9 +180,9 @@ class Broker<T> extends Inspectable implements MemoryBroker<T> {
       throw new Error("memoryBroker: publish after end()");
     }
     const message = { seq: ++this.published, body, options, attempts: 0, until: 0, next: null };
-    // With a capacity, `acquire` was the step.
-    if (this.room === null) await this.wire.pass(() => this.place(message), ctx);
-    else this.place(message);
+    // With a capacity, `acquire` was the scheduling point.
+    if (this.room === null) await this.wire.pass(() => this.add(message), ctx);
+    else this.add(message);
   };
 
   end = (): void => {
@@ -179,7 +194,7 @@ class Broker<T> extends Inspectable implements MemoryBroker<T> {
     for (;;) {
       if (ctx.err() !== undefined || this.ended) return [];
       const now = monotonic();
-      this.revive(now);
+      this.makeReady(now);
       if (this.front < this.ready.length) return this.deliver(max, now);
       const next = Math.min(this.delayed[0]?.until ?? Infinity, this.firstLease()?.[1].until ?? Infinity);
       const news = this.news.notified();
@@ -188,16 +203,16 @@ class Broker<T> extends Inspectable implements MemoryBroker<T> {
   };
 
   ack = async (ctx: Context, deliveries: readonly Delivery<T>[]): Promise<readonly Delivery<T>[]> =>
-    this.settle(ctx, deliveries, (message) => this.gone(message));
+    this.settle(ctx, deliveries, (message) => this.settled(message));
 
   nack = async (ctx: Context, items: readonly Nack<Delivery<T>>[]): Promise<readonly Delivery<T>[]> => {
-    const how = new Map(items.map((item) => [item.delivery.id, item]));
+    const byId = new Map(items.map((item) => [item.delivery.id, item]));
     return this.settle(
       ctx,
       items.map((item) => item.delivery),
       (message, id) => {
-        const { delay, why } = how.get(id)!;
-        if (why === "released") message.attempts--;
+        const { delay, reason } = byId.get(id)!;
+        if (reason === "released") message.attempts--;
         message.until = monotonic() + delay;
         if (delay > 0) push(this.delayed, message);
         else this.ready.push(message);
@@ -207,7 +222,7 @@ class Broker<T> extends Inspectable implements MemoryBroker<T> {
   };
 
   deadLetter = async (ctx: Context, items: readonly Dead<Delivery<T>>[]): Promise<readonly Delivery<T>[]> => {
-    const why = new Map(items.map((item) => [item.delivery.id, item.error]));
+    const errors = new Map(items.map((item) => [item.delivery.id, item.error]));
     return this.settle(
       ctx,
       items.map((item) => item.delivery),
@@ -216,10 +231,10 @@ class Broker<T> extends Inspectable implements MemoryBroker<T> {
           body: message.body,
           ...message.options,
           attempts: message.attempts,
-          error: why.get(id),
+          error: errors.get(id),
         });
         if (this.deadLetters.length > this.kept) this.deadLetters.shift();
-        this.gone(message);
+        this.settled(message);
       },
     );
   };
@@ -230,14 +245,14 @@ class Broker<T> extends Inspectable implements MemoryBroker<T> {
       this.leased.set(id, message);
     });
 
-  /** Ends the leases of these deliveries and does `then` with each message. Returns those whose lease was lost. */
+  /** Ends the leases of these deliveries and calls `then` with each message. Returns the deliveries whose lease was lost. */
   private settle(
     ctx: Context,
     deliveries: readonly Delivery<T>[],
     then: (message: Message<T>, id: string) => void,
   ): Promise<readonly Delivery<T>[]> {
     return this.wire.pass(() => {
-      this.revive(monotonic());
+      this.makeReady(monotonic());
       return deliveries.filter(({ id }) => {
         const message = this.leased.get(id);
         if (message === undefined) return true;
@@ -248,8 +263,8 @@ class Broker<T> extends Inspectable implements MemoryBroker<T> {
     }, ctx);
   }
 
-  /** A message is settled for good: now the next of its key has its turn. */
-  private gone({ next, options: { key } }: Message<T>): void {
+  /** A message is settled for good: the next of its key is ready. */
+  private settled({ next, options: { key } }: Message<T>): void {
     this.room?.release();
     if (next !== null) {
       this.behind--;
@@ -264,8 +279,8 @@ class Broker<T> extends Inspectable implements MemoryBroker<T> {
     return undefined;
   }
 
-  /** Puts what was published behind the last of its key, if there is any. */
-  private place(message: Message<T>): void {
+  /** Puts a message that was published behind the last of its key, if there is one. */
+  private add(message: Message<T>): void {
     const { key } = message.options;
     const tail = key === undefined ? undefined : this.tails.get(key);
     if (key !== undefined) this.tails.set(key, message);
@@ -278,7 +293,7 @@ class Broker<T> extends Inspectable implements MemoryBroker<T> {
   }
 
   /** Makes ready what is due: leases that ran out, and delays that are over. */
-  private revive(now: number): void {
+  private makeReady(now: number): void {
     for (let first; (first = this.firstLease()) !== undefined && first[1].until <= now;) {
       this.leased.delete(first[0]);
       this.ready.push(first[1]);

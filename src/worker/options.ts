@@ -1,5 +1,5 @@
 /**
- * What a worker can be told, with the defaults, and the check that it makes sense.
+ * The options of a worker, their defaults, and their checks; and the checks of a source.
  */
 import { mustBeReadable } from "../internal/errors.ts";
 import { attempt, given } from "../internal/foreign.ts";
@@ -8,54 +8,104 @@ import { ms, onlyKnown, positive, whole, wholeOrInfinite } from "../internal/arg
 import type { Progress, WorkerEvent } from "./report.ts";
 import type { Delivery, Source } from "./source.ts";
 
-/** How a worker works. What is left out has the default given. */
+/** The options of a worker. */
 export interface WorkerOptions<D extends Delivery = Delivery> {
-  /** Handlers at once. 16 */
+  /**
+   * How many handlers run at once.
+   *
+   * @default 16
+   */
   readonly concurrency?: number;
-  /** Messages held beyond those that run. As many as `concurrency` */
+  /**
+   * How many messages are in flight beyond those that run.
+   *
+   * @default `concurrency`
+   */
   readonly prefetch?: number;
-  /** Messages per pull and per call that settles. 100 */
+  /**
+   * How many messages a pull may bring, and a call with verdicts may have.
+   *
+   * @default 100
+   */
   readonly batch?: number;
-  /** ms from the stop to the return; nothing takes longer. Infinity: handlers are waited for until the abort. 25 000, which fits the 30 s that Kubernetes gives */
+  /**
+   * ms from the stop to the return; nothing takes longer. The default fits the 30 s that Kubernetes gives. Infinity: handlers are waited for
+   * until the abort.
+   *
+   * @default 25_000
+   */
   readonly grace?: number;
   /**
-   * ms of the grace from cancelling the handlers to abandoning them. When three quarters of it are over, their `context.lifetime` ends. A
-   * fifth of the grace, 2 000 at the most
+   * ms of the grace from cancelling the handlers to abandoning them. After three quarters of it their `context.lifetime` ends.
+   *
+   * @default a fifth of the grace, but at most 2_000
    */
   readonly abortWindow?: number;
   /**
-   * ms of the grace that are kept for the last acks and nacks: of what ends last, and of what is abandoned. It must cover two calls of the source,
-   * one after the other, when the broker is busy. A fifth of the grace, 2 000 at the most
+   * ms of the grace that are kept for the last acks and nacks: of what ends last, and of what is abandoned. It must cover two calls of the
+   * source, one after the other, when the broker is busy.
+   *
+   * @default a fifth of the grace, but at most 2_000
    */
   readonly settle?: number;
-  /** When it ends, handlers are cancelled without waiting for the grace: the second signal of `shutdown`. */
+  /**
+   * When it ends, handlers are cancelled without waiting for the grace: the second signal of `shutdown`.
+   *
+   * @default undefined
+   */
   readonly abort?: Context;
-  /** Deliveries of a message before it counts as dead; Infinity: it never does. 5 */
+  /**
+   * How often a message is delivered before it counts as dead; Infinity: it never does.
+   *
+   * @default 5
+   */
   readonly maxAttempts?: number;
-  /** ms before the next delivery, after failed attempt n (from 1). If it throws, or returns no such number, the default is used. `retry.backoff` */
+  /**
+   * ms before the next delivery, after failed attempt n (from 1). If it throws, or returns no such number, the default is used.
+   *
+   * @default `retry.backoff`
+   */
   readonly backoff?: (attempt: number) => number;
-  /** ms that a call of the source may take. 10 000. A pull that ignores it is given up soon after, and the worker stops as failed */
+  /**
+   * ms that a call of the source may take. A pull that ignores it is given up soon after, and the worker stops as failed.
+   *
+   * @default 10_000
+   */
   readonly callTimeout?: number;
   /**
-   * ms that a handler may hold its message, from its start: then its ctx ends with the cause LeaseExpired, and the lease is no longer
-   * extended, if the source has any. What it throws then is a failure like any other. 3 600 000
+   * ms that a handler may have its message, from its start. Then its ctx ends with the cause LeaseExpired, and the lease, if the source has
+   * any, is no longer extended. What the handler throws then is a failure like any other.
+   *
+   * @default 3_600_000
    */
   readonly maxLease?: number;
   /**
-   * How often the source is told of one message that it refuses while it takes others, before that is given up. A dead letter is then given
-   * back, to come again a minute later, and counts as retried; after half as many tries where the worker has no room left for other
-   * messages. What else there is counts as expired, and is named with the error. What fails because the source is away is told again for
-   * as long as the worker runs. Infinity: never given up. 6
+   * How often a verdict is tried that the source refuses for one message alone while it takes others; then it is given up. A dead letter
+   * is given back instead, to come again a minute later, and counts as retried; after half as many tries if the worker has no room left for
+   * other messages. Any other verdict counts as expired, and the report names the message with the error. What fails because the source is
+   * away is tried again for as long as the worker runs. Infinity: never given up.
+   *
+   * @default 6
    */
   readonly callTries?: number;
   /**
-   * How many messages the report names, the last ones: those that are expired, and the dead where the source has no `deadLetter`. Each is kept
-   * with its body; `observe` is told of all. Infinity: all of them. 1 000, or as many as the worker may hold if that is more
+   * How many messages the report names, the last ones: those that are expired, and the dead if the source has no `deadLetter`. Each is kept
+   * with its body; `observe` gets all of them. Infinity: all are named.
+   *
+   * @default 1_000, or as many as can be in flight if that is more
    */
   readonly leftovers?: number;
-  /** Is told what happens, as it happens, and not waited for. An error it throws, or rejects with, is ignored. */
+  /**
+   * Called for every event, as it happens. Its result is not awaited; its errors are ignored.
+   *
+   * @default undefined
+   */
   readonly observe?: (event: WorkerEvent<D>) => void;
-  /** Live counters; the object is the caller's, and one worker keeps it current. */
+  /**
+   * Live counters. You make the object, and one worker keeps it current.
+   *
+   * @default undefined
+   */
   readonly progress?: Progress;
 }
 
@@ -91,7 +141,7 @@ export function checked<D extends Delivery>(options: WorkerOptions<D>): Settings
   const abortWindow = ms("worker: abortWindow", options.abortWindow ?? Math.min(grace / 5, 2_000));
   const settle = ms("worker: settle", options.settle ?? Math.min(grace / 5, 2_000));
   if (abortWindow === Infinity || settle === Infinity) {
-    throw new RangeError("worker: abortWindow and settle must be finite, also where the grace is not");
+    throw new RangeError("worker: abortWindow and settle must be finite, even if the grace is not");
   }
   if (abortWindow + settle > grace) {
     throw new RangeError(`worker: abortWindow + settle must fit into grace; got ${abortWindow} + ${settle} > ${grace}`);
@@ -131,8 +181,8 @@ function isWritable(progress: unknown): boolean {
 }
 
 /**
- * A source whose properties cannot change, or fail to be read, any more, but for its `ended`. Its methods are asked for at each call, which
- * is known to fail.
+ * A source whose properties, except `ended`, can no longer change or fail to be read. Its methods are looked up at each call, where an
+ * error is expected anyway.
  *
  * **Errors**: TypeError or RangeError, naming the property and the rule.
  */

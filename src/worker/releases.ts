@@ -1,14 +1,14 @@
 /**
- * How often a source has given each message back without a failure: for a broker that counts each delivery as an attempt.
+ * The releases of each message, for a broker that counts every delivery as an attempt: a release is no failure, so it is subtracted.
  *
- * Invariant: no more than `REMEMBERED` messages are known; what was released longest ago is forgotten, and counts as the broker counts.
+ * Invariant: no more than `REMEMBERED` messages are known. What was released longest ago is forgotten, and counts as the broker counts.
  */
 const REMEMBERED = 10_000;
 
 export class Releases {
   private readonly counts: Map<string, number> = new Map();
 
-  /** Of a message that the broker has delivered so many times: the how many-th attempt this is, from 1. */
+  /** The attempt number, from 1, of a message that the broker has delivered so many times. */
   attempt(id: string, deliveries: number): number {
     return Math.max(1, deliveries - (this.counts.get(id) ?? 0));
   }
@@ -21,7 +21,7 @@ export class Releases {
     return this.counts.get(id) ?? 0;
   }
 
-  /** It was released so many times in all, as far as is known. */
+  /** Notes how often a message was released in all, as far as is known. */
   set(id: string, count: number): void {
     this.counts.delete(id);
     this.counts.set(id, count);
@@ -29,7 +29,7 @@ export class Releases {
     if (this.counts.size > REMEMBERED) this.counts.delete(oldest!);
   }
 
-  /** It will not come again. */
+  /** The message will not come again. */
   forget(id: string): void {
     this.counts.delete(id);
   }

@@ -1,11 +1,11 @@
 /**
- * What a worker tells: while it runs by events and live counters, at the end by the account of every message.
+ * The public types of a worker's output: live counters and events while it runs, and at the end the report, an account of every message.
  */
 import type { Delivery, Source, Verdict } from "./source.ts";
 
 /**
- * Live counters, in messages; at every moment pulled is the sum of the others. The caller makes the object, which may be empty, and may read
- * it at any time. The worker sets all of it to 0 when it starts, and alone writes to it: give each worker its own.
+ * Live counters of messages. At every moment pulled is the sum of the others. You make the object, which may be empty, and may read it at
+ * any time. The worker sets all counters to 0 when it starts, and it alone writes to them: give each worker an object of its own.
  *
  * @example
  * ```ts
@@ -22,11 +22,11 @@ import type { Delivery, Source, Verdict } from "./source.ts";
  */
 export interface Progress {
   pulled: number;
-  /** Pulled, and not started yet. */
+  /** Pulled; the handler has not started yet. */
   waiting: number;
   /** In a handler. */
   running: number;
-  /** Decided, and the broker not yet told. */
+  /** Decided; the broker has not answered yet. */
   settling: number;
   acked: number;
   retried: number;
@@ -38,13 +38,13 @@ export interface Progress {
 /** A message whose verdict did not reach the broker, or that was given up without a place to put it. */
 export interface Leftover<D extends Delivery> {
   readonly delivery: D;
-  /** What it would have been. */
-  readonly was: Verdict;
-  /** Why it came to nothing; for a dead message, the error that killed it. */
+  /** The verdict that it would have had. */
+  readonly verdict: Verdict;
+  /** The reason why the verdict came to nothing; for a dead message, what its handler threw. */
   readonly error?: unknown;
 }
 
-/** What went wrong with the source. */
+/** The errors of a source. */
 export interface SourceErrors {
   /** Calls that have failed. */
   readonly count: number;
@@ -53,8 +53,9 @@ export interface SourceErrors {
   /** and what it rejected with. */
   readonly error: unknown;
   /**
-   * In words, with what to do: a call that did nothing but fail when the worker stopped, and had for some seconds; or a pull that never
-   * succeeded; or dead letters that were refused. Absent: what failed has passed. A program should print this, and end with an exit code that is not 0.
+   * A sentence for a person, with what to do: about a call that did nothing but fail when the worker stopped, and had for some seconds; a
+   * pull that never succeeded; or dead letters that were refused. Absent: what failed has passed. A program should print this, and end
+   * with an exit code other than 0.
    */
   readonly trouble?: string;
 }
@@ -73,42 +74,45 @@ export interface Report<D extends Delivery = Delivery> {
   readonly expired: number;
   /** Handlers that ignored the end of their ctx. Their messages are counted in `released`. */
   readonly abandoned: number;
-  /** The expired messages by name, and why; and the dead ones if the source has no `deadLetter`. The last ones, as many as the option says. */
+  /** The expired messages, and the dead ones if the source has no `deadLetter`: the last ones, as many as the option `leftovers` says. */
   readonly leftovers: readonly Leftover<D>[];
-  /** How many more there were. Each was told to `observe`. Absent: none. */
+  /** How many more leftovers there were. `observe` got each of them. Absent: none. */
   readonly unnamed?: number;
   /** Absent: no call of the source has failed. */
   readonly sourceErrors?: SourceErrors;
   readonly stopped: "source ended" | "cancelled" | "aborted" | "failed";
-  /** Why: the cause of the context that ended, or the error of the source. */
+  /** The cause of the context that ended, or the error of the source. */
   readonly cause?: unknown;
-  /** How long each phase took, in ms. */
-  readonly took: { readonly draining: number; readonly aborting: number; readonly settling: number };
+  /** The length of each phase, in ms. */
+  readonly phaseMs: { readonly draining: number; readonly aborting: number; readonly settling: number };
   /**
-   * The report for a log: `JSON.stringify` calls it, and so does every logger. Errors are a line each, with their causes. Messages are named
-   * by the id of their delivery: it has no body, key or attribute of any.
+   * The report for a log: `JSON.stringify` calls it, and so does every logger. Each error is one line, with its causes. Messages are named
+   * by the id of their delivery; there is no body, key or attribute of any.
    */
   readonly toJSON?: () => object;
 }
 
-/** How far the worker is in stopping. */
+/** The phases of a worker, in this order. */
 export type Phase = "running" | "draining" | "aborting" | "settling" | "done";
 
 /**
- * What happens in a worker, as it happens. Times are in ms.
+ * An event in the life of a worker, as it happens. Times are in ms.
  *
- * - `phase`: it goes on to the next phase of its stop; some may be left out.
+ * - `phase`: the worker goes on to the next phase of its stop; some may be left out.
  * - `pulled`, `started`: so many messages have come; the handler of one begins.
- * - `finished`: a handler has ended, or was abandoned: with which verdict, after how long, and what it threw. What was never started has none.
- * - `settled`: the source has been told of `count` messages, in a call of `ms`; or cannot be told (`expired`, 0 ms). Every message is in one of them.
- * - `extended`: of those held, `count` leases were restarted, and `lost` turned out to be lost.
+ * - `finished`: a handler has ended, or was abandoned: its verdict, how long it took, and what it threw. A message that was never started
+ *   has no such event.
+ * - `settled`: the source has taken `count` verdicts, in a call of `ms`; or cannot take them any more (`expired`, 0 ms). Every message is
+ *   in one of these events.
+ * - `extended`: `count` leases were restarted, and `lost` turned out to be lost.
  * - `sourceError`: a call has failed, and is made again in `retryIn` ms; Infinity: not again.
- * - `trouble`: a call has done nothing but fail for some seconds, and a person should know: `message` has it in words. Once, until it succeeds.
- * - `leftover`: a message is named in the report, or was: that keeps the last ones only. It is in a `settled`, too.
+ * - `trouble`: a call has done nothing but fail for some seconds, and a person should know: `message` is a sentence with what to do. It
+ *   comes once, until the call succeeds.
+ * - `leftover`: a message that is named in the report, if it is among the last ones. It is in a `settled`, too.
  * - `late`: a handler that was abandoned has ended after all, perhaps after the worker's return. It changes nothing.
  *
- * **Ordering**: `started`, `finished` and `settled` of a message come in this order; `done` is the last event but for `late`, and what
- * becomes of a pull that was given up.
+ * **Ordering**: `started`, `finished` and `settled` of a message come in this order. `done` is the last event except for `late`, and for
+ * what becomes of a pull that was given up.
  */
 export type WorkerEvent<D extends Delivery = Delivery> =
   | { readonly type: "phase"; readonly from: Phase; readonly to: Phase }

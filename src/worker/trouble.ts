@@ -1,8 +1,8 @@
 /**
- * What the errors of a source add up to: a call that fails now and then is tried again, and that is that. A call that does nothing but
- * fail needs a person, who is told once, in words, and in the report.
+ * The errors of a source in sum. A call that fails now and then is tried again, and nobody needs to know. A call that does nothing but
+ * fail needs a person: once by an event, and in the report.
  *
- * Invariant: of each call one streak of failures is known at the most; the first success ends it.
+ * Invariant: of each call at most one streak of failures is known; the first success ends it.
  */
 import { monotonic } from "../internal/runtime.ts";
 import { reasonOf } from "./reason.ts";
@@ -11,10 +11,10 @@ import type { Delivery, Source } from "./source.ts";
 
 type Call = SourceErrors["call"];
 
-/** ms that a streak lasts before a person is told: what passes by itself mostly has passed by then. */
+/** ms that a streak lasts before it is reported: what passes by itself mostly has passed by then. */
 const PATIENCE = 5_000;
 
-/** ms after which a failure says nothing any more of a call that has not been made since. */
+/** ms after which a failure says nothing any more about a call that has not been made since. */
 const FORGOTTEN = 90_000;
 
 interface Streak {
@@ -22,7 +22,7 @@ interface Streak {
   last: number;
   failures: number;
   error: unknown;
-  isTold: boolean;
+  isReported: boolean;
 }
 
 export class Trouble<D extends Delivery> {
@@ -31,22 +31,22 @@ export class Trouble<D extends Delivery> {
   private readonly streaks: Map<Call, Streak> = new Map();
   private givenBack = 0;
   private refusal: unknown;
-  /** How often the source has shown that it is there: it has taken something, or brought something. */
+  /** How often the source has shown that it is there, by taking or bringing something. */
   answers = 0;
 
-  /** A call has failed. Returns what is to be told of it now, if anything. */
+  /** A call has failed. Returns the event that reports its streak, if it is time for that. */
   failed(call: Call, error: unknown): Extract<WorkerEvent<D>, { type: "trouble" }> | undefined {
     this.count++;
     this.last = { call, error };
     const now = monotonic();
-    const streak = this.streaks.get(call) ?? { since: now, last: now, failures: 0, error, isTold: false };
+    const streak = this.streaks.get(call) ?? { since: now, last: now, failures: 0, error, isReported: false };
     this.streaks.set(call, streak);
     streak.failures++;
     streak.last = now;
     streak.error = error;
     const ms = Math.round(now - streak.since);
-    if (streak.isTold || ms < PATIENCE) return undefined;
-    streak.isTold = true;
+    if (streak.isReported || ms < PATIENCE) return undefined;
+    streak.isReported = true;
     return { type: "trouble", call, error, failures: streak.failures, ms, message: messageOf(call, streak, ms) };
   }
 
@@ -62,15 +62,15 @@ export class Trouble<D extends Delivery> {
     this.refusal = error;
   }
 
-  /** For the report; nothing if no call has failed. `hasPulled`: the source has brought a message. */
+  /** The part of the report; undefined if no call has failed. `hasPulled`: the source has brought a message. */
   summary(hasPulled: boolean): SourceErrors | undefined {
     if (this.last === undefined) return undefined;
     const now = monotonic();
-    const lasts = ([call, { isTold, last }]: [Call, Streak]): boolean => {
-      // What was refused is told of below.
+    const lasts = ([call, { isReported, last }]: [Call, Streak]): boolean => {
+      // What was refused has a sentence of its own below.
       if (call === "deadLetter" && this.givenBack > 0) return false;
-      if (call === "pull") return isTold || !hasPulled;
-      return isTold && now - last < FORGOTTEN;
+      if (call === "pull") return isReported || !hasPulled;
+      return isReported && now - last < FORGOTTEN;
     };
     const trouble = [...this.streaks]
       .filter(lasts)

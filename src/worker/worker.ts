@@ -2,36 +2,32 @@
  * The worker: pull → handle → ack, with an account of every message.
  *
  * Three stages, two channels. Closing a channel says that no more is coming; a context says to stop. A stage ends when its input is
- * closed and drained, never because of a context, so nothing can be left in between. The contexts:
+ * closed and drained, never because of a context, so nothing can be left in between:
  *
- *     stop       the caller's; ends the pulling, and what waits is released      (draining)
- *     handling   what handlers get; ends with the cause Stopping                 (aborting)
- *     lifetime   how long handlers may go on at all; then they have a moment to say what they leave undone
- *     patience   how long handlers, and the last pull, are waited for            (settling)
- *     calls      what the broker's calls get; ends when the grace is over        (done)
+ *     pull ──► keys.ts ──► messages ──► handle ──► results ──► settler.ts ──► the source
  *
- * All but the first derive from `withoutCancel(ctx)`: the caller's values, a life of their own.
+ * Beside them: shutdown.ts has the contexts and the phases of the stop, leases.ts keeps the leases, account.ts has the counts.
  *
  * Invariants, at every moment:
  * - pulled = waiting + running + settling + acked + retried + released + dead + expired; at the end the first three are 0 (I1).
- * - A message is acked only after its handler has returned normally (I2), and its handler starts once at the most, and not after the
- *   stop (I4). At most `concurrency` handlers run; at most `concurrency + prefetch` messages are held (I5).
+ * - A message is acked only after its handler has returned normally (I2), and its handler starts once at most, and not after the
+ *   stop (I4). At most `concurrency` handlers run; at most `concurrency + prefetch` messages are in flight (I5).
  * - From the stop to the return pass no more than `grace` ms, whatever handlers and broker do (I6).
  */
-import { mustBeReadable } from "../internal/errors.ts";
 import { attempt, promiseOf } from "../internal/foreign.ts";
 import { Chan, context, type Context, errgroup, retry, select, sync, time } from "../index.ts";
 import { monotonic } from "../internal/runtime.ts";
 import { Account } from "./account.ts";
 import { Attempts } from "./attempts.ts";
 import { Stopping } from "./causes.ts";
-import { type Held, heldOf } from "./inflight.ts";
-import { checked, checkedSource, type Settings, type WorkerOptions } from "./options.ts";
-import type { Phase, Progress, Report } from "./report.ts";
-import type { Delivery, Handler, Source, Verdict } from "./source.ts";
-import { Keys } from "./keys.ts";
+import { type InFlight, wrapPulled } from "./inflight.ts";
+import { KeyLanes } from "./keys.ts";
 import { keepLeases, limitLeases } from "./leases.ts";
+import { checked, checkedSource, type Settings, type WorkerOptions } from "./options.ts";
+import type { Report } from "./report.ts";
 import { Settler } from "./settler.ts";
+import { Shutdown } from "./shutdown.ts";
+import type { Delivery, Handler, Source, Verdict } from "./source.ts";
 
 /**
  * Pulls messages from `source`, hands each to `handle`, and tells the source what became of it, until `ctx` ends or the source does.
@@ -79,165 +75,108 @@ export async function worker<D extends Delivery>(
   return new Run(ctx, taken, handle, checked(options)).run();
 }
 
-/** More than any worker holds: the channels between the stages never make anybody wait, for what is held is bounded elsewhere. */
-const AMPLE = 1_000_000_000;
-
-/**
- * The part of the abortWindow that is left when the lifetime of the handlers ends. Whoever is told of the end only when it is there cannot
- * say any more what is left undone; and a saga must, in its dead letters.
- */
-const LAST_WORDS = 0.25;
-
-/** Pulls that bring nothing, and do not wait for it, begin this far apart, in ms. */
+/** ms between the beginnings of two pulls that bring nothing and do not wait. */
 const IDLE = 100;
 
-/** Handlers that are started with the worker. Others are when there is a message for them: a hundred thousand would cost a second. */
+/** Handlers that are started with the worker. The others are when there is a message for them: a hundred thousand would cost a second. */
 const AT_ONCE = 64;
 
-/** **Errors**: TypeError, naming the context, if it cannot be asked or waited for. */
-function derived(what: string, ctx: Context | undefined): ReturnType<typeof context.withCancelCause> {
-  return mustBeReadable(`worker: ${what} is no Context that can be waited for`, () =>
-    context.withCancelCause(ctx ?? context.background()),
-  );
+/**
+ * A channel on which a send never waits. It needs no bound of its own, because the messages in flight have one (I5).
+ */
+function unbounded<T>(): Chan<T> {
+  return new Chan(1_000_000_000);
 }
 
-/** One run of a worker. */
-export class Run<D extends Delivery> {
-  readonly source: Source<D>;
-  readonly settings: Settings<D>;
-  readonly results: Chan<Held<D>> = new Chan(AMPLE);
-  /** What the calls of the source live under. */
-  readonly calls: Context;
-  /** When everything must be over, on the monotonic clock: known from the stop on. */
-  deadline: number = Infinity;
-  /** Gets a value when the phase has changed: what was put off must be looked at anew. */
-  readonly nudge: Chan<true> = new Chan(1);
-  readonly account: Account<D>;
-
-  readonly progress: Progress;
-  private readonly ctx: Context;
+/** One run of a worker: the stages pull and handle. */
+class Run<D extends Delivery> {
+  private readonly source: Source<D>;
+  private readonly settings: Settings<D>;
   private readonly handle: Handler<D>;
-  private readonly messages: Chan<Held<D>> = new Chan(AMPLE);
-  private readonly keys: Keys<D> = new Keys();
+  private readonly results: Chan<InFlight<D>> = unbounded();
+  private readonly account: Account<D>;
+  private readonly shutdown: Shutdown<D>;
+  private readonly attempts: Attempts;
+  private readonly messages: Chan<InFlight<D>> = unbounded();
+  private readonly keys: KeyLanes<D> = new KeyLanes();
   private readonly group: errgroup.Group = new errgroup.Group();
   private readonly handlers: sync.WaitGroup = new sync.WaitGroup();
-  /** How many have been started. */
+  /** How many handlers have been started. */
   private started = 0;
   /** Whether more will be pulled, and if not, whether `messages` is closed. */
   private input: "open" | "ended" | "closed" = "open";
   /** Gets a value when there is room for another message. */
   private readonly room: Chan<true> = new Chan(1);
-  readonly held: Set<Held<D>> = new Set();
+  private readonly inFlight: Set<InFlight<D>> = new Set();
   private pulled = 0;
-  private readonly attempts: Attempts;
-
-  private readonly abort: Context;
-  private readonly releaseAbort: context.CancelFunc;
-  /** The lifetime of what the worker runs in, such as the handler of another: nobody waits any longer than that. */
-  private readonly outer: Context;
-  private readonly releaseOuter: context.CancelFunc | undefined;
-  private readonly detached: Context;
-  private readonly stop: Context;
-  private readonly stopNow: context.CancelCauseFunc;
-  private readonly handling: Context;
-  private readonly cancelHandlers: context.CancelCauseFunc;
-  private readonly lifetime: Context;
-  private readonly endLifetime: context.CancelCauseFunc;
-  private readonly patience: Context;
-  private readonly endPatience: context.CancelFunc;
-  private readonly endCalls: context.CancelFunc;
-  /** Ends when there is nothing left to do, or nothing to be done about it. */
-  readonly alive: Context;
-  private readonly end: context.CancelFunc;
-
-  private phase: Phase = "running";
-  private since = 0;
-  /** What has cut the stop short: the cause of the context that ended. */
-  private cutShort: { readonly cause: unknown } | null = null;
-  private failure: { readonly error: unknown } | null = null;
 
   constructor(ctx: Context, source: Source<D>, handle: Handler<D>, settings: Settings<D>) {
-    this.ctx = ctx;
     this.source = source;
     this.handle = handle;
     this.settings = settings;
     this.attempts = new Attempts(settings);
-    this.account = new Account(settings);
-    this.progress = this.account.progress;
-    this.detached = context.withoutCancel(ctx);
-    const outer = mustBeReadable("worker: ctx: its value() has thrown", () => ctx.value(context.lifetime) ?? undefined);
-    // Contexts of our own: the caller's may be those of another copy of the package, which no select knows, or fail when they are asked.
-    [this.abort, this.releaseAbort] = derived("abort", settings.abort);
-    try {
-      [this.outer, this.releaseOuter] = derived("ctx: its context.lifetime", outer);
-      [this.stop, this.stopNow] = derived("ctx", ctx);
-    } catch (error) {
-      this.releaseAbort();
-      this.releaseOuter?.();
-      throw error;
-    }
-    [this.lifetime, this.endLifetime] = context.withCancelCause(this.detached);
-    [this.patience, this.endPatience] = context.withCancel(this.detached);
-    [this.handling, this.cancelHandlers] = context.withCancelCause(
-      context.withValue(this.detached, context.lifetime, this.lifetime),
-    );
-    [this.calls, this.endCalls] = context.withCancel(this.detached);
-    [this.alive, this.end] = context.withCancel(this.calls);
+    this.account = new Account(source, settings);
+    this.shutdown = new Shutdown(ctx, settings, this.account);
   }
 
   async run(): Promise<Report<D>> {
-    const { group, handlers } = this;
-    // The names are for those who watch the tasks in a test.
+    const { source, settings, account, shutdown, group, handlers, inFlight, results } = this;
+    const capacity = settings.concurrency + settings.prefetch;
+    const settling = {
+      source,
+      settings,
+      account,
+      shutdown,
+      results,
+      isFull: () => inFlight.size >= capacity,
+      settled: (message: InFlight<D>, verdict: Verdict, error?: unknown) => this.settled(message, verdict, error),
+    };
+    const leasing = { source, settings, account, inFlight, alive: shutdown.alive };
+    // The names are what a test sees of the tasks.
     const pull = (): Promise<void> => this.pull();
     const closer = async (): Promise<void> => {
       await handlers.wait();
-      this.results.close();
+      results.close();
     };
     const settler = async (): Promise<void> => {
-      await new Settler(this).settleAll();
-      this.end();
+      await new Settler(settling).settleAll();
+      shutdown.end();
     };
-    const leases = (): Promise<void> => keepLeases(this);
-    const limit = (): Promise<void> => limitLeases(this);
-    const watch = (): Promise<void> => this.watch();
+    const leases = (): Promise<void> => keepLeases(leasing);
+    const limit = (): Promise<void> => limitLeases(leasing);
+    const watch = (): Promise<void> => shutdown.run(() => this.releaseWaiting());
     void group.go(pull);
-    for (let i = 0; i < Math.min(this.settings.concurrency, AT_ONCE); i++) this.startHandler();
+    for (let i = 0; i < Math.min(settings.concurrency, AT_ONCE); i++) this.startHandler();
     for (const task of [closer, settler, leases, limit, watch]) void group.go(task);
     await group.wait();
-    this.enter("done");
-    const report = this.report();
-    const { releaseAbort, releaseOuter, stopNow, cancelHandlers, endLifetime, endPatience, endCalls } = this;
-    for (const cancel of [releaseAbort, releaseOuter, stopNow, cancelHandlers, endLifetime, endPatience, endCalls])
-      cancel?.();
+    shutdown.enter("done");
+    const report = account.report(shutdown.outcome());
+    shutdown.release();
     return report;
   }
 
   // ------------------------------------------------------------------------------------------------------------ stage 1: pull
 
-  /** The abort alone is a stop, too, also in the moment before {@link watch} gets to know of it. */
-  private get isStopping(): boolean {
-    return this.stop.err() !== undefined || this.abort.err() !== undefined;
-  }
-
   private async pull(): Promise<void> {
-    const { concurrency, prefetch } = this.settings;
+    const { source, settings, account, shutdown, inFlight } = this;
+    const { stop } = shutdown;
     let failures = 0;
-    while (!this.isStopping) {
+    while (!shutdown.hasBegun) {
       try {
-        if (this.source.ended === true) break;
-        const room = concurrency + prefetch - this.held.size;
-        if (room <= 0) await select({ room: this.room, stop: this.stop.done() });
+        if (source.ended === true) break;
+        const room = settings.concurrency + settings.prefetch - inFlight.size;
+        if (room <= 0) await select({ room: this.room, stop: stop.done() });
         else await this.pullOnce(room);
         failures = 0;
       } catch (error) {
         const retryIn = retry.backoff(++failures);
         // A pull must not reject because the stop has begun; but it is no trouble either.
-        if (this.isStopping) this.account.emit({ type: "sourceError", call: "pull", error, retryIn });
-        else this.account.sourceFailed("pull", error, retryIn);
-        await time.sleep(retryIn, this.stop).catch(() => {});
+        if (shutdown.hasBegun) account.emit({ type: "sourceError", call: "pull", error, retryIn });
+        else account.sourceFailed("pull", error, retryIn);
+        await time.sleep(retryIn, stop).catch(() => {});
       }
     }
-    if (!this.isStopping) this.enter("draining");
+    if (!shutdown.hasBegun) shutdown.enter("draining");
     this.input = "ended";
     this.closeMessages();
   }
@@ -249,19 +188,20 @@ export class Run<D extends Delivery> {
     this.messages.close();
   }
 
-  /** A pull that ignores the end of its ctx is given up, and the worker stops: what it brings later is released. */
+  /** A pull that ignores the end of its ctx is given up, and the worker stops. What that pull brings later is released. */
   private async pullOnce(room: number): Promise<void> {
+    const { source, shutdown } = this;
     const { batch, callTimeout, settle } = this.settings;
     const limited = this.limited(callTimeout);
     if (limited === undefined) return;
     const [ctx, cancel] = limited;
     // Even an obedient pull takes a while to come back, however short the grace.
     const slack = Math.max(settle, Math.min(callTimeout / 2, 1_000));
-    const [patience, lose] = context.withTimeout(this.patience, callTimeout + slack);
+    const [patience, lose] = context.withTimeout(shutdown.patience, callTimeout + slack);
     using _cancel = cancel;
     using _lose = lose;
     const begun = monotonic();
-    const pulled = Promise.resolve(this.source.pull(ctx, Math.min(batch, room), room));
+    const pulled = Promise.resolve(source.pull(ctx, Math.min(batch, room), room));
     let brought: readonly D[];
     try {
       brought = await context.wait(pulled, patience);
@@ -274,57 +214,50 @@ export class Run<D extends Delivery> {
             () => {},
           ),
       );
-      this.fail(new Error("worker: source.pull ignored the end of its ctx", { cause: error }));
+      shutdown.fail(new Error("worker: source.pull ignored the end of its ctx", { cause: error }));
       return;
     }
     this.take(brought);
     this.account.trouble.succeeded("pull", brought.length > 0);
-    if (brought.length > 0 || this.source.ended === true) return;
-    // It should have waited. Asked again at once, and again, it would keep everything else from its turn; also where it may not wait long.
+    if (brought.length > 0 || source.ended === true) return;
+    // It should have waited. Called again at once, and again, it would starve everything else; also if callTimeout does not let it wait long.
     const apart = ctx.err() === undefined ? IDLE : Math.max(1, Math.min(IDLE, callTimeout));
-    await time.sleep(begun + apart - monotonic(), this.stop).catch(() => {});
+    await time.sleep(begun + apart - monotonic(), shutdown.stop).catch(() => {});
   }
 
-  /** The ctx of a pull. Where the caller's ctx cannot be asked for its deadline any more, there is no pull, and the worker stops. */
+  /** The ctx of a pull. If the caller's ctx cannot be asked for its deadline any more, there is no pull, and the worker stops. */
   private limited(ms: number): ReturnType<typeof context.withTimeout> | undefined {
     try {
-      return context.withTimeout(this.stop, ms);
+      return context.withTimeout(this.shutdown.stop, ms);
     } catch (error) {
-      return this.fail(error);
+      this.shutdown.fail(error);
+      return undefined;
     }
   }
 
-  /** What is no delivery is the source's mistake, and is not to cost the others their turn. */
+  /** Invalid entries are reported as an error of the source; the valid ones are handled. */
   private take(deliveries: readonly D[]): void {
-    const all = heldOf<D>(deliveries);
-    if (all.length > 0) {
-      this.progress.pulled += all.length;
-      this.progress.waiting += all.length;
-      this.account.emit({ type: "pulled", count: all.length });
-    }
-    for (const held of all) {
-      held.order = ++this.pulled;
-      this.held.add(held);
-      if (this.attempts.of(held) > 1) this.account.counts.redelivered++;
-      const to = this.isStopping ? "return" : this.keys.admit(held);
-      if (to === "handle") this.start(held);
-      else if (to === "return") this.release(held);
+    const { account, inFlight, keys } = this;
+    const all = wrapPulled<D>(deliveries);
+    if (all.length > 0) account.pulled(all.length);
+    for (const message of all) {
+      message.order = ++this.pulled;
+      inFlight.add(message);
+      if (this.attempts.of(message) > 1) account.redelivered();
+      const to = this.shutdown.hasBegun ? "return" : keys.admit(message);
+      if (to === "handle") this.start(message);
+      else if (to === "return") this.decide(message, "released");
     }
     if (all.length === deliveries?.length) return;
     throw new TypeError("worker: source.pull must resolve to a list of deliveries, each with an id");
   }
 
-  private release(held: Held<D>): void {
-    this.progress.waiting--;
-    this.decide(held, "released");
-  }
-
   private async releaseLate(deliveries: readonly D[]): Promise<void> {
-    const all = heldOf<D>(deliveries);
+    const all = wrapPulled<D>(deliveries);
     if (all.length === 0) return;
-    const [ctx, cancel] = context.withTimeout(this.detached, this.settings.callTimeout);
+    const [ctx, cancel] = context.withTimeout(this.shutdown.detached, this.settings.callTimeout);
     using _ = cancel;
-    const items = all.map(({ delivery }) => ({ delivery, delay: 0, why: "released" as const }));
+    const items = all.map(({ delivery }) => ({ delivery, delay: 0, reason: "released" as const }));
     try {
       await this.source.nack(ctx, items);
     } catch (error) {
@@ -332,14 +265,21 @@ export class Run<D extends Delivery> {
     }
   }
 
+  private releaseWaiting(): void {
+    const { messages } = this;
+    for (let got = messages.tryRecv(); got?.[1] === true; got = messages.tryRecv()) this.decide(got[0], "released");
+    for (const message of this.keys.takeWaiting()) this.decide(message, "released");
+    this.closeMessages();
+  }
+
   // ---------------------------------------------------------------------------------------------------------- stage 2: handle
 
   /** Hands a message to the handlers, one more of which is started if there are not enough. */
-  private start(held: Held<D>): void {
-    this.messages.trySend(held);
-    const { concurrency } = this.settings;
-    const wanted = this.progress.running + this.progress.waiting - this.keys.waiting;
-    if (this.started < Math.min(concurrency, wanted)) this.startHandler();
+  private start(message: InFlight<D>): void {
+    this.messages.trySend(message);
+    const { running, waiting } = this.account.progress;
+    const wanted = running + waiting - this.keys.waiting;
+    if (this.started < Math.min(this.settings.concurrency, wanted)) this.startHandler();
   }
 
   private startHandler(): void {
@@ -353,26 +293,23 @@ export class Run<D extends Delivery> {
   }
 
   private async handleAll(): Promise<void> {
-    for await (const held of this.messages) {
-      if (!this.isStopping && !held.lost) await this.handleOne(held);
-      else this.release(held);
+    for await (const message of this.messages) {
+      if (!this.shutdown.hasBegun && !message.isLost) await this.handleOne(message);
+      else this.decide(message, "released");
     }
   }
 
-  private async handleOne(held: Held<D>): Promise<void> {
-    const { delivery } = held;
-    const [ctx, cancel] = context.withCancelCause(this.handling);
-    const begun = monotonic();
-    held.cancel = cancel;
-    held.since = begun;
-    this.progress.waiting--;
-    this.progress.running++;
-    this.account.counts.started++;
-    this.account.emit({ type: "started", delivery });
+  private async handleOne(message: InFlight<D>): Promise<void> {
+    const { account, shutdown } = this;
+    const { delivery } = message;
+    const [ctx, cancel] = context.withCancelCause(shutdown.handling);
+    message.cancel = cancel;
+    message.startedAt = monotonic();
+    account.started(message);
     let pending = false;
     let failure: { readonly error: unknown } | undefined;
-    // Why its ctx had ended when it did: what happens between that and our going on is no excuse for a failure (I8).
-    let why: unknown;
+    // The cause of its ctx when the handler ended: a stop that comes later does not excuse its failure (I8).
+    let cause: unknown;
     try {
       const result = this.handle(ctx, delivery);
       if (typeof (result as PromiseLike<unknown> | undefined)?.then === "function") {
@@ -381,8 +318,8 @@ export class Run<D extends Delivery> {
         pending = true;
         const ended = (): void => {
           pending = false;
-          why = context.cause(ctx);
-          if (held.cancel !== cancel) this.account.emit({ type: "late", delivery });
+          cause = context.cause(ctx);
+          if (message.state !== "running") account.emit({ type: "late", delivery });
         };
         try {
           void returning.then(ended, ended);
@@ -390,142 +327,51 @@ export class Run<D extends Delivery> {
           pending = false;
           throw error;
         }
-        await context.wait(returning, this.patience);
+        await context.wait(returning, shutdown.patience);
       }
     } catch (error) {
       failure = { error };
     }
-    held.cancel = null;
+    message.cancel = null;
     cancel();
-    this.progress.running--;
-    if (pending) this.account.counts.abandoned++;
-    if (failure === undefined) this.decide(held, "acked", begun);
-    else if (why instanceof Stopping || pending) this.decide(held, "released", begun, failure.error);
-    else this.decideFailure(held, begun, failure.error);
+    if (pending) account.abandoned();
+    if (failure === undefined) this.decide(message, "acked");
+    else if (cause instanceof Stopping || pending) this.decide(message, "released", failure.error);
+    else this.decideFailure(message, failure.error);
   }
 
-  private decideFailure(held: Held<D>, begun: number, error: unknown): void {
-    const delay = this.attempts.failed(held, error);
-    held.delay = delay ?? 0;
-    this.decide(held, delay === undefined ? "dead" : "retried", begun, error);
+  private decideFailure(message: InFlight<D>, error: unknown): void {
+    const delay = this.attempts.failed(message, error);
+    message.delay = delay ?? 0;
+    this.decide(message, delay === undefined ? "dead" : "retried", error);
   }
 
-  /** The verdict on a message; what is left is to tell the source. */
-  private decide(held: Held<D>, verdict: Verdict, begun?: number, error?: unknown): void {
-    held.verdict = verdict;
-    held.error = error;
-    this.progress.settling++;
-    if (begun !== undefined) {
-      const ending = {
-        verdict: held.lost ? "expired" : verdict,
-        ms: Math.round(monotonic() - begun),
-        ...(error === undefined ? {} : { error }),
-      } as const;
-      this.account.emit({ type: "finished", delivery: held.delivery, ...ending });
-    }
-    this.results.trySend(held);
-    if (held.key !== undefined) this.goOn(held);
+  /** The verdict on a message: from here on it is with the settler. */
+  private decide(message: InFlight<D>, verdict: Verdict, error?: unknown): void {
+    const wasRunning = message.state === "running";
+    message.verdict = verdict;
+    message.error = error;
+    this.account.decided(message, wasRunning ? Math.round(monotonic() - message.startedAt) : undefined);
+    this.results.trySend(message);
+    if (message.key !== undefined) this.advanceKey(message);
   }
 
   /** What the verdict on a message means for the others of its key. */
-  private goOn(held: Held<D>): void {
-    const { next, followers } = this.keys.decided(held);
+  private advanceKey(message: InFlight<D>): void {
+    const { next, followers } = this.keys.decided(message);
     if (next !== undefined) this.start(next);
-    for (const follower of followers) this.release(follower);
+    for (const follower of followers) this.decide(follower, "released");
     this.closeMessages();
   }
 
   // ----------------------------------------------------------------------------------------------- stage 3 is in settler.ts
 
-  /** There is no room for another message. */
-  get isFull(): boolean {
-    return this.held.size >= this.settings.concurrency + this.settings.prefetch;
-  }
-
-  /** The source has been told, or cannot be told any more: the message is off our hands. */
-  finish(held: Held<D>, verdict: Verdict, error?: unknown): void {
-    this.held.delete(held);
-    this.keys.told(held);
-    this.progress.settling--;
-    this.progress[verdict]++;
-    if (verdict === "acked") this.attempts.forget(held);
-    if (verdict === "expired" || (verdict === "dead" && this.source.deadLetter === undefined)) {
-      this.account.leave({ delivery: held.delivery, was: held.verdict, error: error ?? held.error });
-    }
+  /** The source has answered for a message, or cannot be called any more: it is off our hands. */
+  private settled(message: InFlight<D>, verdict: Verdict, error: unknown): void {
+    this.inFlight.delete(message);
+    this.keys.settled(message);
+    if (verdict === "acked") this.attempts.forget(message);
+    this.account.settled(message, verdict, error);
     this.room.trySend(true);
-  }
-
-  // ----------------------------------------------------------------------------------------------------------------- the stop
-
-  /** Goes through the phases of the stop as their time comes; leaves early when everything is done. */
-  private async watch(): Promise<void> {
-    const { grace, abortWindow, settle } = this.settings;
-    const ends = { over: this.alive.done(), abort: this.abort.done(), outer: this.outer.done() };
-    let { case: why }: { case: keyof typeof ends | "stop" | "late" } = await select({
-      ...ends,
-      stop: this.stop.done(),
-    });
-    if (why === "over") return;
-    this.deadline = monotonic() + grace;
-    if (why === "stop") {
-      this.enter("draining");
-      this.releaseWaiting();
-      ({ case: why } = await select({ ...ends, late: time.after(grace - abortWindow - settle) }));
-      if (why === "over") return;
-    }
-    if (why !== "late") {
-      this.cutShort = { cause: context.cause(why === "outer" ? this.outer : this.abort) };
-      this.stopNow(this.cutShort.cause);
-      this.releaseWaiting();
-    }
-    this.deadline = Math.min(this.deadline, monotonic() + abortWindow + settle);
-    this.enter("aborting");
-    this.cancelHandlers(new Stopping({ cause: context.cause(this.stop) }));
-    const patient = { over: ends.over, outer: ends.outer };
-    const words = abortWindow * LAST_WORDS;
-    if (why !== "outer") ({ case: why } = await select({ ...patient, late: time.after(abortWindow - words) }));
-    if (why === "over") return;
-    this.endLifetime(new Stopping({ cause: context.cause(this.stop) }));
-    if (why !== "outer") ({ case: why } = await select({ ...patient, late: time.after(words) }));
-    if (why === "over") return;
-    this.deadline = Math.min(this.deadline, monotonic() + settle);
-    this.enter("settling");
-    this.endPatience();
-    if ((await select({ over: ends.over, late: time.after(this.deadline - monotonic()) })).case === "over") return;
-    this.endCalls();
-    this.nudge.trySend(true);
-  }
-
-  private releaseWaiting(): void {
-    for (let got = this.messages.tryRecv(); got?.[1] === true; got = this.messages.tryRecv()) this.release(got[0]);
-    for (const held of this.keys.takeWaiting()) this.release(held);
-    this.closeMessages();
-  }
-
-  private fail(error: unknown): undefined {
-    if (this.stop.err() !== undefined) return undefined;
-    this.failure = { error };
-    this.stopNow(error);
-    return undefined;
-  }
-
-  private enter(phase: Phase): void {
-    if (this.phase === phase) return;
-    const now = monotonic();
-    if (this.phase !== "running" && this.phase !== "done")
-      this.account.took[this.phase] += Math.round(now - this.since);
-    this.since = now;
-    const from = this.phase;
-    this.phase = phase;
-    this.account.emit({ type: "phase", from, to: phase });
-    this.nudge.trySend(true);
-  }
-
-  private report(): Report<D> {
-    if (this.failure !== null) return this.account.report({ stopped: "failed", cause: this.failure.error });
-    if (this.cutShort !== null) return this.account.report({ stopped: "aborted", cause: this.cutShort.cause });
-    // Somebody else's context may tell of its end a moment late.
-    const cause = context.cause(this.stop) ?? attempt(() => context.cause(this.ctx));
-    return this.account.report(cause === undefined ? { stopped: "source ended" } : { stopped: "cancelled", cause });
   }
 }

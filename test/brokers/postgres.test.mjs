@@ -87,7 +87,7 @@ function tests() {
     }
   };
   const bodies = (deliveries) => deliveries.map(({ body }) => body);
-  const nack = (delivery, delay = 0, why = "failed") => ({ delivery, delay, why });
+  const nack = (delivery, delay = 0, reason = "failed") => ({ delivery, delay, reason });
 
   void test("publishing in a transaction of the user's", async (t) => {
     await t.test("a message is there if and only if the transaction commits", async () => {

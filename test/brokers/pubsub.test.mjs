@@ -169,7 +169,7 @@ if (server !== undefined) {
     proxy.freeze();
     const calls = {
       ack: (source, ctx, delivery) => source.ack(ctx, [delivery]),
-      nack: (source, ctx, delivery) => source.nack(ctx, [{ delivery, delay: 0, why: "released" }]),
+      nack: (source, ctx, delivery) => source.nack(ctx, [{ delivery, delay: 0, reason: "released" }]),
       extend: (source, ctx, delivery) => source.extend(ctx, [delivery]),
       deadLetter: (source, ctx, delivery) => source.deadLetter(ctx, [{ delivery, error: "no" }]),
     };

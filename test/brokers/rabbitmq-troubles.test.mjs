@@ -156,7 +156,7 @@ async function run({ url, atEnd }) {
     for (let i = 0; i < 8; i++) {
       const source = rabbitQueue(() => amqp.connect(url), { queue });
       const [delivery] = await take(source, 1);
-      assert.deepEqual(await source.nack(background, [{ delivery, delay: 0, why: "released" }]), []);
+      assert.deepEqual(await source.nack(background, [{ delivery, delay: 0, reason: "released" }]), []);
       await source.close();
     }
     const source = rabbitQueue(() => amqp.connect(url), { queue, deadLetters: { queue: dead } });
@@ -205,7 +205,7 @@ async function run({ url, atEnd }) {
     for (let attempt = 1; attempt <= 3; attempt++) {
       const [delivery] = await take(source, 1);
       assert.equal(delivery.attempt, attempt);
-      assert.deepEqual(await source.nack(background, [{ delivery, delay: 1_000, why: "failed" }]), []);
+      assert.deepEqual(await source.nack(background, [{ delivery, delay: 1_000, reason: "failed" }]), []);
     }
     await source.close();
   });
@@ -231,7 +231,7 @@ async function run({ url, atEnd }) {
     const source = rabbitQueue(() => amqp.connect(url), { queue, deadLetters: { queue: dead } });
     await publish(queue, ["a"], { headers });
     const [delivery] = await take(source, 1);
-    await source.nack(background, [{ delivery, delay: 1, why: "failed" }]);
+    await source.nack(background, [{ delivery, delay: 1, reason: "failed" }]);
     const [again] = await take(source, 1);
     await source.deadLetter(background, [{ delivery: again, error: "no" }]);
     const [letter] = await letters(dead);

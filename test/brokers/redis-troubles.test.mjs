@@ -455,11 +455,11 @@ async function run({ url, atEnd, pause, resume }) {
           const nacks = [];
           for (const delivery of got) {
             const delay = failed.get(delivery.key);
-            if (delay !== undefined) nacks.push({ delivery, delay, why: "released" });
+            if (delay !== undefined) nacks.push({ delivery, delay, reason: "released" });
             else if (!(await handle(source, delivery))) {
               const delay = Math.random() * 60;
               if (delivery.key !== undefined) failed.set(delivery.key, delay);
-              nacks.push({ delivery, delay, why: "failed" });
+              nacks.push({ delivery, delay, reason: "failed" });
             }
           }
           if (nacks.length > 0) await source.nack(under(), nacks);
@@ -483,7 +483,7 @@ async function run({ url, atEnd, pause, resume }) {
       const others = [];
       while (others.length < 1) others.push(...(await b.pull(under(), 10)));
       assert.deepEqual([first.body, others.map(({ body }) => body)], ["1", ["free"]]);
-      await a.nack(under(), [{ delivery: first, delay: 300, why: "failed" }]);
+      await a.nack(under(), [{ delivery: first, delay: 300, reason: "failed" }]);
       const got = [];
       while (got.length < 3) got.push(...(await b.pull(under(), 10)));
       assert.deepEqual(

@@ -177,7 +177,7 @@ function run({ url, restart, pause, resume }) {
         await lab.publish(["a", "b"]);
         const [a, b] = await take(lab.source, 2);
         await lab.source.deadLetter(under(), [{ delivery: a, error: "no" }]);
-        await lab.source.nack(under(), [{ delivery: b, delay: 60_000, why: "failed" }]);
+        await lab.source.nack(under(), [{ delivery: b, delay: 60_000, reason: "failed" }]);
         const keys = await plain.send("KEYS", `*${lab.stream}*`);
         const { stream } = lab;
         const own = ["", ":dead", ":g:delayed", ":g:told"].map((end) => `app:${stream}${end}`);
@@ -354,9 +354,9 @@ function run({ url, restart, pause, resume }) {
         await lab.publish(["a"]);
         const held = await take(lab.source, 1);
         pause();
-        await assert.rejects(lab.source.nack(under(100), [{ delivery: held[0], delay: 0, why: "failed" }]));
+        await assert.rejects(lab.source.nack(under(100), [{ delivery: held[0], delay: 0, reason: "failed" }]));
         resume();
-        assert.deepEqual(await lab.source.nack(under(), [{ delivery: held[0], delay: 0, why: "failed" }]), []);
+        assert.deepEqual(await lab.source.nack(under(), [{ delivery: held[0], delay: 0, reason: "failed" }]), []);
         const [again] = await take(lab.other, 1);
         assert.equal(again.attempt, 2);
       },

@@ -77,7 +77,7 @@ describe.each(operations)("a %s", (_name, op, blocking, ready) => {
     expect(watchers(ctx)).toBe(0);
   });
 
-  it("that has been cancelled keeps nobody behind it waiting and loses no value (H6)", async () => {
+  it("that has been cancelled keeps none behind it waiting, and loses no value (H6)", async () => {
     const [ctx, cancel] = cancelable();
     const ch = blocking();
     const [ahead, cancelled, behind] = [op(ch), failure(op(ch, ctx)), op(ch)];
@@ -134,7 +134,7 @@ describe("a ctx", () => {
     expect((await Promise.all(waiting)).every((error) => error === ctx.err())).toBe(true);
   });
 
-  it("that ends in the same step as the channel closes: whoever comes first decides", async () => {
+  it("that ends in the same step as the channel closes: the first decides", async () => {
     const outcome = async (first: "close" | "cancel"): Promise<unknown[]> => {
       const [ctx, cancel] = cancelable();
       const ch = new Chan<string>();
@@ -194,7 +194,7 @@ describe("a deadline", () => {
   });
 });
 
-// ---------------------------------------------------------------------------------- contexts of somebody else's making
+// ---------------------------------------------------------------------------------- foreign contexts
 
 /** A context written by hand: it has what is given and, for the rest, nothing. */
 function foreign(parts: object): { ctx: Context; end: (error?: unknown) => void } {

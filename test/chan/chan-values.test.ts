@@ -113,7 +113,7 @@ describe("next()", () => {
 });
 
 describe("return()", () => {
-  it("withdraws a next() that waits: it ends with done, and the value goes to whoever waits behind it", async () => {
+  it("withdraws a next() that waits: it ends with done, and the value goes to the one that waits behind it", async () => {
     const ch = new Chan<string>();
     const loop = ch.values();
     const step = loop.next();
@@ -221,7 +221,7 @@ describe("values(ctx)", () => {
     expect(await loop.next()).toEqual(end);
   });
 
-  it("leaves the context alone while nobody waits", async () => {
+  it("leaves the context alone while no next() waits", async () => {
     const [ctx] = context.withCancel(context.background());
     const ch = new Chan<string>(2);
     const loop = ch.values(ctx);

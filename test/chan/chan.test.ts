@@ -56,7 +56,7 @@ describe("the length of a channel", () => {
     await Promise.all(sends);
   });
 
-  it("stays 0 on an unbuffered channel, whoever waits (H2, H3)", () => {
+  it("stays 0 on an unbuffered channel, also while operations wait (H2, H3)", () => {
     const sender = new Chan<number>();
     void sender.send(1);
     const receiver = new Chan<number>();
@@ -369,7 +369,7 @@ describe("closing", () => {
     for (const ch of [receivers, senders]) expect([ch.receivers.head, ch.senders.head]).toEqual([null, null]);
   });
 
-  it("what nobody answers waits for ever, and sets no timer (H21)", async () => {
+  it("what is never answered waits for ever, and sets no timer (H21)", async () => {
     const timers = vi.spyOn(globalThis, "setTimeout");
     const pending = [await isPending(new Chan().recv()), await isPending(new Chan().send(1))];
     const calls = timers.mock.calls.length;

@@ -40,7 +40,7 @@ describe("nil", () => {
     expect([nil.trySend(1), nil.tryRecv()]).toEqual([false, undefined]);
   });
 
-  it("has length and capacity 0, also while somebody waits (H2, H14)", () => {
+  it("has length and capacity 0, also while an operation waits (H2, H14)", () => {
     void nil.send(1);
     expect([nil.length, nil.capacity]).toEqual([0, 0]);
   });
@@ -77,7 +77,7 @@ describe("go", () => {
     expect(log).toEqual(["called", "started", "next turn"]);
   });
 
-  it("waits for nobody: a function that never ends holds nothing up", async () => {
+  it("is not waited for: a function that never ends holds nothing up", async () => {
     const log: string[] = [];
     go(() => new Promise(() => {}));
     go(async () => {

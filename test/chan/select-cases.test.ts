@@ -15,7 +15,7 @@ const filled = <T>(...values: T[]): Chan<T> => {
 const standing = (...channels: Chan<any>[]): string => channels.map(String).join(" ");
 
 describe("the result of a select", () => {
-  it("of named cases is told apart by the name; a receive brings value and ok, a send nothing else", async () => {
+  it("of named cases is discriminated by the name; a receive brings value and ok, a send nothing else", async () => {
     const closed = new Chan<string>();
     closed.close();
     expect(await select({ job: filled("dig") })).toEqual({ case: "job", value: "dig", ok: true });
@@ -23,7 +23,7 @@ describe("the result of a select", () => {
     expect(await select({ out: sending(new Chan<number>(1), 1) })).toStrictEqual({ case: "out" });
   });
 
-  it("of a list is told apart by the index, also behind nil cases", async () => {
+  it("of a list is discriminated by the index, also behind nil cases", async () => {
     expect(await select([nil, null, filled("a"), undefined])).toEqual({ case: 2, value: "a", ok: true });
     const late = new Chan<string>();
     const got = select([null, sending(new Chan<number>(), 1), late]);

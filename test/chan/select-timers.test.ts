@@ -14,8 +14,8 @@ function burn(ms = 3): void {
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-describe("beside an overdue timer that somebody waits for", () => {
-  it("a send is complete only if somebody has received it", async () => {
+describe("beside an overdue timer that a receiver waits for", () => {
+  it("a send is complete only if it has been received", async () => {
     const [c, timer] = [new Chan<string>(), new time.Timer(1)];
     const waiter = select({ got: c, late: timer.c });
     burn();

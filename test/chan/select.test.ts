@@ -194,7 +194,7 @@ describe("exactly one case takes effect", () => {
     }
   });
 
-  it("of a select that waits: the winner withdraws the others at once, before anybody resumes (S7, S8)", async () => {
+  it("of a select that waits: the winner withdraws the others at once, before any caller resumes (S7, S8)", async () => {
     const [a, b, c] = [new Chan<number>(), new Chan<number>(), new Chan<number>()];
     const got = select({ a, b, c: sending(c, 3), again: a });
     expect(waiters(a, b, c)).toBe(4);
@@ -317,7 +317,7 @@ describe("a select meets", () => {
   const pairings = sides.flatMap(([a, send]) => sides.map(([b, , recv]) => [a, b, send, recv] as const));
 
   it.each(pairings)(
-    "%s that sends and %s that receives hand over one value, whoever comes first (S12)",
+    "%s that sends and %s that receives hand over one value, whichever comes first (S12)",
     async (_a, _b, send, recv) => {
       for (const [first, second] of [
         [send, recv],

@@ -9,7 +9,7 @@ import { describe, expect, it } from "vitest";
 const als = new AsyncLocalStorage<string>();
 const store = (): string => als.getStore() ?? "none";
 
-/** A turn so long that what is settled from then on is held back for the next: it is armed by somebody else. */
+/** A turn so long that settlements are deferred to the next, which other code has armed. */
 async function inLongTurn(act: () => void): Promise<void> {
   const busy = (): void => {
     for (const end = performance.now() + 3; performance.now() < end;);
@@ -31,7 +31,7 @@ async function inLongTurn(act: () => void): Promise<void> {
 
 type Seen = (who: string) => void;
 
-/** Each hands functions over in the context `who`; they are let go by somebody else. */
+/** Each hands functions over in the context `who`; other code lets them start. */
 const handed: Record<string, (seen: Seen) => Promise<unknown>> = {
   "a task of a group behind a limit": async (seen) => {
     const group = new errgroup.Group();
@@ -67,7 +67,7 @@ const handed: Record<string, (seen: Seen) => Promise<unknown>> = {
     }
     await done.wait();
   },
-  "time.afterFunc, set again by somebody else": async (seen) => {
+  "time.afterFunc, set again by other code": async (seen) => {
     const done = new sync.WaitGroup();
     for (const who of ["A", "B", "C"]) {
       done.add(2);
@@ -148,7 +148,7 @@ describe("code runs in the async context of the call that handed it over:", () =
     expect([...new Set(seen)].sort()).toEqual(["A", "B", "C"]);
   });
 
-  it("in a turn so long that starts are held back", async () => {
+  it("in a turn so long that starts are deferred", async () => {
     const seen: string[] = [];
     const wg = new sync.WaitGroup();
     const [ended, cancel] = context.withCancel(context.background());

@@ -1,7 +1,7 @@
 /**
  * What operations cost, in what can be counted: microtasks until the caller resumes, promises made, bytes kept. Times are for `bench/`.
  *
- * A promise or a microtask more is how a fast path is lost without anybody noticing, and a few bytes more a context are what a server
+ * A promise or a microtask more is how a fast path is lost unnoticed, and a few bytes more a context are what a server
  * with a million of them pays for.
  */
 import { createHook } from "node:async_hooks";
@@ -15,7 +15,7 @@ const nothing = (): void => {};
 
 // ------------------------------------------------------------------------------------------------------------ microtasks
 
-/** How many microtasks pass from the end of `act` until whoever awaits what `begin` returns resumes. */
+/** The number of microtasks from the end of `act` until the caller that awaits the promise of `begin` resumes. */
 async function hops(begin: () => Promise<unknown>, act: () => unknown = () => {}): Promise<number> {
   let passed = 0;
   let isOver = false;
@@ -49,7 +49,7 @@ describe("one microtask resumes the caller of", () => {
     "errgroup's go when there is a slot": () => new errgroup.Group().go(nothing),
     "errgroup's wait when nothing runs": () => new errgroup.Group().wait(),
     "the lock of a mutex that is free": () => new sync.Mutex().lock(),
-    "the rLock of a lock that nobody writes under": () => new sync.RWMutex().rLock(),
+    "the rLock of a lock without writers": () => new sync.RWMutex().rLock(),
     "the wait of a WaitGroup at zero": () => new sync.WaitGroup().wait(),
     "an acquire for which there is enough": () => new semaphore.Weighted(1).acquire(),
     "a sleep of 0 ms": () => time.sleep(0),

@@ -59,7 +59,7 @@ const loops: Record<string, (going: Going) => Promise<void>> = {
     }
   },
 
-  "send to somebody who is always slower": async (going) => {
+  "send to a receiver that is always slower": async (going) => {
     const ch = new Chan<number>(4);
     go(async () => {
       for (let open = true; open;) [, open] = await ch.recv();

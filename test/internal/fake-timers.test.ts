@@ -164,7 +164,7 @@ it.each([
   },
 );
 
-it("an uncaught error of a task is told at once, though queueMicrotask is faked", async () => {
+it("an uncaught error of a task is reported at once, though queueMicrotask is faked", async () => {
   vi.useFakeTimers({ toFake: ["queueMicrotask"] });
   const listeners = process.listeners("uncaughtException");
   process.removeAllListeners("uncaughtException");
@@ -194,7 +194,7 @@ it("a group with a limit, a select and a timer work under the default fakes as t
   expect(order).toEqual([1, 3, 2]);
 });
 
-it("globals that somebody else has replaced are not called as methods of another object", async () => {
+it("globals that other code has replaced are not called as methods of another object", async () => {
   // As in browsers, whose functions refuse to be called so.
   vi.stubGlobal("setTimeout", function (this: unknown, ...args: Parameters<typeof setTimeout>) {
     if (this !== undefined && this !== globalThis) throw new TypeError("Illegal invocation");

@@ -15,23 +15,23 @@ interface Entry {
 }
 
 /**
- * Sets and stops alarms at random while time goes on at random. Meanwhile it keeps them in a sorted list and compares:
- * whoever rings must be the first of the list and due, whoever is due must have rung. Returns what went wrong, and how
- * many have rung.
+ * Sets and stops alarms at random while time goes on at random, and compares with a sorted list: each alarm that fires
+ * must be the first of the list, and due. Each that is due must have fired. Returns the violations, and the number of
+ * alarms that have fired.
  */
-function play(platform: Platform, set: Setter, seed: number, grain: number): { wrong: string[]; rung: number } {
+function play(platform: Platform, set: Setter, seed: number, grain: number): { wrong: string[]; fired: number } {
   const random = generator(seed);
   const pending: Entry[] = [];
   const past: Entry[] = [];
   const wrong: string[] = [];
-  let rung = 0;
+  let fired = 0;
   const span = (log: number): number => Math.floor((2 ** (random() * log) - 1) / grain) * grain;
   // An instant between two of the platform's comes up to a ms later.
   const late = grain < 1 ? 1 : 0;
 
   const add = (): void => {
     const due = platform.now + span(random() < 0.7 ? 10 : 34);
-    const entry: Entry = { due, since: platform.now, alarm: set(due, () => ring(entry)) };
+    const entry: Entry = { due, since: platform.now, alarm: set(due, () => fire(entry)) };
     pending.splice(pending.filter((other) => other.due <= due).length, 0, entry);
   };
   const stop = (entries: Entry[]): void => {
@@ -40,10 +40,10 @@ function play(platform: Platform, set: Setter, seed: number, grain: number): { w
     entry!.alarm.stop();
     past.push(entry!);
   };
-  const ring = (entry: Entry): void => {
-    rung++;
-    if (pending[0] !== entry) wrong.push(`${entry.due} rang, ${pending[0]?.due} was next`);
-    if (entry.due > platform.now) wrong.push(`${entry.due} rang early, at ${platform.now}`);
+  const fire = (entry: Entry): void => {
+    fired++;
+    if (pending[0] !== entry) wrong.push(`${entry.due} fired, ${pending[0]?.due} was next`);
+    if (entry.due > platform.now) wrong.push(`${entry.due} fired early, at ${platform.now}`);
     past.push(...pending.splice(pending.indexOf(entry), 1));
     const dice = random();
     if (dice < 0.3) add();
@@ -55,7 +55,7 @@ function play(platform: Platform, set: Setter, seed: number, grain: number): { w
   const check = (): void => {
     const first = pending[0];
     if (first !== undefined && first.since < platform.now && first.due + late <= platform.now) {
-      wrong.push(`${first.due} has not rung at ${platform.now}`);
+      wrong.push(`${first.due} has not fired at ${platform.now}`);
     }
     if (platform.timers.size > 1) wrong.push(`${platform.timers.size} timers`);
     if (platform.held !== Math.min(1, pending.length)) wrong.push(`${platform.held} held for ${pending.length}`);
@@ -75,7 +75,7 @@ function play(platform: Platform, set: Setter, seed: number, grain: number): { w
     platform.goTo(pending.at(-1)!.due + 1);
     check();
   }
-  return { wrong, rung };
+  return { wrong, fired };
 }
 
 describe("alarms set and stopped at random, while time goes on at random", () => {
@@ -85,15 +85,15 @@ describe("alarms set and stopped at random, while time goes on at random", () =>
     { handles: "objects", grain: 1 / 64, early: 0, seeds: [9, 10, 11, 12] },
     { handles: "numbers", grain: 1 / 64, early: 0.375, seeds: [13, 14, 15, 16] },
   ] as const)(
-    "ring as a sorted list says: handles are $handles, instants multiples of $grain, timers $early ms early",
+    "fire as a sorted list says: handles are $handles, instants multiples of $grain, timers $early ms early",
     async ({ handles, grain, early, seeds }) => {
       for (const seed of seeds) {
         const platform = new Platform(seed * grain, handles);
         platform.early = early;
         const { set } = await on(platform);
-        const { wrong, rung } = play(platform, set, seed, grain);
+        const { wrong, fired } = play(platform, set, seed, grain);
         expect(wrong.slice(0, 5)).toEqual([]);
-        expect(rung).toBeGreaterThan(1000);
+        expect(fired).toBeGreaterThan(1000);
         expect(platform.held).toBe(0);
       }
     },

@@ -22,10 +22,10 @@ const FRACTIONS = [1 / 64, 0.25, 0.5, 63 / 64, ...DISTANCES.flatMap((ms) => [ms 
 
 describe("an alarm", () => {
   it.each(["objects", "numbers"] as const)(
-    "rings once and exactly at its instant, however far off, where handles are %s (C50)",
+    "fires once and exactly at its instant, however far off, where handles are %s (C50)",
     async (handles) => {
       const platform = new Platform(12.25, handles);
-      const { set, rung } = await on(platform);
+      const { set, fired } = await on(platform);
       const at: number[] = [];
       const dues = DISTANCES.map((ms) => {
         const due = platform.now + ms;
@@ -33,14 +33,14 @@ describe("an alarm", () => {
         platform.goTo(due + 100);
         return due;
       });
-      expect(rung).toEqual(dues);
+      expect(fired).toEqual(dues);
       expect(at).toEqual(dues);
     },
   );
 
-  it("rings less than a ms after an instant between two of the platform's, and never before it", async () => {
+  it("fires less than a ms after an instant between two of the platform's, and never before it", async () => {
     const platform = new Platform();
-    const { set, rung } = await on(platform);
+    const { set, fired } = await on(platform);
     const delays = FRACTIONS.map((ms) => {
       const due = platform.now + ms;
       let delay = NaN;
@@ -48,11 +48,11 @@ describe("an alarm", () => {
       platform.goTo(due + 100);
       return delay;
     });
-    expect(rung.length).toBe(FRACTIONS.length);
+    expect(fired.length).toBe(FRACTIONS.length);
     expect(delays.filter((delay) => !(delay >= 0 && delay < 1))).toEqual([]);
   });
 
-  it("never rings early on a platform whose timers do", async () => {
+  it("never fires early on a platform whose timers do", async () => {
     const platform = new Platform(5);
     platform.early = 0.75;
     const { set } = await on(platform);
@@ -64,27 +64,27 @@ describe("an alarm", () => {
     expect(delays.filter((delay) => !(delay >= 0 && delay < 1))).toEqual([]);
   });
 
-  it("whose instant has come already rings by the next timer, not inside the call", async () => {
+  it("whose instant has come already fires by the next timer, not inside the call", async () => {
     const platform = new Platform(100);
-    const { set, rung } = await on(platform);
+    const { set, fired } = await on(platform);
     set(100);
     set(40);
     set(60.5);
-    expect(rung).toEqual([]);
+    expect(fired).toEqual([]);
     platform.goTo(101);
-    expect(rung).toEqual([40, 60.5, 100]);
+    expect(fired).toEqual([40, 60.5, 100]);
   });
 
-  it("is moved a few times at most, and wakes the platform no oftener", async () => {
+  it("is moved a few times at most, and wakes the platform no more often", async () => {
     const platform = new Platform();
-    const { set, rung } = await on(platform);
+    const { set, fired } = await on(platform);
     const random = generator(1);
     const others = Array.from({ length: 10_000 }, () => set(random() * 365 * DAY));
     const due = 20 * DAY;
     set(due);
     for (const other of others) other.stop();
     platform.goTo(due);
-    expect(rung).toEqual([due]);
+    expect(fired).toEqual([due]);
     // The first instant there was, and one for each width of slots.
     expect(platform.fired).toBeLessThanOrEqual(8);
   });
@@ -98,40 +98,40 @@ function shuffled(numbers: readonly number[], random: () => number): number[] {
 }
 
 describe("alarms that are set together", () => {
-  it("ring at their instants, in whichever order they were set and however wide their slots", async () => {
+  it("fire at their instants, in whichever order they were set and however wide their slots", async () => {
     const platform = new Platform();
-    const { set, rung } = await on(platform);
+    const { set, fired } = await on(platform);
     const random = generator(2);
     const sorted = [...DISTANCES].sort((a, b) => a - b);
     const at: number[] = [];
     for (const ms of shuffled(sorted, random)) set(ms, () => at.push(platform.now));
     platform.goTo(sorted.at(-1)!);
-    expect(rung).toEqual(sorted);
+    expect(fired).toEqual(sorted);
     expect(at).toEqual(sorted);
   });
 
-  it("ring in the order of their instants when all are overdue", async () => {
+  it("fire in the order of their instants when all are overdue", async () => {
     const platform = new Platform();
-    const { set, rung } = await on(platform);
+    const { set, fired } = await on(platform);
     const random = generator(3);
     const sorted = [...DISTANCES, ...FRACTIONS].sort((a, b) => a - b);
     for (const ms of shuffled(sorted, random)) set(ms);
     platform.blockUntil(sorted.at(-1)! + 1);
-    expect(rung).toEqual(sorted);
+    expect(fired).toEqual(sorted);
     expect([platform.fired, platform.timers.size]).toEqual([1, 0]);
   });
 
-  it("ring in the order of their instants, whether they were far off or near when they were set", async () => {
+  it("fire in the order of their instants, whether they were far off or near when they were set", async () => {
     const platform = new Platform();
-    const { set, rung } = await on(platform);
+    const { set, fired } = await on(platform);
     for (const due of [1000, 4200, 5003, 5001]) set(due);
     platform.goTo(4990);
     for (const due of [5004, 5002, 5000, 5003.5]) set(due);
     platform.blockUntil(5010);
-    expect(rung).toEqual([1000, 4200, 5000, 5001, 5002, 5003, 5003.5, 5004]);
+    expect(fired).toEqual([1000, 4200, 5000, 5001, 5002, 5003, 5003.5, 5004]);
   });
 
-  it("of one instant ring in the order in which they were set", async () => {
+  it("of one instant fire in the order in which they were set", async () => {
     const platform = new Platform();
     const { set } = await on(platform);
     const order: string[] = [];
@@ -140,7 +140,7 @@ describe("alarms that are set together", () => {
     expect(order.join("")).toBe("abcdefgh");
   });
 
-  it("of one instant ring in the order in which they were set, from far off or from near", async () => {
+  it("of one instant fire in the order in which they were set, from far off or from near", async () => {
     const platform = new Platform();
     const { set } = await on(platform);
     const order: string[] = [];
@@ -153,32 +153,32 @@ describe("alarms that are set together", () => {
     expect(order).toEqual(["from far off", "from near"]);
   });
 
-  it("ring in time, however many there are: none is looked at whenever another one rings", async () => {
+  it("fire in time, however many there are: none is looked at whenever another one fires", async () => {
     const platform = new Platform(HOUR);
-    const { set, rung } = await on(platform);
+    const { set, fired } = await on(platform);
     const random = generator(6);
     const sorted = Array.from({ length: 50_000 }, (_, i) => HOUR + i + 1);
     for (const due of shuffled(sorted, random)) set(due);
     platform.goTo(sorted.at(-1)!);
-    expect(rung).toEqual(sorted);
+    expect(fired).toEqual(sorted);
   });
 
-  it("ring as soon as the platform lets them, if one before them took long", async () => {
+  it("fire as soon as the platform lets them, if one before them took long", async () => {
     const platform = new Platform();
-    const { set, rung } = await on(platform);
+    const { set, fired } = await on(platform);
     const at: number[] = [];
     set(10, () => (platform.now += 15));
     for (const due of [20, 12]) set(due, () => at.push(platform.now));
     platform.goTo(40);
-    expect(rung).toEqual([10, 12, 20]);
+    expect(fired).toEqual([10, 12, 20]);
     expect(at).toEqual([26, 26]);
   });
 });
 
 describe.each(["objects", "numbers"] as const)("where handles are %s", (handles) => {
-  it("a stopped alarm never rings, and to stop it again, or one that has rung, changes nothing", async () => {
+  it("a stopped alarm never fires, and to stop it again, or one that has fired, changes nothing", async () => {
     const platform = new Platform(0, handles);
-    const { set, rung } = await on(platform);
+    const { set, fired } = await on(platform);
     const [a, b, , d] = [10, 20, 20, 30].map((due) => set(due));
     b!.stop();
     b!.stop();
@@ -194,12 +194,12 @@ describe.each(["objects", "numbers"] as const)("where handles are %s", (handles)
     for (const alarm of [a, b, d]) alarm!.stop();
     expect(platform.held).toBe(1);
     platform.goTo(50);
-    expect(rung).toEqual([10, 20, 40]);
+    expect(fired).toEqual([10, 20, 40]);
   });
 
-  it("an alarm that rings may stop others, also those that are overdue with it, and itself", async () => {
+  it("an alarm that fires may stop others, also those that are overdue with it, and itself", async () => {
     const platform = new Platform(0, handles);
-    const { set, rung } = await on(platform);
+    const { set, fired } = await on(platform);
     const all: Alarm[] = [];
     all.push(
       set(10, () => [0, 1, 3].forEach((i) => all[i]!.stop())),
@@ -211,12 +211,12 @@ describe.each(["objects", "numbers"] as const)("where handles are %s", (handles)
     platform.blockUntil(100);
     expect([platform.held, platform.timers.size]).toEqual([0, 0]);
     platform.goTo(1000);
-    expect(rung).toEqual([10, 12]);
+    expect(fired).toEqual([10, 12]);
   });
 
-  it("an alarm that rings may set others: sooner or later than those there are, and once all are stopped", async () => {
+  it("an alarm that fires may set others: sooner or later than those there are, and once all are stopped", async () => {
     const platform = new Platform(0, handles);
-    const { set, rung } = await on(platform);
+    const { set, fired } = await on(platform);
     const far = set(900);
     set(10, () => [1000, 11, 70, 10].forEach((due) => set(due)));
     set(20, () => {
@@ -231,14 +231,14 @@ describe.each(["objects", "numbers"] as const)("where handles are %s", (handles)
       set(2005, () => at.push(platform.now));
     });
     platform.goTo(2010);
-    expect(rung).toEqual([10, 10, 11, 20, 30, 70, 1000, 2000, 2005, 2010]);
+    expect(fired).toEqual([10, 10, 11, 20, 30, 70, 1000, 2000, 2005, 2010]);
     expect(at).toEqual([2005, 2010]);
     expect([platform.held, platform.timers.size]).toEqual([0, 0]);
   });
 
   it("one platform timer serves all, is held while one alarm is set, and not longer", async () => {
     const platform = new Platform(0, handles);
-    const { set, rung } = await on(platform);
+    const { set, fired } = await on(platform);
     expect(platform.timers.size).toBe(0);
     const random = generator(4);
     const alarms = Array.from({ length: 1000 }, () => set(1 + random() * HOUR));
@@ -249,7 +249,7 @@ describe.each(["objects", "numbers"] as const)("where handles are %s", (handles)
     expect(platform.held).toBe(0);
     expect(platform.timers.size).toBe(handles === "numbers" ? 0 : 1);
     platform.goTo(2 * HOUR);
-    expect([rung.length, platform.timers.size]).toEqual([0, 0]);
+    expect([fired.length, platform.timers.size]).toEqual([0, 0]);
   });
 
   it.each([
@@ -257,7 +257,7 @@ describe.each(["objects", "numbers"] as const)("where handles are %s", (handles)
     ["at the same instant as", 100],
     ["later than", 300],
     ["far later than", 100 * DAY],
-  ])("a new alarm, %s the last one that was stopped, rings at its instant", async (_, due) => {
+  ])("a new alarm, %s the last one that was stopped, fires at its instant", async (_, due) => {
     const platform = new Platform(0, handles);
     const { set } = await on(platform);
     const at: number[] = [];
@@ -275,7 +275,7 @@ describe.each(["objects", "numbers"] as const)("where handles are %s", (handles)
     expect(at).toEqual([due, due + 107]);
   });
 
-  it("each sooner alarm rings at its instant, and those before it keep theirs", async () => {
+  it("each sooner alarm fires at its instant, and those before it keep theirs", async () => {
     const platform = new Platform(0, handles);
     const { set } = await on(platform);
     const at: number[] = [];
@@ -309,9 +309,9 @@ describe.each(["objects", "numbers"] as const)("where handles are %s", (handles)
     one.stop();
   });
 
-  it("what an alarm would have told is retained neither after a stop nor after it has rung", async () => {
+  it("the target of an alarm is retained neither after a stop nor after it has fired", async () => {
     const platform = new Platform(0, handles);
-    const { set, rung } = await on(platform);
+    const { set, fired } = await on(platform);
     set(HOUR);
     const setAndStop = (due: number): WeakRef<object> => {
       const object = { due };
@@ -323,13 +323,13 @@ describe.each(["objects", "numbers"] as const)("where handles are %s", (handles)
     const refs = [10, 20, 50_000].map(setAndStop);
     await settle();
     globalThis.gc!();
-    expect(rung).toEqual([10]);
+    expect(fired).toEqual([10]);
     expect(refs.map((ref) => ref.deref())).toEqual([undefined, undefined, undefined]);
   });
 
-  it("if one throws, the platform is told, and the others ring all the same", async () => {
+  it("if one throws, the platform reports it, and the others fire all the same", async () => {
     const platform = new Platform(0, handles);
-    const { set, rung } = await on(platform);
+    const { set, fired } = await on(platform);
     const no = new Error("no");
     for (const due of [9, 11, 40]) set(due);
     set(10, () => {
@@ -339,7 +339,7 @@ describe.each(["objects", "numbers"] as const)("where handles are %s", (handles)
     set(30);
     set(50);
     platform.goTo(60);
-    expect(rung).toEqual([9, 10, 11, 30, 40, 50]);
+    expect(fired).toEqual([9, 10, 11, 30, 40, 50]);
     expect([platform.held, platform.timers.size]).toEqual([0, 0]);
   });
 
@@ -347,17 +347,17 @@ describe.each(["objects", "numbers"] as const)("where handles are %s", (handles)
     "alarms go on when the %s of the platform are replaced for a while, and so do those that are set later",
     async (what) => {
       const platform = new Platform(1000, handles);
-      const { set, rung } = await on(platform);
+      const { set, fired } = await on(platform);
       for (const due of [1010, 1020]) set(due);
       const fake = new Platform();
       fake.install();
       if (what === "timers") platform.installClock();
       platform.goTo(1010);
-      expect([rung, fake.timers.size]).toEqual([[1010], 0]);
+      expect([fired, fake.timers.size]).toEqual([[1010], 0]);
       platform.install();
       set(1030);
       platform.goTo(1040);
-      expect(rung).toEqual([1010, 1020, 1030]);
+      expect(fired).toEqual([1010, 1020, 1030]);
     },
   );
 });
@@ -366,24 +366,24 @@ describe("under fake timers that were installed after headgate was loaded", () =
   virtualTime();
 
   it("each alarm has a timer of its own, which can be counted and cleared", async () => {
-    const rung: number[] = [];
-    const set: Setter = (due) => platformAlarm(due, { expire: () => rung.push(due) });
+    const fired: number[] = [];
+    const set: Setter = (due) => platformAlarm(due, { expire: () => fired.push(due) });
     const start = performance.now();
     const [a] = [10, 20, 30, HOUR].map((ms) => set(start + ms));
     expect(timersSet()).toBe(4);
     a!.stop();
     expect(timersSet()).toBe(3);
     await elapse(20);
-    expect([rung, timersSet()]).toEqual([[start + 20], 2]);
+    expect([fired, timersSet()]).toEqual([[start + 20], 2]);
     vi.clearAllTimers();
     expect(timersSet()).toBe(0);
     await elapse(HOUR);
     set(start + 2 * HOUR);
     await elapse(2 * HOUR);
-    expect(rung).toEqual([start + 20, start + 2 * HOUR]);
+    expect(fired).toEqual([start + 20, start + 2 * HOUR]);
   });
 
-  it("an alarm rings once and never early, a fraction of a ms or months off (C50)", async () => {
+  it("an alarm fires once and never early, a fraction of a ms or months off (C50)", async () => {
     for (const ms of [0.25, 1, 1.5, 64, LONGEST, LONGEST + 1, 3 * LONGEST + 0.5]) {
       const due = performance.now() + ms;
       const delays: number[] = [];
@@ -395,10 +395,10 @@ describe("under fake timers that were installed after headgate was loaded", () =
     }
   });
 
-  it("stopping twice, or one that has rung, takes no other's timer away", async () => {
-    const rung: string[] = [];
+  it("stopping twice, or one that has fired, takes no other's timer away", async () => {
+    const fired: string[] = [];
     const set = (ms: number, name: string): Alarm =>
-      platformAlarm(performance.now() + ms, { expire: () => rung.push(name) });
+      platformAlarm(performance.now() + ms, { expire: () => fired.push(name) });
     const [a, b] = [set(10, "a"), set(5, "b")];
     set(20, "c");
     a.stop();
@@ -407,27 +407,27 @@ describe("under fake timers that were installed after headgate was loaded", () =
     b.stop();
     expect(timersSet()).toBe(1);
     await elapse(20);
-    expect(rung).toEqual(["b", "c"]);
+    expect(fired).toEqual(["b", "c"]);
   });
 });
 
 describe("under fake timers that were there before headgate", () => {
   virtualTime();
 
-  it("no alarm is lost when they are cleared, and all ring by the platform's when they are gone", async () => {
+  it("no alarm is lost when they are cleared, and all fire by the platform's when they are gone", async () => {
     vi.resetModules();
     const loaded = await import("../../src/internal/timerwheel.ts");
     const set = (due: number, target: TimerTarget): Alarm => loaded.platformClock().alarm(due, target, null);
-    const rung: string[] = [];
+    const fired: string[] = [];
     const alarm = (ms: number, name: string): Alarm =>
-      set(performance.now() + ms, { expire: () => void rung.push(name) });
+      set(performance.now() + ms, { expire: () => void fired.push(name) });
     alarm(10, "cleared");
     alarm(20, "cleared");
     expect(timersSet()).toBe(2);
     vi.clearAllTimers();
     alarm(30, "set afterwards");
     await elapse(30);
-    expect(rung).toEqual(["set afterwards"]);
+    expect(fired).toEqual(["set afterwards"]);
     vi.useRealTimers();
     await new Promise<void>((resolve) => set(performance.now() + 1, { expire: resolve }));
   });
@@ -445,7 +445,7 @@ describe("a process", () => {
     ["ends when a thousand deadlines are cancelled", `for (let i = 0; i < 1000; i++) timeout(i + 5000)[1]();`, []],
     ["lives as long as a sleep", `await time.sleep(50); console.log("slept");`, ["slept"]],
     [
-      "lives until a deadline that nobody cancels",
+      "lives until a deadline that is not cancelled",
       `const [ctx] = timeout(50); context.afterFunc(ctx, () => console.log(ctx.err().message));`,
       ["context deadline exceeded"],
     ],

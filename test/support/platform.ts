@@ -102,18 +102,18 @@ export function restore(): void {
   clock.now = now;
 }
 
-/** Sets an alarm; `ring` is called when it rings. */
-export type Setter = (due: number, ring?: () => void) => Alarm;
+/** Sets an alarm; `fire` is called when it fires. */
+export type Setter = (due: number, fire?: () => void) => Alarm;
 
-/** Loads the alarms where `platform` is the native one. `rung` lists the instants of those that have rung. */
-export async function on(platform: Platform): Promise<{ set: Setter; rung: number[] }> {
+/** Loads the alarms where `platform` is the native one. `fired` lists the instants of those that have fired. */
+export async function on(platform: Platform): Promise<{ set: Setter; fired: number[] }> {
   platform.install();
   vi.resetModules();
   const loaded = await import("../../src/internal/timerwheel.ts");
-  const rung: number[] = [];
-  const set: Setter = (due, ring) =>
-    loaded.platformClock().alarm(due, { expire: () => (rung.push(due), ring?.()) }, null);
-  return { set, rung };
+  const fired: number[] = [];
+  const set: Setter = (due, fire) =>
+    loaded.platformClock().alarm(due, { expire: () => (fired.push(due), fire?.()) }, null);
+  return { set, fired };
 }
 
 /** Random numbers from 0 to 1, the same ones for the same seed. */

@@ -232,7 +232,7 @@ describe("a message that was not acked", () => {
                 assert(await post.ack(delivery));
               } else {
                 due = t.now() + 50;
-                assert.deepEqual(await post.broker.nack(root, [{ delivery, delay: 50, why: "failed" }]), []);
+                assert.deepEqual(await post.broker.nack(root, [{ delivery, delay: 50, reason: "failed" }]), []);
                 // It has been given back, so nothing more can be said about it.
                 assert.deepEqual(await post.broker.ack(root, [delivery]), [delivery]);
               }
@@ -253,10 +253,10 @@ describe("a message that was not acked", () => {
       const begun = t.now();
       await broker.publish("hello");
       const attempts: [attempt: number | undefined, after: number][] = [];
-      for (const why of ["failed", "released", "failed"] as const) {
+      for (const reason of ["failed", "released", "failed"] as const) {
         const [delivery] = await broker.pull(t.ctx, 1);
         attempts.push([delivery!.attempt, t.now() - begun]);
-        await broker.nack(t.ctx, [{ delivery: delivery!, delay: 10, why }]);
+        await broker.nack(t.ctx, [{ delivery: delivery!, delay: 10, reason }]);
       }
       const [last] = await broker.pull(t.ctx, 1);
       expect([...attempts, [last!.attempt, t.now() - begun]]).toEqual([

@@ -106,7 +106,7 @@ describe("a source that breaks a rule fails:", () => {
       (source) => ({
         pull: async (ctx, max) => {
           const got = await source.pull(ctx, max);
-          if (got.length > 1) await source.nack(ctx, [{ delivery: got[0]!, delay: 0, why: "released" }]);
+          if (got.length > 1) await source.nack(ctx, [{ delivery: got[0]!, delay: 0, reason: "released" }]);
           return got;
         },
       }),
@@ -171,7 +171,7 @@ describe("a source that breaks a rule fails:", () => {
         nack: (ctx, items) =>
           source.nack(
             ctx,
-            items.map((item) => ({ ...item, why: "failed" }) as Nack<D>),
+            items.map((item) => ({ ...item, reason: "failed" }) as Nack<D>),
           ),
       }),
       ["a release costs no attempt"],
@@ -182,7 +182,7 @@ describe("a source that breaks a rule fails:", () => {
         nack: (ctx, items) =>
           source.nack(
             ctx,
-            items.map((item) => ({ ...item, why: "released" }) as Nack<D>),
+            items.map((item) => ({ ...item, reason: "released" }) as Nack<D>),
           ),
       }),
       ["the attempt counts the deliveries from 1", "and a failure after it costs one"],
@@ -199,7 +199,7 @@ describe("a source that breaks a rule fails:", () => {
           const got = await source.pull(ctx, max);
           await source.nack(
             ctx,
-            got.map((delivery) => ({ delivery, delay: 1_000, why: "failed" })),
+            got.map((delivery) => ({ delivery, delay: 1_000, reason: "failed" })),
           );
           return got;
         },

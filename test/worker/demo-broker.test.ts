@@ -68,7 +68,7 @@ describe("the messages of the demo on a real broker", () => {
       await here.publish(t.ctx, [{ greeting: "hello" }]);
       await there.publish(t.ctx, [{ greeting: "hello" }]);
       const [first, second] = (await here.source.pull(t.ctx, 2)) as [Delivery, Delivery];
-      await here.source.nack(t.ctx, [{ delivery: first, delay: 0, why: "failed" }]);
+      await here.source.nack(t.ctx, [{ delivery: first, delay: 0, reason: "failed" }]);
       const [again] = (await there.source.pull(t.ctx, 2)) as [Delivery];
       expect(again.id).not.toBe(first.id);
       expect(there.messageOf(again)).toEqual(here.messageOf(first));
@@ -231,9 +231,9 @@ describe("a run on a real broker", () => {
 });
 
 describe("what the demo says of a real broker", () => {
-  const took = { draining: 0, aborting: 0, settling: 0 };
+  const phaseMs = { draining: 0, aborting: 0, settling: 0 };
   const counts = { pulled: 7, started: 7, redelivered: 0, acked: 4, retried: 0, released: 0, dead: 3, expired: 0 };
-  const report = { ...counts, abandoned: 0, leftovers: [], stopped: "cancelled" as const, took };
+  const report = { ...counts, abandoned: 0, leftovers: [], stopped: "cancelled" as const, phaseMs };
   const gateway: GatewayCount = { requests: 7, accepted: 4, distinct: 4, refused: 3, hung: 0, brokenOff: 0 };
   const tailOf = (text: string): string[] => text.split("\n").slice(9);
 
@@ -261,7 +261,7 @@ describe("what the demo says of a real broker", () => {
   it("is no equation if a verdict may have counted that was not confirmed, and ten lines of leftovers at the most", () => {
     const leftovers = Array.from({ length: 12 }, (_, i) => ({
       delivery: { id: `${i}`, body: "" },
-      was: "acked" as const,
+      verdict: "acked" as const,
       error: new Error(`lost ${i}`),
     }));
     const lost = { ...report, expired: 12, leftovers };

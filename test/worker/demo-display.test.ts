@@ -121,12 +121,12 @@ describe("the rate of the demo", () => {
 });
 
 describe("the account of the demo", () => {
-  const took = { draining: 1203, aborting: 0, settling: 2 };
+  const phaseMs = { draining: 1203, aborting: 0, settling: 2 };
   const counts = { pulled: 12, started: 12, redelivered: 0, acked: 4, retried: 0, released: 0, dead: 0, expired: 8 };
   const gateway = { requests: 12, accepted: 12, distinct: 12, refused: 0, hung: 0, brokenOff: 0 };
   const lost = (id: string, text: string): Leftover<{ id: string; body: unknown }> => ({
     delivery: { id, body: "" },
-    was: "acked",
+    verdict: "acked",
     error: new Error(text),
   });
   const report = (leftovers: Report["leftovers"] = []): Report => ({
@@ -135,7 +135,7 @@ describe("the account of the demo", () => {
     leftovers,
     stopped: "cancelled",
     cause: new Error("SIGINT signal received"),
-    took,
+    phaseMs,
   });
 
   it("says why and how fast, and of the stop how long it took", () => {

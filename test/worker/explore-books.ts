@@ -177,10 +177,10 @@ export class Books {
     return entry;
   }
 
-  verdictOf({ delivery, delay, why }: Nack<D>): Verdict {
-    const right = why === "released" ? 0 : attempts.backoff(this.seen.get(delivery)!.nth);
-    this.must(delay === right, `message ${delivery.body} was ${why} with a delay of ${delay} (I1)`);
-    return why === "failed" ? "retried" : "released";
+  verdictOf({ delivery, delay, reason }: Nack<D>): Verdict {
+    const right = reason === "released" ? 0 : attempts.backoff(this.seen.get(delivery)!.nth);
+    this.must(delay === right, `message ${delivery.body} was ${reason} with a delay of ${delay} (I1)`);
+    return reason === "failed" ? "retried" : "released";
   }
 
   observe(event: WorkerEvent<D>): void {
@@ -241,7 +241,7 @@ export class Books {
     const { acked, retried, released, dead, expired, leftovers } = report;
     const sum = acked + retried + released + dead + expired;
     this.must(sum === report.pulled, `it does not add up: ${account(report)} (I1)`);
-    const named = new Map(leftovers.map(({ delivery, was }) => [delivery, was]));
+    const named = new Map(leftovers.map(({ delivery, verdict }) => [delivery, verdict]));
     this.must(named.size === expired && leftovers.length === expired, `${expired} expired, ${named.size} named (I3)`);
     const books = { pulled: 0, started: 0, acked: 0, retried: 0, released: 0, dead: 0, expired: 0 };
     for (const [delivery, seen] of this.seen) {

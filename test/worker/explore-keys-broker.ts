@@ -112,12 +112,12 @@ export function keyedBroker(): KeyedBroker {
       }),
     giveBack: (items) =>
       items
-        .filter(({ delivery, delay, why }) => {
+        .filter(({ delivery, delay, reason }) => {
           const message = heldBy(delivery);
           if (message === undefined) return true;
           message.holder = null;
           message.until = time.now() + delay;
-          if (why === "released") message.attempts--;
+          if (reason === "released") message.attempts--;
           tell();
           return false;
         })

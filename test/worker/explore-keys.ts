@@ -229,10 +229,10 @@ class Play {
       last.set(key, at);
     }
     const deliveries = items.map(({ delivery }) => delivery);
-    const why = new Map(items.map(({ delivery, why }) => [delivery, why]));
+    const reason = new Map(items.map(({ delivery, reason }) => [delivery, reason]));
     return this.tell(
       ctx,
-      (delivery) => (why.get(delivery) === "failed" ? "retried" : "released"),
+      (delivery) => (reason.get(delivery) === "failed" ? "retried" : "released"),
       deliveries,
       () => this.broker.giveBack(items),
     );

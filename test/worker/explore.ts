@@ -174,7 +174,7 @@ class Play {
     if (mode === "pull fails" && n === 1) throw boom;
     const deliveries = await source.pull(ctx, max);
     if (mode === "pull fails" && n === 3) {
-      const items = deliveries.map((delivery) => ({ delivery, delay: 1, why: "released" as const }));
+      const items = deliveries.map((delivery) => ({ delivery, delay: 1, reason: "released" as const }));
       await source.nack(context.background(), items);
       throw boom;
     }

@@ -275,7 +275,7 @@ describe("a verdict", () => {
       await elapse(1000);
       expect(running.report).toMatchObject({ [verdicts[call]]: 1, expired: 1 });
       const { leftovers } = running.report!;
-      expect(leftovers).toEqual([{ delivery: lost[0], was: verdicts[call], error: expect.any(LeaseLost) }]);
+      expect(leftovers).toEqual([{ delivery: lost[0], verdict: verdicts[call], error: expect.any(LeaseLost) }]);
     },
   );
 
@@ -292,7 +292,7 @@ describe("a verdict", () => {
     }) as unknown;
     const named = {
       delivery: expect.objectContaining({ body: expect.any(Number) }) as unknown,
-      was: verdicts[call],
+      verdict: verdicts[call],
       error,
     };
     expect(running.report!.leftovers).toEqual([named, named]);

@@ -73,7 +73,7 @@ describe("the grace", () => {
     running.stop(why);
     await elapse(0);
     expect(account(running.report)).toBe("3 pulled: 3 expired");
-    expect(running.report!.leftovers.map(({ delivery, was }) => [delivery.body, was])).toEqual(
+    expect(running.report!.leftovers.map(({ delivery, verdict }) => [delivery.body, verdict])).toEqual(
       expect.arrayContaining([
         [1, "released"],
         [2, "released"],
@@ -125,7 +125,7 @@ describe("the grace", () => {
     await elapse(30_000);
     const at = ["draining at 10", "aborting at 21010", "settling at 23010", "done at 25010"];
     expect(running.phases).toEqual(at);
-    expect(running.report!.took).toEqual({ draining: 21_000, aborting: 2000, settling: 2000 });
+    expect(running.report!.phaseMs).toEqual({ draining: 21_000, aborting: 2000, settling: 2000 });
   });
 
   it("gives a fifth of itself to each of them, when it is short", async () => {

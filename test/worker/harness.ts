@@ -55,7 +55,7 @@ export function overheard<T>(broker: MemoryBroker<T>): readonly [source: Source<
       return broker.ack(ctx, deliveries);
     },
     nack: (ctx, items) => {
-      for (const { delivery, delay, why } of items) verdicts.push(["nack", delivery.body, why, delay]);
+      for (const { delivery, delay, reason } of items) verdicts.push(["nack", delivery.body, reason, delay]);
       return broker.nack(ctx, items);
     },
     deadLetter: (ctx, items) => {

@@ -39,7 +39,7 @@ function sourceOf(deliveries: readonly unknown[], calls: object = {}) {
       return deliveries as readonly D[];
     },
     ack: async (_, ds) => void told.push(...ds.map(({ id }) => `ack ${id}`)),
-    nack: async (_, items) => void told.push(...items.map(({ delivery, why }) => `${why} ${delivery.id}`)),
+    nack: async (_, items) => void told.push(...items.map(({ delivery, reason }) => `${reason} ${delivery.id}`)),
     deadLetter: async (_, items) => void told.push(...items.map(({ delivery }) => `dead ${delivery.id}`)),
     ...calls,
   };
@@ -210,7 +210,7 @@ describe("a source", () => {
     const running = start(source, () => undefined);
     await elapse(100);
     expect(account(running.report)).toBe("2 pulled: 1 acked, 1 expired");
-    expect(running.report!.leftovers).toMatchObject([{ delivery: { id: "2" }, was: "acked" }]);
+    expect(running.report!.leftovers).toMatchObject([{ delivery: { id: "2" }, verdict: "acked" }]);
   });
 
   it("that delivers again, under the same id, what is still held can say which of the two is lost", async () => {

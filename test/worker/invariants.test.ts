@@ -235,7 +235,7 @@ class Play {
         this.tell(
           ctx,
           items,
-          ({ delivery, why }) => [delivery.id, why === "failed" ? "retried" : "released"],
+          ({ delivery, reason }) => [delivery.id, reason === "failed" ? "retried" : "released"],
           (ctx) => broker.nack(ctx, items) as Promise<D[]>,
         ),
       deadLetter: (ctx, items) =>

@@ -37,7 +37,7 @@ function sourceOf(names: string, calls: Partial<Source<D>> = {}) {
       told.push(`ack ${ds.map(({ id }) => id).join(" ")}`);
     },
     async nack(_, items) {
-      told.push(`nack ${items.map(({ delivery, why, delay }) => `${delivery.id}:${why}:${delay}`).join(" ")}`);
+      told.push(`nack ${items.map(({ delivery, reason, delay }) => `${delivery.id}:${reason}:${delay}`).join(" ")}`);
     },
     async deadLetter(_, items) {
       told.push(`dead ${items.map(({ delivery }) => delivery.id).join(" ")}`);
@@ -118,7 +118,7 @@ describe("messages with one key", () => {
     const { source, told, waiting } = sourceOf("a1", {
       async nack(ctx, items) {
         await time.sleep(50, ctx);
-        told.push(`nack ${items.map(({ delivery, why, delay }) => `${delivery.id}:${why}:${delay}`).join(" ")}`);
+        told.push(`nack ${items.map(({ delivery, reason, delay }) => `${delivery.id}:${reason}:${delay}`).join(" ")}`);
       },
       pull: async (ctx, max) => {
         if (waiting.length === 0) await time.sleep(20, ctx).catch(() => {});

@@ -182,30 +182,33 @@ describe("a lost lease", () => {
     return { source, told };
   };
 
-  it.each<[how: string, end: () => unknown, was: string]>([
+  it.each<[how: string, end: () => unknown, verdict: string]>([
     ["returns", () => undefined, "acked"],
     ["throws", () => Promise.reject(boom), "retried"],
-  ])("ends the ctx of the handler with the cause LeaseLost; when it then %s, nobody is told", async (_, end, was) => {
-    const { source, told } = losing(await brokerOf(2));
-    const causes: unknown[] = [];
-    const handle: Handler<D> = async (ctx, { body }) => {
-      if (body === 2) return time.sleep(150, ctx);
-      await ctx.done().recv();
-      causes.push(context.cause(ctx));
-      return end();
-    };
-    const running = start(source, handle);
-    await elapse(160);
-    running.stop(why);
-    await elapse(0);
-    expect(causes).toEqual([expect.any(LeaseLost)]);
-    expect(account(running.report)).toBe("2 pulled: 1 acked, 1 expired");
-    expect(told).toEqual(["ack 2"]);
-    const delivery = expect.objectContaining({ body: 1 }) as unknown;
-    expect(running.report!.leftovers).toEqual([{ delivery, was, error: expect.any(LeaseLost) }]);
-    const finished = running.events.filter((event) => event.type === "finished");
-    expect(finished.map(({ verdict }) => verdict)).toEqual(["expired", "acked"]);
-  });
+  ])(
+    "ends the ctx of the handler with the cause LeaseLost; when it then %s, nobody is told",
+    async (_, end, verdict) => {
+      const { source, told } = losing(await brokerOf(2));
+      const causes: unknown[] = [];
+      const handle: Handler<D> = async (ctx, { body }) => {
+        if (body === 2) return time.sleep(150, ctx);
+        await ctx.done().recv();
+        causes.push(context.cause(ctx));
+        return end();
+      };
+      const running = start(source, handle);
+      await elapse(160);
+      running.stop(why);
+      await elapse(0);
+      expect(causes).toEqual([expect.any(LeaseLost)]);
+      expect(account(running.report)).toBe("2 pulled: 1 acked, 1 expired");
+      expect(told).toEqual(["ack 2"]);
+      const delivery = expect.objectContaining({ body: 1 }) as unknown;
+      expect(running.report!.leftovers).toEqual([{ delivery, verdict, error: expect.any(LeaseLost) }]);
+      const finished = running.events.filter((event) => event.type === "finished");
+      expect(finished.map(({ verdict }) => verdict)).toEqual(["expired", "acked"]);
+    },
+  );
 
   it("of a message that waits means that its handler does not start", async () => {
     const broker = memoryBroker<number>({ lease: 300 });
@@ -221,7 +224,7 @@ describe("a lost lease", () => {
     expect(account(running.report)).toBe("4 pulled: 3 acked, 1 expired");
     expect(told).toEqual(["ack 2", "ack 3", "ack 4"]);
     const error = expect.any(LeaseLost) as unknown;
-    expect(running.report!.leftovers).toMatchObject([{ delivery: { body: 1 }, was: "released", error }]);
+    expect(running.report!.leftovers).toMatchObject([{ delivery: { body: 1 }, verdict: "released", error }]);
   });
 
   it("is not extended any more, however long its handler goes on", async () => {
@@ -238,7 +241,7 @@ describe("a lost lease", () => {
     ]);
     running.stop(why);
     await elapse(400);
-    expect(running.report!.leftovers).toMatchObject([{ delivery: { body: 1 }, was: "acked" }]);
+    expect(running.report!.leftovers).toMatchObject([{ delivery: { body: 1 }, verdict: "acked" }]);
   });
 
   it("of a message that was handled, while its ack is put off, means that it is not acked any more", async () => {
@@ -255,7 +258,7 @@ describe("a lost lease", () => {
     await elapse(0);
     expect(account(running.report)).toBe("1 pulled: 1 expired");
     expect(told.length).toBe(before);
-    expect(running.report!.leftovers).toMatchObject([{ was: "acked", error: expect.any(LeaseLost) as unknown }]);
+    expect(running.report!.leftovers).toMatchObject([{ verdict: "acked", error: expect.any(LeaseLost) as unknown }]);
   });
 
   it("that the broker finds only when it is told is reported in the same way", async () => {
@@ -270,7 +273,7 @@ describe("a lost lease", () => {
     await broker.ack(background, await other);
     await elapse(0);
     expect(account(running.report)).toBe("1 pulled: 1 expired");
-    const lost = { delivery: { attempt: 1 }, was: "acked", error: expect.any(LeaseLost) as unknown };
+    const lost = { delivery: { attempt: 1 }, verdict: "acked", error: expect.any(LeaseLost) as unknown };
     expect(running.report!.leftovers).toMatchObject([lost]);
   });
 });
@@ -313,7 +316,7 @@ describe("a handler that holds its message longer than maxLease", () => {
     expect(extended.at(-1)![0]).toBeLessThan(1000);
     expect(account(running.report)).toBe("2 pulled: 1 acked, 1 expired");
     expect(running.report).toMatchObject({ redelivered: 1, abandoned: 0 });
-    const lost = { delivery: { attempt: 1 }, was: "acked", error: expect.any(LeaseLost) as unknown };
+    const lost = { delivery: { attempt: 1 }, verdict: "acked", error: expect.any(LeaseLost) as unknown };
     expect(running.report!.leftovers).toMatchObject([lost]);
   });
 

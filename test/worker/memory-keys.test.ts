@@ -19,8 +19,12 @@ async function brokerOf(names: string, lease = 100): Promise<MemoryBroker<string
 }
 
 const bodies = (deliveries: readonly Delivery<string>[]): string => deliveries.map(({ body }) => body).join(" ");
-const nack = (delivery: Delivery<string>, delay = 0, why: Nack<Delivery>["why"] = "failed"): Nack<Delivery<string>> => {
-  return { delivery, delay, why };
+const nack = (
+  delivery: Delivery<string>,
+  delay = 0,
+  reason: Nack<Delivery>["reason"] = "failed",
+): Nack<Delivery<string>> => {
+  return { delivery, delay, reason };
 };
 
 describe("messages with one key", () => {

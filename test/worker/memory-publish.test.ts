@@ -23,8 +23,8 @@ async function filled<T>(bodies: readonly T[], options?: MemoryBrokerOptions): P
 }
 
 const bodies = <T>(deliveries: readonly Delivery<T>[]): T[] => deliveries.map((delivery) => delivery.body);
-const nack = <T>(delivery: Delivery<T>, delay = 0, why: Nack<Delivery>["why"] = "failed"): Nack<Delivery<T>> => {
-  return { delivery, delay, why };
+const nack = <T>(delivery: Delivery<T>, delay = 0, reason: Nack<Delivery>["reason"] = "failed"): Nack<Delivery<T>> => {
+  return { delivery, delay, reason };
 };
 
 describe("a publish", () => {

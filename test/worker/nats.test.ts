@@ -240,7 +240,7 @@ describe("a consumer of NATS", () => {
     await elapse(20_000);
     expect(await source.extend!(background, got)).toEqual([]);
     await elapse(20_000);
-    expect(await source.nack(background, [{ delivery: got[0]!, delay: 5, why: "failed" }])).toEqual([]);
+    expect(await source.nack(background, [{ delivery: got[0]!, delay: 5, reason: "failed" }])).toEqual([]);
     expect(fake.said.slice(1)).toEqual(["+WPI? 1 7", '-NAK {"delay":5000000}? 1 7']);
   });
 
@@ -251,7 +251,7 @@ describe("a consumer of NATS", () => {
     const delays = [1e15, Number.MAX_VALUE];
     await source.nack(
       background,
-      got.map((delivery, i) => ({ delivery, delay: delays[i]!, why: "failed" })),
+      got.map((delivery, i) => ({ delivery, delay: delays[i]!, reason: "failed" })),
     );
     expect(fake.said.slice(1)).toEqual([1, 2].map((n) => `-NAK {"delay":3200000000000000000}? 1 ${n}`));
   });
@@ -544,7 +544,7 @@ describe("a consumer of NATS", () => {
     const [delivery] = await pulling;
     const shown = '{"id":"1.1","body":"odd","attempt":2,"attributes":{},"key":"k","subject":"s.m"}';
     expect(JSON.stringify(delivery)).toBe(shown);
-    await source.nack(background, [{ delivery: delivery!, delay: 0, why: "released" }]);
+    await source.nack(background, [{ delivery: delivery!, delay: 0, reason: "released" }]);
   });
 
   it("delivers a message whose headers the client cannot read", async () => {
@@ -629,14 +629,14 @@ describe("a consumer of NATS", () => {
     const fake = new Fake();
     const source = await open(fake);
     const attempts: number[] = [];
-    for (const [i, why] of (["released", "failed", "released", "acked", "failed"] as const).entries()) {
+    for (const [i, reason] of (["released", "failed", "released", "acked", "failed"] as const).entries()) {
       const pulling = source.pull(background, 1);
       await elapse(1);
       fake.deliver("a", i + 1, 7);
       const [delivery] = await pulling;
       attempts.push(delivery!.attempt);
-      if (why === "acked") await source.ack(background, [delivery!]);
-      else await source.nack(background, [{ delivery: delivery!, delay: 0, why }]);
+      if (reason === "acked") await source.ack(background, [delivery!]);
+      else await source.nack(background, [{ delivery: delivery!, delay: 0, reason }]);
     }
     expect(attempts).toEqual([1, 1, 2, 2, 5]);
   });
@@ -648,7 +648,7 @@ describe("a consumer of NATS", () => {
     await elapse(1);
     fake.deliver("a", 1, 7);
     const [delivery] = await pulling;
-    const release = (ctx: context.Context) => source.nack(ctx, [{ delivery: delivery!, delay: 0, why: "released" }]);
+    const release = (ctx: context.Context) => source.nack(ctx, [{ delivery: delivery!, delay: 0, reason: "released" }]);
     fake.confirms = false;
     const [ctx] = context.withTimeout(background, 10);
     const rejected = expect(release(ctx)).rejects.toThrow("deadline");
@@ -673,7 +673,7 @@ describe("a consumer of NATS", () => {
     expect(fake.said).toEqual(["releases? released.s.w.7.1700"]);
     await source.nack(
       background,
-      [a!, b!].map((delivery) => ({ delivery, delay: 0, why: "released" })),
+      [a!, b!].map((delivery) => ({ delivery, delay: 0, reason: "released" })),
     );
     expect([...fake.lines]).toEqual([
       ["released.s.w.7.1700", "4"],
@@ -691,7 +691,7 @@ describe("a consumer of NATS", () => {
     cancel();
     fake.deliver("a", 5, 7);
     const [delivery] = await pulling;
-    await source.nack(background, [{ delivery: delivery!, delay: 0, why: "released" }]);
+    await source.nack(background, [{ delivery: delivery!, delay: 0, reason: "released" }]);
     expect([...fake.lines]).toEqual([["released.s.w.7.1700", "4"]]);
   });
 

@@ -329,7 +329,7 @@ describe("a verdict", () => {
     const source = postgresQueue(pool, { lease: 1_000 });
     expect(await source.ack(ctx, [held])).toEqual([]);
     await source.extend(ctx, [held]);
-    await source.nack(ctx, [{ delivery: held, delay: 50, why: "failed" }]);
+    await source.nack(ctx, [{ delivery: held, delay: 50, reason: "failed" }]);
     expect(pool.queries.map(({ values }) => values)).toEqual([
       [["7"], ["3"], "default", note, []],
       [["7"], ["3"], 1_000],

@@ -26,8 +26,8 @@ const named = (ids: Record<string, string>): Error => fails(3, { errorInfoMetada
 const message = (ackId: string, text: string, more: object = {}): PubsubReceived => {
   return { ackId, message: { data: new TextEncoder().encode(text), messageId: `id ${text}`, attributes: {}, ...more } };
 };
-const nacked = <D extends Delivery>(delivery: D, delay = 0, why: Nack<D>["why"] = "failed"): Nack<D> => {
-  return { delivery, delay, why };
+const nacked = <D extends Delivery>(delivery: D, delay = 0, reason: Nack<D>["reason"] = "failed"): Nack<D> => {
+  return { delivery, delay, reason };
 };
 
 /** A client that records its calls, and answers as the test says; OK if that says nothing. */

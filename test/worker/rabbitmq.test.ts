@@ -301,7 +301,7 @@ describe("a queue of RabbitMQ", () => {
     await rejected;
     expect(await source.extend!(background, held)).toEqual(held);
     expect(await source.ack(background, held)).toEqual(held);
-    expect(await source.nack(background, [{ delivery: held[0]!, delay: 0, why: "failed" }])).toEqual(held);
+    expect(await source.nack(background, [{ delivery: held[0]!, delay: 0, reason: "failed" }])).toEqual(held);
     expect(fake.said).toEqual([]);
     const third = source.pull(background, 5);
     await elapse(1);
@@ -345,8 +345,8 @@ describe("a queue of RabbitMQ", () => {
     fake.deliver("a", "b");
     const held = await pulling;
     await source.nack(background, [
-      { delivery: held[0]!, delay: 300, why: "failed" },
-      { delivery: held[1]!, delay: 0, why: "released" },
+      { delivery: held[0]!, delay: 300, reason: "failed" },
+      { delivery: held[1]!, delay: 0, reason: "released" },
     ]);
     expect(fake.said).toEqual(["requeue 2", "declare q.delay.500", "publish q.delay.500 300 a", "ack 1"]);
   });
@@ -357,7 +357,7 @@ describe("a queue of RabbitMQ", () => {
     await elapse(1);
     fake.deliver("a");
     const [delivery] = await pulling;
-    const item = { delivery: delivery!, delay: 300, why: "failed" } as const;
+    const item = { delivery: delivery!, delay: 300, reason: "failed" } as const;
     fake.confirms = false;
     const [ctx] = context.withTimeout(background, 100);
     const rejected = expect(source.nack(ctx, [item])).rejects.toThrow("deadline");
@@ -376,7 +376,7 @@ describe("a queue of RabbitMQ", () => {
     await elapse(1);
     fake.deliver("a");
     const [delivery] = await pulling;
-    const item = { delivery: delivery!, delay: 300, why: "failed" } as const;
+    const item = { delivery: delivery!, delay: 300, reason: "failed" } as const;
     fake.refusal = new Error("inequivalent arg");
     await expect(source.nack(background, [item])).rejects.toThrow("inequivalent arg");
     fake.refusal = undefined;
@@ -622,8 +622,8 @@ describe("a queue of RabbitMQ", () => {
     fake.deliver("a1", "a2", "b1");
     const [a1, a2, b1] = await pulling;
     const nacks = [
-      { delivery: a1!, delay: 500, why: "failed" },
-      { delivery: a2!, delay: 500, why: "released" },
+      { delivery: a1!, delay: 500, reason: "failed" },
+      { delivery: a2!, delay: 500, reason: "released" },
     ] as const;
     expect(await source.nack(background, nacks)).toEqual([]);
     fake.deliver("a3", "b2");

@@ -463,7 +463,7 @@ describe("a verdict", () => {
     });
     expect(await source.extend(soon(), [got[0]!])).toEqual([got[0]]);
     expect(await source.ack(soon(), got)).toEqual(got);
-    expect(await source.nack(soon(), [{ delivery: got[1]!, delay: 0, why: "failed" }])).toEqual([got[1]]);
+    expect(await source.nack(soon(), [{ delivery: got[1]!, delay: 0, reason: "failed" }])).toEqual([got[1]]);
     expect(sent.filter(([command]) => command === "EVAL").length).toBe(3);
   });
 

@@ -188,7 +188,7 @@ describe("a dead letter that is refused", () => {
     await elapse(25_000);
     expect(account(running.report)).toBe("31 pulled: 30 acked, 1 expired");
     const [leftover] = running.report!.leftovers;
-    expect(leftover).toMatchObject({ delivery: { body: -1 }, was: "dead" });
+    expect(leftover).toMatchObject({ delivery: { body: -1 }, verdict: "dead" });
     expect(leftover!.error).toMatchObject({
       message: expect.stringMatching(
         /^worker: the source has refused the deadLetter of this message \d+ times$/,

@@ -49,7 +49,7 @@ describe("the dead messages of a source without deadLetter", () => {
   it("are all counted, the last of them named, and each told to observe", async () => {
     const told: string[] = [];
     const observe = (event: WorkerEvent<D>): void => {
-      if (event.type === "leftover") told.push(`${event.delivery.id} ${event.was} ${String(event.error)}`);
+      if (event.type === "leftover") told.push(`${event.delivery.id} ${event.verdict} ${String(event.error)}`);
     };
     const report = await worker(background, sourceOf(10), poison, { leftovers: 3, concurrency: 1, observe });
     expect([report.pulled, report.dead, report.unnamed]).toEqual([10, 10, 7]);
@@ -134,7 +134,9 @@ describe("a report as JSON", () => {
       dead: 1,
       stopped: "cancelled",
       cause: "Error: enough; caused by Error: boom; caused by Error: inner",
-      leftovers: [{ id: "d1", was: "dead", error: "Permanent: no use; caused by Error: boom; caused by Error: inner" }],
+      leftovers: [
+        { id: "d1", verdict: "dead", error: "Permanent: no use; caused by Error: boom; caused by Error: inner" },
+      ],
     });
     expect(text).not.toContain("secret");
     expect(JSON.stringify({ report: { report } })).toContain("no use");

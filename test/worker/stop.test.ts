@@ -57,7 +57,7 @@ describe("a worker whose ctx ends", () => {
     expect(seen).toEqual([1, undefined, 2, undefined]);
     expect(account(running.report)).toBe("5 pulled: 2 acked, 3 released");
     expect(running.report).toMatchObject({ started: 2, leftovers: [], stopped: "cancelled", cause: why });
-    expect(running.report!.took).toEqual({ draining: 50, aborting: 0, settling: 0 });
+    expect(running.report!.phaseMs).toEqual({ draining: 50, aborting: 0, settling: 0 });
     expect([running.phases, running.returned]).toEqual([["draining at 50", "done at 100"], 100]);
   });
 
@@ -160,7 +160,7 @@ describe("a handler that takes longer than the drain", () => {
     // The last quarter of the 100 ms is for what it has to say when its lifetime is over.
     expect(seen).toEqual([850, expect.any(Stopping), why, undefined, 925, expect.any(Stopping)]);
     expect(running.phases).toEqual(["draining at 50", "aborting at 850", "settling at 950", "done at 950"]);
-    expect(running.report!.took).toEqual({ draining: 800, aborting: 100, settling: 0 });
+    expect(running.report!.phaseMs).toEqual({ draining: 800, aborting: 100, settling: 0 });
   });
 
   it.each<[how: string, error: (ctx: Context) => unknown]>([

@@ -68,7 +68,7 @@ describe.each([
     step(ms);
     await elapse(500);
     expect(account(running.report)).toBe("3 pulled: 3 acked");
-    expect(running.report!.took.draining).toBe(300);
+    expect(running.report!.phaseMs.draining).toBe(300);
     for (const event of running.events) if (event.type === "finished") expect(event.ms).toBe(400);
   });
 
@@ -97,7 +97,7 @@ describe.each([
     expect(running.report).toBeUndefined();
     await elapse(250);
     expect(account(running.report)).toBe("1 pulled: 1 released");
-    expect(running.report!.took).toEqual({ draining: 600, aborting: 200, settling: 0 });
+    expect(running.report!.phaseMs).toEqual({ draining: 600, aborting: 200, settling: 0 });
   });
 
   it("a lease of a memory broker ends when it would have ended", async () => {
@@ -111,7 +111,7 @@ describe.each([
   it("a delay of a memory broker is over when it would have been", async () => {
     const broker = await filled(1);
     const [delivery] = await broker.pull(none, 1);
-    await broker.nack(none, [{ delivery: delivery!, delay: 1_000, why: "failed" }]);
+    await broker.nack(none, [{ delivery: delivery!, delay: 1_000, reason: "failed" }]);
     step(ms);
     expect(await pulled(broker, 900)).toBe(0);
     expect(await pulled(broker, 200)).toBe(1);

@@ -186,7 +186,7 @@ describe("a message", () => {
       ["ack", "bad"],
     ]);
     const error = expect.objectContaining({ message: "no use", cause: boom }) as unknown;
-    expect(report.leftovers).toEqual([{ delivery: expect.objectContaining({ body: "bad" }), was: "dead", error }]);
+    expect(report.leftovers).toEqual([{ delivery: expect.objectContaining({ body: "bad" }), verdict: "dead", error }]);
   });
 
   it("whose handler returns a thenable is acked when that resolves, and the thenable is asked once", async () => {
@@ -289,7 +289,7 @@ describe("a worker", () => {
       expired: 0,
       leftovers: [],
       stopped: "source ended",
-      took: { draining: 0, aborting: 0, settling: 0 },
+      phaseMs: { draining: 0, aborting: 0, settling: 0 },
     });
     expect(returned).toBe(300);
     expect(timersSet()).toBe(0);

@@ -25,7 +25,7 @@ interface Grpc {
 }
 
 /** Each call may take so many ms, and is not repeated. */
-const once: Calls = { timeout: 5_000, retry: null };
+const once: Calls = { timeout: 20_000, retry: null };
 
 export async function openPubsub(url: URL, queue: string): Promise<Adapter> {
   const { v1 } = load<Pubsub>("@google-cloud/pubsub");

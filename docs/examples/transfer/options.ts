@@ -41,8 +41,8 @@ export function msOf(name: string, fallback: number): number {
 }
 
 /** It was called in a way that makes no sense: says so, and how it is called, and ends the process. */
-export function misused(why: string, usage: string): never {
-  process.stderr.write(`${why}\nusage: ${usage}\n`);
+export function misused(reason: string, usage: string): never {
+  process.stderr.write(`${reason}\nusage: ${usage}\n`);
   process.exit(2);
 }
 

@@ -162,10 +162,10 @@ export class Probe<D extends Delivery<string>> {
   ): Promise<readonly D[] | void> {
     if (verb === "ack") return source.ack(ctx, deliveries);
     if (verb === "nack" || verb === "release") {
-      const why = verb === "nack" ? "failed" : "released";
+      const reason = verb === "nack" ? "failed" : "released";
       return source.nack(
         ctx,
-        deliveries.map((delivery) => ({ delivery, delay, why })),
+        deliveries.map((delivery) => ({ delivery, delay, reason })),
       );
     }
     if (verb === "extend") {

@@ -181,9 +181,9 @@ export class Consumer implements Source<NatsDelivery> {
   };
 
   nack = async (ctx: Context, items: readonly Nack<NatsDelivery>[]): Promise<readonly NatsDelivery[]> => {
-    const released = items.flatMap(({ delivery, why }) => {
+    const released = items.flatMap(({ delivery, reason }) => {
       const lease = this.leases.get(delivery.id);
-      if (why !== "released" || lease === undefined || lease.isReleased) return [];
+      if (reason !== "released" || lease === undefined || lease.isReleased) return [];
       // Recorded once, however often the verdict is sent.
       lease.isReleased = true;
       return [delivery.message];

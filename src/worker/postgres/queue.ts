@@ -187,7 +187,7 @@ export class Queue implements PostgresQueue {
   /** Without a pull, releases late rows at once, and the connection after `IDLE_MS`. */
   private releaseIdle(): void {
     if (this.pulls > 0) return;
-    const items = this.lateRows.splice(0).map((delivery) => ({ delivery, delay: 0, why: "released" as const }));
+    const items = this.lateRows.splice(0).map((delivery) => ({ delivery, delay: 0, reason: "released" as const }));
     // If this fails too, the rows come again when their leases end.
     if (items.length > 0) this.nack(context.background(), items).catch(() => {});
     if (this.isSubscribed) this.idle ??= time.afterFunc(IDLE_MS, () => this.unsubscribe());

@@ -65,7 +65,7 @@ export class Verdicts {
       items.map(({ delivery }) => delivery),
       [
         items.map(({ delay }) => Math.min(Math.max(delay, 0) || 0, MAX_MS)),
-        items.map(({ why }) => (why === "released" ? 1 : 0)),
+        items.map(({ reason }) => (reason === "released" ? 1 : 0)),
       ],
     );
   }

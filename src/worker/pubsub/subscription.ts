@@ -149,7 +149,7 @@ export class Subscription<T extends string | Uint8Array> implements Source<Pubsu
     );
     const deliveries = items.map(({ delivery }) => delivery);
     const lost = await this.settle(ctx, deliveries, ({ id }) => delays.get(id)!);
-    for (const { delivery, why } of items) if (why === "released") this.attempts.released(delivery.message);
+    for (const { delivery, reason } of items) if (reason === "released") this.attempts.released(delivery.message);
     return lost;
   };
 

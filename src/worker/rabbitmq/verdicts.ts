@@ -96,14 +96,14 @@ export class Verdicts {
     const { delays = true } = this.options;
     const deliveries = items.map(({ delivery }) => delivery);
     return this.settle(ctx, deliveries, async (item, i) => {
-      const { delivery, delay, why } = items[i]!;
+      const { delivery, delay, reason } = items[i]!;
       const { message, session } = item;
       if (this.lanes !== undefined) return this.keepForRetry(this.lanes, item, items[i]!);
       const isLater = delay > 0 && delays;
-      if ((why === "released" && !isLater) || !session.copies.canCopy(message)) {
+      if ((reason === "released" && !isLater) || !session.copies.canCopy(message)) {
         return sendVerdict(item, (channel) => channel.nack(message, false, true));
       }
-      const failures = why === "released" ? delivery.attempt - 1 : delivery.attempt;
+      const failures = reason === "released" ? delivery.attempt - 1 : delivery.attempt;
       item.copy ??= isLater
         ? session.copies.publishDelayed(delay, message, failures)
         : session.copies.publishAgain(message, failures);
@@ -115,8 +115,8 @@ export class Verdicts {
    * Keeps a message here until its next attempt. It becomes another delivery, with an id of its own, and stays
    * unsettled for the broker.
    */
-  private keepForRetry(lanes: Lanes, item: Unsettled, { delivery, delay, why }: Nack<RabbitDelivery>): void {
-    const attempt = delivery.attempt + (why === "failed" ? 1 : 0);
+  private keepForRetry(lanes: Lanes, item: Unsettled, { delivery, delay, reason }: Nack<RabbitDelivery>): void {
+    const attempt = delivery.attempt + (reason === "failed" ? 1 : 0);
     const next = { ...delivery, id: `${delivery.id.split("+")[0]}+${++this.retries}`, attempt };
     this.unsettled.delete(delivery.id);
     this.unsettled.set(next.id, item);

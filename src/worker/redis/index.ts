@@ -203,7 +203,7 @@ class RedisSource implements RedisStream {
     using _ = cancel;
     await this.nack(
       ctx,
-      deliveries.map((delivery) => ({ delivery, delay: 0, why: "released" })),
+      deliveries.map((delivery) => ({ delivery, delay: 0, reason: "released" })),
     );
   }
 

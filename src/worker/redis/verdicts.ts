@@ -85,8 +85,8 @@ export class Verdicts {
     const { lease, onDue } = this.options;
     const lost = await this.settle(ctx, "nack", deliveries, (receipt, sent) => {
       const each = sent.flatMap((delivery) => {
-        const { delay, why } = byId.get(delivery.id)!;
-        const count = why === "released" ? delivery.attempt - 1 : delivery.attempt;
+        const { delay, reason } = byId.get(delivery.id)!;
+        const count = reason === "released" ? delivery.attempt - 1 : delivery.attempt;
         return [...this.argsOf(delivery), String(count), String(Math.max(0, Math.ceil(delay)))];
       });
       return this.script(NACK, [], [...receipt, String(lease), ...each]);

@@ -160,7 +160,7 @@ export class Crew {
       if (started !== by.get(name).started) {
         problems.push(`${name}: ${started} started by the report, ${by.get(name).started} by the journal`);
       }
-      const gone = report.leftovers.filter(({ was }) => was === "acked").length;
+      const gone = report.leftovers.filter(({ verdict }) => verdict === "acked").length;
       if (by.get(name).finished !== acked + gone) {
         problems.push(`${name}: ${by.get(name).finished} finished, but ${acked} acked and ${gone} named`);
       }

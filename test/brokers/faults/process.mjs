@@ -50,7 +50,11 @@ process.send("ready");
 const report = await running;
 release();
 await close();
-const leftovers = report.leftovers.map(({ delivery: { body }, was, error }) => ({ body, was, error: String(error) }));
+const leftovers = report.leftovers.map(({ delivery: { body }, verdict, error }) => ({
+  body,
+  verdict,
+  error: String(error),
+}));
 const told = { ...report, cause: String(report.cause), leftovers, failed, unheard };
 process.send(told, () => {
   if (report.abandoned > 0) process.exit();

@@ -269,11 +269,11 @@ export const runs = [
       first.stop();
       await first.ended;
       const problems = [];
-      const { abandoned, released, took } = first.report ?? {};
+      const { abandoned, released, phaseMs } = first.report ?? {};
       if (abandoned !== deaf.length || !(released >= deaf.length)) {
         problems.push(`${abandoned} abandoned, ${released} released`);
       }
-      const all = took === undefined ? Infinity : took.draining + took.aborting + took.settling;
+      const all = phaseMs === undefined ? Infinity : phaseMs.draining + phaseMs.aborting + phaseMs.settling;
       // A busy machine may be late with its timers. Without a limit the stop would never end.
       if (all > grace + 20_000) problems.push(`the stop took ${all} ms, with a grace of ${grace}`);
       await crew.start();

@@ -53,7 +53,7 @@ export async function start() {
     child.stderr.on("data", (text) => {
       said = (said + text).slice(-2_000);
     });
-    for (const late = Date.now() + 30_000; !(await ready(bin, port)); await sleep(50)) {
+    for (const late = Date.now() + 180_000; !(await ready(bin, port)); await sleep(50)) {
       if (child.exitCode === null && child.signalCode === null && Date.now() < late) continue;
       child.kill("SIGQUIT");
       throw new Error(`postgres did not start: ${said.trim()}`);

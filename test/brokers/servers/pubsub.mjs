@@ -22,7 +22,7 @@ export async function start() {
   process.env.METADATA_SERVER_DETECTION = "none";
   const run = async () => {
     const server = launch("java", ["-jar", jar, "--host=127.0.0.1", `--port=${port}`]);
-    await server.until(() => listening(port), 60_000);
+    await server.until(() => listening(port), 180_000);
     return server;
   };
   let server;

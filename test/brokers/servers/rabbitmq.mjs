@@ -48,7 +48,7 @@ export async function start() {
   let epmd, server;
   const run = async () => {
     server = launch(existsSync(DEBIAN) ? DEBIAN : "rabbitmq-server", [], env);
-    await server.until(() => listening(port), 60_000);
+    await server.until(() => listening(port), 180_000);
   };
   const stop = async () => {
     for (const [process, name] of [
@@ -67,7 +67,7 @@ export async function start() {
     await writeFile(env.RABBITMQ_ENABLED_PLUGINS_FILE, "[].\n");
     await writeFile(env.RABBITMQ_CONFIG_FILE, `listeners.tcp.default = 127.0.0.1:${port}\n`);
     epmd = launch("epmd", ["-address", "127.0.0.1", "-port", String(epmdPort), "-relaxed_command_check"], env);
-    await epmd.until(() => listening(epmdPort), 5_000);
+    await epmd.until(() => listening(epmdPort), 60_000);
     await run();
   } catch (error) {
     await stop();

@@ -61,7 +61,7 @@ describe("when nobody stops it, nothing shows; but it is found out that a worker
       "I3",
       instead((source, stop) => ({
         ack(ctx, ds) {
-          const items = ds.map((delivery) => ({ delivery, delay: 0, why: "released" as const }));
+          const items = ds.map((delivery) => ({ delivery, delay: 0, reason: "released" as const }));
           return stop.err() ? source.nack(ctx, items) : source.ack(ctx, ds);
         },
       })),
@@ -76,7 +76,7 @@ describe("when nobody stops it, nothing shows; but it is found out that a worker
       "I8",
       (stop, source, handle, options) => {
         const started = new Set<D>();
-        const failed = { delay: 3, why: "failed" } as const;
+        const failed = { delay: 3, reason: "failed" } as const;
         const nack: Source<D>["nack"] = (ctx, items) =>
           source.nack(
             ctx,
