@@ -1,4 +1,4 @@
-/** headgate/worker/redis where the server, the network or a message makes trouble. What the source says of it is a part of what is tested. */
+/** headgate/worker/redis with a server, a network or messages that make trouble. The errors of the source are tested, too. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { context, time } from "headgate";
@@ -18,14 +18,14 @@ import { serverOf } from "./suite.mjs";
 
 const server = await serverOf("redis, troubles", start);
 if (server !== undefined) {
-  // First what waits before it registers its tests: the server ends with the last test there is.
+  // First the tests that are registered after a wait, because the server ends with the last registered test.
   await run(server);
   isClosed("Redis", start, ({ url }) => ({ REDIS_URL: url }));
   isEnded("Redis", start, ({ url }) => ({ REDIS_URL: url }));
   isReconnected("Redis", server, (url) => ({ REDIS_URL: url }));
 }
 
-/** Registers the tests, all in one go: what is given to `atEnd` is done when none is left. */
+/** Registers all tests at once, because `atEnd` runs when none is left. */
 async function run({ url, atEnd, pause, resume }) {
   const node = (create) => async (url, options) => {
     const client = create({ url, ...options });
@@ -270,7 +270,7 @@ async function run({ url, atEnd, pause, resume }) {
               async () => seen.has(when) && (await lab.left()) === 0,
               30_000,
             );
-            // The client is as deaf as they are.
+            // The client hangs as they do.
             proxy.swallow();
           }
           stop();
@@ -330,7 +330,7 @@ async function run({ url, atEnd, pause, resume }) {
     );
   }
 
-  void withLab("close() ends within its limit where the server hangs", clients["redis 6"], {}, async (lab) => {
+  void withLab("close() ends within its limit if the server hangs", clients["redis 6"], {}, async (lab) => {
     await lab.source.publish("a");
     const held = await lab.source.pull(under(), 1);
     await lab.source.ack(under(), held);

@@ -196,7 +196,7 @@ describe.each([
     await elapse(50);
     expect(returned).toBe(true);
     const result = await run;
-    expect(result).toMatchObject({ status: "dead-lettered", letters: [{ step: "a", why: "out of time" }] });
+    expect(result).toMatchObject({ status: "dead-lettered", letters: [{ step: "a", reason: "out of time" }] });
     expect(result.log.map(({ outcome }) => outcome)).toEqual(["dead-lettered", "compensated", "compensated"]);
     // What is shown to people is the time of day.
     expect(events.at(-1)!.at).toBe(Date.now());
