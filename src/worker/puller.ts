@@ -71,25 +71,42 @@ export class Puller<D extends Delivery> {
     const [ctx, cancel] = limited;
     // Even an obedient pull takes a while to come back, however short the grace.
     const slack = Math.max(settle, Math.min(callTimeout / 2, 1_000));
-    const [patience, lose] = context.withTimeout(shutdown.patience, callTimeout + slack);
     using _cancel = cancel;
-    using _lose = lose;
     const begun = monotonic();
     const pulled = Promise.resolve(source.pull(ctx, Math.min(batch, room), room));
-    let brought: readonly D[];
-    try {
-      brought = await context.wait(pulled, patience);
-    } catch (error) {
-      if (patience.err() === undefined || error !== patience.err()) throw error;
-      this.giveUp(pulled, error);
-      return;
-    }
+    const result = await this.within([callTimeout, slack], pulled);
+    if (result === undefined) return;
+    const { brought } = result;
     take(brought);
     account.trouble.succeeded("pull", brought.length > 0);
     if (brought.length > 0 || source.ended === true) return;
     // It should have waited. Called again at once, and again, it would starve everything else; also if callTimeout does not let it wait long.
     const apart = ctx.err() === undefined ? IDLE : Math.max(1, Math.min(IDLE, callTimeout));
     await time.sleep(begun + apart - monotonic(), shutdown.stop).catch(() => {});
+  }
+
+  /**
+   * The messages of a pull that takes at most as many ms as the parts have; undefined if it was given up. After a process was
+   * suspended, or busy in one piece, all overdue timers fire in one turn, before the pull can notice that its ctx has ended. So the second
+   * part begins when the first has ended.
+   */
+  private async within(
+    parts: readonly number[],
+    pulled: Promise<readonly D[]>,
+  ): Promise<{ readonly brought: readonly D[] } | undefined> {
+    let cause: unknown;
+    for (const ms of parts) {
+      const [patience, lose] = context.withTimeout(this.worker.shutdown.patience, ms);
+      using _ = lose;
+      try {
+        return { brought: await context.wait(pulled, patience) };
+      } catch (error) {
+        if (patience.err() === undefined || error !== patience.err()) throw error;
+        cause = error;
+      }
+    }
+    this.giveUp(pulled, cause);
+    return undefined;
   }
 
   /** The ctx of a pull. If the caller's ctx cannot be asked for its deadline any more, there is no pull, and the worker stops. */
