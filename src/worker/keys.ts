@@ -90,7 +90,7 @@ export class KeyLanes<D extends Delivery> {
 
   /**
    * Takes those that wait behind a front that runs, each lane in its order. If the front of a lane has not started, its lane stays: a
-   * handler may have taken that message in this very step and be about to release it, and those behind it must not go before it.
+   * handler may have taken that message in this very step, to release it. Those behind it must not go first.
    */
   takeWaiting(): InFlight<D>[] {
     const running = [...this.lanes.values()].filter(({ front }) => front?.state === "running");

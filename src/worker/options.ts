@@ -81,8 +81,8 @@ export interface WorkerOptions<D extends Delivery = Delivery> {
   readonly maxLease?: number;
   /**
    * How often a verdict is tried that the source refuses for one message alone while it takes others; then it is given up. A dead letter
-   * is given back instead, to come again a minute later, and counts as retried; after half as many tries if the worker has no room left for
-   * other messages. Any other verdict counts as expired, and the report names the message with the error. What fails because the source is
+   * is given back instead, to come again a minute later, and counts as retried. If the worker has no room left for other messages, half as
+   * many tries are enough. Any other verdict counts as expired, and the report names the message with the error. What fails because the source is
    * away is tried again for as long as the worker runs. Infinity: never given up.
    *
    * @default 6

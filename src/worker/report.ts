@@ -60,9 +60,9 @@ export interface SourceErrors {
   /** and what it rejected with. */
   readonly error: unknown;
   /**
-   * A sentence for a person, with what to do: about a call that did nothing but fail when the worker stopped, and had for some seconds; a
-   * pull that never succeeded; or dead letters that were refused. Absent: what failed has passed. A program should print this, and end
-   * with an exit code other than 0.
+   * A sentence for a person, with what to do. It is about a call that had only failed for some seconds when the worker stopped, a pull
+   * that never succeeded, or dead letters that were refused. Absent: the failures have passed. A program should print it, and end with an
+   * exit code other than 0.
    */
   readonly trouble?: string;
 }

@@ -19,8 +19,8 @@
  * letter is given back by a nack, which loses nothing, and which fails, too, while the source is away.
  *
  * Invariants:
- * - A message is in one part of one lane, or in the call that is under way, until the source has answered for it, it is given up, or the
- *   grace is over.
+ * - A message is in one part of one lane, or in the call that is under way. It stays until the source has answered for it, it is given up,
+ *   or the grace is over.
  * - Nacked messages of one key are settled in the order of their pull: they are not split, and those that come later join them.
  * - While the worker stops, no nack begins while there are acks that have not been settled.
  */
@@ -219,8 +219,8 @@ export class Settler<D extends Delivery> {
    * The source did not take a batch. It is tried again, later, whole or split, or not at all any more:
    *
    * - After its first failure it is tried again as it was. From the second on it is split, unless it is one message, or one key's.
-   * - The pause grows with the failures in a row; but a split does not make it longer if the source has taken other parts meanwhile: then
-   *   the source is there, and the fault is in a message.
+   * - The pause grows with the failures in a row. A split does not make it longer if the source has taken other parts meanwhile: then the
+   *   source is there, and the fault is in a message.
    * - What fails and cannot be split has failed alone. Only those failures count towards giving up.
    */
   private retryLater(lane: Lane<D>, part: Part<D>, batch: InFlight<D>[], error: unknown): void {

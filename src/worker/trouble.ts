@@ -1,6 +1,6 @@
 /**
- * The errors of a source in sum. A call that fails now and then is tried again, and nobody needs to know. A call that does nothing but
- * fail needs a person: once by an event, and in the report.
+ * The errors of a source in sum. A call that fails now and then is tried again, without a word. A call that only fails needs a person: it is
+ * reported once by an event, and in the report.
  *
  * Invariant: of each call at most one streak of failures is known; the first success ends it.
  */

@@ -34,9 +34,9 @@ import type { Delivery, Handler, Source, Verdict } from "./source.ts";
  * Then it drains: it takes nothing new, gives back what it has not started, lets running handlers finish, and cancels and finally
  * abandons them if they take too long. Resolves to the account of every message it was ever given.
  *
- * **Cancellation**: the end of `ctx` is the request to stop, and no error. The return follows within `grace` ms, whatever handlers
- * and source do; within `abortWindow + settle` ms when `options.abort` ends, and within `settle` ms when the `context.lifetime` ends that
- * `ctx` carries, if it does.
+ * **Cancellation**: the end of `ctx` is the request to stop, and no error. The return follows within `grace` ms, whatever handlers and source
+ * do. When `options.abort` ends it follows within `abortWindow + settle` ms. When a `context.lifetime` that `ctx` carries ends, it follows
+ * within `settle` ms.
  *
  * **Errors**: rejects only for misuse: TypeError or RangeError, naming the rule, and then nothing was pulled. Errors of handlers
  * decide about their message; errors of the source are retried, and show in the events and the report. A verdict that the source refuses for
@@ -46,7 +46,7 @@ import type { Delivery, Handler, Source, Verdict } from "./source.ts";
  *
  * **Ordering**: messages are started in the order of their pull, `concurrency` at a time, and may end in any. Of those with one key,
  * one is handled at a time, in the order of their pull, while other keys go on. When one is retried or released, those of its key that
- * were pulled after it are released behind it, with its delay; that they then come again in order is for the source to see to.
+ * were pulled after it are released behind it, with its delay. The source decides whether they then come again in order.
  *
  * @example
  * ```ts

@@ -23,7 +23,8 @@ export async function elapse(ms: number): Promise<void> {
   await turns(20);
 }
 
-async function turns(n: number): Promise<void> {
+/** Lets `n` turns of the event loop pass. */
+export async function turns(n: number): Promise<void> {
   for (let i = 0; i < n; i++) await settle();
 }
 

@@ -19,7 +19,7 @@ import {
 } from "headgate/worker";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { CancelCtx } from "../../src/context/cancel.ts";
-import { settle, timersSet, virtualTime } from "../support/clock.ts";
+import { turns, timersSet, virtualTime } from "../support/clock.ts";
 
 type D = Delivery<number>;
 
@@ -148,7 +148,7 @@ class Play {
       this.atTheReturn();
     });
     // What the abandoned still do, long after the return, must change nothing.
-    for (await settle(); timersSet() > 0; await settle()) {
+    for (await turns(4); timersSet() > 0; await turns(4)) {
       if (this.now() > 60_000) break;
       vi.advanceTimersToNextTimer();
     }

@@ -2,6 +2,7 @@
  * The broker in memory: publishing, capacity, the end, bad input, and that it is deterministic.
  */
 import { context } from "headgate";
+import { bubble } from "headgate/testing";
 import {
   type Delivery,
   memoryBroker,
@@ -168,28 +169,28 @@ describe("memoryBroker", () => {
 
   it("does the same again, given the same calls at the same times", async () => {
     const play = async (): Promise<unknown[]> => {
-      const start = Date.now();
       const log: unknown[] = [];
-      const broker = memoryBroker<number>({ lease: 70, capacity: 20 });
-      const publishing = (async () => {
-        for (let i = 0; i < 60; i++) await broker.publish(i);
-        broker.end();
-      })();
-      const puller = async (name: string, max: number): Promise<void> => {
-        while (!broker.ended) {
-          for (const delivery of await broker.pull(ctx, max)) {
-            const { id, body, attempt } = delivery;
-            log.push([Date.now() - start, name, id, body, attempt]);
-            // Of five deliveries, three are acked, one fails and comes back later, and one is forgotten.
-            const fate = (body + attempt!) % 5;
-            if (fate < 3) await broker.ack(ctx, [delivery]);
-            else if (fate === 3) await broker.nack(ctx, [nack(delivery, 10 + (body % 7) * 13)]);
+      await bubble(async (t) => {
+        const start = t.now();
+        const broker = memoryBroker<number>({ lease: 70, capacity: 20 });
+        const publishing = (async () => {
+          for (let i = 0; i < 60; i++) await broker.publish(i);
+          broker.end();
+        })();
+        const puller = async (name: string, max: number): Promise<void> => {
+          while (!broker.ended) {
+            for (const delivery of await broker.pull(t.ctx, max)) {
+              const { id, body, attempt } = delivery;
+              log.push([t.now() - start, name, id, body, attempt]);
+              // Of five deliveries, three are acked, one fails and comes back later, and one is forgotten.
+              const fate = (body + attempt!) % 5;
+              if (fate < 3) await broker.ack(t.ctx, [delivery]);
+              else if (fate === 3) await broker.nack(t.ctx, [nack(delivery, 10 + (body % 7) * 13)]);
+            }
           }
-        }
-      };
-      const playing = Promise.all([publishing, puller("x", 3), puller("y", 5)]);
-      await elapse(2000);
-      await playing;
+        };
+        await Promise.all([publishing, puller("x", 3), puller("y", 5)]);
+      });
       return log;
     };
     const first = await play();
