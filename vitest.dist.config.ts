@@ -15,6 +15,15 @@ export default defineConfig({
     ...shared,
     name: "dist",
     include: ["test/**/*.test.ts"],
-    exclude: [...elsewhere, "test/**/*.deep.test.ts"],
+    exclude: [
+      ...elsewhere,
+      "test/**/*.deep.test.ts",
+      // These read the sources, the pages or the programs beside them.
+      "test/docs/**",
+      "test/{bench,package,release,semantics,types}.test.ts",
+      "test/go/table.test.ts",
+      // It takes dist for the second copy.
+      "test/testing/concurrent.test.ts",
+    ],
   },
 });

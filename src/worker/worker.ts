@@ -4,7 +4,7 @@
  * Three stages, two channels. Closing a channel says that no more is coming; a context says to stop. A stage ends when its input is
  * closed and drained, never because of a context, so nothing can be left in between:
  *
- *     pull ──► keys.ts ──► messages ──► handle ──► results ──► settler.ts ──► the source
+ *     puller.ts ──► keys.ts ──► messages ──► handle ──► results ──► settler.ts ──► the source
  *
  * Beside them: shutdown.ts has the contexts and the phases of the stop, leases.ts keeps the leases, account.ts has the counts.
  *
@@ -14,8 +14,8 @@
  *   stop (I4). At most `concurrency` handlers run; at most `concurrency + prefetch` messages are in flight (I5).
  * - From the stop to the return pass no more than `grace` ms, whatever handlers and broker do (I6).
  */
-import { attempt, promiseOf } from "../internal/foreign.ts";
-import { Chan, context, type Context, errgroup, retry, select, sync, time } from "../index.ts";
+import { promiseOf } from "../internal/foreign.ts";
+import { Chan, context, type Context, errgroup, sync } from "../index.ts";
 import { monotonic } from "../internal/runtime.ts";
 import { Account } from "./account.ts";
 import { Attempts } from "./attempts.ts";
@@ -24,6 +24,7 @@ import { type InFlight, wrapPulled } from "./inflight.ts";
 import { KeyLanes } from "./keys.ts";
 import { keepLeases, limitLeases } from "./leases.ts";
 import { checked, checkedSource, type Settings, type WorkerOptions } from "./options.ts";
+import { Puller } from "./puller.ts";
 import type { Report } from "./report.ts";
 import { Settler } from "./settler.ts";
 import { Shutdown } from "./shutdown.ts";
@@ -75,9 +76,6 @@ export async function worker<D extends Delivery>(
   return new Run(ctx, taken, handle, checked(options)).run();
 }
 
-/** ms between the beginnings of two pulls that bring nothing and do not wait. */
-const IDLE = 100;
-
 /** Handlers that are started with the worker. The others are when there is a message for them: a hundred thousand would cost a second. */
 const AT_ONCE = 64;
 
@@ -88,7 +86,7 @@ function unbounded<T>(): Chan<T> {
   return new Chan(1_000_000_000);
 }
 
-/** One run of a worker: the stages pull and handle. */
+/** One run of a worker: the stage handle, and what connects the stages. */
 class Run<D extends Delivery> {
   private readonly source: Source<D>;
   private readonly settings: Settings<D>;
@@ -131,9 +129,19 @@ class Run<D extends Delivery> {
       isFull: () => inFlight.size >= capacity,
       settled: (message: InFlight<D>, verdict: Verdict, error?: unknown) => this.settled(message, verdict, error),
     };
+    const pulling = {
+      source,
+      settings,
+      account,
+      shutdown,
+      room: () => capacity - inFlight.size,
+      hasRoom: this.room,
+      take: (deliveries: readonly D[]) => this.take(deliveries),
+      end: () => this.endInput(),
+    };
     const leasing = { source, settings, account, inFlight, alive: shutdown.alive };
     // The names are what a test sees of the tasks.
-    const pull = (): Promise<void> => this.pull();
+    const pull = (): Promise<void> => new Puller(pulling).pullAll();
     const closer = async (): Promise<void> => {
       await handlers.wait();
       results.close();
@@ -155,28 +163,10 @@ class Run<D extends Delivery> {
     return report;
   }
 
-  // ------------------------------------------------------------------------------------------------------------ stage 1: pull
+  // ------------------------------------------------------------------------------------------------------ stage 1 is in puller.ts
 
-  private async pull(): Promise<void> {
-    const { source, settings, account, shutdown, inFlight } = this;
-    const { stop } = shutdown;
-    let failures = 0;
-    while (!shutdown.hasBegun) {
-      try {
-        if (source.ended === true) break;
-        const room = settings.concurrency + settings.prefetch - inFlight.size;
-        if (room <= 0) await select({ room: this.room, stop: stop.done() });
-        else await this.pullOnce(room);
-        failures = 0;
-      } catch (error) {
-        const retryIn = retry.backoff(++failures);
-        // A pull must not reject because the stop has begun; but it is no trouble either.
-        if (shutdown.hasBegun) account.emit({ type: "sourceError", call: "pull", error, retryIn });
-        else account.sourceFailed("pull", error, retryIn);
-        await time.sleep(retryIn, stop).catch(() => {});
-      }
-    }
-    if (!shutdown.hasBegun) shutdown.enter("draining");
+  /** No more will be pulled. */
+  private endInput(): void {
     this.input = "ended";
     this.closeMessages();
   }
@@ -186,53 +176,6 @@ class Run<D extends Delivery> {
     if (this.input !== "ended" || this.keys.waiting > 0) return;
     this.input = "closed";
     this.messages.close();
-  }
-
-  /** A pull that ignores the end of its ctx is given up, and the worker stops. What that pull brings later is released. */
-  private async pullOnce(room: number): Promise<void> {
-    const { source, shutdown } = this;
-    const { batch, callTimeout, settle } = this.settings;
-    const limited = this.limited(callTimeout);
-    if (limited === undefined) return;
-    const [ctx, cancel] = limited;
-    // Even an obedient pull takes a while to come back, however short the grace.
-    const slack = Math.max(settle, Math.min(callTimeout / 2, 1_000));
-    const [patience, lose] = context.withTimeout(shutdown.patience, callTimeout + slack);
-    using _cancel = cancel;
-    using _lose = lose;
-    const begun = monotonic();
-    const pulled = Promise.resolve(source.pull(ctx, Math.min(batch, room), room));
-    let brought: readonly D[];
-    try {
-      brought = await context.wait(pulled, patience);
-    } catch (error) {
-      if (patience.err() === undefined || error !== patience.err()) throw error;
-      attempt(
-        () =>
-          void pulled.then(
-            (late) => this.releaseLate(late),
-            () => {},
-          ),
-      );
-      shutdown.fail(new Error("worker: source.pull ignored the end of its ctx", { cause: error }));
-      return;
-    }
-    this.take(brought);
-    this.account.trouble.succeeded("pull", brought.length > 0);
-    if (brought.length > 0 || source.ended === true) return;
-    // It should have waited. Called again at once, and again, it would starve everything else; also if callTimeout does not let it wait long.
-    const apart = ctx.err() === undefined ? IDLE : Math.max(1, Math.min(IDLE, callTimeout));
-    await time.sleep(begun + apart - monotonic(), shutdown.stop).catch(() => {});
-  }
-
-  /** The ctx of a pull. If the caller's ctx cannot be asked for its deadline any more, there is no pull, and the worker stops. */
-  private limited(ms: number): ReturnType<typeof context.withTimeout> | undefined {
-    try {
-      return context.withTimeout(this.shutdown.stop, ms);
-    } catch (error) {
-      this.shutdown.fail(error);
-      return undefined;
-    }
   }
 
   /** Invalid entries are reported as an error of the source; the valid ones are handled. */
@@ -250,19 +193,6 @@ class Run<D extends Delivery> {
     }
     if (all.length === deliveries?.length) return;
     throw new TypeError("worker: source.pull must resolve to a list of deliveries, each with an id");
-  }
-
-  private async releaseLate(deliveries: readonly D[]): Promise<void> {
-    const all = wrapPulled<D>(deliveries);
-    if (all.length === 0) return;
-    const [ctx, cancel] = context.withTimeout(this.shutdown.detached, this.settings.callTimeout);
-    using _ = cancel;
-    const items = all.map(({ delivery }) => ({ delivery, delay: 0, reason: "released" as const }));
-    try {
-      await this.source.nack(ctx, items);
-    } catch (error) {
-      this.account.sourceFailed("nack", error, Infinity);
-    }
   }
 
   private releaseWaiting(): void {

@@ -234,3 +234,21 @@ describe.each([
     expect(await failing).toContain("deadline exceeded");
   });
 });
+
+describe("a process that was suspended, or busy in one piece", () => {
+  // In real time: fake timers let each one be heard before the next.
+  it("for longer than a pull may take does not stop its worker", async () => {
+    const broker = memoryBroker<number>();
+    const [stop, cancel] = context.withCancel(none);
+    const options = { callTimeout: 50, grace: 5_000, abortWindow: 100, settle: 1_000 };
+    const running = worker(stop, broker, () => {}, options);
+    await time.sleep(10);
+    for (const end = performance.now() + 1_500; performance.now() < end;);
+    let isOver = false;
+    void running.then(() => (isOver = true));
+    await broker.publish(1);
+    while (broker.size > 0 && !isOver) await time.sleep(1);
+    cancel();
+    expect(await running).toMatchObject({ stopped: "cancelled", acked: 1 });
+  });
+});
