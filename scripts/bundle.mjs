@@ -43,10 +43,8 @@ function withoutComments(code) {
   const literals = [];
   const visit = (node) => {
     if (node.type === "Literal" || node.type === "TemplateElement") literals.push([node.start, node.end]);
-    for (const value of Object.values(node)) {
-      if (Array.isArray(value)) for (const each of value) each?.type !== undefined && visit(each);
-      else if (value?.type !== undefined) visit(value);
-    }
+    // A property of a node is a node, a list of them, or plain.
+    for (const child of Object.values(node).flat()) if (child?.type !== undefined) visit(child);
   };
   visit(parseAst(code));
   literals.sort(([a], [b]) => a - b);
