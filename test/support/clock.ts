@@ -14,12 +14,18 @@ export function virtualTime(): void {
 }
 
 /**
- * Lets `ms` milliseconds pass: timers fire in order, and whoever they wake runs before the next one fires. On a busy machine the library holds
- * back what can run for a turn of the event loop, or several. So some turns pass before and after, in no time.
+ * Lets `ms` milliseconds pass: timers fire in order, and the code that they resume runs before the next one fires. On a busy machine the
+ * library holds back what can run for a turn of the event loop, or several. So the time passes in parts, with some turns in between: if no
+ * timer is set while code is held back, all of a part passes at once.
  */
 export async function elapse(ms: number): Promise<void> {
   await turns(5);
-  await vi.advanceTimersByTimeAsync(ms);
+  const part = Math.max(10, Math.ceil(ms / 100));
+  for (let left = ms; ; left -= part) {
+    await vi.advanceTimersByTimeAsync(Math.min(left, part));
+    if (left <= part) break;
+    await turns(4);
+  }
   await turns(20);
 }
 
