@@ -13,7 +13,7 @@ export async function versionOf(url) {
   return version;
 }
 
-const { natsConsumer } = await headgate("worker/nats.js");
+const { natsConsumer } = await headgate("worker/nats/index.js");
 
 /** All take from a durable pull consumer of a work queue; `unacked` is how many it hands out before it waits for acks: 1 000, if not said. */
 const on = (more, consumer) => ({

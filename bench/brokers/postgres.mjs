@@ -31,7 +31,7 @@ export async function versionOf(url) {
 
 const countOf = async (pool, what) => Number((await pool.query(`select count(*) from ${what}`)).rows[0].count);
 
-const { createQueue, postgresQueue } = await headgate("worker/postgres.js");
+const { createQueue, postgresQueue } = await headgate("worker/postgres/index.js");
 
 const ours = (more, settings) => ({
   ...more,

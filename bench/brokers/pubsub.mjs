@@ -10,7 +10,7 @@ export const messages = 10_000;
 
 export const versionOf = () => "the emulator";
 
-const { pubsubSubscription } = await headgate("worker/pubsub.js");
+const { pubsubSubscription } = await headgate("worker/pubsub/index.js");
 
 const on = (more, consumer) => ({
   ...more,

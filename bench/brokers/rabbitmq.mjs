@@ -12,7 +12,7 @@ export async function versionOf(url) {
   return version;
 }
 
-const { rabbitQueue } = await headgate("worker/rabbitmq.js");
+const { rabbitQueue } = await headgate("worker/rabbitmq/index.js");
 
 const on = (more, consumer) => ({
   ...more,

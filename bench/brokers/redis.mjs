@@ -14,7 +14,7 @@ export async function versionOf(url) {
   return /redis_version:(\S+)/.exec(info)[1];
 }
 
-const { redisStream } = await headgate("worker/redis.js");
+const { redisStream } = await headgate("worker/redis/index.js");
 
 const ours = (more, settings) => ({
   ...more,
