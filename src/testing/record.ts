@@ -55,8 +55,9 @@ export interface Recording {
  * }
  *
  * const { trace, error, points } = await record(greet);
- * console.log(trace.rows.length, error, points); // => 8 undefined 4
- * console.log(String((await record(greet, "0!c1")).error)); // => Canceled: context canceled
+ * console.log(trace.rows.length, error, points); // => 10 undefined 4
+ * const stopped = await record(greet, "0!c1");
+ * console.log(stopped.replay, String(stopped.error)); // => 0!c1 AbortError: context canceled
  * ```
  */
 export async function record(
