@@ -1,8 +1,10 @@
 /**
  * docs/rosetta.md: the columns of headgate and of plain JavaScript print the line of their row.
  */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { lineOf, namesOf, runJS, textOf } from "./rosetta.ts";
+import { lineOf, namesOf, root, runJS, textOf } from "./rosetta.ts";
 
 const names = namesOf(".out");
 const { outputs, errors } = runJS();
@@ -15,6 +17,13 @@ describe("the rows of the rosetta", () => {
 
   it.each(names)("%s prints one line", (name) => {
     expect(lineOf(name)).toMatch(/^\S.*\n$/);
+  });
+
+  it("are on the page, in order, each with its three columns and its line", () => {
+    const page = readFileSync(join(root, "docs/rosetta.md"), "utf8");
+    const shown = [...page.matchAll(/<!-- file: docs\/rosetta\/(\S+)#show -->|^All three print `(.*)`\.$/gm)];
+    const rows = names.map((name) => [`${name}.go`, `${name}.ts`, `${name}.mjs`, lineOf(name).trimEnd()]);
+    expect(shown.map(([, file, line]) => file ?? line)).toEqual(rows.flat());
   });
 
   it("print no error, and no warning", () => expect(errors).toBe(""));
