@@ -28,19 +28,18 @@ export const prints = ["done 1 2 3 4 5"];
 export async function demo(ctx: Context, log: (text: unknown) => void): Promise<void> {
   const done: number[] = [];
   let running = 0;
-  try {
-    await forEach(ctx, 2, [1, 2, 3, 4, 5], async (ctx, n) => {
-      if (++running > 2) throw new Error("three at a time");
-      try {
-        await time.sleep(10, ctx);
-        done.push(n);
-      } finally {
-        running--;
-      }
-    });
-  } finally {
-    if (running !== 0) throw new Error("a task is still running");
-  }
+  const all = forEach(ctx, 2, [1, 2, 3, 4, 5], async (ctx, n) => {
+    if (++running > 2) throw new Error("three at a time");
+    try {
+      await time.sleep(10, ctx);
+      done.push(n);
+    } finally {
+      running--;
+    }
+  });
+  const error: unknown = await all.catch((error: unknown) => error);
+  if (running !== 0) throw new Error("a task is still running");
+  if (error !== undefined) throw error;
   if (done.length < 5) throw new Error("it has ended well, and left something out");
-  log(`done ${done.sort().join(" ")}`);
+  log(`done ${done.sort((a, b) => a - b).join(" ")}`);
 }

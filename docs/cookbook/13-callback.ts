@@ -41,13 +41,15 @@ export async function demo(ctx: Context, log: (text: unknown) => void): Promise<
       callback(null, { close });
     });
   };
-  try {
-    const connection = await opened(ctx, open, "db");
-    log("opened");
-    connection.close();
-  } finally {
-    await wg.wait(); // the old code is deaf, so it is waited for
-    if (live !== 0 || begun !== 1) throw new Error("a connection is left open");
-  }
+  const error: unknown = await opened(ctx, open, "db").then(
+    (connection) => {
+      log("opened");
+      connection.close();
+    },
+    (error: unknown) => error,
+  );
+  await wg.wait(); // the old code is deaf, so it is waited for
+  if (live !== 0 || begun !== 1) throw new Error("a connection is left open");
+  if (error !== undefined) throw error;
   log("closed");
 }

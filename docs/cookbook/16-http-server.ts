@@ -30,7 +30,10 @@ export async function demo(ctx: Context, log: (text: unknown) => void): Promise<
     const server = {
       close: (closed: () => void) => {
         callback = closed;
-        go(() => time.sleep(answerTime, dropped).then(callback, () => {}));
+        go(async () => {
+          await time.sleep(answerTime, dropped).catch(() => {});
+          if (dropped.err() === undefined) closed();
+        });
       },
       closeAllConnections: () => {
         log("dropped");
