@@ -32,7 +32,7 @@ import { canWatch, isConnected, unwatch, watch } from "./outside.ts";
 import { drained, later, nextTurn, realTime } from "./platform.ts";
 import { collect, firstOf } from "./rejections.ts";
 import { blockedOutside, deadlock, endlessStep, History, HISTORY_STEPS, leak, livelock } from "./reports.ts";
-import type { Schedule } from "./schedule.ts";
+import { type Recipe, type Schedule, trimmed } from "./schedule.ts";
 import { BubbleScheduler, type Decider, type SchedulerOptions } from "./scheduler.ts";
 import { enter, leave, register, unregister } from "./seam.ts";
 import type { Resumption, Task, TaskInfo } from "./task.ts";
@@ -98,6 +98,9 @@ export class Execution implements Decider {
   private polls = 0;
   private unwindSteps = 0;
   private failedAt = 0;
+  /** The last point at which something could be injected, and the last one before the failure. */
+  private lastPoint = 0;
+  private pointsAtFailure = 0;
   /** The tasks that waited outside when the scenario failed, and those that were stopped. */
   private readonly hung: Set<Task> = new Set();
   private readonly history: History = new History();
@@ -160,6 +163,18 @@ export class Execution implements Decider {
     collect(null);
     withStacks();
     release();
+  }
+
+  /** The schedule as data. */
+  get recipe(): Recipe {
+    const { microtask, cancelAt, abortAt, failAt } = this.schedule;
+    const picks = trimmed(this.choices.recipePicks);
+    return { picks, cancelAt: cancelAt ?? this.cancelledAt, microtask, abortAt, failAt };
+  }
+
+  /** Number of points after which something can be injected before something else happens. They are numbered from 1. */
+  get points(): number {
+    return this.failure === null || this.isRejection ? this.steps - 1 : this.pointsAtFailure;
   }
 
   get context(): Context {
@@ -283,6 +298,7 @@ export class Execution implements Decider {
 
   /** Does what the schedule injects at this point; returns false if that is nothing. */
   private inject(): boolean {
+    this.lastPoint = this.steps;
     const due = this.injections.dueAt(this.steps);
     if (due === "t.ctx") this.cancelAsStep();
     else if (due === "t.abort") this.step(this.scheduler.canceller, () => this.injections.cancelAbort());
@@ -407,6 +423,8 @@ export class Execution implements Decider {
   private fail(error: unknown): void {
     const { scheduler } = this;
     this.failure ??= { error, tasks: scheduler.infos() };
+    // A deadlock is found when nothing goes on; but a cancel at this point would have been something.
+    this.pointsAtFailure = this.phase === "main" ? this.lastPoint : this.steps - 1;
     this.failedAt = realTime();
     for (const task of scheduler.tasks) if (task.isOutside) this.hung.add(task);
     scheduler.recorder = null;
