@@ -7,6 +7,6 @@ async function ask(mirror, ms) {
   return `from ${mirror}`;
 }
 
-console.log(await Promise.race([ask("near", 1), ask("far", 20)])); // => from near
-await sleep(50); // the loser has worked to the end
+console.log(await Promise.race([ask("near", 1), ask("far", 1_000)])); // => from near
+await sleep(1_500); // the loser has worked to the end
 console.log(finished); // => 2

@@ -49,7 +49,7 @@ describe("before and after", () => {
     const code = readFileSync(join(root, file), "utf8");
     const missing = lacking(rivalsOf(code));
     if (missing.length > 0) {
-      console.log(`SKIPPED ${file}: npm ci --prefix bench installs ${missing.join(", ")}`);
+      process.stdout.write(`SKIPPED ${file}: npm ci --prefix bench installs ${missing.join(", ")}\n`);
       continue;
     }
     it(`${file} does what it says`, { timeout: 600_000 }, async () => {
