@@ -65,7 +65,7 @@ export interface Dead<D extends Delivery> {
  *
  * **Ordering**: see {@link Nack} for messages with a key. All others may be settled in any order.
  *
- * @see docs/worker.md, "Writing a source", and the suite `headgate/worker/conformance`, which a source should pass
+ * @see docs/brokers/writing-a-source.md, and the suite `headgate/worker/conformance`, which a source should pass
  */
 export interface Source<D extends Delivery = Delivery> {
   /**

@@ -44,7 +44,7 @@ export type {
  * there is no stream for the `releases`.
  *
  * **Ordering**: of messages with one `key` one is handled at a time within one worker. For an order among workers, give
- * each part of the keys a subject, and each subject a consumer with `max_ack_pending: 1`: see docs/worker.md.
+ * each part of the keys a subject, and each subject a consumer with `max_ack_pending: 1`: see docs/brokers/nats.md.
  *
  * @example
  * ```ts no-run
