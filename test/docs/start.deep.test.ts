@@ -4,12 +4,16 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
-import { installed } from "../support/packed.mjs";
 import { build } from "../support/child.ts";
 import { fencesOf, type Fence } from "./fences.ts";
 import { root } from "./pages.ts";
 import { node } from "./program.ts";
+
+const { installed } = (await import(pathToFileURL(join(root, "test/support/packed.mjs")).href)) as {
+  installed: () => string;
+};
 
 const patience = { timeout: 600_000 };
 const fences = ["README.md", "docs/start.md"].flatMap((page) => fencesOf(page));
