@@ -29,6 +29,8 @@ export interface Bubble {
    * Waits until every other task is blocked in an operation of headgate. Then they can only wait for each other, or for
    * time to pass (Y2).
    *
+   * **Cancellation**: takes no ctx.
+   *
    * **Errors**: throws if another wait is under way.
    *
    * @see Go's [synctest.Wait](https://pkg.go.dev/testing/synctest#Wait)
@@ -38,6 +40,8 @@ export interface Bubble {
    * Sleeps for `ms` of the bubble's time, then waits until every other task is blocked (Y5): all that is due by then
    * has happened.
    *
+   * **Cancellation**: takes no ctx.
+   *
    * **Errors**: rejects with a RangeError for NaN.
    */
   readonly sleep: (ms: number) => Promise<void>;
@@ -45,11 +49,17 @@ export interface Bubble {
   readonly now: () => number;
   /** Cancels `t.ctx`. */
   readonly cancel: (cause?: unknown) => void;
-  /** A bare scheduling point: other tasks may run first. */
+  /**
+   * A bare scheduling point: other tasks may run first.
+   *
+   * **Cancellation**: takes no ctx.
+   */
   readonly yield: () => Promise<void>;
   /**
    * Brings a promise from outside (I/O, a platform timer) into the schedule: waits for it, and then resumes when it is
    * this task's turn. The bubble's time stands still meanwhile.
+   *
+   * **Cancellation**: takes no ctx.
    *
    * **Errors**: rejects as the promise does.
    */
@@ -78,8 +88,8 @@ export interface Bubble {
  * It is an ordinary async function: it works in every test runner, in any number of tests at once. Timers, dates and
  * I/O of the platform stay real; while a task waits for them, the bubble's time stands still.
  *
- * **Cancellation**: `t.ctx` is cancelled when `fn` has returned, and also when the test has failed, so that `finally`
- * blocks run.
+ * **Cancellation**: takes no ctx. `t.ctx` is cancelled when `fn` has returned, and also when the test has failed, so
+ * that `finally` blocks run.
  *
  * **Errors**: rejects with the error of `fn`, or of any task whose result is not awaited. Rejects with a {@link
  * DeadlockError} when every task is blocked and no timer is set, when a promise from outside takes longer than

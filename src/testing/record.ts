@@ -35,7 +35,7 @@ export interface Recording {
  * `0` is the plain order, and `0!c7` the same with `t.ctx` cancelled after step 7. A string that was found with the
  * options `fail` or `timers` needs the same ones here. HEADGATE_REPLAY does not override it.
  *
- * **Cancellation**: a scenario that rejects with the error of `t.ctx` has failed, as in {@link explore}.
+ * **Cancellation**: takes no ctx. A scenario that rejects with the error of `t.ctx` has failed, as in {@link explore}.
  *
  * **Errors**: a failure of the scenario is returned as `error`, not thrown. Rejects with a RangeError if `replay` is no
  * replay string, and with a {@link NondeterminismError} if it does not fit the scenario. Rejects with a TypeError or a

@@ -36,8 +36,8 @@ export type {
  * Makes a source of a durable pull consumer that exists already. Any number of workers may share the source, and any
  * number of processes the consumer. The connection stays yours: close it after the workers have returned.
  *
- * **Cancellation**: when `ctx` ends before the server has described the consumer, rejects with `ctx.err()`. After 5 s
- * without an answer it rejects as well.
+ * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`. After 5 s without an answer of the server it rejects
+ * as well.
  *
  * **Errors**: TypeError for invalid options. An Error that says what to do if there is no such consumer, if it is a
  * push consumer, and if its `ack_policy` is not explicit. The same if the user of the connection may not ask, and if

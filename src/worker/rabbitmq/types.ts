@@ -137,6 +137,8 @@ export interface RabbitQueue extends Source<RabbitDelivery> {
   /**
    * Gives back everything that has no verdict. Closes the channel, and the connection if a function made it. Resolves
    * within `closeTimeout`, and never rejects: a connection of this source that has not answered by then is cut.
+   *
+   * **Cancellation**: takes no ctx.
    */
   readonly close: () => Promise<void>;
 }
