@@ -9,4 +9,4 @@ export { explore } from "./explore.ts";
 export type { BubbleOptions, ExploreOptions, RecordOptions } from "./options.ts";
 export { record, type Recording } from "./record.ts";
 export type { TaskInfo } from "./task.ts";
-export { Trace, type TraceRow } from "./trace.ts";
+export { Trace, type TraceRow, type TraceStep } from "./trace.ts";

@@ -10,6 +10,8 @@ import {
   type RecordOptions,
   type Recording,
   type Trace,
+  type TraceRow,
+  type TraceStep,
 } from "headgate/testing";
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -20,6 +22,11 @@ export type Returned = [
   Expect<Equal<keyof Recording, "trace" | "error" | "points" | "replay">>,
   Expect<Equal<Recording["trace"], Trace>>,
   Expect<Equal<Recording["error"], unknown>>,
+  Expect<Equal<Trace["steps"], readonly TraceStep[]>>,
+  Expect<Equal<TraceStep["rows"], readonly TraceRow[]>>,
+  Expect<Equal<TraceStep["snapshot"], unknown>>,
+  Expect<Equal<TraceRow["among"], readonly string[] | undefined>>,
+  Expect<Equal<TraceRow["pick"], number | undefined>>,
   Expect<Equal<keyof RecordOptions, "fail" | "timers" | "start" | "externalTimeout" | "maxSteps">>,
 ];
 
@@ -38,4 +45,13 @@ export async function recording(scenario: (t: Bubble) => Promise<void>, options:
   const result = await record(scenario);
   // @ts-expect-error it is a fact
   result.points = 1;
+}
+
+export function watching(t: Bubble): void {
+  t.watch(() => ({ any: "thing" }));
+  t.watch(() => {});
+  // @ts-expect-error a function is called again and again, a value is not
+  t.watch({ any: "thing" });
+  // @ts-expect-error it gets nothing
+  t.watch((step: number) => step);
 }
