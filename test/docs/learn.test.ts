@@ -8,6 +8,7 @@ import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { bubble, explore, record } from "headgate/testing";
 import { main } from "../../docs/learn/01-one-task/talk.ts";
+import { again } from "../../docs/learn/06-half-fix/replay.ts";
 import { type Program, programs } from "../../docs/learn/scenarios/all.ts";
 import { LEASE } from "../../docs/learn/scenarios/queue.ts";
 import { transfers, workers } from "../../docs/learn/scenarios/index.ts";
@@ -87,4 +88,8 @@ describe("the texts of the chapters", () => {
       await expect(text).toMatchFileSnapshot(`${learn}${chapter}/schedule.txt`);
     },
   );
+
+  it("have a replay string of chapter 6 that fails", async () => {
+    await expect(again()).rejects.toThrow("m1 was handled, and is delivered again");
+  });
 });

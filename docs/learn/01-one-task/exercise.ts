@@ -4,8 +4,11 @@
  * `server` stops when the context that it gets has ended. Give it one that ends after `ms`, and also when `ctx` ends. At the end nothing may be
  * left: no timer, and no context that was never cancelled.
  */
-import type { Context } from "headgate";
+import { type Context, time } from "headgate";
 
 export async function ask(ctx: Context, ms: number, server: (ctx: Context) => Promise<string>): Promise<string> {
-  return server(ctx); // waits as long as the server takes, and never uses ms
+  const begun = time.now();
+  const answer = await server(ctx); // as long as the server takes
+  if (time.now() - begun > ms) throw new Error("too late"); // which it notices too late
+  return answer;
 }
