@@ -33,7 +33,7 @@ beforeEach(() => {
     "one.ts",
     "// #region all\nfunction f() {\n  // #region part\n  go(); //@ ack\n\n  // #endregion\n}\n// #endregion\n",
   );
-  write("plain.mjs", "run(); //@ a b\n");
+  write("plain.mjs", "//@ a line of its own\nrun(); //@ a b\n");
   write("main.go", "package main\n\n// #region show\n\tgo func() {\n\t\tf()\n\t}()\n// #endregion\n");
   write("figures.json", '{ "lost": "26 of 40", "worker": { "lost": 0 }, "a.b": 1, "list": [] }');
 });
