@@ -218,7 +218,7 @@ export function withContext(parent: Context): readonly [group: Group, ctx: Conte
  * A scope: calls `body` with a group and its context, waits for it and then for every task, and returns the result of `body`. If
  * `body` throws, the group is cancelled with that error. No task that was started in the scope outlives it.
  *
- * **Cancellation**: settles when everything in it has ended. To end it early, cancel `parent`.
+ * **Cancellation**: the end of `parent` ends the ctx of every task. `run` settles when everything in it has ended.
  *
  * **Errors**: rejects with the first error in time, of a task or of `body`. TypeError if `body` is not a function.
  *

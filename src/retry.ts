@@ -31,7 +31,7 @@ export class Permanent extends Branded {
  *
  * Every try runs in the async context (AsyncLocalStorage) of this call.
  *
- * **Cancellation**: when `ctx` ends, the pause between two tries ends with it.
+ * **Cancellation**: the end of `ctx` ends the pause between two tries, and the ctx of a try.
  *
  * **Errors**: rejects with the last error of `fn`, unchanged, also when `ctx` has ended or can no longer be asked. Rejects with
  * `ctx.err()` if `ctx` had ended before the first try. RangeError or TypeError for an invalid policy; `fn` is then not called.

@@ -2,9 +2,10 @@
  * docs/semantics.md is complete, and holds: every behaviour of Go's has one row, every row a test that exists or a reason for having
  * none, and every number that a test or a comment cites leads to a row.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { filesUnder } from "./docs/pages.ts";
 
 const root = new URL("..", import.meta.url).pathname;
 
@@ -44,12 +45,6 @@ const ruleOf = (folder: string): RegExp | undefined => {
   return letter === "" ? undefined : new RegExp(`^${letter}(${numbers})$`);
 };
 
-function filesUnder(folder: string): string[] {
-  return (readdirSync(join(root, folder), { recursive: true }) as string[])
-    .filter((path) => path.endsWith(".ts"))
-    .map((path) => join(folder, path));
-}
-
 /** The titles of the tests of a file, as they are written there: first arguments of `it(…, …)` and of `it.each(…)(…, …)`. */
 function titlesOf(file: string): string[] {
   const calls = /(?:\bit(?:\.\w+)*|\))\(\s*(["'`])((?:\\.|(?!\1)[^\\])*)\1\s*,/g;
@@ -57,7 +52,7 @@ function titlesOf(file: string): string[] {
     title!.replace(/\\(.)/g, "$1"),
   );
 }
-const titles = new Map(filesUnder("test").map((file) => [file, titlesOf(file)]));
+const titles = new Map(filesUnder("test", ".ts").map((file) => [file, titlesOf(file)]));
 
 /** The numbers that a text cites in parentheses, such as (C10), (H5, H6) or (C30–C36, twice). */
 function citedIn(text: string): string[] {
@@ -120,7 +115,7 @@ describe("the page of Go's behaviour", () => {
   });
 
   it("is where every number leads that a comment in the sources cites", () => {
-    const cited = filesUnder("src").flatMap((file) =>
+    const cited = filesUnder("src", ".ts").flatMap((file) =>
       commentsOf(file)
         .flatMap(citedIn)
         .map((item) => [file, item] as const),

@@ -1,16 +1,18 @@
 /**
- * Makes the API reference from the docstrings, in `.build/api/`: `npm run docs:api`, after `npm ci --prefix scripts/api`.
+ * Makes the API reference from the docstrings, in `.build/api/`, and the page docs/api.md: `npm run docs:api`, after
+ * `npm ci --prefix scripts/api`. With `--check` the page is not written, and a stale one is a failure.
  *
  * A number such as (C5) leads to its row in docs/semantics.md, and a name to its source: in the repository that this runs in, else on this
  * disk. A name that is referred to and not documented is an error, and so is a link that leads nowhere.
  */
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { Application, Converter, DocumentReflection, MarkdownEvent, OptionDefaults, ReflectionKind } from "typedoc";
 import { pageHere } from "../release.mjs";
+import { page as pageOf } from "./page.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
@@ -105,9 +107,24 @@ app.renderer.on(MarkdownEvent.PARSE, (event) => {
   );
 });
 
+/** Writes the page, or compares it. */
+function makePage(project) {
+  const file = join(root, "docs", "api.md");
+  const { text, faults, count } = pageOf(project);
+  for (const fault of faults) app.logger.error(fault);
+  if (faults.length > 0) return;
+  const old = existsSync(file) ? readFileSync(file, "utf8") : "";
+  if (old === text) console.log(`docs/api.md has its ${count} names`);
+  else if (process.argv.includes("--check")) app.logger.error("docs/api.md is stale: npm run docs:api");
+  else writeFileSync(file, text);
+}
+
+const isRight = () => !app.logger.hasErrors() && !app.logger.hasWarnings();
+
 const project = await app.convert();
 if (project !== undefined) {
   app.validate(project);
-  if (!app.logger.hasErrors() && !app.logger.hasWarnings()) await app.generateOutputs(project);
+  makePage(project);
+  if (isRight()) await app.generateOutputs(project);
 }
-process.exitCode = project === undefined || app.logger.hasErrors() || app.logger.hasWarnings() ? 1 : 0;
+process.exitCode = project !== undefined && isRight() ? 0 : 1;

@@ -237,8 +237,8 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
    * Iterates over the values still to come, for `for await`: Go's `range`. Ends when the channel is closed and drained.
    * To leave the loop does not close the channel, and a second loop goes on where the first one stopped.
    *
-   * **Cancellation**: when `ctx` ends, `next()` rejects with `ctx.err()` and has taken nothing. `return()` withdraws a
-   * `next()` that waits, which then resolves with `done: true`.
+   * **Cancellation**: when `ctx` ends first, `next()` rejects with `ctx.err()` and has taken nothing. `return()`
+   * withdraws a `next()` that waits, which then resolves with `done: true`.
    *
    * @see Go's [range over a channel](https://go.dev/ref/spec#For_range)
    */

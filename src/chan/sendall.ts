@@ -12,8 +12,8 @@ import type { Context, SendChan } from "../types.ts";
  *
  * A `for await` over a foreign iterable does not see the end of a context while the iterable has no value. This does.
  *
- * **Cancellation**: when `ctx` ends, rejects with `ctx.err()`, even if the iterable never yields again. Its `return()`
- * is called, and not waited for. A value that it has yielded, and that could not be sent, is dropped.
+ * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`, even if the iterable never yields again. Its
+ * `return()` is called, and not waited for. A value that it has yielded, and that could not be sent, is dropped.
  *
  * **Errors**: rejects with the error that the iterable throws; with `ClosedChannel` if the channel is closed;
  * with a TypeError if `values` is no iterable.

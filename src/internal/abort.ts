@@ -109,7 +109,7 @@ export function onAbort(signal: AbortSignal, listener: Listener): () => void {
 
 type AddListener = (signal: AbortSignal, listener: () => void) => Disposable;
 
-let found: AddListener | null | undefined;
+var found: AddListener | null | undefined;
 
 /**
  * Node's `addAbortListener`, whose listeners are called even if the event is stopped; null if there is none that works.

@@ -82,7 +82,7 @@ interface Foreign {
 }
 
 /** The foreign context that was asked last, from the check of an operation until it waits. */
-let foreign: Foreign | null = null;
+var foreign: Foreign | null = null;
 const forget = (): void => void (foreign = null);
 
 function foreignDoneOf(ctx: Context): Pick<Foreign, "done" | "unfit"> {

@@ -85,7 +85,7 @@ function learn(): Own {
   };
 }
 
-let own: Own = /* @__PURE__ */ learn();
+var own: Own = /* @__PURE__ */ learn();
 
 /** True if the timers or the clock are still missing. Looks for them again. */
 function isIncomplete(): boolean {
@@ -130,7 +130,7 @@ export function replacement(): Timers | undefined {
 }
 
 /** The fake that was seen last, so that all its timers have one clock. */
-let replaced: (Timers & Pick<Globals, "performance">) | undefined;
+var replaced: (Timers & Pick<Globals, "performance">) | undefined;
 
 /**
  * True if a timer belongs to the request that set it, as on servers that isolate requests. It never fires for another

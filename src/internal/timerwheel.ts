@@ -302,7 +302,7 @@ class PlatformClock implements Clock {
 const REQUEST: Clock = /* @__PURE__ */ new PlatformClock(OWN);
 
 /** The last fake clock that replaced the platform's. */
-let replaced: PlatformClock | undefined;
+var replaced: PlatformClock | undefined;
 
 class PlatformTimer implements Alarm {
   private readonly timers: Timers;

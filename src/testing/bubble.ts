@@ -29,6 +29,8 @@ export interface Bubble {
    * Waits until every other task is blocked in an operation of headgate. Then they can only wait for each other, or for
    * time to pass (Y2).
    *
+   * **Cancellation**: takes no ctx.
+   *
    * **Errors**: throws if another wait is under way.
    *
    * @see Go's [synctest.Wait](https://pkg.go.dev/testing/synctest#Wait)
@@ -38,6 +40,8 @@ export interface Bubble {
    * Sleeps for `ms` of the bubble's time, then waits until every other task is blocked (Y5): all that is due by then
    * has happened.
    *
+   * **Cancellation**: takes no ctx.
+   *
    * **Errors**: rejects with a RangeError for NaN.
    */
   readonly sleep: (ms: number) => Promise<void>;
@@ -45,11 +49,17 @@ export interface Bubble {
   readonly now: () => number;
   /** Cancels `t.ctx`. */
   readonly cancel: (cause?: unknown) => void;
-  /** A bare scheduling point: other tasks may run first. */
+  /**
+   * A bare scheduling point: other tasks may run first.
+   *
+   * **Cancellation**: takes no ctx.
+   */
   readonly yield: () => Promise<void>;
   /**
    * Brings a promise from outside (I/O, a platform timer) into the schedule: waits for it, and then resumes when it is
    * this task's turn. The bubble's time stands still meanwhile.
+   *
+   * **Cancellation**: takes no ctx.
    *
    * **Errors**: rejects as the promise does.
    */
@@ -58,6 +68,15 @@ export interface Bubble {
   readonly name: <O extends object>(object: O, name: string) => O;
   /** The tasks that have not ended. */
   readonly tasks: () => readonly TaskInfo[];
+  /**
+   * Calls `look` after each step from this one on, also in {@link explore}. What it returns is the snapshot of that
+   * step, in `trace.steps`, as plain data: as JSON has it, so a channel is its text. It may only look: `ch.length`,
+   * `String(ch)`, `ctx.err()`, `time.now()`, `t.tasks()`. There is one such function in a bubble.
+   *
+   * **Errors**: an error that it throws fails the test, so it can hold an invariant. So does an operation of headgate in
+   * it, and a snapshot that cannot be JSON. Throws for a second function.
+   */
+  readonly watch: (look: () => unknown) => void;
   /**
    * The events so far. {@link explore} records only the schedule that fails, for its ScheduleError; in the others the
    * trace is empty.
@@ -78,8 +97,8 @@ export interface Bubble {
  * It is an ordinary async function: it works in every test runner, in any number of tests at once. Timers, dates and
  * I/O of the platform stay real; while a task waits for them, the bubble's time stands still.
  *
- * **Cancellation**: `t.ctx` is cancelled when `fn` has returned, and also when the test has failed, so that `finally`
- * blocks run.
+ * **Cancellation**: takes no ctx. `t.ctx` is cancelled when `fn` has returned, and also when the test has failed, so
+ * that `finally` blocks run.
  *
  * **Errors**: rejects with the error of `fn`, or of any task whose result is not awaited. Rejects with a {@link
  * DeadlockError} when every task is blocked and no timer is set, when a promise from outside takes longer than
@@ -171,6 +190,10 @@ export function apiOf(execution: Execution): Bubble {
       if (typeof name !== "string" || name === "") throw new TypeError("t.name: expected a name");
       scheduler.names.give(object, name);
       return object;
+    },
+    watch(look) {
+      mustBeFunction(look, "t.watch");
+      scheduler.watch.set(look);
     },
     tasks: () => scheduler.infos(),
     trace: () => scheduler.trace(),

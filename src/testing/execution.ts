@@ -23,7 +23,9 @@
  */
 import type { Context } from "../types.ts";
 import { type CallSite, withoutStacks, withStacks } from "./callsite.ts";
+import type { Choice } from "./candidates.ts";
 import { Choices } from "./choices.ts";
+import type { BubbleAlarm } from "./clock.ts";
 import { step } from "./eventloop.ts";
 import { Injections } from "./injections.ts";
 import { resetCount } from "./livelock.ts";
@@ -32,10 +34,11 @@ import { canWatch, isConnected, unwatch, watch } from "./outside.ts";
 import { drained, later, nextTurn, realTime } from "./platform.ts";
 import { collect, firstOf } from "./rejections.ts";
 import { blockedOutside, deadlock, endlessStep, History, HISTORY_STEPS, leak, livelock } from "./reports.ts";
-import type { Schedule } from "./schedule.ts";
+import { type Recipe, type Schedule, trimmed } from "./schedule.ts";
 import { BubbleScheduler, type Decider, type SchedulerOptions } from "./scheduler.ts";
 import { enter, leave, register, unregister } from "./seam.ts";
 import type { Resumption, Task, TaskInfo } from "./task.ts";
+import { CLOCK } from "./trace.ts";
 
 export interface ExecutionOptions extends SchedulerOptions {
   /** Longest wait for the world outside, in ms of real time. */
@@ -98,6 +101,9 @@ export class Execution implements Decider {
   private polls = 0;
   private unwindSteps = 0;
   private failedAt = 0;
+  /** The last point at which something could be injected, and the last one before the failure. */
+  private lastPoint = 0;
+  private pointsAtFailure = 0;
   /** The tasks that waited outside when the scenario failed, and those that were stopped. */
   private readonly hung: Set<Task> = new Set();
   private readonly history: History = new History();
@@ -162,6 +168,18 @@ export class Execution implements Decider {
     release();
   }
 
+  /** The schedule as data. */
+  get recipe(): Recipe {
+    const { microtask, cancelAt, abortAt, failAt } = this.schedule;
+    const picks = trimmed(this.choices.recipePicks);
+    return { picks, cancelAt: cancelAt ?? this.cancelledAt, microtask, abortAt, failAt };
+  }
+
+  /** Number of points after which something can be injected before something else happens. They are numbered from 1. */
+  get points(): number {
+    return this.failure === null || this.isRejection ? this.steps - 1 : this.pointsAtFailure;
+  }
+
   get context(): Context {
     return this.injections.context;
   }
@@ -217,6 +235,7 @@ export class Execution implements Decider {
   }
 
   private readonly after = (): void => {
+    if (this.phase !== "unwinding") this.scheduler.endStep();
     leave();
     if (this.steps % STEPS_A_TURN === 0) nextTurn(this.next);
     else this.next();
@@ -231,34 +250,42 @@ export class Execution implements Decider {
     const n = mayFire ? queue.length + 1 : queue.length;
     const i = this.pick(n, queue);
     if (i === n) this.cancelAsStep();
-    else if (i === queue.length) this.fire();
+    else if (i === queue.length) this.fire(this.scheduler.choiceOfStep(i, n));
     else this.resume(i, n);
   }
 
   private resume(i: number, n: number): void {
     const { scheduler } = this;
+    const choice = scheduler.recorder === null ? undefined : scheduler.choiceOfStep(i, n);
     const resumption = scheduler.dequeue(i);
     if (this.steps >= this.options.maxSteps - HISTORY_STEPS) this.history.add(resumption);
     step(() => {
       this.beginStep(resumption.task);
-      scheduler.recorder?.resumption(this.steps, resumption, n);
+      scheduler.recorder?.resumption(this.steps, resumption, choice);
       resumption.resume();
       this.injections.enterStep(this.steps - 1);
     }, this.after);
   }
 
-  /** Fires the next timer. Which of those that are due together is another choice. */
-  private fire(): void {
+  /** Fires the next timer, by choice if tasks can run. Which of those that are due together is another choice. */
+  private fire(choice?: Choice): void {
     const { scheduler } = this;
     const { clock, clockTask } = scheduler;
     const due = clock.due();
-    const alarm = due[this.pick(due.length, null, false)]!;
+    const i = this.pick(due.length, null, false);
+    const alarm = due[i]!;
     alarm.stop();
     clock.advance(alarm.due);
     this.step(clockTask, () => {
-      scheduler.recorder?.write(this.steps, clockTask, "fire", alarm.label(scheduler.names), "", due.length);
+      if (scheduler.recorder !== null) this.recordFire(alarm, choice, scheduler.choiceOfTimer(i, due));
       alarm.target.expire();
     });
+  }
+
+  private recordFire(alarm: BubbleAlarm, choice: Choice | undefined, ofTimer: Choice | undefined): void {
+    const { recorder, clockTask, names } = this.scheduler;
+    if (choice !== undefined) recorder!.write(this.steps, clockTask, "choose", CLOCK, "", choice);
+    recorder!.write(this.steps, clockTask, "fire", alarm.label(names), "", ofTimer);
   }
 
   // ------------------------------------------------------------------------------------------------------- the choices
@@ -283,6 +310,7 @@ export class Execution implements Decider {
 
   /** Does what the schedule injects at this point; returns false if that is nothing. */
   private inject(): boolean {
+    this.lastPoint = this.steps;
     const due = this.injections.dueAt(this.steps);
     if (due === "t.ctx") this.cancelAsStep();
     else if (due === "t.abort") this.step(this.scheduler.canceller, () => this.injections.cancelAbort());
@@ -407,6 +435,8 @@ export class Execution implements Decider {
   private fail(error: unknown): void {
     const { scheduler } = this;
     this.failure ??= { error, tasks: scheduler.infos() };
+    // A deadlock is found when nothing goes on; but a cancel at this point would have been something.
+    this.pointsAtFailure = this.phase === "main" ? this.lastPoint : this.steps - 1;
     this.failedAt = realTime();
     for (const task of scheduler.tasks) if (task.isOutside) this.hung.add(task);
     scheduler.recorder = null;

@@ -15,16 +15,17 @@
  * so it can be replayed.
  */
 import { isA } from "../internal/foreign.ts";
-import { apiOf, type Bubble } from "./bubble.ts";
+import type { Bubble } from "./bubble.ts";
 import { OTHER_COPY } from "./copies.ts";
 import { NondeterminismError } from "./errors.ts";
-import { Execution } from "./execution.ts";
+import type { Execution } from "./execution.ts";
 import { fingerprint, scheduleError } from "./failure.ts";
 import { type Branch, Frontier, ROOT } from "./frontier.ts";
 import { acquire, release } from "./lock.ts";
 import type { ExploreSettings } from "./options.ts";
 import { drained, nextTurn, realTime } from "./platform.ts";
 import { collect, type Unhandled } from "./rejections.ts";
+import { type RunOptions, Runner } from "./runner.ts";
 import {
   BLAME,
   decode,
@@ -35,6 +36,8 @@ import {
   type Recipe,
   replaying,
   type Schedule,
+  scheduleOf,
+  trimmed,
   uniform,
 } from "./schedule.ts";
 
@@ -66,21 +69,22 @@ const MINIMIZING_STEPS = 300_000;
 const STEPS_A_STOP = 50_000;
 
 export class Exploration {
-  private readonly scenario: (t: Bubble) => PromiseLike<void> | void;
   private readonly settings: ExploreSettings;
+  private readonly runner: Runner;
   private schedules = 0;
   private points = 0;
   private complete = true;
-  /** Another copy of headgate was used. */
-  usesOther = false;
   /** The schedules that were run since the platform had time to report unhandled rejections. */
   private unchecked: Recipe[] = [];
-  /** A task has waited for something outside, so from now on AsyncLocalStorage tells which task code belongs to. */
-  private storage = false;
 
   constructor(scenario: (t: Bubble) => PromiseLike<void> | void, settings: ExploreSettings) {
-    this.scenario = scenario;
     this.settings = settings;
+    this.runner = new Runner(scenario, settings);
+  }
+
+  /** Another copy of headgate was used. */
+  get usesOther(): boolean {
+    return this.runner.usesOther;
   }
 
   async run(): Promise<ExploreReport> {
@@ -88,7 +92,7 @@ export class Exploration {
     const begun = realTime();
     try {
       if (replay === undefined) await this.runAll();
-      else await this.attempt(scheduleOf(decode(replay)));
+      else await this.attempt(scheduleOf(decode(replay, "explore")));
     } catch (error) {
       // The kit cannot repeat what another copy does, so this is no failure of the scenario.
       if (!this.usesOther || !isA(error, NondeterminismError) || error.cause !== undefined) throw error;
@@ -124,7 +128,7 @@ export class Exploration {
     const { failure, isRejection } = execution;
     if (isA(failure?.error, NondeterminismError)) throw failure.error;
     if (failure !== null && !isRejection) throw await this.explain(execution);
-    this.unchecked.push(recipeOf(execution));
+    this.unchecked.push(execution.recipe);
     if (isRejection || this.unchecked.length === BATCH) await this.checkRejections(isRejection);
     return execution;
   }
@@ -146,36 +150,10 @@ export class Exploration {
     this.schedules = schedules;
   }
 
-  /** Runs the scenario once, and once more if its tasks waited outside and the kit may have been wrong about which. */
-  private async execute(
-    schedule: Schedule,
-    {
-      checked = false,
-      record = false,
-      callers = false,
-    }: { checked?: boolean; record?: boolean; callers?: boolean } = {},
-  ): Promise<Execution> {
-    const { start, externalTimeout, maxSteps, timers, fail } = this.settings;
-    const execution = new Execution(schedule, {
-      start,
-      externalTimeout,
-      maxSteps,
-      timers,
-      fail,
-      record,
-      callers,
-      checked,
-      choices: true,
-      storage: this.storage,
-    });
-    if (!record) this.schedules++;
-    await execution.start(() => this.scenario(apiOf(execution)));
-    if (execution.scheduler.usesOther) this.usesOther = true;
-    if (!execution.wasOutside || this.storage) return execution;
-    this.storage = true;
-    if (execution.failure === null) return execution;
-    if (!record) this.schedules--;
-    return this.execute(schedule, { checked, record, callers });
+  /** Runs the scenario. What is recorded has been run before, so it does not count. */
+  private execute(schedule: Schedule, options: RunOptions = {}): Promise<Execution> {
+    if (options.record !== true) this.schedules++;
+    return this.runner.run(schedule, options);
   }
 
   // ---------------------------------------------------------------------------------------------------- the injections
@@ -302,7 +280,7 @@ export class Exploration {
     const { schedules } = this;
     // A replay is exactly the schedule that was asked for.
     const isReplay = this.settings.replay !== undefined;
-    const recipe = isReplay ? recipeOf(failed) : await this.minimize(recipeOf(failed), isSame);
+    const recipe = isReplay ? failed.recipe : await this.minimize(failed.recipe, isSame);
     const execution = await this.execute(scheduleOf(recipe), { checked: true, record: true });
     this.schedules = schedules;
     if (isSame(execution)) return scheduleError(execution, recipe, schedules);
@@ -335,27 +313,11 @@ export class Exploration {
   }
 }
 
-// ----------------------------------------------------------------------------------------------- schedules and recipes
+// --------------------------------------------------------------------------------------------------------- comparisons
 
 /** The plain order with this injection. */
 function injecting(injection: Injection): Schedule {
   return { strategy: fifo, mayCancel: false, ...injection };
-}
-
-/** The schedule of an execution as data. */
-function recipeOf({ schedule, choices, cancelledAt }: Execution): Recipe {
-  const { microtask, cancelAt, abortAt, failAt } = schedule;
-  return { picks: trimmed(choices.recipePicks), cancelAt: cancelAt ?? cancelledAt, microtask, abortAt, failAt };
-}
-
-function scheduleOf({ picks, ...injection }: Recipe): Schedule {
-  return { strategy: replaying(picks), mayCancel: false, ...injection };
-}
-
-function trimmed(picks: readonly number[]): readonly number[] {
-  let { length } = picks;
-  while (length > 0 && picks[length - 1] === 0) length--;
-  return picks.slice(0, length);
 }
 
 /** Whether an execution that was cancelled at this point did the same as the plain one up to there. */

@@ -13,8 +13,8 @@ import { install, uninstall } from "./seam.ts";
  * to a bound, and in random orders. They are the same ones every time. See {@link bubble} for what a scenario may do.
  * In addition it must be repeatable, so make everything it uses inside of it.
  *
- * **Cancellation**: `explore` cancels `t.ctx`. A scenario that rejects because of it has failed; catch the error if you
- * expect it.
+ * **Cancellation**: takes no ctx. `explore` cancels `t.ctx`. A scenario that rejects because of it has failed; catch
+ * the error if you expect it.
  *
  * **Errors**: rejects with a {@link ScheduleError} for the first schedule that fails. Rejects with a {@link
  * NondeterminismError} if the same schedule does not do the same twice, and with a TypeError or a RangeError for

@@ -133,6 +133,12 @@ export interface ExploreOptions {
   readonly maxSteps?: number;
 }
 
+/**
+ * How to record a schedule. They are those options of {@link ExploreOptions} that change what a schedule does: give
+ * those with which it was found.
+ */
+export type RecordOptions = Pick<ExploreOptions, "fail" | "timers" | "start" | "externalTimeout" | "maxSteps">;
+
 /** The options of a bubble, checked and complete. */
 export interface BubbleSettings {
   readonly start: number;
@@ -140,14 +146,20 @@ export interface BubbleSettings {
   readonly maxSteps: number;
 }
 
+/** What changes the run of a schedule, checked and complete. */
+export interface RunnerSettings extends BubbleSettings {
+  readonly timers: "idle" | "any";
+  readonly fail: Error | undefined;
+}
+
 /** The options of an exploration, checked and complete. */
 export interface ExploreSettings
-  extends BubbleSettings, Required<Omit<ExploreOptions, "fail" | "replay" | keyof BubbleSettings>> {
-  readonly fail: Error | undefined;
+  extends RunnerSettings, Required<Omit<ExploreOptions, "replay" | keyof RunnerSettings>> {
   readonly replay: string | undefined;
 }
 
 const BUBBLE: Readonly<Record<keyof BubbleOptions, true>> = { start: true, externalTimeout: true, maxSteps: true };
+const RECORD: Readonly<Record<keyof RecordOptions, true>> = { fail: true, timers: true, ...BUBBLE };
 const EXPLORE: Readonly<Record<keyof ExploreOptions, true>> = {
   cancel: true,
   search: true,
@@ -193,20 +205,38 @@ function epochOf(start: number | Date, where: string): number {
  */
 const MAX_MICROTASKS = 10_000;
 
+/** Throws a TypeError, which says what an option must be, unless it is right. */
+type Rule = (isRight: boolean, rule: string, got: unknown) => void;
+
+const rulesOf =
+  (where: string): Rule =>
+  (isRight, rule, got) => {
+    if (!isRight) throw new TypeError(`${where}: options.${rule}; got ${text(got)}`);
+  };
+
+/** Checks the options of `record`. */
+export function recordSettings(given: RecordOptions): RunnerSettings {
+  return runnerSettings(onlyKnown("record", given, RECORD), "record");
+}
+
+function runnerSettings(options: RecordOptions, where: string): RunnerSettings {
+  const { fail, timers = "idle" } = options;
+  const mustBe = rulesOf(where);
+  mustBe(timers === "idle" || timers === "any", 'timers must be "idle" or "any"', timers);
+  mustBe(fail === undefined || isError(fail), "fail must be an Error", fail);
+  return { ...shared(options, 20_000, where), timers, fail };
+}
+
 /** Checks the options of `explore`. */
 export function exploreSettings(given: ExploreOptions): ExploreSettings {
   const options = onlyKnown("explore", given, EXPLORE);
-  const settings = shared(options, 20_000, "explore");
-  const { cancel = true, search = true, bound = 2, signals = 1, fail, timers = "idle" } = options;
-  const mustBe = (isRight: boolean, rule: string, got: unknown): void => {
-    if (!isRight) throw new TypeError(`explore: options.${rule}; got ${text(got)}`);
-  };
+  const { cancel = true, search = true, bound = 2, signals = 1 } = options;
+  const mustBe = rulesOf("explore");
   mustBe(typeof cancel === "boolean", "cancel must be true or false", cancel);
   mustBe(typeof search === "boolean", "search must be true or false", search);
   mustBe(signals === 1 || signals === 2, "signals must be 1 or 2", signals);
   mustBe(signals === 1 || cancel, "signals: 2 needs cancel, because the second signal comes after the first", cancel);
-  mustBe(timers === "idle" || timers === "any", 'timers must be "idle" or "any"', timers);
-  mustBe(fail === undefined || isError(fail), "fail must be an Error", fail);
+  const settings = runnerSettings(options, "explore");
   const whole = (name: keyof ExploreOptions, value: number, least: number): number =>
     wholeNumber(value, least, `explore: options.${name}`);
   const microtasks = whole("microtasks", options.microtasks ?? 4, 0);
@@ -220,8 +250,6 @@ export function exploreSettings(given: ExploreOptions): ExploreSettings {
     cancel,
     search,
     signals,
-    fail,
-    timers,
     microtasks,
     replay: replayOf(options, mustBe),
     seed: seedOf(options),
@@ -232,10 +260,7 @@ export function exploreSettings(given: ExploreOptions): ExploreSettings {
   };
 }
 
-function replayOf(
-  options: ExploreOptions,
-  mustBe: (isRight: boolean, rule: string, got: unknown) => void,
-): string | undefined {
+function replayOf(options: ExploreOptions, mustBe: Rule): string | undefined {
   const replay = environment("HEADGATE_REPLAY") ?? options.replay;
   mustBe(replay === undefined || typeof replay === "string", "replay must be a string", replay);
   return replay;

@@ -119,10 +119,14 @@ export interface Recipe extends Injection {
   readonly picks: readonly number[];
 }
 
+/** The schedule of a recipe. */
+export function scheduleOf({ picks, ...injection }: Recipe): Schedule {
+  return { strategy: replaying(picks), mayCancel: false, ...injection };
+}
+
 /** Writes a replay string: the choices in base 36, then each injection with its point. */
 export function encode(recipe: Recipe): string {
-  const picks = [...recipe.picks];
-  while (picks.at(-1) === 0) picks.pop();
+  const picks = trimmed(recipe.picks);
   const { cancelAt, microtask, abortAt, failAt } = recipe;
   return [
     picks.length === 0 ? "0" : picks.map((pick) => pick.toString(36)).join("."),
@@ -132,12 +136,19 @@ export function encode(recipe: Recipe): string {
   ].join("");
 }
 
-/** Reads a replay string. Throws a RangeError if it is none. */
-export function decode(text: string): Recipe {
+/** The picks without the zeros at their end. */
+export function trimmed(picks: readonly number[]): readonly number[] {
+  let { length } = picks;
+  while (length > 0 && picks[length - 1] === 0) length--;
+  return picks.slice(0, length);
+}
+
+/** Reads a replay string. Throws a RangeError if it is none; `where` is the function that was called. */
+export function decode(text: string, where: string): Recipe {
   const parts = /^((?:[0-9a-z]+(?:\.[0-9a-z]+)*)?)(?:!c(\d+)|!h(\d+)\.(\d+))?(?:!a(\d+))?(?:!f(\d+))?$/.exec(text);
   if (parts === null) {
     throw new RangeError(
-      `explore: ${JSON.stringify(text)} is no replay string; it looks like "0.2.1!c7": choices, then !c, !h, !a or !f with a number. Copy it whole from the ScheduleError`,
+      `${where}: ${JSON.stringify(text)} is no replay string; it looks like "0.2.1!c7": choices, then !c, !h, !a or !f with a number. Copy it whole from the ScheduleError`,
     );
   }
   const [, picks, cancelAt, microtaskAt, microtask, abortAt, failAt] = parts;

@@ -18,15 +18,39 @@ export interface TraceRow {
   readonly task: string;
   /**
    * The event: "go", "start", "end", "throw", an operation that was done at once; "wait", "resume", "fail" or "refuse"
-   * with an operation; or what was done to an object, such as "close".
+   * with an operation; what was done to an object, such as "close"; "choose" for a choice that no other row has.
    */
   readonly event: string;
   /** The name of the object, task or timer that it was done to. */
   readonly object: string;
   /** The value, or the error. */
   readonly detail: string;
-  /** Number of possible next steps that this one was picked from; 1 if there was no choice. */
+  /** Number of candidates that this one was picked from; 1 if there was no choice. */
   readonly choices: number;
+  /**
+   * The names of the candidates, if there was a choice: tasks, for a step; the cases that were ready, for a select; the
+   * timers that are due together. There are 20 names at most. The rows with a choice are those of the replay string, in
+   * its order.
+   */
+  readonly among?: readonly string[];
+  /** The position of the one that was picked, from 0, as the replay string has it. Missing if there was no choice. */
+  readonly pick?: number;
+  /** In the last row of a step, with `t.watch`: the snapshot after the step. */
+  readonly snapshot?: unknown;
+}
+
+/** A step: one task resumes and runs until it waits again, or one timer fires, or something is cancelled from outside. */
+export interface TraceStep {
+  /** Its number, from 1. */
+  readonly step: number;
+  /** ms since the bubble began. */
+  readonly time: number;
+  /** The task that resumed; "⏱" is the clock, "⚡" cancels from outside. */
+  readonly task: string;
+  /** Everything that happened in it. */
+  readonly rows: readonly TraceRow[];
+  /** With `t.watch`: the snapshot after it. Missing otherwise. */
+  readonly snapshot?: unknown;
 }
 
 /** The record of a bubble. `String(trace)` is the timeline. Beyond 100 000 rows, the older half is dropped. */
@@ -37,6 +61,19 @@ export class Trace {
   /** Made by the test kit. */
   constructor(rows: readonly TraceRow[]) {
     this.rows = rows;
+  }
+
+  /** The rows by steps, each with its snapshot. */
+  get steps(): readonly TraceStep[] {
+    const steps: (TraceStep & { rows: TraceRow[]; snapshot?: unknown })[] = [];
+    for (const row of this.rows) {
+      const { step, time, task } = row;
+      if (steps.at(-1)?.step !== step) steps.push({ step, time, task, rows: [] });
+      const last = steps.at(-1)!;
+      last.rows.push(row);
+      if ("snapshot" in row) last.snapshot = row.snapshot;
+    }
+    return steps;
   }
 
   /** The timeline: a line for each event, and a column for each task; its name instead, if there are too many tasks. */

@@ -53,7 +53,8 @@ export class Attempts {
 
   private pauseAfter(attempt: number): number {
     try {
-      const ms = this.settings.backoff(attempt);
+      const { backoff } = this.settings;
+      const ms = backoff(attempt);
       if (Number.isFinite(ms) && ms >= 0) return ms;
     } catch {
       // As for a nonsensical number: the message must not be lost because of it.

@@ -54,10 +54,10 @@ export interface Dead<D extends Delivery> {
  * those whose lease was lost. It returns these: the same objects, or others with their ids. The worker makes one call with a verdict at a
  * time; a pull and an `extend` may be under way beside it.
  *
- * **Cancellation**: every ctx has the values of the worker's own, and a deadline. It ends as DeadlineExceeded when the call has taken
+ * **Cancellation**: the end of `ctx` is the request to return. The worker does not wait for a call that goes on after it; for a pull it
+ * waits a while. Every ctx has the values of the worker's own, and a deadline. It ends as DeadlineExceeded when the call has taken
  * `callTimeout` ms (an `extend`, a third of a lease) or the grace is over. The ctx of a pull also ends when the stop begins, with the
- * worker's ctx or its abort, and as Canceled if that was cancelled. The worker does not wait for a call that goes on after the end of its
- * ctx; for a pull it waits a while.
+ * worker's ctx or its abort, and as Canceled if that was cancelled.
  *
  * **Errors**: a call rejects only if it cannot say what became of all of it. A rejected verdict is retried with all or some of the same
  * messages, so verdicts must be idempotent. A pull is made again after a pause. A verdict that is refused for one message alone is given
@@ -65,7 +65,7 @@ export interface Dead<D extends Delivery> {
  *
  * **Ordering**: see {@link Nack} for messages with a key. All others may be settled in any order.
  *
- * @see docs/worker.md, "Writing a source", and the suite `headgate/worker/conformance`, which a source should pass
+ * @see docs/brokers/writing-a-source.md, and the suite `headgate/worker/conformance`, which a source should pass
  */
 export interface Source<D extends Delivery = Delivery> {
   /**

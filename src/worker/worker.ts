@@ -230,7 +230,8 @@ class Run<D extends Delivery> {
   }
 
   private async handleOne(message: InFlight<D>): Promise<void> {
-    const { account, shutdown } = this;
+    // Taken out of `this`, so that `handle` is called without our object.
+    const { account, shutdown, handle } = this;
     const { delivery } = message;
     const [ctx, cancel] = context.withCancelCause(shutdown.handling);
     message.cancel = cancel;
@@ -241,7 +242,7 @@ class Run<D extends Delivery> {
     // The cause of its ctx when the handler ended: a stop that comes later does not excuse its failure (I8).
     let cause: unknown;
     try {
-      const result = this.handle(ctx, delivery);
+      const result = handle(ctx, delivery);
       if (typeof (result as PromiseLike<unknown> | undefined)?.then === "function") {
         // One whose own properties throw has failed, as it would have by `await`.
         const returning = promiseOf(result);

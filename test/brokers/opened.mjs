@@ -1,6 +1,6 @@
-/** The `broker.mjs` of docs/worker.md, opened: what it does where its server hangs, or is gone. */
+/** The `broker.mjs` of a page in docs/brokers/, opened: what it does where its server hangs, or is gone. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -8,9 +8,9 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { context } from "headgate";
+import { fileOf } from "./page.mjs";
 
 const modules = fileURLToPath(new URL("node_modules", import.meta.url));
-const page = readFileSync(new URL("../../docs/worker.md", import.meta.url), "utf8");
 
 /** Registers the tests. `start` starts a server, `env` makes of that what the program is told. */
 export function isClosed(broker, start, env) {
@@ -24,8 +24,7 @@ export function isClosed(broker, start, env) {
       const folder = mkdtempSync(join(tmpdir(), "headgate-opened-"));
       t.after(() => rmSync(folder, { recursive: true, force: true }));
       symlinkSync(modules, join(folder, "node_modules"), "dir");
-      const text = page.split(`\n\`\`\`js broker.mjs, ${broker}\n`)[1].split("\n```\n")[0];
-      writeFileSync(join(folder, "broker.mjs"), text);
+      writeFileSync(join(folder, "broker.mjs"), fileOf(`broker.mjs, ${broker}`));
       Object.assign(process.env, env(server));
       const { open } = await import(pathToFileURL(join(folder, "broker.mjs")));
       const before = sockets();

@@ -1,6 +1,6 @@
 /**
- * docs/worker.md, followed to the letter: the programs of "From nothing to a worker" with the `broker.mjs` of one broker, on a real
- * server. Two workers share what is published; one is stopped in mid-run by SIGTERM, and the other one later.
+ * docs/worker.md, followed to the letter: the programs of "Your first worker" with the `broker.mjs` of a page in docs/brokers/, on a
+ * real server. Two workers share what is published; one is stopped in mid-run by SIGTERM, and the other one later.
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -15,9 +15,16 @@ import { fileURLToPath } from "node:url";
 import { proxyTo } from "./faults/proxy.mjs";
 
 const modules = fileURLToPath(new URL("node_modules", import.meta.url));
-const page = readFileSync(new URL("../../docs/worker.md", import.meta.url), "utf8");
+/** The page of each broker, by its name. */
+const PAGES = {
+  Redis: "brokers/redis.md",
+  PostgreSQL: "brokers/postgres.md",
+  NATS: "brokers/nats.md",
+  RabbitMQ: "brokers/rabbitmq.md",
+  "Pub/Sub": "brokers/pubsub.md",
+};
 
-/** Registers the test; `broker` is its name on the page, `env` says where the server is. */
+/** Registers the test; `broker` is its name, `env` says where the server is. */
 export function isFollowed(broker, env) {
   const title = `${broker}: by the programs of the page, two workers share the orders, one is stopped, and each order is handled once`;
   void test(title, { timeout: 300_000 }, async (t) => {
@@ -146,11 +153,14 @@ function folderOf(t, broker) {
   return folder;
 }
 
-/** The text of a file on the page, by what its fence says after the language. */
+/** The text of a file by what its fence says after the language: of docs/worker.md, or behind a comma the broker whose page has it. */
 export function fileOf(name) {
-  const text = page.split(`\n\`\`\`js ${name}\n`)[1]?.split("\n```\n")[0];
-  if (text === undefined) throw new Error(`docs/worker.md has no ${name}`);
-  return `${text}\n`;
+  const [, broker] = name.split(", ");
+  const page = broker === undefined ? "worker.md" : PAGES[broker];
+  const text = readFileSync(new URL(`../../docs/${page}`, import.meta.url), "utf8");
+  const file = text.split(`\n\`\`\`js ${name}\n`)[1]?.split("\n```\n")[0];
+  if (file === undefined) throw new Error(`docs/${page} has no ${name}`);
+  return `${file}\n`;
 }
 
 function startProgram(file, env) {

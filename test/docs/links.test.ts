@@ -1,27 +1,11 @@
 /**
  * What the pages point at is there, and what they say in figures is figures.
  */
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { filesUnder, pages, read, root } from "./pages.ts";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
-
-function filesUnder(folder: string, ending: string): string[] {
-  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) return entry.name === "node_modules" ? [] : filesUnder(path, ending);
-    return path.endsWith(ending) ? [path] : [];
-  });
-}
-
-const read = (file: string): string => readFileSync(join(root, file), "utf8");
-const pages = [
-  ...readdirSync(root).filter((name) => name.endsWith(".md")),
-  ...filesUnder("docs", ".md"),
-  ...filesUnder("bench", ".md"),
-];
 const pictures = filesUnder("docs", ".svg");
 
 /** The text of a page without its programs. */

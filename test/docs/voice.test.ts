@@ -2,11 +2,8 @@
  * The voice of the house (CONTRIBUTING.md, "Words"): no sentence of over 30 words, and none of the words that its list replaces, in any
  * comment of the sources and on any page.
  */
-import { readdirSync, readFileSync } from "node:fs";
-import { join, relative } from "node:path";
 import { describe, expect, it } from "vitest";
-
-const root = new URL("../..", import.meta.url).pathname;
+import { filesUnder, pages, read } from "./pages.ts";
 
 const LONGEST = 30;
 
@@ -33,6 +30,8 @@ function sentencesOf(prose: string): string[] {
       .replace(/```[^]*?(```|$)/g, "\n\n")
       // Lists of figures.
       .replace(/<!-- generated[^]*?<!-- \/generated -->/g, "\n\n")
+      // Where the text of a file begins and ends, or a figure.
+      .replace(/<!--[^]*?-->/g, "")
       .replace(/^\s*(\||#|<).*$/gm, "\n\n")
       .replace(/^\s*([-*]|\d+\.)\s/gm, "\n\n")
       .replace(/`[^`]*`/g, "code")
@@ -69,26 +68,12 @@ function commentsOf(source: string): string[] {
     );
 }
 
-function listed(folder: string, ending: RegExp): string[] {
-  return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
-    .map((file) => join(folder, file))
-    .filter((file) => ending.test(file) && !file.includes("node_modules"))
-    .sort();
-}
-
-const read = (file: string): string => readFileSync(join(root, file), "utf8");
-
 describe("the voice", () => {
-  it.each(listed("src", /\.ts$/).map((file) => [file]))("of the comments in %s", (file) => {
+  it.each(filesUnder("src", ".ts"))("of the comments in %s", (file) => {
     expect(commentsOf(read(file)).flatMap(faultsOf)).toEqual([]);
   });
 
-  const pages = [
-    ...readdirSync(root).filter((file) => file.endsWith(".md")),
-    ...listed("docs", /\.md$/),
-    "bench/README.md",
-  ];
-  it.each(pages.map((file) => [relative(root, join(root, file))]))("of %s", (file) => {
+  it.each(pages)("of %s", (file) => {
     expect(faultsOf(read(file))).toEqual([]);
   });
 });
@@ -104,6 +89,7 @@ describe("what reads for it", () => {
     ["for as because", "It waits, for it must.", 1],
     ["for as a purpose", "A table, for one reader.", 0],
     ["code", "```ts\nconst whoever = 1;\n```", 0],
+    ["a comment of the page", `${"word ".repeat(29)}<!-- figures: a.json whoever -->26<!-- end -->.`, 0],
     ["a row of a table", "| whoever |", 0],
   ])("counts %s", (_, text, faults) => {
     expect(faultsOf(text)).toHaveLength(faults);

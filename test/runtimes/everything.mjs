@@ -18,7 +18,16 @@ import * as semaphoreOnly from "headgate/semaphore";
 import { notifyContext, shutdown } from "headgate/signal";
 import * as singleflightOnly from "headgate/singleflight";
 import * as syncOnly from "headgate/sync";
-import { bubble, explore, DeadlockError, LeakError, NondeterminismError, ScheduleError, Trace } from "headgate/testing";
+import {
+  bubble,
+  DeadlockError,
+  explore,
+  LeakError,
+  NondeterminismError,
+  record,
+  ScheduleError,
+  Trace,
+} from "headgate/testing";
 import * as timeOnly from "headgate/time";
 import { LeaseExpired, LeaseLost, memoryBroker, Permanent, Stopping, worker } from "headgate/worker";
 import { conformance } from "headgate/worker/conformance";
@@ -784,6 +793,15 @@ const kit = {
       { randomRuns: 5 },
     );
     same([complete, points > 0], [true, true]);
+  },
+  async record() {
+    const scenario = async (t) => {
+      await t.yield();
+      if (t.ctx.err() !== undefined) throw new Error("cancelled");
+    };
+    const [plain, cancelled] = [await record(scenario), await record(scenario, "0!c1")];
+    same([plain.points, "error" in plain, cancelled.error?.message], [2, false, "cancelled"]);
+    must(cancelled.trace.rows.length > plain.trace.rows.length - 2, "both have their rows");
   },
   async ScheduleError() {
     const error = await failureOf(

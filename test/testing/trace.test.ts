@@ -77,7 +77,7 @@ describe("one scenario", () => {
         13  +50ms                                                                              fire deadline of ctx1
         13  +50ms                                                                              cancel ctx1
         14  +50ms       fail recv ch2 context deadline exceeded
-        14  +50ms       select job: jobs, done: ctx1.done() → job c…
+        14  +50ms       select job: jobs, done: ctx1.done() → job c…                                                  ⟵ 1 of 2
         15  +50ms       resume select → job closed
       "
     `);

@@ -18,7 +18,7 @@ import {
 import { describe, expect, it } from "vitest";
 import { elapse, timersSet, virtualTime } from "../support/clock.ts";
 import { hostile, odd } from "../support/foreign.ts";
-import { account } from "./harness.ts";
+import { account, brokerOf } from "./harness.ts";
 
 const background = context.background();
 const boom = new Error("boom");
@@ -540,4 +540,24 @@ describe("a worker in the handler of another", () => {
     expect(told).toEqual(["released inner"]);
     expect(timersSet()).toBe(0);
   });
+});
+
+it("calls a handler and a backoff without a `this`, through which either could reach into the worker", async () => {
+  const got: unknown[] = [];
+  const report = await worker(
+    background,
+    await brokerOf(1),
+    function (this: unknown, _ctx, { attempt }) {
+      got.push(this);
+      if (attempt === 1) throw boom;
+    },
+    {
+      backoff(this: unknown) {
+        got.push(this);
+        return 0;
+      },
+    },
+  );
+  expect(account(report)).toBe("2 pulled: 1 acked, 1 retried");
+  expect(got).toEqual([undefined, undefined, undefined]);
 });

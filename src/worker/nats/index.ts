@@ -36,15 +36,15 @@ export type {
  * Makes a source of a durable pull consumer that exists already. Any number of workers may share the source, and any
  * number of processes the consumer. The connection stays yours: close it after the workers have returned.
  *
- * **Cancellation**: when `ctx` ends before the server has described the consumer, rejects with `ctx.err()`. After 5 s
- * without an answer it rejects as well.
+ * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`. After 5 s without an answer of the server it rejects
+ * as well.
  *
  * **Errors**: TypeError for invalid options. An Error that says what to do if there is no such consumer, if it is a
  * push consumer, and if its `ack_policy` is not explicit. The same if the user of the connection may not ask, and if
  * there is no stream for the `releases`.
  *
  * **Ordering**: of messages with one `key` one is handled at a time within one worker. For an order among workers, give
- * each part of the keys a subject, and each subject a consumer with `max_ack_pending: 1`: see docs/worker.md.
+ * each part of the keys a subject, and each subject a consumer with `max_ack_pending: 1`: see docs/brokers/nats.md.
  *
  * @example
  * ```ts no-run

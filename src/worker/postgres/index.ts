@@ -109,6 +109,8 @@ const QUEUE_OPTIONS: Readonly<Record<keyof PostgresQueueOptions, true>> = {
  * Creates the tables of a queue if they do not exist: it runs {@link schema}. Several processes may do so at the same
  * time.
  *
+ * **Cancellation**: takes no ctx.
+ *
  * **Errors**: rejects with a TypeError for a table name that is not one, and as the query does.
  *
  * @example

@@ -116,10 +116,16 @@ export interface PostgresQueue extends Source<PostgresDelivery> {
   /**
    * Publishes one message per body, in this order, all or none.
    *
+   * **Cancellation**: takes no ctx.
+   *
    * **Errors**: rejects with a TypeError or RangeError for what cannot be published, and as the query does.
    */
   readonly publish: (bodies: readonly string[], options?: PostgresPublishOptions) => Promise<void>;
-  /** Returns how many messages are not settled: ready, delayed or leased. */
+  /**
+   * Returns how many messages are not settled: ready, delayed or leased.
+   *
+   * **Cancellation**: takes no ctx.
+   */
   readonly size: () => Promise<number>;
   /**
    * Releases the connection that listens. It would be released by itself, a second after the last pull. Later pulls

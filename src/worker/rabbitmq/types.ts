@@ -119,7 +119,7 @@ export interface RabbitQueueOptions {
    *
    * A failed message waits in this process, and its key behind it; without a `key`, the whole queue. Its failures are
    * counted here: after a stop, from 1 again. Give each worker a source of its own. For more than one active worker,
-   * use several such queues: see docs/worker.md.
+   * use several such queues: see docs/brokers/rabbitmq.md.
    *
    * @default none: failures and releases may change the order
    */
@@ -137,6 +137,8 @@ export interface RabbitQueue extends Source<RabbitDelivery> {
   /**
    * Gives back everything that has no verdict. Closes the channel, and the connection if a function made it. Resolves
    * within `closeTimeout`, and never rejects: a connection of this source that has not answered by then is cut.
+   *
+   * **Cancellation**: takes no ctx.
    */
   readonly close: () => Promise<void>;
 }

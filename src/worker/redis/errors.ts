@@ -10,7 +10,7 @@ import { reasonOf } from "../reason.ts";
 /** By the code at the start of the server's message: the rule that was broken, and the remedy. */
 const ADVICE: Readonly<Record<string, string>> = {
   WRONGTYPE: "a key holds something other than what the source keeps there; name another key, or delete this one",
-  NOPERM: "the user lacks a right; docs/worker.md lists those that the source needs",
+  NOPERM: "the user lacks a right; docs/brokers/redis.md lists those that the source needs",
   NOAUTH: "the server wants a password; give it to the client",
   WRONGPASS: "the server does not accept the user name or the password of the client",
   READONLY: "this server is a replica, and takes no verdicts; connect the client to its primary",

@@ -124,6 +124,8 @@ export interface RedisStream extends Source<RedisDelivery> {
    * Closes the connections of the source, after the read under way has ended and messages that no pull wanted are
    * released. A server that does not answer has 6 s for that; then the connections are cut. Pulls and verdicts reject
    * from now on. Your client stays open.
+   *
+   * **Cancellation**: takes no ctx.
    */
   readonly close: () => Promise<void>;
 }
