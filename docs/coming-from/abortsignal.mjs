@@ -1,0 +1,12 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+async function report(signal) {
+  const either = AbortSignal.any([signal, AbortSignal.timeout(20)]);
+  await sleep(60_000, undefined, { signal: either });
+}
+
+await report(new AbortController().signal).catch((error) => console.log(error.cause.name)); // => TimeoutError
+
+const month = AbortSignal.timeout(30 * 24 * 3_600_000); // 30 days are more than a timer of Node can hold
+await sleep(20);
+console.log(month.aborted); // => true

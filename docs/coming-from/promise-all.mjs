@@ -1,0 +1,13 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+const written = [];
+async function write(name, ms) {
+  await sleep(ms);
+  if (name === "bad") throw new Error("the disk is full");
+  written.push(name);
+}
+
+await Promise.all([write("bad", 1), write("late", 1_000)]).catch((error) => console.log(error.message)); // => the disk is full
+console.log(written); // => []
+await sleep(1_500); // the other task goes on, though its caller has given up
+console.log(written); // => [ 'late' ]
