@@ -15,6 +15,7 @@ import { context, type Context, time } from "headgate";
 import {
   type Delivery,
   type Handler,
+  LeaseExpired,
   LeaseLost,
   type Nack,
   Permanent,
@@ -320,12 +321,18 @@ export class Oracle<D extends Delivery> {
     this.running--;
     const cause = context.cause(ctx);
     const isAbandoned = this.isGivenUp;
+    const isStopped = cause instanceof Stopping;
+    // The lease has ended the ctx, before the stop could.
+    const isExcused = cause instanceof LeaseLost || cause instanceof LeaseExpired;
     const isOver = ctx.value(context.lifetime)!.err() !== undefined;
-    this.must(!isOver || cause !== undefined, "the lifetime of a handler is over, and its ctx has not ended (I6)");
+    this.must(!isOver || isStopped || isExcused, "the lifetime of a handler that was not told to stop is over (I6)");
     this.must(isOver || !isAbandoned, "a handler was abandoned in its lifetime (I6)");
     const since = time.now() - this.due;
-    if (cause instanceof Stopping) this.must(since >= 0, `a ctx ended ${-since} ms before it was due (I6)`);
-    else this.must(cause !== undefined || !(since > 0), `a ctx had not ended ${since} ms after it was due (I6)`);
+    const text = isStopped ? "had its ctx ended" : "did not have its ctx ended";
+    this.must(
+      isStopped ? since >= 0 : isExcused || !(since > 0),
+      `a handler ${text}, ${since} ms after it was due (I6)`,
+    );
     Object.assign(seen, { ended, endedAt: time.now(), cause, isAbandoned, error, isRunning: false });
   }
 
