@@ -6,8 +6,11 @@
  */
 import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { time } from "headgate";
 import { bubble, explore, record } from "headgate/testing";
+import { memoryBroker } from "headgate/worker";
 import { main } from "../../docs/learn/01-one-task/talk.ts";
+import { drained } from "../../docs/learn/06-half-fix/fixed.ts";
 import { again } from "../../docs/learn/06-half-fix/replay.ts";
 import { type Program, programs } from "../../docs/learn/scenarios/all.ts";
 import { LEASE } from "../../docs/learn/scenarios/queue.ts";
@@ -65,6 +68,16 @@ describe("the programs of the chapters", () => {
     expect(readFileSync(`${learn}../../${file}`, "utf8")).toMatch(/ \/\/@ \w+ /);
   });
 });
+
+it("the worker of chapter 6 ends if its acks fail, with their error", () =>
+  bubble(async (t) => {
+    const broker = memoryBroker<string>();
+    for (const body of ["m1", "m2"]) await broker.publish(body);
+    time.afterFunc(50, () => t.cancel());
+    const ack = () => Promise.reject(new Error("the broker is away"));
+    const running = drained(t.ctx, { pull: broker.pull, nack: broker.nack, ack }, () => time.sleep(10), t.name);
+    await expect(running).rejects.toThrow("the broker is away");
+  }));
 
 describe("the texts of the chapters", () => {
   const log = vi.spyOn(console, "log");
