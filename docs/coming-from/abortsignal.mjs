@@ -5,8 +5,10 @@ async function report(signal) {
   await sleep(60_000, undefined, { signal: either });
 }
 
-await report(new AbortController().signal).catch((error) => console.log(error.cause.name)); // => TimeoutError
+const { signal } = new AbortController();
+await report(signal).catch((error) => console.log(error.cause.name)); // => TimeoutError
 
-const month = AbortSignal.timeout(30 * 24 * 3_600_000); // 30 days are more than a timer of Node can hold
+// 30 days are more than a timer of Node can hold
+const month = AbortSignal.timeout(30 * 24 * 3_600_000);
 await sleep(20);
 console.log(month.aborted); // => true

@@ -7,7 +7,8 @@ async function write(name, ms) {
   written.push(name);
 }
 
-await Promise.all([write("bad", 1), write("late", 1_000)]).catch((error) => console.log(error.message)); // => the disk is full
+const both = Promise.all([write("bad", 1), write("late", 1_000)]);
+await both.catch((error) => console.log(error.message)); // => the disk is full
 console.log(written); // => []
 await sleep(1_500); // the other task goes on, though its caller has given up
 console.log(written); // => [ 'late' ]

@@ -10,7 +10,8 @@ const handled = numbers.pipe(
   }),
 );
 const end = lastValueFrom(handled);
-while (produced < 100) numbers.next(produced++); // next() does not wait: the rest is kept in memory
+// next() does not wait: the rest is kept in memory
+while (produced < 100) numbers.next(produced++);
 numbers.complete();
 await end;
 // => 100 were produced before the first was handled

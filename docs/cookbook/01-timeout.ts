@@ -14,7 +14,7 @@ export async function within<T>(
   try {
     return await work(ctx);
   } catch (error) {
-    // Only our own limit gives undefined. A failure passes through, and so does the end of the parent.
+    // Only our own limit gives undefined. A failure passes through, and the parent's end, too.
     if (error === ctx.err() && error !== parent.err()) return undefined;
     throw error;
   }

@@ -4,18 +4,16 @@
 // #region recipe
 import { context, type Context, retry } from "headgate";
 
-export async function patiently<T>(parent: Context, call: (ctx: Context) => Promise<T>): Promise<T> {
-  const [ctx, cancel] = context.withTimeout(parent, 10_000); // for all tries, and the pauses between them
+export async function pageOf(parent: Context, url: string, get = fetch): Promise<string> {
+  const [ctx, cancel] = context.withTimeout(parent, 10_000); // for all tries, and their pauses
   using _ = cancel;
   return await retry.run(
     ctx,
     async (ctx) => {
-      try {
-        return await call(ctx);
-      } catch (error) {
-        if (error instanceof TypeError) throw new retry.Permanent("it will not get better", { cause: error });
-        throw error;
-      }
+      const response = await get(url, ctx);
+      if (response.status === 404) throw new retry.Permanent(`there is no ${url}`); // no more tries
+      if (!response.ok) throw new Error(`status ${response.status}`);
+      return await response.text();
     },
     { tries: 5, timeout: 3_000, base: 100 }, // each try has 3 s
   );
@@ -24,21 +22,22 @@ export async function patiently<T>(parent: Context, call: (ctx: Context) => Prom
 
 import { time } from "headgate";
 
-export const prints = ["answered at call 3", "it will not get better"];
+export const prints = ["page at call 3", "there is no /none"];
 
 export async function demo(ctx: Context, log: (text: unknown) => void): Promise<void> {
   let calls = 0;
-  const answer = await patiently(ctx, async (ctx) => {
-    await time.sleep(10, ctx);
-    if (++calls < 3) throw new Error("503");
-    return `answered at call ${calls}`;
-  }).catch((error: unknown) => {
-    throw ctx.err() ?? error; // at the end of ctx it is the last 503
-  });
-  log(answer);
-  const wrong = () => Promise.reject(new TypeError("no such method"));
-  await patiently(ctx, wrong).catch((error: unknown) => {
-    if (!(error instanceof retry.Permanent)) throw error;
-    log(error.message);
-  });
+  const get: typeof fetch = async (url, init) => {
+    const [ctx, release] = context.from(init);
+    await time.sleep(10, ctx).finally(release);
+    if (url === "/none") return new Response("", { status: 404 });
+    return ++calls < 3 ? new Response("", { status: 503 }) : new Response(`page at call ${calls}`);
+  };
+  // At the end of ctx the error is that of the last try.
+  const ended = (error: unknown): never => {
+    throw ctx.err() ?? error;
+  };
+  log(await pageOf(ctx, "/page", get).catch(ended));
+  const error: unknown = await pageOf(ctx, "/none", get).catch((error: unknown) => error);
+  if (!(error instanceof retry.Permanent)) ended(error);
+  log((error as Error).message);
 }

@@ -4,8 +4,8 @@
 // #region recipe
 import { Chan, type Context, errgroup, sendAll } from "headgate";
 
-export async function pipeline(parent: Context, lines: Iterable<string>, print: (length: number) => void) {
-  await errgroup.run(parent, (group, ctx) => {
+export async function pipeline(ctx: Context, lines: Iterable<string>, put: (n: number) => void) {
+  await errgroup.run(ctx, (group, ctx) => {
     const [words, lengths] = [new Chan<string>(), new Chan<number>(8)];
     void group.go(async function read() {
       await sendAll(words, lines, ctx);
@@ -16,7 +16,7 @@ export async function pipeline(parent: Context, lines: Iterable<string>, print: 
       lengths.close();
     });
     void group.go(async function write() {
-      for await (const length of lengths.values(ctx)) print(length);
+      for await (const length of lengths.values(ctx)) put(length);
     });
   });
 }

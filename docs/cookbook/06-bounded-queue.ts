@@ -13,7 +13,7 @@ export class Queue<T> {
   /** Waits for room. */
   put = (ctx: Context, job: T): Promise<void> => this.#jobs.send(job, ctx);
 
-  /** Handles jobs until the queue is closed and empty, or ctx ends. Call it once for each worker. */
+  /** Handles jobs until the queue is closed and empty, or ctx ends. Call it for each worker. */
   async work(ctx: Context, handle: (ctx: Context, job: T) => Promise<void>): Promise<void> {
     for await (const job of this.#jobs.values(ctx)) await handle(ctx, job);
   }

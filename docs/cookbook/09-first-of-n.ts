@@ -2,31 +2,27 @@
  * The first answer of several wins, and the others are cancelled.
  */
 // #region recipe
-import { context, type Context, sync } from "headgate";
+import { context, type Context } from "headgate";
 
-export async function firstOf<T>(parent: Context, sources: readonly ((ctx: Context) => Promise<T>)[]): Promise<T> {
+type Source<T> = (ctx: Context) => Promise<T>;
+
+export async function firstOf<T>(parent: Context, sources: readonly Source<T>[]): Promise<T> {
   const [ctx, cancel] = context.withCancel(parent);
-  const [answers, errors]: [T[], unknown[]] = [[], []];
-  const wg = new sync.WaitGroup();
-  for (const source of sources) {
-    wg.go(async () => {
-      try {
-        answers.push(await source(ctx));
-        cancel(); // the others stop
-      } catch (error) {
-        errors.push(error);
-      }
-    });
+  const calls = sources.map((source) => source(ctx));
+  try {
+    return await Promise.any(calls);
+  } catch (error) {
+    throw parent.err() ?? error; // an AggregateError: all have failed
+  } finally {
+    cancel(); // the others stop,
+    await Promise.allSettled(calls); // and none of them is left running
   }
-  await wg.wait().finally(cancel); // none of them is left running
-  if (answers.length === 0) throw parent.err() ?? new AggregateError(errors, "no source has answered");
-  return answers[0]!;
 }
 // #endregion
 
 import { time } from "headgate";
 
-export const prints = ["near", "no source has answered"];
+export const prints = ["near", "All promises were rejected"];
 
 export async function demo(ctx: Context, log: (text: unknown) => void): Promise<void> {
   const mirror = (ms: number, text: string) => async (ctx: Context) => {

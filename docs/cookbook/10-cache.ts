@@ -4,8 +4,10 @@
 // #region recipe
 import { type Context, singleflight, time } from "headgate";
 
-/** `life` is the context of the cache. A load belongs to all its callers, so it must not end with one of them. */
-export function cached<K, V>(life: Context, ms: number, load: (ctx: Context, key: K) => Promise<V>) {
+type Load<K, V> = (ctx: Context, key: K) => Promise<V>;
+
+/** A load has the context of the cache, `life`: it must not end with one of its callers. */
+export function cached<K, V>(life: Context, ms: number, load: Load<K, V>) {
   const kept = new Map<K, { readonly value: V; readonly until: number }>();
   const loads = new singleflight.Group<K, V>();
   return async (ctx: Context, key: K): Promise<V> => {

@@ -5,8 +5,13 @@
 import type { EventEmitter } from "node:events";
 import { Chan, context, type Context, type RecvChan } from "headgate";
 
-/** The events `name` until ctx ends, which closes the channel. An event that finds `capacity` others waiting is dropped. */
-export function eventsOf<T>(ctx: Context, emitter: EventEmitter, name: string, capacity: number): RecvChan<T> {
+/** The events until ctx ends, which closes the channel. If `capacity` wait, one more is dropped. */
+export function eventsOf<T>(
+  ctx: Context,
+  emitter: EventEmitter,
+  name: string,
+  capacity: number,
+): RecvChan<T> {
   const events = new Chan<T>(capacity);
   const listener = (event: T): void => void events.trySend(event);
   emitter.on(name, listener);

@@ -7,7 +7,10 @@ import { context, type Context } from "headgate";
 interface Connection {
   close(): void;
 }
-type Open = (name: string, callback: (error: Error | null, connection?: Connection) => void) => void;
+type Open = (
+  name: string,
+  callback: (error: Error | null, connection?: Connection) => void,
+) => void;
 
 export function opened(ctx: Context, open: Open, name: string): Promise<Connection> {
   const promise = new Promise<Connection>((resolve, reject) => {

@@ -5,29 +5,32 @@
 import type { ServerResponse } from "node:http";
 import { context, type Context } from "headgate";
 
-/** In node:http: ends when the answer is sent, when the client leaves, or with the server's `life`. */
+/** In node:http: ends when the answer is sent, when the client leaves, or with `life`. */
 export function contextOf(life: Context, response: ServerResponse): Context {
   const [ctx, cancel] = context.withCancelCause(life);
-  response.once("close", () => cancel(response.writableFinished ? "answered" : "the client has left"));
+  const why = () => (response.writableFinished ? "answered" : "the client has left");
+  response.once("close", () => cancel(why()));
   return ctx;
 }
 
+type Answer = (ctx: Context) => Promise<string>;
+
 /** In Deno, Bun, Workers, and frameworks with `(request) => response`. */
-export async function handled(life: Context, request: Request, answer: (ctx: Context) => Promise<string>) {
+export async function handled(life: Context, request: Request, answer: Answer) {
   const [ctx, cancel] = context.withSignal(life, request.signal);
   using _ = cancel;
   return new Response(await answer(ctx)); // a stream would outlive ctx: see borders.md
 }
 // #endregion
 
-import { IncomingMessage, ServerResponse as Answer } from "node:http";
+import { IncomingMessage, ServerResponse as Reply } from "node:http";
 import { Socket } from "node:net";
 import { time } from "headgate";
 
 export const prints = ["the client has left", "hello", "the client has left"];
 
 export async function demo(life: Context, log: (text: unknown) => void): Promise<void> {
-  const response = new Answer(new IncomingMessage(new Socket()));
+  const response = new Reply(new IncomingMessage(new Socket()));
   const ctx = contextOf(life, response);
   try {
     await time.sleep(10, ctx).then(() => response.emit("close"));

@@ -5,7 +5,7 @@
 import { context, retry } from "headgate";
 
 /** The caller passes a Context, an AbortSignal, `{ signal }` or nothing. */
-export async function pageOf(url: string, until?: context.Source, get: typeof fetch = fetch): Promise<string> {
+export async function pageOf(url: string, until?: context.Source, get: typeof fetch = fetch) {
   const [ctx, release] = context.from(until); // in
   try {
     return await retry.run(

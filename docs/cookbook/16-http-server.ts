@@ -5,8 +5,13 @@
 import type { Server } from "node:http";
 import { Chan, type Context, select, time } from "headgate";
 
-/** Call it with `const [stop, abort, release] = shutdown(context.background())` of headgate/signal. */
-export async function stopped(server: Server, stop: Context, abort: Context, grace: number): Promise<void> {
+/** `stop` and `abort` are those of `shutdown(context.background())`, of headgate/signal. */
+export async function stopped(
+  server: Server,
+  stop: Context,
+  abort: Context,
+  grace: number,
+): Promise<void> {
   await stop.done().recv(); // the first SIGTERM
   const closed = new Chan<never>();
   server.close(() => closed.close()); // no new connection; calls back when the last one has ended

@@ -14,7 +14,8 @@ export async function test(): Promise<number> {
       done.push(n);
     });
     const error: unknown = await work.catch((error: unknown) => error);
-    if (error === undefined && done.length < 3) throw new Error("it has ended well, and left something out");
+    if (error === undefined && done.length < 3)
+      throw new Error("it has ended well, and left something out");
     if (error !== undefined && error !== t.ctx.err()) throw error;
   });
   return points; // the points at which it was cancelled

@@ -1,5 +1,6 @@
 /**
- * A sample library: it waits until a parcel is delivered. Its caller passes a Context, an AbortSignal, options with a signal, or nothing.
+ * A sample library: it waits until a parcel is delivered. Its caller passes a Context, an
+ * AbortSignal, options with a signal, or nothing.
  */
 import { context, type Context, time } from "headgate";
 
@@ -11,12 +12,16 @@ export interface Carrier {
 /**
  * Asks once a second until the parcel is delivered. Resolves to the number of questions.
  *
- * **Cancellation**: when `until` ends first, no further question is asked. Rejects with the error of the Context, or with the reason of the
- * signal. Nothing is left on `until`.
+ * **Cancellation**: when `until` ends first, no further question is asked. Rejects with the error
+ * of the Context, or with the reason of the signal. Nothing is left on `until`.
  *
  * **Errors**: rejects with the error of the carrier.
  */
-export async function delivered(carrier: Carrier, id: string, until?: context.Source): Promise<number> {
+export async function delivered(
+  carrier: Carrier,
+  id: string,
+  until?: context.Source,
+): Promise<number> {
   const [ctx, release] = context.from(until);
   try {
     for (let asked = 1; ; asked++) {
@@ -32,7 +37,7 @@ export async function delivered(carrier: Carrier, id: string, until?: context.So
   }
 }
 
-/** The error that the caller knows: a Context has an error of its own, a signal has a reason. Any other error is a failure. */
+/** The error that the caller knows: a Context has its own, a signal has a reason. */
 function forCaller(error: unknown, ctx: Context, until: context.Source): unknown {
   return error === ctx.err() && !context.isContext(until) ? context.cause(ctx) : error;
 }

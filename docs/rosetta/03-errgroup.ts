@@ -2,7 +2,9 @@
 import { context, errgroup, time } from "headgate";
 
 // #region show
-const [group] = errgroup.withContext(context.background());
+const [group] = errgroup.withContext(
+  context.background(),
+);
 void group.go(() => {
   throw new Error("page 2 is gone");
 });

@@ -7,7 +7,9 @@ const load = async () => {
   pages++;
 };
 // #region show
-const [group] = errgroup.withContext(context.background());
+const [group] = errgroup.withContext(
+  context.background(),
+);
 group.setLimit(2);
 for (let i = 0; i < 5; i++) {
   await group.go(load); // waits for a slot

@@ -3,7 +3,9 @@
 let started = 0;
 // #region show
 let open;
-const start = new Promise((resolve) => (open = resolve));
+const start = new Promise(
+  (resolve) => (open = resolve),
+);
 const tasks = [1, 2, 3].map(async () => {
   await start;
   started++;

@@ -8,7 +8,10 @@ async function produce(writable) {
 }
 async function consume(readable) {
   const inp = readable.getReader();
-  const [a, b] = [await inp.read(), await inp.read()];
+  const [a, b] = [
+    await inp.read(),
+    await inp.read(),
+  ];
   console.log(a.value, b.value);
 }
 const ch = new TransformStream();

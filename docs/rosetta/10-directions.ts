@@ -1,5 +1,10 @@
 /** chan<- T and <-chan T */
-import { Chan, go, type RecvChan, type SendChan } from "headgate";
+import {
+  Chan,
+  go,
+  type RecvChan,
+  type SendChan,
+} from "headgate";
 
 // #region show
 async function produce(out: SendChan<number>) {
@@ -8,7 +13,10 @@ async function produce(out: SendChan<number>) {
   out.close();
 }
 async function consume(inp: RecvChan<number>) {
-  const [[a], [b]] = [await inp.recv(), await inp.recv()];
+  const [[a], [b]] = [
+    await inp.recv(),
+    await inp.recv(),
+  ];
   console.log(a, b);
 }
 const ch = new Chan<number>();

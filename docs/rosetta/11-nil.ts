@@ -1,5 +1,10 @@
 /** A nil channel switches a case off */
-import { Chan, nil, type RecvChan, select } from "headgate";
+import {
+  Chan,
+  nil,
+  type RecvChan,
+  select,
+} from "headgate";
 
 function of(...values: number[]): RecvChan<number> {
   const ch = new Chan<number>(values.length);

@@ -10,6 +10,9 @@ const named = async (name, source) => {
   const { value } = await source.next();
   return [name, value];
 };
-const [name, value] = await Promise.race([named("mail:", mails), named("call:", calls)]);
+const [name, value] = await Promise.race([
+  named("mail:", mails),
+  named("call:", calls),
+]);
 console.log(name, value);
 // #endregion

@@ -1,5 +1,10 @@
 /** select, sending */
-import { Chan, context, select, sending } from "headgate";
+import {
+  Chan,
+  context,
+  select,
+  sending,
+} from "headgate";
 
 const out = new Chan<number>(1);
 const ctx = context.background();

@@ -3,7 +3,8 @@ import { Chan, context } from "headgate";
 
 const ctx = context.background();
 const jobs = new Chan<string>(3);
-for (const job of ["a", "b", "c"]) jobs.trySend(job);
+for (const job of ["a", "b", "c"])
+  jobs.trySend(job);
 jobs.close();
 let n = 0;
 const handle = (_job: string) => n++;

@@ -1,5 +1,9 @@
 /** Background, TODO, and ctx as the first parameter */
-import { context, type Context, time } from "headgate";
+import {
+  context,
+  type Context,
+  time,
+} from "headgate";
 
 // #region show
 async function load(ctx: Context, id: number) {

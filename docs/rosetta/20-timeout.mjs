@@ -2,7 +2,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 const work = async (signal) => {
-  await sleep(60_000, undefined, { signal }).catch(() => {});
+  await sleep(60_000, undefined, { signal }).catch(
+    () => {},
+  );
   signal.throwIfAborted();
 };
 const parent = new AbortController().signal;

@@ -1,7 +1,9 @@
 /** errors.Is(err, context.Canceled) */
 import { context, time } from "headgate";
 
-const [ctx, cancel] = context.withCancel(context.background());
+const [ctx, cancel] = context.withCancel(
+  context.background(),
+);
 cancel();
 const work = time.sleep.bind(undefined, 1);
 // #region show

@@ -8,7 +8,9 @@ const close = () => {
   text = "closed";
 };
 if (signal.aborted) close();
-signal.addEventListener("abort", close, { once: true });
+signal.addEventListener("abort", close, {
+  once: true,
+});
 controller.abort();
 signal.removeEventListener("abort", close);
 // #endregion

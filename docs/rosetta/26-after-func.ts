@@ -1,7 +1,9 @@
 /** AfterFunc */
 import { Chan, context } from "headgate";
 
-const [ctx, cancel] = context.withCancel(context.background());
+const [ctx, cancel] = context.withCancel(
+  context.background(),
+);
 const closed = new Chan<string>(1);
 // #region show
 const stop = context.afterFunc(ctx, () => {

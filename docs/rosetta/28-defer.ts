@@ -3,7 +3,10 @@
 const steps: string[] = [];
 const open = (): Disposable => {
   steps.push("open");
-  return { [Symbol.dispose]: () => void steps.push("close") };
+  return {
+    [Symbol.dispose]: () =>
+      void steps.push("close"),
+  };
 };
 // #region show
 {

@@ -1,9 +1,11 @@
 /** semaphore.Weighted */
 // #region show
 let [left, waiting] = [100, []];
-const tryAcquire = (n) => left >= n && ((left -= n), true);
+const tryAcquire = (n) =>
+  left >= n && ((left -= n), true);
 const acquire = async (n) => {
-  while (!tryAcquire(n)) await new Promise((wake) => waiting.push(wake));
+  while (!tryAcquire(n))
+    await new Promise((wake) => waiting.push(wake));
 };
 const release = (n) => {
   left += n;

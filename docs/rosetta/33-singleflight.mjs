@@ -11,7 +11,9 @@ const load = async () => {
 const running = new Map();
 const get = (key) => {
   if (!running.has(key)) {
-    const call = load(key).finally(() => running.delete(key));
+    const call = load(key).finally(() =>
+      running.delete(key),
+    );
     running.set(key, call);
   }
   return running.get(key);

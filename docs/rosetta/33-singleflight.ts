@@ -8,7 +8,13 @@ const load = async () => {
   return "ada";
 };
 // #region show
-const users = new singleflight.Group<string, string>();
-await Promise.all([users.do("7", load), users.do("7", load)]);
+const users = new singleflight.Group<
+  string,
+  string
+>();
+await Promise.all([
+  users.do("7", load),
+  users.do("7", load),
+]);
 // #endregion
 console.log("2 callers,", calls, "call");

@@ -38,7 +38,7 @@ import { type Recipe, type Schedule, trimmed } from "./schedule.ts";
 import { BubbleScheduler, type Decider, type SchedulerOptions } from "./scheduler.ts";
 import { enter, leave, register, unregister } from "./seam.ts";
 import type { Resumption, Task, TaskInfo } from "./task.ts";
-import { CLOCK } from "./trace.ts";
+import { CLOCK } from "./rows.ts";
 
 export interface ExecutionOptions extends SchedulerOptions {
   /** Longest wait for the world outside, in ms of real time. */

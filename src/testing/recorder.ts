@@ -6,7 +6,7 @@ import { type Choice, choiceOf, readyCases } from "./candidates.ts";
 import type { BubbleAlarm, Clock } from "./clock.ts";
 import type { Names } from "./names.ts";
 import { type Resumption, type Task, Wait } from "./task.ts";
-import type { TraceRow } from "./trace.ts";
+import type { TraceRow } from "./rows.ts";
 
 /** Number of rows kept. Beyond it the older half is dropped: the end shows what went wrong. */
 const MAX_ROWS = 100_000;
@@ -34,15 +34,21 @@ export class Recorder {
     this.clock = clock;
   }
 
-  write(step: number, task: Task, event: string, object: string = "", detail: string = "", choice?: Choice): void {
+  write(
+    step: number,
+    task: Task,
+    event: string,
+    object: string = "",
+    detail: string = "",
+    choice?: Choice,
+    by?: number,
+  ): void {
     this.flush();
     if (this.rows.length === MAX_ROWS) this.rows.splice(0, MAX_ROWS / 2);
-    const row = { step, time: round(this.clock.elapsed), task: task.name, event, object, detail };
-    this.rows.push(
-      choice === undefined
-        ? { ...row, choices: 1 }
-        : { ...row, choices: choice.n, among: choice.among, pick: choice.pick },
-    );
+    const row = { step, time: round(this.clock.elapsed), task: task.name, event, object, detail, choices: 1 };
+    if (choice !== undefined) Object.assign(row, { choices: choice.n, among: choice.among, pick: choice.pick });
+    if (by !== undefined) Object.assign(row, { by });
+    this.rows.push(row);
   }
 
   /** A select takes number `pick` of the ready cases of `list`. Its own row follows, unless it throws. */
@@ -94,11 +100,12 @@ export class Recorder {
 
   /** A resumption was picked. */
   resumption(step: number, resumption: Resumption, choice: Choice | undefined): void {
-    if (!(resumption instanceof Wait)) return this.write(step, resumption.task, "start", "", "", choice);
+    const { by } = resumption;
+    if (!(resumption instanceof Wait)) return this.write(step, resumption.task, "start", "", "", choice, by);
     const { task, op, on, result, failed } = resumption;
     const event = `${failed ? "fail" : "resume"} ${op}`;
     const target = op === "select" ? "" : this.names.target(on, op);
-    this.write(step, task, event, target, this.result(op, result, failed), choice);
+    this.write(step, task, event, target, this.result(op, result, failed), choice, by);
   }
 
   /** A timer was set. That of a sleep gets no row of its own. */

@@ -25,7 +25,8 @@ import type { Unhandled } from "./rejections.ts";
 import { generator } from "./schedule.ts";
 import { enter, isRunning, type LiveBubble, ownerOfCode, within } from "./seam.ts";
 import { type AnyOp, type Resumption, type ResumptionQueue, Task, type TaskInfo, Wait } from "./task.ts";
-import { CANCELLER, CLOCK, Trace } from "./trace.ts";
+import { CANCELLER, CLOCK } from "./rows.ts";
+import { Trace } from "./trace.ts";
 import { mayOnlyLook, Watch } from "./watch.ts";
 
 export interface SchedulerOptions {
@@ -180,6 +181,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
   enqueue(resumption: Resumption): void {
     // What resumes after the end does not concern the test any more, but must not hang.
     if (this.isOver) return resumption.resume();
+    if (this.recorder !== null && this.steps > 0 && isRunning(this)) resumption.by = this.steps;
     resumption.task.queued++;
     this.queue.push(resumption);
   }
@@ -284,7 +286,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
     };
     const run = (): void => start(ended);
     beginning.run = this.options.storage ? () => within(this, task, run) : run;
-    this.enqueue({ task, resume: beginning.resume });
+    this.enqueue({ task, resume: beginning.resume, by: undefined });
     return task;
   }
 

@@ -1,16 +1,16 @@
 /**
  * The programs of docs/coming-from.md that stand before those of headgate do what the page says, with the rivals that bench/ has pinned.
- * They are run in bench/, where those are installed (`npm ci --prefix bench`). The programs after them are run like those of every page.
+ * They are run where those are installed (`npm ci --prefix bench`). The programs after them are run like those of every page.
  */
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { fencesOf } from "./fences.ts";
 import { filesUnder, root } from "./pages.ts";
 import { node } from "./program.ts";
 
 const bench = join(root, "bench");
-const folder = join(bench, ".coming-from");
+const folder = join(bench, "node_modules", ".coming-from");
 const page = fencesOf("docs/coming-from.md");
 const files = filesUnder("docs/coming-from", ".mjs");
 const { dependencies, devDependencies } = JSON.parse(readFileSync(join(bench, "package.json"), "utf8")) as Record<
@@ -47,15 +47,19 @@ describe("before and after", () => {
 
   for (const file of files) {
     const code = readFileSync(join(root, file), "utf8");
-    const missing = lacking(rivalsOf(code));
+    const rivals = rivalsOf(code);
+    const missing = lacking(rivals);
     if (missing.length > 0) {
       process.stdout.write(`SKIPPED ${file}: npm ci --prefix bench installs ${missing.join(", ")}\n`);
       continue;
     }
     it(`${file} does what it says`, { timeout: 600_000 }, async () => {
-      mkdirSync(folder, { recursive: true });
-      const path = join(folder, file.split("/").at(-1)!);
-      copyFileSync(join(root, file), path);
+      let path = join(root, file);
+      if (rivals.length > 0) {
+        mkdirSync(folder, { recursive: true });
+        path = join(folder, basename(file));
+        copyFileSync(join(root, file), path);
+      }
       const fence = page.find((fence) => fence.code.trim() === code.trim())!;
       const { printed, code: exit } = await node(bench, path);
       expect({ printed, exit }).toEqual({ printed: fence.prints, exit: fence.exit ?? 0 });

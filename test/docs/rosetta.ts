@@ -109,7 +109,7 @@ export function runGo(): { outputs: Map<string, string>; left: string[] } | { re
   const ways = [
     { with: true, env: { GO111MODULE: "on", GOFLAGS: "-mod=mod" } },
     { with: true, env: { GO111MODULE: "off", GOPATH: [gopath, DISTRIBUTED].join(delimiter) } },
-    { with: false, env: { GO111MODULE: "off" } },
+    { with: false, env: { GO111MODULE: "on" } },
   ];
   try {
     writeFileSync(join(built, "go.mod"), readFileSync(join(root, "bench/go/go.mod"), "utf8"));
@@ -123,7 +123,10 @@ export function runGo(): { outputs: Map<string, string>; left: string[] } | { re
     const reasons: string[] = [];
     for (const way of ways) {
       const names = all.filter((name) => isOld(name) && (way.with || !usesSync(name)));
-      if (!way.with) for (const name of all.filter(usesSync)) rmSync(join(built, `p${name}.go`), { force: true });
+      if (!way.with) {
+        for (const name of all.filter(usesSync)) rmSync(join(built, `p${name}.go`), { force: true });
+        writeFileSync(join(built, "go.mod"), "module rosetta\n\ngo 1.19\n");
+      }
       const calls = names.map(
         (name) => `\tfmt.Print(${JSON.stringify(mark(`${name}.go`))})\n\tprogram${name.slice(0, 2)}()\n`,
       );

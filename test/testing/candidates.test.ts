@@ -39,8 +39,7 @@ describe("a step", () => {
 
   it("without a choice says nothing of the kind", async () => {
     const { trace } = await record((t) => t.yield());
-    for (const row of trace.rows)
-      expect(Object.keys(row)).toEqual(["step", "time", "task", "event", "object", "detail", "choices"]);
+    expect(trace.rows.filter((row) => "among" in row || "pick" in row || row.choices !== 1)).toEqual([]);
   });
 
   it("among very many names twenty of them", async () => {
