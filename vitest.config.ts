@@ -16,6 +16,7 @@ export const elsewhere: readonly string[] = ["**/node_modules/**", "test/brokers
 export const shared: NonNullable<ViteUserConfig["test"]> = {
   // Some start compilers and servers, on machines that may be busy.
   testTimeout: 60_000,
+  hookTimeout: 60_000,
   // Some tests count bytes.
   pool: "forks",
   execArgv: ["--expose-gc"],
