@@ -114,7 +114,7 @@ describe("the texts of the chapters", () => {
   it("have what the two tasks of chapter 1 print", async () => {
     log.mockImplementation(() => {});
     // It begins when it is imported.
-    await bubble(() => import("../../docs/learn/01-one-task/talk.ts"), { externalTimeout: 60_000 });
+    await bubble(async () => void (await import("../../docs/learn/01-one-task/talk.ts")), { externalTimeout: 60_000 });
     await expect(`${log.mock.calls.join("\n")}\n`).toMatchFileSnapshot(`${learn}01-one-task/talk.txt`);
   });
 
