@@ -9,7 +9,8 @@
  *     … <!-- figures: docs/learn/figures.json lost -->26 of 40<!-- end --> …
  *
  * Paths begin at the root. A marker of a file stands alone in its line; what is between it and its end is written again. The fence keeps its
- * info string; a new one has it by the ending of the file. Shown code has no lines of regions, no trailing `//@ …`, and no indent in common.
+ * info string; a new one has it by the ending of the file. Shown code has no lines of regions, no `//@ …`, no indent in common, and
+ * four spaces for a tab.
  *
  * A figure is a string or a number. Its key is a name of the JSON object, or a path of names such as `worker.lost`.
  *
@@ -59,8 +60,8 @@ function linesOf(text, path, name) {
       open.push(begin[1]);
     } else if (/^\s*(?:\/\/|#) *#endregion\b/.test(line)) {
       if (open.pop() === undefined) throw `${path} has an #endregion without a #region`;
-    } else if (name === undefined || open.includes(name)) {
-      found.push(line.replace(/\s*\/\/@.*$/, ""));
+    } else if ((name === undefined || open.includes(name)) && !/^\s*\/\/@/.test(line)) {
+      found.push(line.replace(/\s*\/\/@.*$/, "").replaceAll("\t", "    "));
     }
   }
   if (open.length > 0) throw `the region ${open.at(-1)} of ${path} has no #endregion`;

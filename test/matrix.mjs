@@ -2,7 +2,7 @@
  * The tables of where headgate runs, made from what has been run: `node test/matrix.mjs [--write]`.
  *
  * `test/runtimes/run.mjs`, `test/runners/run.mjs`, `test/bundlers/run.mjs` and `test/compilers/run.mjs` leave their rows in `.build/matrix/`.
- * Without `--write` this checks that the README says the same, and exits with 1 if not. What was not run is skipped, and said to be.
+ * Without `--write` this checks that docs/runtimes.md says the same, and exits with 1 if not. What was not run is skipped, and said to be.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -95,15 +95,15 @@ function put(page, name, text, writes) {
 const writes = process.argv.includes("--write");
 if (missing.length > 0) {
   for (const what of missing) console.log(`missing: ${what}`);
-  console.log("SKIPPED whether the README says the same, as not all was run");
+  console.log("SKIPPED whether docs/runtimes.md says the same, as not all was run");
   if (writes) process.exitCode = 1;
 } else {
   const table = tableOf();
   console.log(table);
-  const isSame = put("README.md", "where it runs", table, writes);
+  const isSame = put("docs/runtimes.md", "where it runs", table, writes);
   if (writes) put("docs/runtimes.md", "sizes", sizesOf(), true);
   else if (!isSame) {
-    console.log("the README says something else: node test/matrix.mjs --write");
+    console.log("docs/runtimes.md says something else: node test/matrix.mjs --write");
     process.exitCode = 1;
   }
 }

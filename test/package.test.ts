@@ -343,6 +343,8 @@ describe("the size of what is imported", () => {
     for (const foreign of ["context canceled", "WithCancel", "errgroup"]) expect(text).not.toContain(foreign);
   });
 
+  const sizeOf = async (program: string): Promise<number> => gzipSync(await bundle(program), { level: 9 }).length;
+
   // Bytes, minified and gzipped; with room for a few more, so that growth is a decision.
   for (const [what, program, budget] of [
     ["Chan", `import { Chan } from ${entry}; console.log(Chan);`, 5_000],
@@ -354,9 +356,39 @@ describe("the size of what is imported", () => {
     ["everything of headgate", `import * as all from ${entry}; console.log(all);`, 16_600],
   ] as const) {
     it(`${what} is at most ${budget} bytes`, async () => {
-      const size = gzipSync(await bundle(program), { level: 9 }).length;
+      const size = await sizeOf(program);
       expect(size).toBeLessThanOrEqual(budget);
       expect(size).toBeGreaterThan(budget * 0.8);
     });
   }
+
+  const page = (file: string): string => readFileSync(join(root, file), "utf8");
+  /** What docs/start.md says: the names that are imported, from where, and the kB. */
+  const said = [
+    ...page("docs/start.md").matchAll(
+      /^\| (?:`\{ (.*) \}`|all)(?: of `(headgate.*?)`)?(?:, with .*)? \| ([\d.]+) \|$/gm,
+    ),
+  ].map(([, names, from = "headgate", kB]) => ({ names, from, kB: Number(kB) }));
+
+  it.each(said)("of $names from $from is what docs/start.md says: $kB kB", async ({ names, from, kB }) => {
+    const target = manifest.exports[`.${from.slice("headgate".length)}`];
+    const path = JSON.stringify(join(root, (target as { default: string }).default));
+    const program =
+      names === undefined
+        ? `import * as all from ${path}; console.log(all);`
+        : `import { ${names} } from ${path}; console.log(${names});`;
+    const size = (await sizeOf(program)) / 1_000;
+    expect(kB, `it is ${size.toFixed(1)} kB`).toBeGreaterThan(size * 0.92);
+    expect(kB, `it is ${size.toFixed(1)} kB`).toBeLessThan(size * 1.08);
+  });
+
+  it("is the same in the README as in docs/start.md, which has seven", () => {
+    expect(said.length).toBe(7);
+    const kB = (names: string): string =>
+      said.find((row) => row.names === names && row.from === "headgate")!.kB.toFixed(1);
+    const all = said.find(({ names, from }) => names === undefined && from === "headgate")!.kB.toFixed(1);
+    expect(page("README.md")).toContain(
+      `\`Chan\` ${kB("Chan")} kB; \`Chan\`, \`select\` and \`context\` ${kB("Chan, select, context")} kB; all of \`headgate\` ${all} kB.`,
+    );
+  });
 });

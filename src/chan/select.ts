@@ -14,7 +14,7 @@ import { linkContext, entryError } from "../internal/suspend.ts";
 import { hasMethod, kindOf } from "../internal/foreign.ts";
 import { Inspectable } from "../internal/inspect.ts";
 import { type Shape, Waiter } from "../internal/waitqueue.ts";
-import { choose, rejected, park, poll, resolved } from "../internal/runtime.ts";
+import { choose, note, rejected, park, poll, resolved } from "../internal/runtime.ts";
 import type { Context, RecvChan, SendChan } from "../types.ts";
 
 /** A send case of a select. Made by {@link sending}. */
@@ -187,7 +187,10 @@ export function trySelect<const C extends Cases>(cases: C): Selected<C> | undefi
   let i = pick(list, cases, "trySelect");
   // If none is ready, an overdue alarm may make one ready, such as the end of a context.
   if (i < 0 && poll()) i = pick(list, cases, "trySelect");
-  return i < 0 ? undefined : (take(list[i], keys === null ? i : keys[i]) as Selected<C>);
+  if (i < 0) return undefined;
+  const selected = take(list[i], keys === null ? i : keys[i]) as Selected<C>;
+  note("trySelect", cases, selected);
+  return selected;
 }
 
 /** The names of the cases; null: they are a list. */
@@ -252,7 +255,7 @@ function pick(list: readonly Case[], cases: Cases, where: string): number {
     if (ready++ === 0) first = i;
   }
   if (ready < 2) return first;
-  let skip = choose(ready, cases);
+  let skip = choose(ready, cases, list);
   for (let i = first; ; i++) {
     const c = list[i];
     const isReady =

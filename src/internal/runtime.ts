@@ -333,9 +333,9 @@ export function monotonic(on?: unknown): number {
   return clockOf(on).monotonic();
 }
 
-/** A random choice: a whole number from 0 to n − 1. */
-export function choose(n: number, on: unknown): number {
-  return bubbleOf(on)?.choose(n) ?? Math.floor(Math.random() * n);
+/** A random choice among the `n` ready cases of `list`, which are those of `on`: a whole number from 0 to n − 1. */
+export function choose(n: number, on: unknown, list: readonly unknown[]): number {
+  return bubbleOf(on)?.choose(n, on, list) ?? Math.floor(Math.random() * n);
 }
 
 /** A random number from 0 up to but not including 1, for jitter. Unlike a choice it decides nothing. */

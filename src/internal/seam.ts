@@ -26,6 +26,7 @@ export type Op =
 export type NoteEvent =
   | "trySend"
   | "tryRecv"
+  | "trySelect"
   | "close"
   | "cancel"
   | "unlock"
@@ -53,8 +54,8 @@ export interface Scheduler extends Clock {
   spawn(task: Task, fn: unknown): void;
   /** Prepares a task: the function that is returned starts it, in the async context of this call. */
   prepare(task: Task, fn: unknown): () => void;
-  /** A choice that decides something: a whole number from 0 to n − 1. */
-  choose(n: number): number;
+  /** A choice among `n` ready cases: a whole number from 0 to n − 1. `list` are all cases, read from `cases`. */
+  choose(n: number, cases: unknown, list: readonly unknown[]): number;
   /** A number from 0 up to but not including 1, that decides nothing. */
   random(): number;
   /** Epoch milliseconds. */

@@ -69,6 +69,15 @@ export interface Bubble {
   /** The tasks that have not ended. */
   readonly tasks: () => readonly TaskInfo[];
   /**
+   * Calls `look` after each step from this one on, also in {@link explore}. What it returns is the snapshot of that
+   * step, in `trace.steps`, as plain data: as JSON has it, so a channel is its text. It may only look: `ch.length`,
+   * `String(ch)`, `ctx.err()`, `time.now()`, `t.tasks()`. There is one such function in a bubble.
+   *
+   * **Errors**: an error that it throws fails the test, so it can hold an invariant. So does an operation of headgate in
+   * it, and a snapshot that cannot be JSON. Throws for a second function.
+   */
+  readonly watch: (look: () => unknown) => void;
+  /**
    * The events so far. {@link explore} records only the schedule that fails, for its ScheduleError; in the others the
    * trace is empty.
    */
@@ -181,6 +190,10 @@ export function apiOf(execution: Execution): Bubble {
       if (typeof name !== "string" || name === "") throw new TypeError("t.name: expected a name");
       scheduler.names.give(object, name);
       return object;
+    },
+    watch(look) {
+      mustBeFunction(look, "t.watch");
+      scheduler.watch.set(look);
     },
     tasks: () => scheduler.infos(),
     trace: () => scheduler.trace(),

@@ -47,15 +47,18 @@ export class BubbleAlarm implements Alarm {
   readonly target: TimerTarget;
   /** The call that set it. */
   readonly site: CallSite;
+  /** The name of the task that set it; empty if nothing is recorded. */
+  readonly task: string;
   private readonly clock: Clock;
   private readonly on: unknown;
 
-  constructor(clock: Clock, due: number, target: TimerTarget, on: unknown, site: CallSite) {
+  constructor(clock: Clock, due: number, target: TimerTarget, on: unknown, site: CallSite, task: string) {
     this.clock = clock;
     this.due = due;
     this.target = target;
     this.on = on;
     this.site = site;
+    this.task = task;
   }
 
   stop(): void {
@@ -71,5 +74,11 @@ export class BubbleAlarm implements Alarm {
     if (this.target instanceof CancelCtx) return `deadline of ${names.of(this.target) ?? "a context"}`;
     const name = names.of(this.on);
     return name !== undefined && name.includes("timer") ? name : "sleep";
+  }
+
+  /** The same among other alarms: a sleep has the name of its task. */
+  nameAmong(names: Names): string {
+    const label = this.label(names);
+    return label === "sleep" ? `sleep of ${this.task}` : label;
   }
 }

@@ -23,7 +23,9 @@
  */
 import type { Context } from "../types.ts";
 import { type CallSite, withoutStacks, withStacks } from "./callsite.ts";
+import type { Choice } from "./candidates.ts";
 import { Choices } from "./choices.ts";
+import type { BubbleAlarm } from "./clock.ts";
 import { step } from "./eventloop.ts";
 import { Injections } from "./injections.ts";
 import { resetCount } from "./livelock.ts";
@@ -36,6 +38,7 @@ import { type Recipe, type Schedule, trimmed } from "./schedule.ts";
 import { BubbleScheduler, type Decider, type SchedulerOptions } from "./scheduler.ts";
 import { enter, leave, register, unregister } from "./seam.ts";
 import type { Resumption, Task, TaskInfo } from "./task.ts";
+import { CLOCK } from "./rows.ts";
 
 export interface ExecutionOptions extends SchedulerOptions {
   /** Longest wait for the world outside, in ms of real time. */
@@ -232,6 +235,7 @@ export class Execution implements Decider {
   }
 
   private readonly after = (): void => {
+    if (this.phase !== "unwinding") this.scheduler.endStep();
     leave();
     if (this.steps % STEPS_A_TURN === 0) nextTurn(this.next);
     else this.next();
@@ -246,34 +250,42 @@ export class Execution implements Decider {
     const n = mayFire ? queue.length + 1 : queue.length;
     const i = this.pick(n, queue);
     if (i === n) this.cancelAsStep();
-    else if (i === queue.length) this.fire();
+    else if (i === queue.length) this.fire(this.scheduler.choiceOfStep(i, n));
     else this.resume(i, n);
   }
 
   private resume(i: number, n: number): void {
     const { scheduler } = this;
+    const choice = scheduler.recorder === null ? undefined : scheduler.choiceOfStep(i, n);
     const resumption = scheduler.dequeue(i);
     if (this.steps >= this.options.maxSteps - HISTORY_STEPS) this.history.add(resumption);
     step(() => {
       this.beginStep(resumption.task);
-      scheduler.recorder?.resumption(this.steps, resumption, n);
+      scheduler.recorder?.resumption(this.steps, resumption, choice);
       resumption.resume();
       this.injections.enterStep(this.steps - 1);
     }, this.after);
   }
 
-  /** Fires the next timer. Which of those that are due together is another choice. */
-  private fire(): void {
+  /** Fires the next timer, by choice if tasks can run. Which of those that are due together is another choice. */
+  private fire(choice?: Choice): void {
     const { scheduler } = this;
     const { clock, clockTask } = scheduler;
     const due = clock.due();
-    const alarm = due[this.pick(due.length, null, false)]!;
+    const i = this.pick(due.length, null, false);
+    const alarm = due[i]!;
     alarm.stop();
     clock.advance(alarm.due);
     this.step(clockTask, () => {
-      scheduler.recorder?.write(this.steps, clockTask, "fire", alarm.label(scheduler.names), "", due.length);
+      if (scheduler.recorder !== null) this.recordFire(alarm, choice, scheduler.choiceOfTimer(i, due));
       alarm.target.expire();
     });
+  }
+
+  private recordFire(alarm: BubbleAlarm, choice: Choice | undefined, ofTimer: Choice | undefined): void {
+    const { recorder, clockTask, names } = this.scheduler;
+    if (choice !== undefined) recorder!.write(this.steps, clockTask, "choose", CLOCK, "", choice);
+    recorder!.write(this.steps, clockTask, "fire", alarm.label(names), "", ofTimer);
   }
 
   // ------------------------------------------------------------------------------------------------------- the choices

@@ -151,6 +151,11 @@ export class Names {
     return cut(cases.slice(0, MAX_CASES).join(", "), 20 * MAX_CASES);
   }
 
+  /** The name of a case of a select, by its position. */
+  keyOf(cases: unknown, i: number): string {
+    return (attempt(() => Object.keys(cases as object)) ?? [])[i] ?? "?";
+  }
+
   private caseOf(c: unknown): string {
     const { chan, value } =
       attempt((): { chan?: unknown; value?: unknown } => {

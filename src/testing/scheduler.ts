@@ -6,15 +6,17 @@
  * - Whatever is called while a step runs is done by the task whose step it is.
  * - A task resumes only out of the queue, once the bubble is not over.
  */
+import { Chan } from "../chan/chan.ts";
 import { AfterFuncCtx } from "../context/afterfunc.ts";
 import { CancelCtx } from "../context/cancel.ts";
 import { background, type CancelCauseFunc, withCancelCause } from "../context/index.ts";
-import { attempt } from "../internal/foreign.ts";
+import { attempt, hasMethod, isA } from "../internal/foreign.ts";
 import type { Alarm, TimerTarget } from "../internal/runtime.ts";
 import type { NoteEvent, Op, Task as Start } from "../internal/seam.ts";
 import type { Parked, Waiter } from "../internal/waitqueue.ts";
 import type { Context } from "../types.ts";
 import { callsite, type CallSite, NOWHERE } from "./callsite.ts";
+import { type Choice, choiceOf } from "./candidates.ts";
 import { BubbleAlarm, Clock } from "./clock.ts";
 import { isPlain, Names } from "./names.ts";
 import { hasStorage } from "./platform.ts";
@@ -23,7 +25,9 @@ import type { Unhandled } from "./rejections.ts";
 import { generator } from "./schedule.ts";
 import { enter, isRunning, type LiveBubble, ownerOfCode, within } from "./seam.ts";
 import { type AnyOp, type Resumption, type ResumptionQueue, Task, type TaskInfo, Wait } from "./task.ts";
-import { CANCELLER, CLOCK, Trace } from "./trace.ts";
+import { CANCELLER, CLOCK } from "./rows.ts";
+import { Trace } from "./trace.ts";
+import { mayOnlyLook, Watch } from "./watch.ts";
 
 export interface SchedulerOptions {
   /** The bubble's time at its beginning, in epoch ms. */
@@ -64,6 +68,7 @@ const capture = (res: (value: unknown) => void, rej: (error: unknown) => void): 
 export class BubbleScheduler implements LiveBubble, ResumptionQueue {
   readonly names: Names;
   readonly clock: Clock = new Clock();
+  readonly watch: Watch = new Watch();
   readonly unhandled: Unhandled = new Map();
   /** The resumptions that may be picked, in the order in which they became ready. */
   readonly queue: Resumption[] = [];
@@ -137,6 +142,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
   // --------------------------------------------------------------------------------------------------------- the waits
 
   park(waiter: Waiter, op: Op, on: unknown): Parked {
+    this.mustNotLook();
     // A sleep has just set its alarm, at the same call site; taking a stack is the most expensive part of a bubble.
     const { lastAlarm } = this;
     const isSleep = lastAlarm !== null && lastAlarm.target === (waiter.queue as unknown);
@@ -148,6 +154,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
   }
 
   settled<T>(op: Op, on: unknown, result: unknown, failed: boolean, value: unknown): Promise<T> {
+    this.mustNotLook();
     // No scheduling point: no other task can observe that a task was admitted to a group, or left a loop.
     if ((op === "group.go" || op === "return") && !failed) return Promise.resolve(result as T);
     const wait = new Wait(this.currentTask(), op, on, value, this.clock.elapsed, this.callsite());
@@ -163,6 +170,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
     parked: (settle: (result: unknown, failed?: boolean) => void) => unknown,
     value?: unknown,
   ): Promise<T> {
+    this.mustNotLook();
     const wait = new Wait(this.currentTask(), op, null, value, this.clock.elapsed, this.callsite());
     this.recorder?.wait(this.steps, wait);
     return new Promise<unknown>((resolve, reject) => {
@@ -173,6 +181,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
   enqueue(resumption: Resumption): void {
     // What resumes after the end does not concern the test any more, but must not hang.
     if (this.isOver) return resumption.resume();
+    if (this.recorder !== null && this.steps > 0 && isRunning(this)) resumption.by = this.steps;
     resumption.task.queued++;
     this.queue.push(resumption);
   }
@@ -192,15 +201,50 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
     enter(this);
   }
 
+  /** The step is over: calls the function of t.watch. */
+  endStep(): void {
+    const { watch, recorder } = this;
+    if (!watch.isSet) return recorder?.endStep(this.steps, undefined);
+    try {
+      // As code of the bubble, so that what it does is refused.
+      if (this.options.storage) within(this, this.task, () => watch.take());
+      else watch.take();
+      recorder?.endStep(this.steps, watch.snapshot);
+    } catch (error) {
+      recorder?.write(this.steps, this.task, "throw", "t.watch", this.names.value(error));
+      this.fail(error);
+    }
+  }
+
+  /** Throws, and fails the test, if the function of t.watch does something. */
+  private mustNotLook(): void {
+    if (!this.watch.isLooking) return;
+    const error = mayOnlyLook();
+    this.fail(error);
+    throw error;
+  }
+
+  /** The choice of candidate `i` of `n` for the next step: a resumption, or the clock; undefined if there is none. */
+  choiceOfStep(i: number, n: number): Choice | undefined {
+    return choiceOf(n, i, (k) => this.queue[k]?.task.name ?? CLOCK);
+  }
+
+  /** The choice of timer `i` among those that are due. */
+  choiceOfTimer(i: number, due: readonly BubbleAlarm[]): Choice | undefined {
+    return choiceOf(due.length, i, (k) => due[k]!.nameAmong(this.names));
+  }
+
   // --------------------------------------------------------------------------------------------------------- the tasks
 
   spawn(start: Start, fn: unknown): void {
+    this.mustNotLook();
     const name = this.names.task(fn);
     this.recorder?.write(this.steps, this.currentTask(), "go", name);
     this.begin(name, start);
   }
 
   prepare(start: Start, fn: unknown): () => void {
+    this.mustNotLook();
     const beginning = this.beginning();
     // The call that asks for the task, not the one that makes room for it.
     const site = this.callsite();
@@ -242,7 +286,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
     };
     const run = (): void => start(ended);
     beginning.run = this.options.storage ? () => within(this, task, run) : run;
-    this.enqueue({ task, resume: beginning.resume });
+    this.enqueue({ task, resume: beginning.resume, by: undefined });
     return task;
   }
 
@@ -271,7 +315,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
   }
 
   infoOf(task: Task): TaskInfo {
-    const hasTheStep = isRunning(this) && task === this.task;
+    const hasTheStep = isRunning(this) && task === this.task && !this.watch.isLooking;
     return task.info(this.clock.elapsed, hasTheStep, ({ op, on, value }) => {
       const text = value === undefined || op === "select" ? "" : this.names.value(value);
       return [op, this.names.target(on, op), text].filter((part) => part !== "").join(" ");
@@ -289,7 +333,9 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
   }
 
   alarm(due: number, target: TimerTarget, on: unknown): Alarm {
-    const alarm = (this.lastAlarm = new BubbleAlarm(this.clock, due, target, on, this.callsite()));
+    this.mustNotLook();
+    const task = this.recorder === null ? "" : this.currentTask().name;
+    const alarm = (this.lastAlarm = new BubbleAlarm(this.clock, due, target, on, this.callsite(), task));
     this.recorder?.set(this.steps, this.currentTask(), alarm);
     return this.clock.set(alarm);
   }
@@ -298,17 +344,23 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
     return this.prng();
   }
 
-  choose(n: number): number {
-    return this.decider.choose(n);
+  choose(n: number, cases: unknown, list: readonly unknown[]): number {
+    this.mustNotLook();
+    const pick = this.decider.choose(n);
+    this.recorder?.choose(this.steps, this.currentTask(), cases, list, pick);
+    return pick;
   }
 
   fault(): unknown {
+    this.mustNotLook();
     return this.decider.fault();
   }
 
   // ------------------------------------------------------------------------------------------------ objects, the trace
 
   created(object: object, parent?: object): void {
+    // `ctx.done()` makes its channel when it is called first.
+    if (!isA(object, Chan) || !hasMethod(parent, "done")) this.mustNotLook();
     const site = this.callsite();
     this.names.created(object, parent, site);
     // A context without a cancel function cannot be left uncancelled.
@@ -344,6 +396,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
   }
 
   note(event: NoteEvent, on: unknown, detail: unknown): void {
+    this.mustNotLook();
     this.recorder?.note(this.steps, this.currentTask(), event, on, detail);
   }
 

@@ -27,6 +27,8 @@ export interface TaskInfo {
 /** A candidate for the next step: an operation that is over, or a task that begins. */
 export interface Resumption {
   readonly task: Task;
+  /** The step that made it possible, if that is recorded. */
+  by: number | undefined;
   resume(): void;
 }
 
@@ -54,6 +56,7 @@ export class Wait implements Parked, Resumption {
   private settle: ((result: never) => void) | null = null;
   result: unknown = undefined;
   failed = false;
+  by: number | undefined = undefined;
 
   constructor(task: Task, op: AnyOp, on: unknown, value: unknown, begun: number, site: CallSite) {
     this.task = task;

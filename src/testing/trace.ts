@@ -1,33 +1,11 @@
 /**
- * A trace: what happened in a bubble, to be shown as text, as a mermaid diagram, as a picture, as data.
+ * A trace: what happened in a bubble, to be shown as text, as a mermaid diagram, as a picture, in a profiler, as data.
  *
  * Invariant: a trace is the same on every platform. It has neither source lines nor real time.
  */
-
-/** The names of the pseudo-tasks: the clock, and the canceller, which cancels from outside. */
-export const CLOCK = "⏱";
-export const CANCELLER = "⚡";
-
-/** One event. */
-export interface TraceRow {
-  /** The number of the step in which it happened, from 1. */
-  readonly step: number;
-  /** ms since the bubble began. */
-  readonly time: number;
-  /** The task that did it; "⏱" is the clock, "⚡" cancels from outside. */
-  readonly task: string;
-  /**
-   * The event: "go", "start", "end", "throw", an operation that was done at once; "wait", "resume", "fail" or "refuse"
-   * with an operation; or what was done to an object, such as "close".
-   */
-  readonly event: string;
-  /** The name of the object, task or timer that it was done to. */
-  readonly object: string;
-  /** The value, or the error. */
-  readonly detail: string;
-  /** Number of possible next steps that this one was picked from; 1 if there was no choice. */
-  readonly choices: number;
-}
+import { type ChromeTrace, chromeTrace } from "./chrometrace.ts";
+import { picture } from "./picture.ts";
+import { CLOCK, cut, isAnswer, tasksOf, textOf, type TraceRow, type TraceStep } from "./rows.ts";
 
 /** The record of a bubble. `String(trace)` is the timeline. Beyond 100 000 rows, the older half is dropped. */
 export class Trace {
@@ -39,9 +17,22 @@ export class Trace {
     this.rows = rows;
   }
 
+  /** The rows by steps, each with its snapshot. */
+  get steps(): readonly TraceStep[] {
+    const steps: (TraceStep & { rows: TraceRow[]; snapshot?: unknown })[] = [];
+    for (const row of this.rows) {
+      const { step, time, task } = row;
+      if (steps.at(-1)?.step !== step) steps.push({ step, time, task, rows: [] });
+      const last = steps.at(-1)!;
+      last.rows.push(row);
+      if ("snapshot" in row) last.snapshot = row.snapshot;
+    }
+    return steps;
+  }
+
   /** The timeline: a line for each event, and a column for each task; its name instead, if there are too many tasks. */
   toString(): string {
-    const columns = this.tasks();
+    const columns = tasksOf(this.rows);
     const texts = this.rows.map((row) => cut(textOf(row), WIDEST));
     const widths = columns.map((task) =>
       Math.max(task.length, ...this.rows.map((row, i) => (row.task === task ? texts[i]!.length : 0))),
@@ -66,7 +57,7 @@ export class Trace {
       if (!ids.has(name)) ids.set(name, `p${ids.size + 1}`);
       return ids.get(name)!;
     };
-    for (const task of this.tasks()) idOf(task);
+    for (const task of tasksOf(this.rows)) idOf(task);
     const lines = this.rows.map((row) => {
       const task = idOf(row.task);
       const text = escapeMermaid(textOf(row));
@@ -78,73 +69,35 @@ export class Trace {
     return ["sequenceDiagram", ...participants, ...lines].join("\n");
   }
 
-  /** A picture: time runs downwards, with a lane for each task. */
+  /**
+   * A picture: time runs downwards, with a lane for each task. It is light or dark as the reader's system is. A page that
+   * has the SVG in its HTML sets colours of its own by CSS: `--headgate-paper`, `--headgate-text`, `--headgate-quiet`,
+   * `--headgate-line`, `--headgate-act`, `--headgate-wait`, `--headgate-resume`, `--headgate-fail`.
+   */
   toSVG(): string {
-    const [lane, line, left] = [220, 18, 90];
-    const columns = this.tasks();
-    const [width, height] = [left + columns.length * lane, 44 + this.rows.length * line];
-    const out = [
-      `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="ui-monospace, monospace" font-size="11">`,
-    ];
-    columns.forEach((task, i) => {
-      const x = left + i * lane;
-      out.push(
-        `<text x="${x}" y="16" font-weight="bold">${escapeXML(task)}</text>`,
-        `<line x1="${x - 6}" y1="24" x2="${x - 6}" y2="${height}" stroke="#ccc"/>`,
-      );
-    });
-    this.rows.forEach((row, i) => {
-      const x = left + columns.indexOf(row.task) * lane;
-      const y = 40 + i * line;
-      const text = textOf(row);
-      out.push(
-        `<text x="4" y="${y}" fill="#888">+${row.time}ms</text>`,
-        `<circle cx="${x - 6}" cy="${y - 4}" r="3" fill="${colourOf(row)}"/>`,
-        `<text x="${x + 2}" y="${y}" fill="${colourOf(row)}">${escapeXML(cut(text, 32))}</text>`,
-      );
-    });
-    return [...out, "</svg>"].join("\n");
+    return picture(this.rows);
+  }
+
+  /**
+   * The trace in the [Trace Event
+   * Format](https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU), as an object for
+   * JSON.stringify: [Perfetto](https://ui.perfetto.dev) and `chrome://tracing` open such a file. A task is a thread, a
+   * wait is a slice, and an arrow leads from the step that ended a wait to the one that goes on. A millisecond of the
+   * bubble's time is one there; each row takes a microsecond more, which keeps what happens at one instant apart.
+   */
+  toChromeTrace(): ChromeTrace {
+    return chromeTrace(this.rows);
   }
 
   /** The rows as plain data, for tools of your own. */
   toJSON(): readonly TraceRow[] {
     return this.rows;
   }
-
-  /** The names of the tasks, in order of appearance; the clock and the canceller come last. */
-  private tasks(): string[] {
-    const names = new Set(this.rows.map((row) => row.task));
-    const outside = [CLOCK, CANCELLER].filter((name) => names.delete(name));
-    return [...names, ...outside];
-  }
 }
 
 /** The widest column of a timeline, and the widest timeline in columns, in characters. */
 const WIDEST = 44;
 const PAGE = 150;
-
-function cut(text: string, width: number): string {
-  return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
-}
-
-function textOf(row: TraceRow): string {
-  return [row.event, row.object, row.detail].filter((part) => part !== "").join(" ");
-}
-
-/** Whether the event goes from the object to the task. */
-function isAnswer(row: TraceRow): boolean {
-  return row.event.startsWith("resume ") || row.event.startsWith("fail ");
-}
-
-function colourOf(row: TraceRow): string {
-  if (row.event === "throw" || row.event === "cancel" || /^(fail|refuse) /.test(row.event)) return "#b3261e";
-  if (row.event.startsWith("wait ")) return "#777";
-  return isAnswer(row) ? "#146c2e" : "#1d4ed8";
-}
-
-function escapeXML(text: string): string {
-  return text.replace(/[<&>"]/g, (c) => `&#${c.charCodeAt(0)};`);
-}
 
 /** Escapes the characters that mermaid takes for syntax, even inside of a text. */
 function escapeMermaid(text: string): string {

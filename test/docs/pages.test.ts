@@ -33,8 +33,8 @@ beforeEach(() => {
     "one.ts",
     "// #region all\nfunction f() {\n  // #region part\n  go(); //@ ack\n\n  // #endregion\n}\n// #endregion\n",
   );
-  write("plain.mjs", "run(); //@ a b\n");
-  write("main.go", "package main\n\n// #region show\n\tgo f()\n// #endregion\n");
+  write("plain.mjs", "//@ a line of its own\nrun(); //@ a b\n");
+  write("main.go", "package main\n\n// #region show\n\tgo func() {\n\t\tf()\n\t}()\n// #endregion\n");
   write("figures.json", '{ "lost": "26 of 40", "worker": { "lost": 0 }, "a.b": 1, "list": [] }');
 });
 
@@ -51,7 +51,7 @@ describe("a page", () => {
 
   it("gets the part of a file, without its indent", () => {
     expect(shown(file("one.ts#part"))).toBe(file("one.ts#part", "```ts shown", "go();", "```"));
-    expect(shown(file("main.go#show"))).toBe(file("main.go#show", "```go", "go f()", "```"));
+    expect(shown(file("main.go#show"))).toBe(file("main.go#show", "```go", "go func() {", "    f()", "}()", "```"));
   });
 
   it.each(["ts", "ts fails", "js"])("keeps the info string %s of its fence", (info) => {

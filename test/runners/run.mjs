@@ -2,7 +2,7 @@
  * Runs headgate, as packed, in test runners that people use, each with its own fake timers: `node test/runners/run.mjs [NAME…]`.
  *
  * The runners are installed by `npm ci --prefix test/runners`; headgate must have been built. What fails is shown, and then the exit code
- * is 1. The last lines are the rows of a table, and `.build/matrix/runners.json` has them for the README's (`test/matrix.mjs`).
+ * is 1. The last lines are the rows of a table, and `.build/matrix/runners.json` has them for that of docs/runtimes.md (`test/matrix.mjs`).
  */
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

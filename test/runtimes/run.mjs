@@ -6,7 +6,7 @@
  * said to be. The runtimes are installed by `npm ci --prefix test/runtimes`, but for the browser: that is the system's
  * chromium, or what the environment variable CHROMIUM names. headgate itself must have been built.
  *
- * The last lines are the rows of a table, and `.build/matrix/runtimes.json` has them for the README's (`test/matrix.mjs`).
+ * The last lines are the rows of a table, and `.build/matrix/runtimes.json` has them for that of docs/runtimes.md (`test/matrix.mjs`).
  */
 import { spawn, spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -14,7 +14,6 @@ import { createServer } from "node:http";
 import { dirname, join, normalize } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { transform } from "esbuild";
 import { installed as installedPackage, resolvedIn } from "../support/packed.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -173,13 +172,12 @@ const runtimes = [
 
 // -------------------------------------------------------------------------------------------------------- the programs
 
-/** The first program of the README, as JavaScript beside the build; and what it says it prints. */
-async function firstProgram() {
-  const [, source] = /^```ts\n([^]*?)^```$/m.exec(readFileSync(join(root, "README.md"), "utf8"));
-  const { code } = await transform(source.replace('from "headgate"', 'from "../../dist/index.js"'), { loader: "ts" });
+/** The first program of the README, beside the build; and what it says it prints. */
+function firstProgram() {
+  const [, source] = /^```js\n([^]*?)^```$/m.exec(readFileSync(join(root, "README.md"), "utf8"));
   const path = join(root, ".build", "runtimes", "first.mjs");
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, code);
+  writeFileSync(path, source.replace('from "headgate"', 'from "../../dist/index.js"'));
   return { path, expected: [...source.matchAll(/\/\/ => (.*)$/gm)].map(([, line]) => line) };
 }
 
@@ -236,7 +234,7 @@ function faultsOf(answers, first) {
 const wanted = process.argv.slice(2).map((name) => name.toLowerCase());
 const user = installedPackage();
 const main = everything();
-const first = await firstProgram();
+const first = firstProgram();
 const rows = [];
 const skipped = [];
 let reference;

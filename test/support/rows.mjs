@@ -52,7 +52,7 @@ export async function ran(things, rowOf) {
   return rows;
 }
 
-/** Prints faults, rows, and what was skipped, keeps them for the table of the README, and sets the exit code. */
+/** Prints faults, rows, and what was skipped, keeps them for the table of docs/runtimes.md, and sets the exit code. */
 export function report(kind, rows, skipped) {
   for (const { name, version, faults } of rows)
     for (const fault of faults) console.log(`${[name, version].join(" ").trim()}: ${fault}\n`);

@@ -77,7 +77,7 @@ describe("one scenario", () => {
         13  +50ms                                                                              fire deadline of ctx1
         13  +50ms                                                                              cancel ctx1
         14  +50ms       fail recv ch2 context deadline exceeded
-        14  +50ms       select job: jobs, done: ctx1.done() → job c…
+        14  +50ms       select job: jobs, done: ctx1.done() → job c…                                                  ⟵ 1 of 2
         15  +50ms       resume select → job closed
       "
     `);
@@ -235,6 +235,29 @@ describe("what the rows say", () => {
     expect(events.at(-1)).toBe("main|resume select||→ in 5");
   });
 
+  it("the step that made each one possible, if a step did", async () => {
+    const { rows } = await traceOf(async (t) => {
+      const ch = t.name(new Chan<number>(), "ch");
+      go(async function giver() {
+        await time.sleep(5);
+        await ch.send(1);
+      });
+      await ch.recv();
+      await t.external(new Promise<void>((resolve) => setImmediate(resolve)));
+    });
+    const firsts = rows.filter((row, i) => row.step !== rows[i - 1]?.step);
+    expect(firsts.map(({ step, task, event, by }) => [step, `${task} ${event}`, by])).toEqual([
+      [1, "main start", undefined],
+      [2, "giver start", 1],
+      [3, "⏱ fire", undefined],
+      [4, "giver resume sleep", 3],
+      [5, "main resume recv", 4],
+      [6, "giver resume send", 4],
+      [7, "main resume external", undefined],
+    ]);
+    expect(rows.filter((row) => "by" in row && !firsts.includes(row))).toEqual([]);
+  });
+
   it("every kind of thing by its own name, numbered in the order of their making", async () => {
     const events = await eventsOf(async (t) => {
       const wg = new sync.WaitGroup();
@@ -293,29 +316,117 @@ describe("what the rows say", () => {
   });
 });
 
+describe("a picture", () => {
+  const svgOf = async (): Promise<string> => (await traceOf(scenario)).toSVG();
+
+  /** The colours of a theme, by their names. */
+  function themeOf(svg: string, isDark: boolean): Map<string, string> {
+    const themes = svg.match(/\.headgate-trace\{--paper[^}]*\}/g)!;
+    expect(themes).toHaveLength(2);
+    expect(svg).toContain(`@media (prefers-color-scheme:dark){${themes[1]}}`);
+    const pairs = themes[isDark ? 1 : 0]!.matchAll(/--(\w+):var\(--headgate-(\w+),(#[0-9a-f]{6})\)/g);
+    return new Map(
+      [...pairs].map(([, name, own, colour]) => {
+        expect(own).toBe(name);
+        return [name!, colour!];
+      }),
+    );
+  }
+
+  /** The contrast of two colours, as WCAG 2 has it. */
+  function contrast(...colours: string[]): number {
+    const [a, b] = colours.map((colour) => {
+      const [r, g, b] = [1, 3, 5].map((i) => {
+        const part = parseInt(colour.slice(i, i + 2), 16) / 255;
+        return part <= 0.040_45 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+      });
+      return 0.2126 * r! + 0.7152 * g! + 0.0722 * b!;
+    });
+    return (Math.max(a!, b!) + 0.05) / (Math.min(a!, b!) + 0.05);
+  }
+
+  it.each([
+    ["light", false],
+    ["dark", true],
+  ])("has a %s theme, in which each text has a contrast of 4.5 or more", async (_, isDark) => {
+    const colours = themeOf(await svgOf(), isDark);
+    expect([...colours.keys()]).toEqual(["paper", "text", "quiet", "line", "act", "wait", "resume", "fail"]);
+    for (const [name, colour] of colours) {
+      if (name !== "paper" && name !== "line")
+        expect(contrast(colour, colours.get("paper")!)).toBeGreaterThanOrEqual(4.5);
+    }
+    expect(contrast("#ffffff", colours.get("paper")!) < 2).toBe(!isDark);
+  });
+
+  it("has no colour but those, and paper for what knows no variables", async () => {
+    const svg = await svgOf();
+    const [, body] = svg.split("</style>");
+    expect(body!.match(/(fill|stroke|color)="[^"]*"/g)).toEqual(expect.arrayContaining(['fill="#fff"', 'fill="none"']));
+    expect(new Set(body!.match(/(fill|stroke|color)="[^"]*"/g))).toEqual(new Set(['fill="#fff"', 'fill="none"']));
+    expect(body).toMatch(/<rect class="paper" width="\d+" height="\d+" fill="#fff"\/>/);
+  });
+
+  it("changes nothing of the page that it is in: each rule is for the picture alone", async () => {
+    const [, style] = /<style>\n([^]*)\n<\/style>/.exec(await svgOf())!;
+    const rules = style!.replace(/@media \([^)]*\)/, "").match(/[^{}\n]+(?=\{)/g)!;
+    expect(rules.length).toBeGreaterThan(10);
+    for (const rule of rules) expect(rule.trim()).toMatch(/^\.headgate-trace\b/);
+  });
+
+  it("has a mark of its own for each kind of event, so that no colour is needed", () => {
+    const marks = ["send", "wait send", "resume send", "fail send"].map((event) => {
+      const svg = new Trace([row({ event })]).toSVG();
+      const [, kind, mark] = /<g class="(act|wait|resume|fail)">(<(?:circle|path) [^>]*>)/.exec(svg)!;
+      return [kind, mark];
+    });
+    expect(marks.map(([kind]) => kind)).toEqual(["act", "wait", "resume", "fail"]);
+    expect(new Set(marks.map(([, mark]) => mark)).size).toBe(4);
+    for (const event of ["throw", "cancel", "refuse send"])
+      expect(new Trace([row({ event })]).toSVG()).toContain('<g class="fail">');
+  });
+
+  it("has the number of each step once, and its time", () => {
+    const svg = new Trace([row({}), row({ event: "send" }), row({ step: 2, time: 7.5 })]).toSVG();
+    const heads = [...svg.matchAll(/<g class="quiet"><text [^>]*>(\d+)<\/text><text [^>]*>([^<]*)<\/text>/g)];
+    expect(heads.map(([, step, time]) => [step, time])).toEqual([
+      ["1", "+0ms"],
+      ["2", "+7.5ms"],
+    ]);
+  });
+
+  it("says among how many a step was picked, and on hovering among which, and what was cut off", () => {
+    const picked = row({ object: "b".repeat(100), choices: 2, among: ["one", "two"], pick: 1 });
+    const svg = new Trace([picked]).toSVG();
+    expect(svg).toMatch(/>start b{16}… ⟵ 1 of 2<\/text>/);
+    expect(svg).toContain(`<title>start ${"b".repeat(100)}; among one, two</title>`);
+  });
+
+  it("says what the clock and the canceller are", () => {
+    const svg = new Trace(["⏱", "⚡"].map((task) => row({ task }))).toSVG();
+    expect(svg.match(/class="task"[^>]*>[^<]*/g)!.map((text) => text.split(">")[1])).toEqual([
+      "⏱ clock",
+      "⚡ from outside",
+    ]);
+  });
+});
+
 function circular(): object {
   const object: { self?: object } = {};
   object.self = object;
   return object;
 }
 
-describe("what is shown", () => {
-  const row = (part: Partial<TraceRow>): TraceRow => ({
-    step: 1,
-    time: 0,
-    task: "main",
-    event: "start",
-    object: "",
-    detail: "",
-    choices: 1,
-    ...part,
-  });
+function row(part: Partial<TraceRow>): TraceRow {
+  return { step: 1, time: 0, task: "main", event: "start", object: "", detail: "", choices: 1, ...part };
+}
 
+describe("what is shown", () => {
   it("of nothing: a head, a diagram and a picture without anything in them", () => {
     const trace = new Trace([]);
     expect(String(trace)).toBe("step  time");
     expect(trace.toMermaid()).toBe("sequenceDiagram");
-    expect(trace.toSVG()).toMatch(/^<svg [^<]*>\n<\/svg>$/);
+    expect(trace.toSVG()).toContain("<title>an empty trace</title>");
+    expect(trace.toSVG()).not.toMatch(/<(text|line|circle|path|g)\b/);
     expect(JSON.stringify(trace)).toBe("[]");
   });
 
@@ -348,7 +459,7 @@ describe("what is shown", () => {
     const trace = new Trace(Array.from({ length: 100_000 }, (_, i) => row({ step: i })));
     expect(String(trace).split("\n")).toHaveLength(100_001);
     expect(trace.toMermaid().split("\n")).toHaveLength(100_002);
-    expect(trace.toSVG().split("\n")).toHaveLength(1 + 2 + 3 * 100_000 + 1);
+    expect(trace.toSVG().match(/<g class="act">/g)).toHaveLength(100_000);
   });
 
   it("with what is syntax to mermaid and to XML written as numbers", () => {

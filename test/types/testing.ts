@@ -4,12 +4,16 @@
 import {
   type Bubble,
   bubble,
+  type ChromeTrace,
+  type ChromeTraceEvent,
   explore,
   type ExploreOptions,
   record,
   type RecordOptions,
   type Recording,
   type Trace,
+  type TraceRow,
+  type TraceStep,
 } from "headgate/testing";
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -20,6 +24,15 @@ export type Returned = [
   Expect<Equal<keyof Recording, "trace" | "error" | "points" | "replay">>,
   Expect<Equal<Recording["trace"], Trace>>,
   Expect<Equal<Recording["error"], unknown>>,
+  Expect<Equal<Trace["steps"], readonly TraceStep[]>>,
+  Expect<Equal<TraceStep["rows"], readonly TraceRow[]>>,
+  Expect<Equal<TraceStep["snapshot"], unknown>>,
+  Expect<Equal<ReturnType<Trace["toChromeTrace"]>, ChromeTrace>>,
+  Expect<Equal<ChromeTrace["traceEvents"], readonly ChromeTraceEvent[]>>,
+  Expect<Equal<ReturnType<Trace["toSVG"]>, string>>,
+  Expect<Equal<TraceRow["by"], number | undefined>>,
+  Expect<Equal<TraceRow["among"], readonly string[] | undefined>>,
+  Expect<Equal<TraceRow["pick"], number | undefined>>,
   Expect<Equal<keyof RecordOptions, "fail" | "timers" | "start" | "externalTimeout" | "maxSteps">>,
 ];
 
@@ -38,4 +51,13 @@ export async function recording(scenario: (t: Bubble) => Promise<void>, options:
   const result = await record(scenario);
   // @ts-expect-error it is a fact
   result.points = 1;
+}
+
+export function watching(t: Bubble): void {
+  t.watch(() => ({ any: "thing" }));
+  t.watch(() => {});
+  // @ts-expect-error a function is called again and again, a value is not
+  t.watch({ any: "thing" });
+  // @ts-expect-error it gets nothing
+  t.watch((step: number) => step);
 }

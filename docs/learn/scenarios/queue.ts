@@ -116,3 +116,18 @@ export const handledOnce =
       if (books.handled.includes(body)) throw new Error(`${body} was handled, and is delivered again`);
     }
   };
+
+/** The scenario of a design, with a stricter rule: at its end, each message that it pulled is acked or given back. None waits for its lease. */
+export const leavesNothing =
+  (design: Design) =>
+  async (t: Bubble, books: Books = newBooks(), more: More = {}): Promise<void> => {
+    const { broker } = await openBroker(t.name, books);
+    const work: Work = async ({ body }) => {
+      await time.sleep(WORK);
+      books.handled.push(body);
+    };
+    await finish(design(t.ctx, broker, work, t.name, { abort: t.abort, ...more }));
+    const settled = [...books.acked, ...books.released];
+    const stuck = books.pulled.find((body) => !settled.includes(body));
+    if (stuck !== undefined) throw new Error(`${stuck} was pulled, and neither acked nor given back`);
+  };

@@ -1,0 +1,44 @@
+/** The worker of the talk, in which each channel is closed by the task that sends, and emptied by the task that receives. */
+import { Chan, context, type Context, errgroup } from "headgate";
+import type { Broker, Message, Name, Work } from "../scenarios/queue.ts";
+
+// #region worker
+export async function drained(ctx: Context, broker: Broker, work: Work, name: Name): Promise<void> {
+  const [group] = errgroup.withContext(ctx);
+  const msgs = name(new Chan<Message>(), "msgs");
+  const result = name(new Chan<Message>(), "result");
+
+  void group.go(async function pull(ctx) {
+    try {
+      // #region hand-over
+      while (ctx.err() === undefined && !broker.ended) {
+        for (const m of await broker.pull(ctx, 1)) await msgs.send(m, ctx);
+      }
+      // #endregion
+    } finally {
+      msgs.close(); // no more messages
+    }
+  });
+
+  void group.go(async function handle() {
+    try {
+      for await (const m of msgs) {
+        await work(m);
+        await result.send(m); // without a ctx: what is handled must be acked
+      }
+    } finally {
+      result.close(); // no more results
+    }
+  });
+
+  void group.go(async function ack() {
+    for await (const m of result) {
+      const [acking, cancel] = context.withTimeout(context.withoutCancel(ctx), 1_000);
+      using _ = cancel;
+      await broker.ack(acking, [m]);
+    }
+  });
+
+  await group.wait();
+}
+// #endregion

@@ -1,0 +1,3 @@
+module headgate/learn
+
+go 1.19

@@ -1,0 +1,25 @@
+//go:build ignore
+
+// semaphore.Weighted
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/semaphore"
+)
+
+func main() {
+	ctx := context.Background()
+	// #region show
+	memory := semaphore.NewWeighted(100)
+	if err := memory.Acquire(ctx, 70); err != nil {
+		panic(err)
+	}
+	full := memory.TryAcquire(50)
+	memory.Release(70)
+	free := memory.TryAcquire(50)
+	// #endregion
+	fmt.Println(full, free)
+}
