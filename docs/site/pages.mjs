@@ -114,12 +114,18 @@ const itemOf = (place) => ({
   link: `/${place.replace(/(^|\/)index\.md$/, "$1").replace(/\.md$/, ".html")}`,
 });
 
+/** The pages of a pattern: an index before what it is the index of. */
+function matching(places, pattern) {
+  const rank = (place) => place.replace(/(^|\/)index\.md$/, "$1");
+  return [...places].filter((place) => pattern.test(place)).sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
+}
+
 /** The list beside the pages. Every page is in it, the front page excepted. */
 export function listOfPages() {
   const left = new Set([...pages.values()].filter((place) => place !== "index.md"));
   const parts = PARTS.map(([text, entries]) => {
     const places = entries.flatMap((entry) =>
-      [...left].filter((place) => (typeof entry === "string" ? place === entry : entry.test(place))),
+      typeof entry === "string" ? [...left].filter((place) => place === entry) : matching(left, entry),
     );
     for (const place of places) left.delete(place);
     return { text, items: places.map(itemOf) };

@@ -27,6 +27,9 @@ function repositoryPage() {
 const repository = repositoryPage();
 const files = repository === undefined ? undefined : `${repository}/blob/main`;
 
+/** Pages of wide tables. */
+const WIDE = new Set(["api.md", "rosetta.md", "semantics.md", "benchmarks.md", "benchmarks-brokers.md"]);
+
 export default {
   title: "headgate",
   description: manifest.description,
@@ -35,8 +38,9 @@ export default {
   srcDir: source,
   outDir: output,
   cacheDir: join(root, ".build", "site-cache"),
-  // What is in no page, such as the reference where it was not made, is said by check.mjs.
-  ignoreDeadLinks: false,
+  transformPageData: ({ relativePath, frontmatter }) => {
+    if (WIDE.has(relativePath)) frontmatter.aside = false;
+  },
   head: [["link", { rel: "icon", href: "data:," }]],
   markdown: {
     theme: { light: "github-light-high-contrast", dark: "github-dark-high-contrast" },

@@ -12,8 +12,13 @@ let last = Promise.resolve();
 async function draw(text, isDark) {
   // As it is published: it need not be built again.
   const { default: mermaid } = await import(/* @vite-ignore */ withBase("/assets/mermaid/mermaid.esm.min.mjs"));
-  const theme = isDark ? "dark" : "neutral";
-  mermaid.initialize({ startOnLoad: false, theme, securityLevel: "strict", fontFamily: "inherit" });
+  mermaid.initialize({
+    startOnLoad: false,
+    theme: isDark ? "dark" : "neutral",
+    themeVariables: { edgeLabelBackground: isDark ? "#1b1b1f" : "#ffffff" },
+    securityLevel: "strict",
+    fontFamily: "inherit",
+  });
   const { svg } = await mermaid.render(`picture-${++count}`, text);
   return svg;
 }
