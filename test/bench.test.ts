@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
+import { generator } from "./support/random.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -171,19 +172,10 @@ describe("a comparison", () => {
     expect(everything(figure)).not.toMatch(/NaN|Infinity|undefined/i);
   });
 
-  /** Numbers from 0 to 1, the same ones for a seed. */
-  function chances(seed: number): () => number {
-    let state = seed;
-    return () => {
-      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-      return state / 2 ** 32;
-    };
-  }
-
   it.each(Array.from({ length: 200 }, (_, seed) => seed))(
     "never says what the figures beside it contradict, and never a word for a number: seed %i",
     (seed) => {
-      const chance = chances(seed + 1);
+      const chance = generator(seed + 1);
       const samples: Sample[] = [];
       for (const { id } of contenders) {
         const level = 1 + 3 * chance();

@@ -79,11 +79,13 @@ export class Trace {
   }
 
   /**
-   * The trace in the [Trace Event
-   * Format](https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU), as an object for
-   * JSON.stringify: [Perfetto](https://ui.perfetto.dev) and `chrome://tracing` open such a file. A task is a thread, a
-   * wait is a slice, and an arrow leads from the step that ended a wait to the one that goes on. A millisecond of the
-   * bubble's time is one there; each row takes a microsecond more, which keeps what happens at one instant apart.
+   * A file for a profiler, as an object for JSON.stringify. [Perfetto](https://ui.perfetto.dev) and `chrome://tracing`
+   * open it: it has the [Trace Event
+   * Format](https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU).
+   *
+   * A task is a thread, a wait is a slice, and an arrow leads from the step that ended a wait to the one that goes on. A
+   * millisecond of the bubble's time is one there. Each row takes a microsecond more, which keeps what happens at one
+   * instant apart.
    */
   toChromeTrace(): ChromeTrace {
     return chromeTrace(this.rows);

@@ -1,9 +1,11 @@
 /**
  * Tests the sources with real brokers: `npm run test:brokers [-- NAME…]`, after a build.
  *
- * Each `<broker>.test.mjs`, and each `<broker>-faults.test.mjs`, starts a server of its own on the loopback. What is not installed is
- * skipped, and said to be; with HEADGATE_INSTALL=1 it is installed by apt-get first. The clients are installed by `npm ci` when they are
- * missing.
+ * Each broker has tests of its own, `<broker>.test.mjs` and perhaps `<broker>-troubles.test.mjs`, and those that all have, `demo.test.mjs`
+ * and `faults.test.mjs`: those count as `<broker>-demo.test.mjs` and `<broker>-faults.test.mjs`. NAME is part of such a name.
+ *
+ * Each file starts a server of its own on the loopback. What is not installed is skipped, and said to be; with HEADGATE_INSTALL=1 it is
+ * installed by apt-get first. The clients are installed by `npm ci` when they are missing.
  *
  * Each file's output is kept in `.build/brokers/`. The last lines say which tests failed, each with its error.
  */
@@ -25,21 +27,29 @@ rmSync(join(modules, "headgate"), { force: true });
 symlinkSync("../../..", join(modules, "headgate"), "dir");
 
 const wanted = process.argv.slice(2);
-const files = readdirSync(here)
-  .filter((file) => file.endsWith(".test.mjs") && (wanted.length === 0 || wanted.some((name) => file.includes(name))))
-  .map((file) => join(here, file));
-if (files.length === 0) {
-  console.error(`no broker is called ${wanted.join(" or ")}`);
+/** Those that all brokers have: their files get its name. */
+const shared = ["demo", "faults"];
+const own = readdirSync(here)
+  .filter((file) => file.endsWith(".test.mjs"))
+  .map((file) => basename(file, ".test.mjs"));
+/** In the order in which they begin: the ones that take longest first. */
+const brokers = new Set(["pubsub", "redis", ...own.filter((name) => !shared.includes(name)).map(brokerOf)]);
+/** The tests of each broker. They take turns: they want the same port. */
+const turnsOf = [...brokers].map((broker) =>
+  [
+    ...own
+      .filter((name) => brokerOf(name) === broker)
+      .map((name) => ({ name, args: [join(here, `${name}.test.mjs`)] })),
+    ...shared.map((name) => ({ name: `${broker}-${name}`, args: [join(here, `${name}.test.mjs`), broker] })),
+  ].filter(({ name }) => wanted.length === 0 || wanted.some((part) => `${name}.test.mjs`.includes(part))),
+);
+const count = turnsOf.flat().length;
+if (count === 0) {
+  console.error(`no test of a broker is called ${wanted.join(" or ")}`);
   process.exit(1);
 }
 
-/** Files by their broker, the one that takes longest first. Those of one broker take turns: they want the same port. */
-const brokers = new Map(["pubsub", "redis"].map((name) => [name, []]));
-for (const file of files) {
-  const [name] = basename(file).split(/[-.]/);
-  brokers.set(name, [...(brokers.get(name) ?? []), file]);
-}
-const queue = [...brokers.values()].filter((turns) => turns.length > 0);
+const queue = turnsOf.filter((turns) => turns.length > 0);
 const isAlone = queue.length === 1;
 const failed = [];
 const kept = join(here, "..", "..", ".build", "brokers");
@@ -48,20 +58,24 @@ mkdirSync(kept, { recursive: true });
 // Three brokers at a time: their tests mostly wait for leases to end. So they keep two cores busy for 60 % of 5 minutes.
 const lanes = Array.from({ length: Math.min(3, queue.length) }, async () => {
   for (let turns; (turns = queue.shift()) !== undefined;) {
-    for (const file of turns) await run(file);
+    for (const each of turns) await run(each);
   }
 });
 await Promise.all(lanes);
 
 if (failed.length > 0) {
-  console.log(`\n${failed.length} of ${files.length} files failed; their output is in .build/brokers/`);
+  console.log(`\n${failed.length} of ${count} files failed; their output is in .build/brokers/`);
   for (const { name, why } of failed) console.log(`\nFAILED ${name}\n${why}`);
   process.exitCode = 1;
 }
 
+/** The broker of a test of this name. */
+function brokerOf(name) {
+  return name.split("-")[0];
+}
+
 /** Runs a file, and keeps what it prints. That is shown at once if no other broker is tested, else at the end of the file. */
-async function run(file) {
-  const name = basename(file, ".test.mjs");
+async function run({ name, args }) {
   const reasons = join(kept, `${name}.failed.txt`);
   const reporters = [
     ["spec", "stdout"],
@@ -71,7 +85,7 @@ async function run(file) {
     `--test-reporter=${reporter}`,
     `--test-reporter-destination=${to}`,
   ]);
-  const child = spawn(process.execPath, [...flags, file], { stdio: ["inherit", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [...flags, ...args], { stdio: ["inherit", "pipe", "pipe"] });
   const log = createWriteStream(join(kept, `${name}.txt`));
   let said = "";
   for (const stream of [child.stdout, child.stderr]) {
@@ -86,5 +100,5 @@ async function run(file) {
   if (!isAlone) process.stdout.write(said);
   if (code === 0) return;
   const end = `  ended with ${signal ?? `exit code ${code}`}, and these last lines:\n${said.trimEnd().split("\n").slice(-10).join("\n")}`;
-  failed.push({ name: basename(file), why: (existsSync(reasons) && readFileSync(reasons, "utf8").trimEnd()) || end });
+  failed.push({ name, why: (existsSync(reasons) && readFileSync(reasons, "utf8").trimEnd()) || end });
 }

@@ -5,7 +5,7 @@
 import { Chan, context, errgroup, select, sending, time, trySelect } from "headgate";
 import { explore } from "headgate/testing";
 import { describe, expect, it } from "vitest";
-import { generator } from "../support/platform.ts";
+import { generator } from "../support/random.ts";
 
 /** A turn so busy that a timer of 1 ms is overdue at its end. */
 function burn(ms = 3): void {

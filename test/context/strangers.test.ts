@@ -6,7 +6,7 @@ import { getEventListeners } from "node:events";
 import { Chan, type Context, context, nil, select, semaphore, sending, sync } from "headgate";
 import { describe, expect, it } from "vitest";
 import { failure } from "../support/errors.ts";
-import { generator } from "../support/platform.ts";
+import { generator } from "../support/random.ts";
 
 const { background, cause, withCancel, withDeadline, withSignal, withTimeout } = context;
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -4,10 +4,13 @@
  * The pages have it from docs/learn/figures.json and from the texts beside the programs. After a change, `npx vitest run
  * test/docs/learn.test.ts --update` writes these files, and `node scripts/pages.mjs` the pages.
  */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { time } from "headgate";
 import { bubble, explore, record } from "headgate/testing";
+import { memoryBroker } from "headgate/worker";
 import { main } from "../../docs/learn/01-one-task/talk.ts";
+import { drained } from "../../docs/learn/06-half-fix/fixed.ts";
 import { again } from "../../docs/learn/06-half-fix/replay.ts";
 import { type Program, programs } from "../../docs/learn/scenarios/all.ts";
 import { LEASE } from "../../docs/learn/scenarios/queue.ts";
@@ -63,6 +66,45 @@ describe("the programs of the chapters", () => {
 
   it.each([...workers, ...transfers])("$id has marks at the lines that wait", ({ file }) => {
     expect(readFileSync(`${learn}../../${file}`, "utf8")).toMatch(/ \/\/@ \w+ /);
+  });
+});
+
+it("the worker of chapter 6 ends if its acks fail, with their error", () =>
+  bubble(async (t) => {
+    const broker = memoryBroker<string>();
+    for (const body of ["m1", "m2"]) await broker.publish(body);
+    time.afterFunc(50, () => t.cancel());
+    const ack = () => Promise.reject(new Error("the broker is away"));
+    const running = drained(t.ctx, { pull: broker.pull, nack: broker.nack, ack }, () => time.sleep(10), t.name);
+    await expect(running).rejects.toThrow("the broker is away");
+  }));
+
+describe("the chapters", () => {
+  const chapters = readdirSync(learn).filter((name) => /^\d\d-.*\.md$/.test(name));
+
+  it("are eight, and the index leads to each", () => {
+    expect(chapters).toHaveLength(8);
+    const index = readFileSync(`${learn}README.md`, "utf8");
+    expect(chapters.filter((chapter) => !index.includes(`](${chapter})`))).toEqual([]);
+  });
+
+  it.each(chapters)("%s has a picture, its figures, an exercise, and says where to go", (chapter) => {
+    const text = readFileSync(learn + chapter, "utf8");
+    const folder = chapter.replace(".md", "");
+    const parts = [
+      "```mermaid\n",
+      `figures.json ${folder}/broken -->`,
+      `figures.json ${folder}/fixed -->`,
+      "\n## Exercise\n",
+      `](${folder}/exercise.ts)`,
+      `docs/learn/vitest.config.ts ${folder.slice(0, 2)}\n`,
+      "\n## What you can say now\n",
+      "\n## Where to go\n",
+    ];
+    expect(parts.filter((part) => !text.includes(part))).toEqual([]);
+    expect(readdirSync(learn + folder)).toEqual(
+      expect.arrayContaining(["broken.ts", "fixed.ts", "exercise.ts", "exercise.test.ts", "solution.ts"]),
+    );
   });
 });
 

@@ -4,6 +4,7 @@
 import { describe, expect, it } from "vitest";
 import { type Context, context, go } from "headgate";
 import { elapse, timersSet, virtualTime } from "../support/clock.ts";
+import { dice } from "../support/random.ts";
 
 const { background, Canceled, cause, DeadlineExceeded, withCancel, withTimeout, withValue } = context;
 
@@ -21,15 +22,6 @@ function expectDone(err: typeof Canceled | typeof DeadlineExceeded, ...all: Cont
 function expectOpen(...all: Context[]): void {
   for (const ctx of all)
     expect([ctx.err(), ctx.done().tryRecv(), cause(ctx)]).toEqual([undefined, undefined, undefined]);
-}
-
-/** Numbers from 0 to n − 1 that look random and are the same at every run. */
-function dice(seed: number): (n: number) => number {
-  let state = seed >>> 0;
-  return (n) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * n);
-  };
 }
 
 describe("cancelling", () => {

@@ -3,7 +3,8 @@
  */
 import { afterEach, describe, expect, it } from "vitest";
 import type { Alarm } from "../../src/internal/timerwheel.ts";
-import { generator, on, Platform, restore, type Setter } from "../support/platform.ts";
+import { on, Platform, restore, type Setter } from "../support/platform.ts";
+import { generator } from "../support/random.ts";
 
 afterEach(restore);
 

@@ -6,7 +6,8 @@ import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type Alarm, type TimerTarget, platformClock } from "../../src/internal/timerwheel.ts";
 import { build, run } from "../support/child.ts";
 import { elapse, settle, timersSet, virtualTime } from "../support/clock.ts";
-import { generator, LONGEST, on, Platform, restore, type Setter } from "../support/platform.ts";
+import { LONGEST, on, Platform, restore, type Setter } from "../support/platform.ts";
+import { generator } from "../support/random.ts";
 
 afterEach(restore);
 

@@ -8,24 +8,14 @@
 import { Chan, type Cases, ClosedChannel, type Context, context, nil, select, sending, trySelect } from "headgate";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { settle } from "../support/clock.ts";
-
-/** Marsaglia's xorshift: `random(n)` is a whole number below n. */
-function generator(seed: number): (n: number) => number {
-  let x = (seed + 1) * 0x9e3779b1;
-  return (n) => {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    return (x >>> 0) % n;
-  };
-}
+import { dice } from "../support/random.ts";
 
 type Program = (random: (n: number) => number) => Promise<void>;
 
 /** Runs `program` for every seed; a failure says which one it was. The choices of select come from the seed, too. */
 async function withSeeds(from: number, to: number, program: Program): Promise<void> {
   for (let seed = from; seed < to; seed++) {
-    const random = generator(seed);
+    const random = dice(seed);
     vi.spyOn(Math, "random").mockImplementation(() => random(1 << 20) / (1 << 20));
     try {
       await program(random);

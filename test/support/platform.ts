@@ -115,11 +115,3 @@ export async function on(platform: Platform): Promise<{ set: Setter; fired: numb
     loaded.platformClock().alarm(due, { expire: () => (fired.push(due), fire?.()) }, null);
   return { set, fired };
 }
-
-/** Random numbers from 0 to 1, the same ones for the same seed. */
-export function generator(seed: number): () => number {
-  let state = seed;
-  const next = (): number => (state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0) / 2 ** 32;
-  for (let i = 0; i < 8; i++) next();
-  return next;
-}

@@ -6,33 +6,33 @@ import { Chan, ClosedChannel, type Context, context, go, nil, select, sending, t
 import { type Bubble, bubble, explore } from "headgate/testing";
 import { describe, expect, it } from "vitest";
 import { errorOf } from "../support/errors.ts";
-import { Books } from "./books.ts";
+import { Oracle } from "./oracle.ts";
 import { together, under } from "./tasks.ts";
 
-type Sender = (books: Books, value: number, ctx: Context) => Promise<void>;
+type Sender = (oracle: Oracle, value: number, ctx: Context) => Promise<void>;
 /** False: there is nothing more. */
-type Receiver = (books: Books, ctx: Context) => Promise<boolean>;
+type Receiver = (oracle: Oracle, ctx: Context) => Promise<boolean>;
 
 const senders: Record<string, Sender> = {
-  send: (books, value, ctx) => books.send(value, ctx),
-  select: async (books, value, ctx) => {
-    const sent = books.sending(value);
-    await select({ never: nil, out: sending(books.ch, value) }, ctx);
+  send: (oracle, value, ctx) => oracle.send(value, ctx),
+  select: async (oracle, value, ctx) => {
+    const sent = oracle.sending(value);
+    await select({ never: nil, out: sending(oracle.ch, value) }, ctx);
     sent();
   },
 };
 
 const receivers: Record<string, Receiver> = {
-  recv: (books, ctx) => books.recv(ctx),
-  select: async (books, ctx) => {
-    const received = books.receiving();
-    const got = await select([books.ch, nil], ctx);
+  recv: (oracle, ctx) => oracle.recv(ctx),
+  select: async (oracle, ctx) => {
+    const received = oracle.receiving();
+    const got = await select([oracle.ch, nil], ctx);
     if (got.ok) received(got.value);
     return got.ok;
   },
-  iterator: async (books, ctx) => {
-    const received = books.receiving();
-    const { value, done } = await books.ch.values(ctx).next();
+  iterator: async (oracle, ctx) => {
+    const received = oracle.receiving();
+    const { value, done } = await oracle.ch.values(ctx).next();
     if (done !== true) received(value);
     return done !== true;
   },
@@ -41,18 +41,18 @@ const receivers: Record<string, Receiver> = {
 const kinds = <T>(table: Record<string, T>): T[] => Object.values(table);
 
 /** Two of each kind of sender and all kinds of receivers, on one channel. Resolves when all have ended. */
-async function crowd(t: Bubble, books: Books): Promise<void> {
+async function crowd(t: Bubble, oracle: Oracle): Promise<void> {
   const sender = (send: Sender, i: number) => () =>
     under(t.ctx, async () => {
-      for (const n of [1, 2]) await send(books, 10 * i + n, t.ctx);
+      for (const n of [1, 2]) await send(oracle, 10 * i + n, t.ctx);
     });
   const receiver = (receive: Receiver) => () =>
     under(t.ctx, async () => {
-      while (await receive(books, t.ctx));
+      while (await receive(oracle, t.ctx));
     });
   const receiving = together(...kinds(receivers).map(receiver));
   await together(...kinds(senders).map(sender));
-  books.ch.close();
+  oracle.ch.close();
   await receiving;
 }
 
@@ -61,9 +61,9 @@ describe("one channel, all kinds of operations", () => {
     "passes on every value once, in the order of the calls, with capacity %i (H5, H6, S7)",
     async (capacity) => {
       const report = await explore(async (t) => {
-        const books = new Books(capacity);
-        await crowd(t, books);
-        books.balance();
+        const oracle = new Oracle(capacity);
+        await crowd(t, oracle);
+        oracle.check();
       });
       expect(report.points).toBeGreaterThan(10);
     },
@@ -75,13 +75,13 @@ describe("one channel, all kinds of operations", () => {
       const outcomes = new Set<string>();
       const report = await explore(
         async (t) => {
-          const books = new Books();
+          const oracle = new Oracle();
           let [sent, received] = [false, false];
           await together(
-            async () => (sent = await under(t.ctx, () => send(books, 1, t.ctx))),
-            async () => (received = await under(t.ctx, () => receive(books, t.ctx))),
+            async () => (sent = await under(t.ctx, () => send(oracle, 1, t.ctx))),
+            async () => (received = await under(t.ctx, () => receive(oracle, t.ctx))),
           );
-          books.balance();
+          oracle.check();
           outcomes.add(`sent: ${sent}, received: ${received}`);
         },
         { bound: Infinity, randomRuns: 0 },
@@ -93,87 +93,87 @@ describe("one channel, all kinds of operations", () => {
 
   it("lets a receiver that is cancelled alone leave the queue, and those behind it keep their places (S8)", () =>
     explore(async (t) => {
-      const books = new Books();
+      const oracle = new Oracle();
       const [leaving, leave] = context.withCancel(t.ctx);
       const all = together(
-        () => under(t.ctx, () => books.recv(t.ctx)),
-        () => under(leaving, () => books.recv(leaving)),
-        () => under(t.ctx, () => books.recv(t.ctx)),
-        () => under(t.ctx, () => books.send(1, t.ctx)),
+        () => under(t.ctx, () => oracle.recv(t.ctx)),
+        () => under(leaving, () => oracle.recv(leaving)),
+        () => under(t.ctx, () => oracle.recv(t.ctx)),
+        () => under(t.ctx, () => oracle.send(1, t.ctx)),
         leave,
-        () => under(t.ctx, () => books.send(2, t.ctx)),
+        () => under(t.ctx, () => oracle.send(2, t.ctx)),
       );
-      await books.stop(t, all);
+      await oracle.stop(t, all);
     }));
 
   it("loses no value when a try form comes between those who wait (H6)", () =>
     explore(async (t) => {
-      const books = new Books(1);
+      const oracle = new Oracle(1);
       const trySend = async (): Promise<void> => {
         for (const n of [1, 2]) {
-          const sent = books.sending(n);
-          if (books.ch.trySend(n)) sent();
+          const sent = oracle.sending(n);
+          if (oracle.ch.trySend(n)) sent();
           await t.yield();
         }
       };
       const tryRecv = async (): Promise<void> => {
-        const first = books.receiving();
-        const got = books.ch.tryRecv();
+        const first = oracle.receiving();
+        const got = oracle.ch.tryRecv();
         if (got?.[1] === true) first(got[0]);
         await t.yield();
-        const second = books.receiving();
-        const selected = trySelect({ in: books.ch });
+        const second = oracle.receiving();
+        const selected = trySelect({ in: oracle.ch });
         if (selected?.ok === true) second(selected.value);
       };
       const all = together(
-        () => under(t.ctx, () => books.send(10, t.ctx)),
-        () => under(t.ctx, () => books.send(20, t.ctx)),
+        () => under(t.ctx, () => oracle.send(10, t.ctx)),
+        () => under(t.ctx, () => oracle.send(20, t.ctx)),
         trySend,
-        () => under(t.ctx, () => books.recv(t.ctx)),
+        () => under(t.ctx, () => oracle.recv(t.ctx)),
         tryRecv,
       );
-      await books.stop(t, all);
+      await oracle.stop(t, all);
     }));
 
   it("refuses sends from a close on and gives away what is buffered, whenever the close comes (H8, H11, H12)", () =>
     explore(async (t) => {
-      const books = new Books(1);
+      const oracle = new Oracle(1);
       const sender = (n: number) => () =>
         under(t.ctx, async () => {
-          const isClosed = books.ch.toString().includes("closed");
-          const error = await errorOf(books.send(n, t.ctx));
+          const isClosed = oracle.ch.toString().includes("closed");
+          const error = await errorOf(oracle.send(n, t.ctx));
           if (isClosed) expect(error).toBeDefined();
           if (error !== undefined && !(error instanceof ClosedChannel)) throw error;
         });
-      await together(sender(1), sender(2), () => books.ch.close());
+      await together(sender(1), sender(2), () => oracle.ch.close());
       const drain = context.withoutCancel(t.ctx);
-      while (await books.recv(drain));
-      books.balance();
-      expect(books.ch.length).toBe(0);
+      while (await oracle.recv(drain));
+      oracle.check();
+      expect(oracle.ch.length).toBe(0);
     }));
 
   it("withdraws the next() of an iterator that is left, and takes nothing for it", () =>
     explore(async (t) => {
-      const books = new Books();
-      const values = books.ch.values(t.ctx);
+      const oracle = new Oracle();
+      const values = oracle.ch.values(t.ctx);
       const reader = () =>
         under(t.ctx, async () => {
           for (let n = 1; n <= 2; n++) {
-            const received = books.receiving();
+            const received = oracle.receiving();
             const { value, done } = await values.next();
             if (done !== true) received(value);
           }
         });
       const leaver = () => values.return!();
-      await books.stop(
+      await oracle.stop(
         t,
-        together(reader, leaver, () => under(t.ctx, () => books.send(1, t.ctx))),
+        together(reader, leaver, () => under(t.ctx, () => oracle.send(1, t.ctx))),
       );
       expect(await values.next()).toEqual({ value: undefined, done: true });
-      expect(books.ch.toString()).toBe("Chan(0/0)");
+      expect(oracle.ch.toString()).toBe("Chan(0/0)");
     }));
 
-  it("keeps its books whichever operation is refused", async () => {
+  it("gets each value to one receiver, whichever operation is refused", async () => {
     let refusals = 0;
     const refused = new Error("refused");
     const tolerant = (body: () => Promise<unknown>) => async () => {
@@ -184,23 +184,23 @@ describe("one channel, all kinds of operations", () => {
     };
     await explore(
       async (t) => {
-        const books = new Books();
-        const sender = (send: Sender, i: number) => tolerant(() => send(books, i, context.background()));
+        const oracle = new Oracle();
+        const sender = (send: Sender, i: number) => tolerant(() => send(oracle, i, context.background()));
         const receiver = (receive: Receiver) =>
           tolerant(async () => {
-            while (await receive(books, context.background()));
+            while (await receive(oracle, context.background()));
           });
         const closer = tolerant(async () => {
           try {
             await together(...kinds(senders).map(sender));
           } finally {
-            books.ch.close();
+            oracle.ch.close();
           }
         });
         for (const task of [closer, ...kinds(receivers).map(receiver)]) go(task);
         await t.wait();
-        while (await books.recv());
-        books.balance();
+        while (await oracle.recv());
+        oracle.check();
       },
       { fail: refused, cancel: false, randomRuns: 0 },
     );

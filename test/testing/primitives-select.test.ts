@@ -5,7 +5,7 @@
 import { Chan, context, select, sending, time } from "headgate";
 import { explore } from "headgate/testing";
 import { describe, expect, it } from "vitest";
-import { Books } from "./books.ts";
+import { Oracle } from "./oracle.ts";
 import { together, under } from "./tasks.ts";
 
 describe("select", () => {
@@ -13,18 +13,18 @@ describe("select", () => {
     const outcomes = new Set<string>();
     const report = await explore(
       async (t) => {
-        const books = new Books();
+        const oracle = new Oracle();
         const ends: string[] = [];
         const both = (n: number) => () =>
           under(t.ctx, async () => {
-            const [sent, received] = [books.sending(n), books.receiving()];
-            const got = await select({ out: sending(books.ch, n), in: books.ch }, t.ctx);
+            const [sent, received] = [oracle.sending(n), oracle.receiving()];
+            const got = await select({ out: sending(oracle.ch, n), in: oracle.ch }, t.ctx);
             if (got.case === "out") sent();
             else if (got.ok) received(got.value);
             ends.push(got.case);
           });
         await together(both(1), both(2));
-        books.balance();
+        oracle.check();
         outcomes.add(ends.sort().join());
       },
       { bound: Infinity, randomRuns: 0 },
@@ -35,30 +35,30 @@ describe("select", () => {
 
   it("agrees with its partner on whether they met, although both watch the same context (S10, S14)", () =>
     explore(async (t) => {
-      const books = new Books();
+      const oracle = new Oracle();
       const sender = async (): Promise<void> => {
         for (let n = 1; n <= 2; n++) {
-          const sent = books.sending(n);
-          const got = await select({ out: sending(books.ch, n), done: t.ctx.done() });
+          const sent = oracle.sending(n);
+          const got = await select({ out: sending(oracle.ch, n), done: t.ctx.done() });
           if (got.case === "done") return expect(t.ctx.err()).toBeDefined();
           sent();
         }
       };
       const receiver = async (): Promise<void> => {
         for (let n = 1; n <= 2; n++) {
-          const received = books.receiving();
-          const got = await select({ in: books.ch, done: t.ctx.done() });
+          const received = oracle.receiving();
+          const got = await select({ in: oracle.ch, done: t.ctx.done() });
           if (got.case === "done") return expect(t.ctx.err()).toBeDefined();
           if (got.ok) received(got.value);
         }
       };
       await together(sender, receiver);
-      books.balance();
+      oracle.check();
     }));
 
   it("does exactly one of its cases on two channels, and leaves nothing in the queue of the other (S7, S8)", () =>
     explore(async (t) => {
-      const [a, b] = [new Books(), new Books(1)];
+      const [a, b] = [new Oracle(), new Oracle(1)];
       const receiver = () =>
         under(t.ctx, async () => {
           const received = { a: a.receiving(), b: b.receiving() };
@@ -77,24 +77,24 @@ describe("select", () => {
           }),
       );
       await a.stop(t, all);
-      b.balance();
+      b.check();
       for (const { ch } of [a, b]) expect(ch.toString()).not.toContain("waiting");
     }));
 
   it("merges channels until each of them is closed, switching off the ones that are (S5, S16)", () =>
     explore(async (t) => {
-      const sources = [new Books(), new Books()];
-      const sender = (books: Books) => async (): Promise<void> => {
+      const sources = [new Oracle(), new Oracle()];
+      const sender = (oracle: Oracle) => async (): Promise<void> => {
         await under(t.ctx, async () => {
-          for (const n of [1, 2]) await books.send(n, t.ctx);
+          for (const n of [1, 2]) await oracle.send(n, t.ctx);
         });
-        books.ch.close();
+        oracle.ch.close();
       };
       const all = together(...sources.map(sender));
-      let [left, right] = sources.map((books) => books.ch) as [Chan<number> | null, Chan<number> | null];
+      let [left, right] = sources.map((oracle) => oracle.ch) as [Chan<number> | null, Chan<number> | null];
       await under(t.ctx, async () => {
         while (left !== null || right !== null) {
-          const [fromLeft, fromRight] = sources.map((books) => books.receiving());
+          const [fromLeft, fromRight] = sources.map((oracle) => oracle.receiving());
           const got = await select({ left, right }, t.ctx);
           if (got.ok) (got.case === "left" ? fromLeft : fromRight)!(got.value);
           else if (got.case === "left") left = null;
@@ -102,27 +102,27 @@ describe("select", () => {
         }
       });
       await all;
-      for (const books of sources) books.balance();
+      for (const oracle of sources) oracle.check();
     }));
 
   it("leaves the value with its sender when the time is up first, also on a slow machine (T6)", () =>
     explore(
       async (t) => {
-        const books = new Books();
+        const oracle = new Oracle();
         const sender = () =>
           under(t.ctx, async () => {
             await time.sleep(10, t.ctx);
-            await books.send(1, t.ctx);
+            await oracle.send(1, t.ctx);
           });
         const receiver = () =>
           under(t.ctx, async () => {
-            const received = books.receiving();
-            const got = await select({ value: books.ch, late: time.after(10) }, t.ctx);
+            const received = oracle.receiving();
+            const got = await select({ value: oracle.ch, late: time.after(10) }, t.ctx);
             if (got.case === "value" && got.ok) received(got.value);
-            else await books.recv(t.ctx);
+            else await oracle.recv(t.ctx);
           });
         await together(sender, receiver);
-        books.balance();
+        oracle.check();
       },
       { timers: "any" },
     ));

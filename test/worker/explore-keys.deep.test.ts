@@ -26,8 +26,8 @@ const OUTCOMES: Record<Mode, readonly string[]> = {
 describe("stopped at any point, and aborted at any later one, a worker keeps its leases and the order of keys (I9, I10)", () => {
   it.each(MODES)("when the mode is: %s", { timeout: 120_000 }, async (mode) => {
     const outcomes = new Set<string>();
-    const play = scenario(mode, { outcome: (what) => outcomes.add(what) });
-    const report = await explore(play, { search: false, signals: 2, microtasks: 0, maxSchedules: 100_000 });
+    const explored = scenario(mode, { outcome: (what) => outcomes.add(what) });
+    const report = await explore(explored, { search: false, signals: 2, microtasks: 0, maxSchedules: 100_000 });
     expect(report.complete).toBe(true);
     expect(report.points).toBeGreaterThan(50);
     expect([...outcomes]).toEqual(expect.arrayContaining([...OUTCOMES[mode]]));

@@ -4,7 +4,7 @@
  */
 import { explore, type ExploreReport } from "headgate/testing";
 import { describe, expect, it } from "vitest";
-import { type Cast, type Mode, MODES, scenario } from "./explore.ts";
+import { type Mode, MODES, scenario, type ScenarioOptions } from "./explore.ts";
 
 const verdicts = ["acked", "retried", "released", "dead"];
 const stops = ["source ended", "cancelled", "aborted"];
@@ -32,8 +32,8 @@ function everywhere(mode: Mode): Promise<Explored> {
   const known = explored.get(mode);
   if (known !== undefined) return known;
   const outcomes = new Set<string>();
-  const cast: Cast = { outcome: (what) => outcomes.add(what) };
-  const found = explore(scenario(mode, cast), { search: false, signals: 2, maxSchedules: 100_000 });
+  const options: ScenarioOptions = { outcome: (what) => outcomes.add(what) };
+  const found = explore(scenario(mode, options), { search: false, signals: 2, maxSchedules: 100_000 });
   const result = found.then((report) => ({ report, outcomes }));
   explored.set(mode, result);
   return result;
@@ -48,8 +48,8 @@ describe("stopped at any point, and aborted at any later one, a worker keeps its
   });
 
   it("when the mode is: plain, and memoryBroker has the messages", { timeout: 60_000 }, async () => {
-    const cast = { broker: "memory" } as const;
-    const report = await explore(scenario("plain", cast), { search: false, signals: 2, maxSchedules: 100_000 });
+    const options = { broker: "memory" } as const;
+    const report = await explore(scenario("plain", options), { search: false, signals: 2, maxSchedules: 100_000 });
     expect(report.complete).toBe(true);
     expect(report.points).toBeGreaterThan(50);
   });

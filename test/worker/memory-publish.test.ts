@@ -168,7 +168,7 @@ describe("memoryBroker", () => {
   });
 
   it("does the same again, given the same calls at the same times", async () => {
-    const play = async (): Promise<unknown[]> => {
+    const run = async (): Promise<unknown[]> => {
       const log: unknown[] = [];
       await bubble(async (t) => {
         const start = t.now();
@@ -193,9 +193,9 @@ describe("memoryBroker", () => {
       });
       return log;
     };
-    const first = await play();
+    const first = await run();
     expect(first.length).toBeGreaterThan(60);
-    expect(await play()).toEqual(first);
+    expect(await run()).toEqual(first);
   });
 });
 

@@ -36,11 +36,13 @@ export async function run(ctx: Context, broker: Broker, work: Work, name: Name):
   });
 
   void group.go(async function ack() {
+    const errors: unknown[] = [];
     for await (const m of result) {
       const [acking, cancel] = context.withTimeout(context.withoutCancel(ctx), 1_000);
       using _ = cancel;
-      await broker.ack(acking, [m]);
+      await broker.ack(acking, [m]).catch((error: unknown) => errors.push(error)); // go on: `handle` waits for this loop
     }
+    if (errors.length > 0) throw errors[0];
   });
 
   await group.wait();

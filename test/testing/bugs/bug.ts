@@ -62,7 +62,7 @@ export class Broker {
     this.settled.get(id)!.push("nack");
   }
 
-  /** Balances the books. */
+  /** Balances the account. */
   check(): void {
     for (const [id, verdicts] of this.settled) {
       const was = this.done.has(id) ? "handled" : "pulled";

@@ -12,8 +12,8 @@ interface Call {
   done: boolean;
 }
 
-/** The books of a channel: the calls on each side in their order, and what came of them. */
-export class Books {
+/** The oracle of a channel: the calls on each side in their order, and what came of them. */
+export class Oracle {
   readonly ch: Chan<number>;
   private readonly sends: Call[] = [];
   private readonly receives: Call[] = [];
@@ -50,8 +50,8 @@ export class Books {
     return ok;
   }
 
-  /** To be asked when all have ended: the n-th receive has got the value of the n-th send, and the rest is buffered. */
-  balance(): void {
+  /** For when all have ended: the n-th receive has got the value of the n-th send, and the rest is buffered. */
+  check(): void {
     const received = this.receives.filter((call) => call.done).map((call) => call.value);
     const left: unknown[] = [];
     for (let got = this.ch.tryRecv(); got?.[1] === true; got = this.ch.tryRecv()) left.push(got[0]);
@@ -59,12 +59,12 @@ export class Books {
     expect([...received, ...left]).toEqual(sent);
   }
 
-  /** Ends those who wait, who must all be on one side, and balances the books. */
+  /** Ends those who wait, who must all be on one side, and checks them. */
   async stop(t: Bubble, all: Promise<void>): Promise<void> {
     await t.wait();
     expect(this.ch.toString()).not.toMatch(/receiver.*sender/);
     t.cancel();
     await all;
-    this.balance();
+    this.check();
   }
 }

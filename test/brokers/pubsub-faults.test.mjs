@@ -1,4 +1,0 @@
-/** headgate/worker/pubsub in processes that are stopped, killed, frozen and cut off, and a server that is. */
-import { survivesFaults } from "./faults/tests.mjs";
-
-await survivesFaults("pubsub");
