@@ -56,7 +56,7 @@ async function browserOrReason() {
 const places = readdirSync(output, { recursive: true })
   .map((file) => file.replaceAll("\\", "/"))
   .filter((file) => file.endsWith(".html") && file !== "404.html" && file !== PLAY)
-  .sort();
+  .sort((a, b) => (a < b ? -1 : 1));
 
 const faults = [];
 /** The headings of each page, and the links to other pages. */

@@ -26,6 +26,8 @@ export const PLAY = "play/index.html";
 export const built = join(root, ".build", "play", "index.html");
 export const hasPlay = () => existsSync(built);
 
+const byName = (a, b) => (a < b ? -1 : 1);
+
 function filesUnder(folder) {
   return readdirSync(join(root, folder), { withFileTypes: true })
     .filter(({ name }) => name !== "node_modules" && !name.startsWith("."))
@@ -33,7 +35,7 @@ function filesUnder(folder) {
       const path = `${folder}/${entry.name}`;
       return entry.isDirectory() ? filesUnder(path) : [path];
     })
-    .sort();
+    .sort(byName);
 }
 
 /** The place in the site of a page of the repository. */
@@ -117,7 +119,7 @@ const itemOf = (place) => ({
 /** The pages of a pattern: an index before what it is the index of. */
 function matching(places, pattern) {
   const rank = (place) => place.replace(/(^|\/)index\.md$/, "$1");
-  return [...places].filter((place) => pattern.test(place)).sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
+  return [...places].filter((place) => pattern.test(place)).sort((a, b) => byName(rank(a), rank(b)));
 }
 
 /** The list beside the pages. Every page is in it, the front page excepted. */
@@ -143,7 +145,7 @@ function referenceItems() {
   const items = files
     .filter((file) => file !== "index.md")
     .map((file) => file.replaceAll("\\", "/"))
-    .sort()
+    .sort(byName)
     .map((path) => ({
       text: titleOf(join(folder, path)),
       link: `/${REFERENCE}/${path.replace(/\.md$/, ".html")}`,
