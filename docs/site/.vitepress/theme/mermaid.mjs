@@ -20,8 +20,12 @@ async function draw(text, isDark) {
     fontFamily: "inherit",
   });
   const { svg } = await mermaid.render(`picture-${++count}`, text);
-  return svg;
+  return legible(svg);
 }
+
+/** No smaller than that its text can be read: on a narrow screen it scrolls instead. */
+const legible = (svg) =>
+  svg.replace(/max-width: ([\d.]+)px;/, (text, width) => `${text} min-width: ${Math.round(width * 0.62)}px;`);
 
 export default defineComponent({
   props: { code: { type: String, required: true } },
