@@ -279,7 +279,7 @@ describe("the pages", () => {
     expect(packed.filter((path) => /^(test|bench)\//.test(path))).toEqual([]);
     // The programs and pictures of the docs are in the repository.
     expect(packed.filter((path) => path.startsWith("docs/") && !path.endsWith(".md"))).toEqual([]);
-    expect(packed.filter((path) => /^docs\/(play|site)\/|\bnode_modules\b/.test(path))).toEqual([]);
+    expect(packed.filter((path) => /^docs\/site\/|\bnode_modules\b/.test(path))).toEqual([]);
   });
 
   it("lead to what is there: other pages in the package, programs and pictures in the repository", () => {

@@ -1,6 +1,6 @@
 /**
  * Runs three programs in every runtime that is there: `everything.mjs`, with every public name in real time; `scenario.mjs`, with what the
- * test kit promises; and the first program of the README. `node test/runtimes/run.mjs [NAME…]`.
+ * test kit promises; and the first programs of README.md and docs/start.md. `node test/runtimes/run.mjs [NAME…]`.
  *
  * All must give the same answers; what differs is shown, and then the exit code is 1. What is not there is skipped, and
  * said to be. The runtimes are installed by `npm ci --prefix test/runtimes`, but for the browser: that is the system's
@@ -11,7 +11,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { dirname, join, normalize } from "node:path";
+import { basename, dirname, join, normalize } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { installed as installedPackage, resolvedIn } from "../support/packed.mjs";
@@ -172,13 +172,13 @@ const runtimes = [
 
 // -------------------------------------------------------------------------------------------------------- the programs
 
-/** The first program of the README, beside the build; and what it says it prints. */
-function firstProgram() {
-  const [, source] = /^```js\n([^]*?)^```$/m.exec(readFileSync(join(root, "README.md"), "utf8"));
-  const path = join(root, ".build", "runtimes", "first.mjs");
+/** The first program of a page, beside the build; and what it says it prints. */
+function firstProgram(page) {
+  const [, source] = /^```js\n([^]*?)^```$/m.exec(readFileSync(join(root, page), "utf8"));
+  const path = join(root, ".build", "runtimes", `${basename(page, ".md")}.mjs`);
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, source.replace('from "headgate"', 'from "../../dist/index.js"'));
-  return { path, expected: [...source.matchAll(/\/\/ => (.*)$/gm)].map(([, line]) => line) };
+  return { page, path, expected: [...source.matchAll(/\/\/ => (.*)$/gm)].map(([, line]) => line) };
 }
 
 /** Every public name, used by somebody who has installed the package. Returns the module to run. */
@@ -234,7 +234,7 @@ function faultsOf(answers, first) {
 const wanted = process.argv.slice(2).map((name) => name.toLowerCase());
 const user = installedPackage();
 const main = everything();
-const first = firstProgram();
+const firstPrograms = ["README.md", "docs/start.md"].map(firstProgram);
 const rows = [];
 const skipped = [];
 let reference;
@@ -251,9 +251,11 @@ async function rowOf(name, runtime) {
     const answers = JSON.parse((await runtime.run(join(here, "scenario.mjs"))).at(-1));
     reference ??= { name: `${name} ${version}`, answers };
     faults.push(...faultsOf(answers, reference));
-    const said = await runtime.run(first.path);
-    if (said.join("\n") !== first.expected.join("\n"))
-      faults.push(`the first program of the README printed\n  ${said.join("\n  ")}`);
+    for (const { page, path, expected } of firstPrograms) {
+      const said = await runtime.run(path);
+      if (said.join("\n") !== expected.join("\n"))
+        faults.push(`the first program of ${page} printed\n  ${said.join("\n  ")}`);
+    }
   }
   return { name, version, names, lacks, faults, ms: Math.round(performance.now() - begun) };
 }

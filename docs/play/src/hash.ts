@@ -1,0 +1,51 @@
+/**
+ * The state of the page is its hash, such as `#worker/first/0!c17/20`: a view, and what that view shows. So every state has a URL.
+ *
+ * Browsers limit how often a page may change its URL. So the state changes at once, and the URL follows a moment later.
+ */
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+
+export type Path = readonly string[];
+
+const DELAY = 200;
+
+/** The number of moves so far: what was to follow a state that the reader has left does not happen. */
+export const moves = { count: 0 };
+
+export function parse(hash: string): Path {
+  const text = hash.replace(/^#/, "");
+  if (text === "") return [];
+  return text.split("/").map((part) => {
+    try {
+      return decodeURIComponent(part);
+    } catch {
+      return part;
+    }
+  });
+}
+
+export function format(path: Path): string {
+  return `#${path.map((part) => encodeURIComponent(part).replaceAll("%2C", ",").replaceAll("%3A", ":")).join("/")}`;
+}
+
+/** The path that the page is at, and the function that goes to another one. */
+export function usePath(): readonly [path: Path, go: (path: Path) => void] {
+  const [path, setPath] = useState<Path>(() => parse(location.hash));
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const go = useCallback((next: Path): void => {
+    moves.count++;
+    setPath(next);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => history.replaceState(null, "", format(next)), DELAY);
+  }, []);
+  useEffect(() => {
+    const changed = (): void => {
+      moves.count++;
+      clearTimeout(timer.current);
+      setPath(parse(location.hash));
+    };
+    addEventListener("hashchange", changed);
+    return () => removeEventListener("hashchange", changed);
+  }, []);
+  return [path, go];
+}

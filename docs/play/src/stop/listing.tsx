@@ -1,0 +1,46 @@
+/**
+ * The code of a design, with one line lit.
+ */
+import { useLayoutEffect, useRef } from "preact/hooks";
+import type { CodeLine } from "./types.ts";
+
+export function Code({ lines, lit, title }: { lines: readonly CodeLine[]; lit: number; title: string }) {
+  const box = useRef<HTMLPreElement>(null);
+  // The lit line stays in sight; the page does not scroll for it.
+  useLayoutEffect(() => {
+    const parent = box.current;
+    const line = parent?.querySelector<HTMLElement>(".lit");
+    if (parent === null || parent === undefined || line === null || line === undefined) return;
+    const [top, bottom] = [line.offsetTop, line.offsetTop + line.offsetHeight];
+    const margin = 40;
+    if (top - margin < parent.scrollTop) parent.scrollTop = top - margin;
+    else if (bottom + margin > parent.scrollTop + parent.clientHeight) {
+      parent.scrollTop = bottom + margin - parent.clientHeight;
+    }
+  }, [lit, lines]);
+  return (
+    <figure class="code">
+      <figcaption>{title}</figcaption>
+      <pre ref={box} tabIndex={0} aria-label={title}>
+        {lines.map(({ text }, i) => (
+          <span key={i} class={i + 1 === lit ? "line lit" : "line"} data-line={i + 1} aria-current={i + 1 === lit}>
+            {dimmed(text)}
+            {"\n"}
+          </span>
+        ))}
+      </pre>
+    </figure>
+  );
+}
+
+/** A comment steps back; the rest is as it is. */
+function dimmed(text: string) {
+  const at = text.search(/(^|\s)\/\//);
+  if (at < 0) return text;
+  return (
+    <>
+      {text.slice(0, at)}
+      <i>{text.slice(at)}</i>
+    </>
+  );
+}

@@ -1,0 +1,120 @@
+/**
+ * The story of the two APIs: a transfer in three designs, and the half of it that is left.
+ */
+import type { TraceRow } from "headgate/testing";
+import sameText from "text:../../../learn/08-two-apis/broken.ts";
+import repairText from "text:../../../learn/08-two-apis/half.ts";
+import sagaText from "text:../../../learn/08-two-apis/fixed.ts";
+import type { Fact } from "../../../learn/scenarios/banks.ts";
+import { newBankBooks, transfers } from "../../../learn/scenarios/index.ts";
+import { recorded, untilItsEnd } from "../record.ts";
+import { CANCELLER, echoesOf, story } from "../say.ts";
+import { text } from "../text.ts";
+import { marksOf, regionOf } from "./code.ts";
+import { framesOf, type Note } from "./frames.ts";
+import type { Design, Frame, Show, State, Story, Token } from "./types.ts";
+
+const words = text.transfer.states;
+
+/** The two calls, and where each of them is. */
+class Calls {
+  private readonly calls: Map<string, { station: string; state: State; undone: boolean }> = new Map([
+    ["debit", { station: "idle", state: "queued", undone: false }],
+    ["credit", { station: "idle", state: "queued", undone: false }],
+  ]);
+
+  note({ entry: { bank, request, event } }: Note<Fact>): void {
+    const kind = `${request} ${event}`;
+    const call = this.calls.get(bank)!;
+    const put = (station: string, state: State): void => void Object.assign(call, { station, state });
+    if (kind === "call sent") put("way", "working");
+    if (kind === "call arrived") put(call.undone ? "undone" : "moved", call.undone ? "back" : "done");
+    if (kind === "undo sent") call.state = "acking";
+    if (kind === "undo arrived") {
+      call.undone = true;
+      put("undone", "back");
+    }
+  }
+
+  now(isOver: boolean): readonly Token[] {
+    const moved = [...this.calls.values()].filter(({ station }) => station === "moved").length;
+    return [...this.calls].map(([id, { station, state }]) => {
+      const shown = isOver && moved === 1 && station === "moved" ? "lost" : state;
+      return { id, station, state: shown, word: words[shown] };
+    });
+  }
+}
+
+type Run = (typeof transfers)[number]["run"];
+
+function designOf(id: "same" | "repair" | "saga", run: Run, source: string): Design {
+  const code = regionOf(source, "transfer");
+  const lineOfFact = ({ request, bank }: Fact): number => marksOf(code, bank, request)[0]?.line ?? 0;
+  const show = async (replay: string): Promise<Show> => {
+    const recording = await recorded((t) => {
+      const books = newBankBooks();
+      t.watch(() => ({ facts: books.facts }));
+      return run(t, books);
+    }, replay);
+    const steps = untilItsEnd(recording.steps);
+    const echoes = echoesOf(steps.flatMap(({ rows }) => rows));
+    const calls = new Calls();
+    const start = code.findIndex(({ text }) => text.includes(".run(ctx")) + 1 || 1;
+    const frames = framesOf<Fact, Frame>(steps, ({ step, time, rows }, noted, before, isLast) => {
+      for (const note of noted) calls.note(note);
+      const sent = noted.findLast(({ entry }) => entry.event === "sent");
+      const tokens = calls.now(isLast);
+      const moved = tokens.filter(({ station }) => station === "moved").length;
+      const back = tokens.filter(({ station }) => station === "undone").length;
+      const isOver = isLast || rows.some((row) => row.task === "main" && row.event === "wait t.sleep");
+      const isStopped = rows.some((row) => row.task === CANCELLER);
+      return {
+        step,
+        time,
+        rows,
+        tokens,
+        line: sent === undefined ? (before?.line ?? start) : lineOfFact(sent.entry) || start,
+        sentence: sentenceOf(rows, noted, isLast, echoes),
+        phase: isOver || before?.phase === "ended" ? "ended" : isStopped ? "stopping" : (before?.phase ?? "running"),
+        account: `money moved at ${moved} of 2 banks, taken back at ${back}`,
+        holds: !isLast || moved !== 1,
+      };
+    });
+    const last = frames.at(-1)!;
+    const lost = last.tokens.filter(({ state }) => state === "lost").map((token) => token.id);
+    const settled = last.tokens.filter(({ station }) => station === "moved").map((token) => token.id);
+    const [half] = lost;
+    const whole = settled.length === 2 ? text.transfer.both : text.transfer.neither;
+    const outcome = half === undefined ? whole : text.transfer.half(half);
+    return { recording, frames, lost, settled: lost.length > 0 ? [] : settled, outcome };
+  };
+  return { id, ...text.transfer.designs[id], code, show };
+}
+
+function sentenceOf(
+  rows: readonly TraceRow[],
+  noted: readonly Note<Fact>[],
+  isLast: boolean,
+  echoes: ReadonlySet<TraceRow>,
+): string {
+  if (isLast) return text.transfer.over;
+  if (rows.some((row) => row.event === "wait t.sleep")) return text.transfer.ended;
+  const notes: Readonly<Record<string, string>> = text.transfer.notes;
+  const told = noted.map(({ entry: { request, event, bank } }) => notes[`${request} ${event}`]!.replace("{id}", bank));
+  if (rows.some((row) => row.task === CANCELLER)) return [story(rows, echoes), ...told].join(" ");
+  return told.length > 0 ? told.join(" ") : story(rows, echoes);
+}
+
+export const transfer: Story = {
+  id: "transfer",
+  title: text.transfer.title,
+  about: text.transfer.about,
+  stations: text.transfer.stations,
+  designs: [
+    designOf("same", transfers[0]!.run, sameText),
+    designOf("repair", transfers[1]!.run, repairText),
+    designOf("saga", transfers[2]!.run, sagaText),
+  ],
+  loses: text.transfer.loses,
+  takeaway: text.transfer.takeaway,
+};

@@ -1,0 +1,74 @@
+/**
+ * View 1 in types: a story is a program in several designs, whose tokens move from station to station.
+ */
+import type { TraceRow } from "headgate/testing";
+import type { Recording } from "../record.ts";
+
+/** The state of a token, which its shape shows. */
+export type State = "queued" | "held" | "working" | "handled" | "acking" | "done" | "back" | "again" | "lost";
+
+export interface Token {
+  readonly id: string;
+  readonly station: string;
+  readonly state: State;
+  /** The state in words. */
+  readonly word: string;
+}
+
+export interface Station {
+  readonly id: string;
+  readonly title: string;
+  /** What its tokens wait in, or what it does. */
+  readonly hint: string;
+}
+
+/** What the reader sees after a step. */
+export interface Frame {
+  readonly step: number;
+  readonly time: number;
+  readonly rows: readonly TraceRow[];
+  readonly tokens: readonly Token[];
+  /** The lit line of the code, from 1; 0: none. */
+  readonly line: number;
+  readonly sentence: string;
+  readonly phase: "running" | "stopping" | "ended";
+  /** The account in words, and whether it adds up. */
+  readonly account: string;
+  readonly holds: boolean;
+}
+
+/** A recording, as this view shows it. */
+export interface Show {
+  readonly recording: Recording;
+  readonly frames: readonly Frame[];
+  /** What this schedule loses in the end, and what it has settled. */
+  readonly lost: readonly string[];
+  readonly settled: readonly string[];
+  /** How it ended, in a sentence or two. */
+  readonly outcome: string;
+}
+
+export interface CodeLine {
+  readonly text: string;
+  readonly marks: readonly string[];
+}
+
+export interface Design {
+  readonly id: string;
+  readonly title: string;
+  readonly about: string;
+  readonly code: readonly CodeLine[];
+  readonly show: (replay: string) => Promise<Show>;
+}
+
+export interface Story {
+  readonly id: string;
+  readonly title: string;
+  readonly about: string;
+  readonly stations: readonly Station[];
+  readonly designs: readonly Design[];
+  /** What is counted at each point. */
+  readonly loses: string;
+  /** What to take away from it. */
+  readonly takeaway: string;
+}
