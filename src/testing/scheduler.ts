@@ -184,7 +184,9 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
   enqueue(resumption: Resumption): void {
     // A task that resumes after the end does not concern the test any more, but must not hang.
     if (this.isOver) return resumption.resume();
-    if (this.recorder !== null && this.steps > 0 && isRunning(this)) resumption.by = this.steps;
+    // A promise of the platform may settle during a step on one runtime, and after it on another: no step made it do so.
+    const isFromOutside = resumption instanceof Wait && resumption.op === "external";
+    if (this.recorder !== null && this.steps > 0 && isRunning(this) && !isFromOutside) resumption.by = this.steps;
     resumption.task.queued++;
     this.queue.push(resumption);
   }
