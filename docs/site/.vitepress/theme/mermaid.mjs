@@ -18,6 +18,8 @@ async function draw(text, isDark) {
     themeVariables: { edgeLabelBackground: isDark ? "#1b1b1f" : "#ffffff" },
     securityLevel: "strict",
     fontFamily: "inherit",
+    // Narrow, so that a row of stages fits beside the contents of the page.
+    flowchart: { nodeSpacing: 30, rankSpacing: 28 },
   });
   const { svg } = await mermaid.render(`picture-${++count}`, text);
   return legible(svg);
