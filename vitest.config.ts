@@ -16,6 +16,7 @@ export const elsewhere: readonly string[] = ["**/node_modules/**", "test/brokers
 export const shared: NonNullable<ViteUserConfig["test"]> = {
   // Some start compilers and servers, on machines that may be busy.
   testTimeout: 60_000,
+  hookTimeout: 60_000,
   // Some tests count bytes.
   pool: "forks",
   execArgv: ["--expose-gc"],
@@ -23,18 +24,38 @@ export const shared: NonNullable<ViteUserConfig["test"]> = {
   maxWorkers: "100%",
 };
 
-/** `npm test` runs the project unit, `npm run test:deep` the other: what explores for longer than a few seconds. */
+/** Files that leave the globals as they were. They share a process: one for each took more than half of their time. */
+const together = [
+  "test/{chan,context,errgroup,go,model,odd,saga,sync,time,worker}/**/*.test.ts",
+  "test/{retry,semaphore,singleflight}.test.ts",
+];
+
+/** The unit tests as two projects, `name` and `name`-alone, but for those that are in `not`. */
+export function unitTests(name: string, not: readonly string[]) {
+  const exclude = [...not, "test/**/*.deep.test.ts"];
+  return [
+    { extends: true as const, test: { name, isolate: false, include: together, exclude } },
+    {
+      extends: true as const,
+      test: { name: `${name}-alone`, include: ["test/**/*.test.ts"], exclude: [...exclude, ...together] },
+    },
+  ];
+}
+
+/** `npm test` runs the unit tests; `npm run test:deep` what explores for longer than a few seconds. */
 export default defineConfig({
   resolve: { alias: names("src", "ts") },
   test: {
     ...shared,
-    // `npm run test:coverage`. What runs in a process of its own is not counted: signals, the demo, the examples.
-    coverage: { include: ["src/**"], reporter: ["text-summary"] },
+    // `npm run test:coverage`, or COVERAGE=1. What runs in a process of its own is not counted: signals, the demo, the examples.
+    coverage: {
+      enabled: process.env["COVERAGE"] === "1",
+      include: ["src/**"],
+      reporter: ["text-summary"],
+      reportsDirectory: ".build/coverage",
+    },
     projects: [
-      {
-        extends: true,
-        test: { name: "unit", include: ["test/**/*.test.ts"], exclude: [...elsewhere, "test/**/*.deep.test.ts"] },
-      },
+      ...unitTests("unit", elsewhere),
       { extends: true, test: { name: "deep", include: ["test/**/*.deep.test.ts"], exclude: [...elsewhere] } },
     ],
   },

@@ -2,7 +2,7 @@
  * `npm run test:dist`: the unit tests on what is published, `dist`, instead of the sources.
  */
 import { defineConfig } from "vitest/config";
-import { elsewhere, names, shared } from "./vitest.config.ts";
+import { elsewhere, names, shared, unitTests } from "./vitest.config.ts";
 
 export default defineConfig({
   resolve: {
@@ -13,17 +13,14 @@ export default defineConfig({
   },
   test: {
     ...shared,
-    name: "dist",
-    include: ["test/**/*.test.ts"],
-    exclude: [
+    projects: unitTests("dist", [
       ...elsewhere,
-      "test/**/*.deep.test.ts",
       // These read the sources, the pages or the programs beside them.
       "test/docs/**",
       "test/{bench,package,release,semantics,types}.test.ts",
       "test/go/table.test.ts",
       // It takes dist for the second copy.
       "test/testing/concurrent.test.ts",
-    ],
+    ]),
   },
 });

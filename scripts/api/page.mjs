@@ -247,7 +247,7 @@ const HEAD = `# Every public name
 
 <!-- Written by npm run docs:api, from the docstrings. -->
 
-_For everyone who looks something up. Read the [README](../README.md) first if headgate is new to you._
+_For everyone who looks something up. Read [start.md](start.md) first if headgate is new to you._
 
 A name leads to its source. "Waits" says that it returns a promise, or an iterator of promises. The last column says what the end of the
 \`ctx\` does to that wait. The whole docstring stands in your editor, and in the API reference that \`npm run docs:api\` makes.

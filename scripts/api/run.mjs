@@ -1,6 +1,7 @@
 /**
  * Makes the API reference from the docstrings, in `.build/api/`, and the page docs/api.md: `npm run docs:api`, after
- * `npm ci --prefix scripts/api`. With `--check` the page is not written, and a stale one is a failure.
+ * `npm ci --prefix scripts/api`. With `--check` the page is not written, and a stale one is a failure. With `--markdown DIR` the
+ * reference is Markdown instead, in that folder, for the site.
  *
  * A number such as (C5) leads to its row in docs/semantics.md, and a name to its source: in the repository that this runs in, else on this
  * disk. A name that is referred to and not documented is an error, and so is a link that leads nowhere.
@@ -9,6 +10,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
+import { parseArgs } from "node:util";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { Application, Converter, DocumentReflection, MarkdownEvent, OptionDefaults, ReflectionKind } from "typedoc";
 import { pageHere } from "../release.mjs";
@@ -17,6 +19,9 @@ import { page as pageOf } from "./page.mjs";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
+const { check = false, markdown } = parseArgs({
+  options: { check: { type: "boolean" }, markdown: { type: "string" } },
+}).values;
 const semantics = join(root, "docs", "semantics.md");
 const NUMBERS = /\(([A-Z]\d+(?:, [A-Z]\d+)*)\)/g;
 /** The numbers that the page has a row for. */
@@ -34,6 +39,24 @@ function git(...args) {
 const page = pageHere(process.env, git("remote", "get-url", "origin") ?? "");
 const sources =
   page === undefined ? pathToFileURL(root).href.replace(/\/$/, "") : `${page}/blob/${git("rev-parse", "HEAD")}`;
+
+/** The site has the other pages already, and a source whose address is not known leads nowhere. */
+const asMarkdown = {
+  plugin: ["typedoc-plugin-markdown"],
+  out: markdown,
+  router: "module",
+  entryFileName: "index",
+  readme: "none",
+  projectDocuments: [],
+  disableSources: page === undefined,
+  hidePageHeader: true,
+  hideBreadcrumbs: true,
+  useCodeBlocks: true,
+  parametersFormat: "table",
+  propertyMembersFormat: "table",
+  typeAliasPropertiesFormat: "table",
+  interfacePropertiesFormat: "list",
+};
 
 const app = await Application.bootstrapWithPlugins({
   name: `headgate ${manifest.version}`,
@@ -56,13 +79,18 @@ const app = await Application.bootstrapWithPlugins({
   excludeInternal: true,
   excludePrivate: true,
   // Parts of public types; no program names them.
-  intentionallyNotExported: ["Case", "Outcome", "IndexOf", "With", "AbortSignal"],
+  intentionallyNotExported: ["Case", "CaseResult", "IndexOf", "With", "AbortSignal"],
   validation: { notExported: true, invalidLink: true, invalidPath: true, rewrittenLink: true },
   treatWarningsAsErrors: true,
+  ...(markdown === undefined ? {} : asMarkdown),
 });
 
 /** The parts of a text, in which each number of the page is a link to its row. */
 function linked(text, id) {
+  if (markdown !== undefined) {
+    const inSite = (number) => (rows.has(number) ? `[${number}](/semantics.md#${number.toLowerCase()})` : number);
+    return [{ kind: "text", text: text.replace(/\b[A-Z]\d+\b/g, inSite) }];
+  }
   const parts = [];
   let end = 0;
   for (const match of text.matchAll(/\b[A-Z]\d+\b/g)) {
@@ -115,7 +143,7 @@ function makePage(project) {
   if (faults.length > 0) return;
   const old = existsSync(file) ? readFileSync(file, "utf8") : "";
   if (old === text) console.log(`docs/api.md has its ${count} names`);
-  else if (process.argv.includes("--check")) app.logger.error("docs/api.md is stale: npm run docs:api");
+  else if (check) app.logger.error("docs/api.md is stale: npm run docs:api");
   else writeFileSync(file, text);
 }
 
@@ -124,7 +152,7 @@ const isRight = () => !app.logger.hasErrors() && !app.logger.hasWarnings();
 const project = await app.convert();
 if (project !== undefined) {
   app.validate(project);
-  makePage(project);
+  if (markdown === undefined) makePage(project);
   if (isRight()) await app.generateOutputs(project);
 }
 process.exitCode = project !== undefined && isRight() ? 0 : 1;

@@ -38,14 +38,14 @@ export interface End {
   readonly errors: string;
 }
 
-/** A program that runs. It is killed if it has not ended after 15 s. */
+/** A program that runs. It is killed if it has not ended after 55 s. */
 export class Program {
   readonly ended: Promise<End>;
   private readonly child: ChildProcess;
   private out = "";
 
   constructor(file: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    const options = { timeout: 15_000, killSignal: "SIGKILL", env: { ...process.env, ...env } } as const;
+    const options = { timeout: 55_000, killSignal: "SIGKILL", env: { ...process.env, ...env } } as const;
     this.child = spawn(process.execPath, [file, ...args], options);
     let errors = "";
     this.child.stdout!.setEncoding("utf8").on("data", (text: string) => (this.out += text));

@@ -10,6 +10,19 @@ import { withSaga } from "../../docs/examples/transfer/with-saga.ts";
 
 const runs = 100;
 
+type Outcome = Awaited<ReturnType<typeof play>>;
+
+/** Plays with one seed after another until it is so. The moments are real ones: on a busy machine a stop may miss what it aims at. */
+async function somewhere(program: typeof sameCtx, isSo: (outcome: Outcome) => boolean): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (let seed = 1; seed <= 20; seed++) {
+    const outcome = await play(program, { seed, runs });
+    outcomes.push(outcome);
+    if (isSo(outcome)) return outcomes;
+  }
+  throw new Error(`in none of ${outcomes.length} seeds: ${JSON.stringify(outcomes)}`);
+}
+
 describe("the example of the transfer", () => {
   it.each([1, 2, 3, 4])("with a saga leaves no dead letter and no half-done pair: seed %i", async (seed) => {
     const { deadLetters, halfDone, done, rolledBack } = await play(withSaga, { seed, runs });
@@ -19,22 +32,18 @@ describe("the example of the transfer", () => {
   });
 
   it("with the rollback on the same ctx leaves dead letters and half-done pairs", async () => {
-    const { deadLetters, halfDone } = await play(sameCtx, { seed: 1, runs });
-    expect(deadLetters).toBeGreaterThan(0);
-    expect(halfDone).toBeGreaterThan(0);
+    await somewhere(sameCtx, ({ deadLetters, halfDone }) => deadLetters > 0 && halfDone > 0);
   });
 
   it("with one try of a detached rollback leaves fewer dead letters, and half-done pairs", async () => {
-    const { deadLetters, halfDone, rolledBack } = await play(detached, { seed: 1, runs });
-    expect(deadLetters).toBeGreaterThan(0);
-    expect(deadLetters).toBeLessThan(rolledBack);
-    expect(halfDone).toBeGreaterThan(0);
+    const isSo = ({ deadLetters, halfDone, rolledBack }: Outcome): boolean =>
+      deadLetters > 0 && deadLetters < rolledBack && halfDone > 0;
+    await somewhere(detached, isSo);
   });
 
   it("with the half of the fix leaves no dead letter, and half-done pairs of which nobody is told", async () => {
-    const { deadLetters, halfDone } = await play(halfFix, { seed: 1, runs });
-    expect(deadLetters).toBe(0);
-    expect(halfDone).toBeGreaterThan(0);
+    const outcomes = await somewhere(halfFix, ({ halfDone }) => halfDone > 0);
+    expect(outcomes.every(({ deadLetters }) => deadLetters === 0)).toBe(true);
   });
 
   it("needs banks with a fence: calls come after their undo, and without it they are applied", async () => {

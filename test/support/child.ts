@@ -25,7 +25,7 @@ export interface End {
 export function run(program: string, flags: readonly string[] = []): Promise<End> {
   return new Promise((resolve) => {
     const args = [...flags, "--input-type=module", "--eval", program];
-    const options = { cwd: root, timeout: 15_000, killSignal: "SIGKILL" } as const;
+    const options = { cwd: root, timeout: 55_000, killSignal: "SIGKILL" } as const;
     const child = execFile(process.execPath, args, options, (_, out, errors) => {
       resolve({ code: child.exitCode, signal: child.signalCode, lines: out.split("\n").slice(0, -1), errors });
     });

@@ -216,7 +216,7 @@ describe("what is shown", () => {
     const threads = threadsOf(events);
     const waits = events.filter(({ cat, tid }) => cat === "wait" && threads.get(tid)!.startsWith("main"));
     expect(waits.map(({ name }) => name).sort()).toEqual(["recv a", "recv b", "sleep"]);
-    expect(waits.map(({ tid }) => threads.get(tid)).sort()).toEqual(["main", "main (2)", "main (3)"]);
+    expect(waits.map(({ tid }) => threads.get(tid)!).sort()).toEqual(["main", "main (2)", "main (3)"]);
     const order = events.filter(({ name }) => name === "thread_sort_index");
     const indices = new Map(order.map(({ tid, args }) => [threads.get(tid), args!["sort_index"]]));
     expect(indices.get("main (3)")).toBe(indices.get("main"));

@@ -32,7 +32,7 @@ async function runTests(body: string): Promise<{ code: number | null; output: st
   const file = join(folder, "kit.test.mjs");
   await writeFile(file, header + body);
   return new Promise((resolve) => {
-    const options = { timeout: 15_000, killSignal: "SIGKILL" } as const;
+    const options = { timeout: 55_000, killSignal: "SIGKILL" } as const;
     const child = execFile(process.execPath, ["--test", "--test-reporter=tap", file], options, (_, output, errors) => {
       resolve({ code: child.exitCode, output: output + errors });
     });

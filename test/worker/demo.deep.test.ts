@@ -29,7 +29,7 @@ class Program {
   constructor(args: readonly string[], input = "", extra: Readonly<Record<string, string>> = {}) {
     const { FORCE_COLOR: _, ...inherited } = process.env;
     const env = { ...inherited, ...extra };
-    this.child = spawn(process.execPath, args, { cwd: root, timeout: 15_000, killSignal: "SIGKILL", env });
+    this.child = spawn(process.execPath, args, { cwd: root, timeout: 55_000, killSignal: "SIGKILL", env });
     let out = "";
     this.child.stdout!.setEncoding("utf8").on("data", (text: string) => (out += text));
     this.child.stderr!.setEncoding("utf8").on("data", (text: string) => {

@@ -61,7 +61,7 @@ it("the table of the options has each option with its default", () => {
       .replace(/^undefined$/, "none");
   const listed = rowsOf("Options").filter(([name]) => name!.startsWith("`"));
   const defaults = new Map(listed.map(([name, value]) => [plain(name!), value!]));
-  expect([...defaults.keys()].sort()).toEqual(declared.map(([name]) => name).sort());
+  expect([...defaults.keys()].sort()).toEqual(declared.map(([name]) => name!).sort());
   for (const [name, value] of declared) {
     expect({ name, default: plain(defaults.get(name!)!) }).toEqual({ name, default: plain(value!) });
   }

@@ -32,6 +32,12 @@ export interface Playback {
 export function usePlayback(starts: boolean = false): Playback {
   const [isPlaying, setPlaying] = useState(starts && !isCalm());
   const [speed, setSpeed] = useState(1);
+  // A link leads to a step, and stays there.
+  useEffect(() => {
+    const moved = (): void => setPlaying(false);
+    addEventListener("hashchange", moved);
+    return () => removeEventListener("hashchange", moved);
+  }, []);
   return { isPlaying, speed, setPlaying, setSpeed };
 }
 

@@ -74,7 +74,7 @@ const t = {
       window.press = (key) =>
         document.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
     });
-    page.setDefaultTimeout(Number(process.env.PATIENCE ?? 30_000));
+    page.setDefaultTimeout(Number(process.env.PATIENCE ?? 60_000));
     await page.goto(`${pathToFileURL(file).href}${hash}`);
     return { page, errors, close: () => context.close() };
   },
@@ -90,7 +90,8 @@ if (unknown !== undefined) {
   process.exit(2);
 }
 let failed = 0;
-for (const name of asked.length > 0 ? asked : names) {
+
+async function run(name) {
   const tests = await import(`./${name}.test.mjs`);
   for (const [title, test] of Object.entries(tests.default)) {
     const begun = Date.now();
@@ -105,6 +106,9 @@ for (const name of asked.length > 0 ? asked : names) {
     }
   }
 }
+
+// Each file has pages of its own, so all of them run at once; the processor is shared anyway.
+await Promise.all((asked.length > 0 ? asked : names).map(run));
 await browser.close();
 process.stdout.write(failed === 0 ? "the page holds\n" : `FAILED: ${failed}\n`);
 process.exitCode = failed === 0 ? 0 : 1;

@@ -9,7 +9,7 @@ const VIEWS = {
   transfer: "#transfer/repair/0!c8/12",
   contexts: "#contexts",
   channels: "#channels/2/sa.sa.sa.sb.rb.rb.x1/7",
-  schedule: "#schedule/acks-left-in-the-channel/0!c7/9/both",
+  schedule: "#schedule/acks-left-in-the-channel/0!c4/17/both",
 };
 
 export default {
