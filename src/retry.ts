@@ -97,7 +97,7 @@ async function once<T>(
   }
 }
 
-/** Whether ctx has ended. One that can no longer be asked counts as ended: the error of `fn` comes out. */
+/** True if ctx has ended. One that can no longer be asked counts as ended: the error of `fn` comes out. */
 function hasEnded(ctx: Context): boolean {
   return tried(() => (ctx.err() ?? undefined) === undefined) !== true;
 }

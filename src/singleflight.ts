@@ -16,19 +16,19 @@ import { mustBeFunction } from "./internal/args.ts";
 
 /** The result of {@link Group.do}. */
 export interface Result<T> {
-  /** What the function returned. */
+  /** The value that the function returned. */
   readonly value: T;
-  /** Whether more than one caller shared the call. */
+  /** True if more than one caller shared the call. */
   readonly shared: boolean;
 }
 
 /** The result on the channel of {@link Group.doChan}: `error` if the function failed, else `value`. */
 export interface ChanResult<T> {
-  /** What the function returned. Absent: it failed. */
+  /** The value that the function returned. Absent: it failed. */
   readonly value?: T;
-  /** What the function threw. Absent: it returned. */
+  /** The error that the function threw. Absent: it returned. */
   readonly error?: unknown;
-  /** Whether more than one caller shared the call. */
+  /** True if more than one caller shared the call. */
   readonly shared: boolean;
 }
 

@@ -7,7 +7,7 @@ import { Chan, type Context } from "headgate";
 export class Queue<T> {
   readonly #jobs = new Chan<T>(100);
 
-  /** Takes the job, or returns false: the queue is full. A server answers 503 then. */
+  /** Takes the job, or returns false: the queue is full. After `close` it throws, as any send does. */
   offer = (job: T): boolean => this.#jobs.trySend(job);
 
   /** Waits for room. */

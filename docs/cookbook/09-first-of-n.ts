@@ -8,8 +8,9 @@ type Source<T> = (ctx: Context) => Promise<T>;
 
 export async function firstOf<T>(parent: Context, sources: readonly Source<T>[]): Promise<T> {
   const [ctx, cancel] = context.withCancel(parent);
-  const calls = sources.map((source) => source(ctx));
+  const calls: Promise<T>[] = [];
   try {
+    for (const source of sources) calls.push(source(ctx)); // one may throw at once
     return await Promise.any(calls);
   } catch (error) {
     throw parent.err() ?? error; // an AggregateError: all have failed

@@ -2,27 +2,27 @@
  * An AbortSignal comes in, and goes out to the platform.
  */
 // #region recipe
-import { context, retry } from "headgate";
+import { context, type Context, retry } from "headgate";
+import { forCaller } from "../libraries/delivered.ts"; // five lines to copy, too
 
 /** The caller passes a Context, an AbortSignal, `{ signal }` or nothing. */
-export async function pageOf(url: string, until?: context.Source, get: typeof fetch = fetch) {
+export async function pageOf(url: string, until?: context.Source, get = fetch): Promise<string> {
   const [ctx, release] = context.from(until); // in
+  const page = async (ctx: Context) => {
+    const response = await get(url, ctx); // out: a Context is an object with a signal
+    return await response.text(); // the body, too, is read before the try is over
+  };
   try {
-    return await retry.run(
-      ctx,
-      async (ctx) => {
-        const response = await get(url, ctx); // out: a Context is an object with a signal
-        return await response.text(); // the body, too, is read before the try is over
-      },
-      { tries: 3, timeout: 5_000 },
-    );
+    return await retry.run(ctx, page, { tries: 3, timeout: 5_000 });
+  } catch (error) {
+    throw forCaller(error, ctx, until);
   } finally {
     release();
   }
 }
 // #endregion
 
-import { type Context, time } from "headgate";
+import { time } from "headgate";
 
 export const prints = ["page of /a", "page of /b", "page of /c"];
 

@@ -38,6 +38,7 @@ export async function delivered(
 }
 
 /** The error that the caller knows: a Context has its own, a signal has a reason. */
-function forCaller(error: unknown, ctx: Context, until: context.Source): unknown {
-  return error === ctx.err() && !context.isContext(until) ? context.cause(ctx) : error;
+export function forCaller(error: unknown, ctx: Context, until: context.Source): unknown {
+  if (error !== ctx.err() || context.isContext(until)) return error;
+  return until && "aborted" in until ? until.reason : until?.signal?.reason;
 }

@@ -4,7 +4,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"sync/atomic"
 
@@ -18,8 +17,7 @@ func main() {
 		return nil
 	}
 	// #region show
-	group, _ := errgroup.WithContext(
-		context.Background())
+	var group errgroup.Group
 	group.SetLimit(2)
 	for i := 0; i < 5; i++ {
 		group.Go(load) // waits for a slot

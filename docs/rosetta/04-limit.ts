@@ -1,5 +1,5 @@
 /** errgroup with SetLimit */
-import { context, errgroup, time } from "headgate";
+import { errgroup, time } from "headgate";
 
 let pages = 0;
 const load = async () => {
@@ -7,9 +7,7 @@ const load = async () => {
   pages++;
 };
 // #region show
-const [group] = errgroup.withContext(
-  context.background(),
-);
+const group = new errgroup.Group();
 group.setLimit(2);
 for (let i = 0; i < 5; i++) {
   await group.go(load); // waits for a slot

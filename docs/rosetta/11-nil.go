@@ -21,11 +21,13 @@ func main() {
 		case v, ok := <-a:
 			if !ok {
 				a = nil
+				continue
 			}
 			sum += v
 		case v, ok := <-b:
 			if !ok {
 				b = nil
+				continue
 			}
 			sum += v
 		}

@@ -1,18 +1,27 @@
 //go:build ignore
 
-// default
+// default, receiving and sending
 package main
 
 import "fmt"
 
 func main() {
-	ch := make(chan string)
+	mails, out := make(chan string), make(chan int)
 	// #region show
+	said := "neither"
 	select {
-	case text := <-ch:
-		fmt.Println(text)
+	case text := <-mails:
+		said = text
+	case out <- 42:
+		said = "sent"
 	default:
-		fmt.Println("nothing yet")
+	}
+	full := false
+	select {
+	case out <- 43:
+	default:
+		full = true
 	}
 	// #endregion
+	fmt.Println(said+", full:", full)
 }

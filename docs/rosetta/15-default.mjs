@@ -1,7 +1,17 @@
-/** default */
+/** default, receiving and sending */
 
-const queue = [];
+const mails = [];
+const stream = new TransformStream(undefined, {
+  highWaterMark: 0,
+});
+const out = stream.writable.getWriter();
 // #region show
-if (queue.length > 0) console.log(queue.shift());
-else console.log("nothing yet");
+let said = "neither";
+if (mails.length > 0) said = mails.shift();
+else if (out.desiredSize > 0) {
+  void out.write(42);
+  said = "sent";
+}
+const full = out.desiredSize <= 0;
 // #endregion
+console.log(`${said}, full:`, full);

@@ -1,9 +1,16 @@
-/** default */
-import { Chan, trySelect } from "headgate";
+/** default, receiving and sending */
+import { Chan, sending, trySelect } from "headgate";
 
-const ch = new Chan<string>();
+const mails = new Chan<string>();
+const out = new Chan<number>();
 // #region show
-const got = trySelect({ ch });
-if (got !== undefined) console.log(got.value);
-else console.log("nothing yet");
+let said = "neither";
+const got = trySelect({
+  mails,
+  out: sending(out, 42),
+});
+if (got?.case === "mails") said = got.value ?? "";
+else if (got?.case === "out") said = "sent";
+const full = !out.trySend(43); // for one channel
 // #endregion
+console.log(`${said}, full:`, full);

@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 func main() {
@@ -14,7 +15,9 @@ func main() {
 		jobs <- job
 	}
 	close(jobs)
-	handle := func(string) { n++ }
+	handle, report := func(string) { n++ }, func() {}
+	ticker := time.NewTicker(time.Minute)
+	defer ticker.Stop()
 	// #region show
 	work := func() error {
 		for {
@@ -24,6 +27,8 @@ func main() {
 					return nil
 				}
 				handle(job)
+			case <-ticker.C:
+				report()
 			case <-ctx.Done():
 				return ctx.Err()
 			}

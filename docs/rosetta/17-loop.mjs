@@ -7,11 +7,17 @@ const { signal } = new AbortController();
 const jobs = jobsOf("a", "b", "c");
 let n = 0;
 const handle = () => n++;
+const report = () => {};
 // #region show
 async function work() {
-  for await (const job of jobs) {
-    signal.throwIfAborted();
-    handle(job);
+  const ticker = setInterval(report, 60_000);
+  try {
+    for await (const job of jobs) {
+      signal.throwIfAborted();
+      handle(job);
+    }
+  } finally {
+    clearInterval(ticker);
   }
 }
 // #endregion

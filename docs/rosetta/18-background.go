@@ -6,17 +6,30 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 func main() {
-	// #region show
-	load := func(ctx context.Context, id int) (string, error) {
-		if err := ctx.Err(); err != nil {
-			return "", err
+	run := func() error {
+		// #region show
+		load := func(ctx context.Context, id int) (string, error) {
+			select {
+			case <-time.After(time.Millisecond):
+				return fmt.Sprint("user ", id), nil
+			case <-ctx.Done():
+				return "", ctx.Err()
+			}
 		}
-		return fmt.Sprint("user ", id), nil
+		user, err := load(context.Background(), 7)
+		if err != nil {
+			return err
+		}
+		friend, err := load(context.TODO(), 8)
+		// #endregion
+		fmt.Println(user+",", friend)
+		return err
 	}
-	user, _ := load(context.Background(), 7)
-	fmt.Println(user)
-	// #endregion
+	if err := run(); err != nil {
+		panic(err)
+	}
 }

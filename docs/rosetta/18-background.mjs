@@ -7,5 +7,6 @@ async function load(id, { signal } = {}) {
   return `user ${id}`;
 }
 const user = await load(7);
-console.log(user);
+const friend = await load(8);
 // #endregion
+console.log(`${user},`, friend);

@@ -11,5 +11,6 @@ async function load(ctx: Context, id: number) {
   return `user ${id}`;
 }
 const user = await load(context.background(), 7);
-console.log(user);
+const friend = await load(context.todo(), 8);
 // #endregion
+console.log(`${user},`, friend);

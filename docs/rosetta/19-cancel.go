@@ -13,7 +13,7 @@ func main() {
 	// #region show
 	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
-	go func() { cancel() }()
+	go cancel()
 	<-ctx.Done()
 	fmt.Println("ended:", ctx.Err() != nil)
 	// #endregion

@@ -10,13 +10,13 @@ import (
 
 func main() {
 	ctx, cancel := context.WithCancel(context.Background())
-	closed := make(chan string)
 	// #region show
+	closed := make(chan string, 1)
 	stop := context.AfterFunc(ctx, func() {
 		closed <- "closed"
 	})
-	defer stop() // if ctx lasts, it does not run
+	defer stop() // prevents the run, if ctx has not ended
 	cancel()
-	// #endregion
 	fmt.Println(<-closed)
+	// #endregion
 }

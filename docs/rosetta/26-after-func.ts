@@ -4,13 +4,15 @@ import { Chan, context } from "headgate";
 const [ctx, cancel] = context.withCancel(
   context.background(),
 );
-const closed = new Chan<string>(1);
 // #region show
+const closed = new Chan<string>(1);
 const stop = context.afterFunc(ctx, () => {
   closed.trySend("closed");
 });
-cancel();
-const [text] = await closed.recv();
-stop(); // if ctx lasts, it does not run
+try {
+  cancel();
+  console.log((await closed.recv())[0]);
+} finally {
+  stop(); // prevents the run, if ctx has not ended
+}
 // #endregion
-console.log(text);

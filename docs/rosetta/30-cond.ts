@@ -1,6 +1,7 @@
 /** sync.Cond */
-import { go, sync } from "headgate";
+import { context, go, sync } from "headgate";
 
+const ctx = context.background();
 let ready = false;
 // #region show
 const mu = new sync.Mutex();
@@ -12,7 +13,7 @@ go(async () => {
 });
 {
   using _ = await mu.lock();
-  while (!ready) await changed.wait();
+  while (!ready) await changed.wait(ctx);
 }
 // #endregion
 console.log("ready");

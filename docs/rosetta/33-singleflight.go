@@ -11,19 +11,25 @@ import (
 
 func main() {
 	calls := 0
-	start := make(chan bool)
 	load := func() (any, error) {
-		<-start
 		calls++
 		return "ada", nil
 	}
-	// #region show
-	var users singleflight.Group
-	first := users.DoChan("7", load)
-	second := users.DoChan("7", load)
-	// #endregion
-	close(start)
-	<-first
-	<-second
-	fmt.Println("2 callers,", calls, "call")
+	run := func() error {
+		// #region show
+		var users singleflight.Group
+		v, err, shared := users.Do("7", load)
+		if err != nil {
+			return err
+		}
+		fmt.Println(v, shared)
+		// #endregion
+		return nil
+	}
+	if err := run(); err != nil {
+		panic(err)
+	}
+	if calls != 1 {
+		panic("it was called again")
+	}
 }

@@ -10,14 +10,16 @@ const load = async () => {
 // #region show
 const running = new Map();
 const get = (key) => {
-  if (!running.has(key)) {
+  const shared = running.has(key);
+  if (!shared) {
     const call = load(key).finally(() =>
       running.delete(key),
     );
     running.set(key, call);
   }
-  return running.get(key);
+  return [running.get(key), shared];
 };
-await Promise.all([get("7"), get("7")]);
+const [value, shared] = get("7");
+console.log(await value, shared);
 // #endregion
-console.log("2 callers,", calls, "call");
+if (calls !== 1) throw new Error("called again");

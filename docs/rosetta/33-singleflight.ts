@@ -1,6 +1,11 @@
 /** singleflight.Group */
-import { singleflight, time } from "headgate";
+import {
+  context,
+  singleflight,
+  time,
+} from "headgate";
 
+const ctx = context.background();
 let calls = 0;
 const load = async () => {
   await time.sleep(1);
@@ -12,9 +17,11 @@ const users = new singleflight.Group<
   string,
   string
 >();
-await Promise.all([
-  users.do("7", load),
-  users.do("7", load),
-]);
+const { value, shared } = await users.do(
+  "7",
+  load,
+  ctx,
+);
+console.log(value, shared);
 // #endregion
-console.log("2 callers,", calls, "call");
+if (calls !== 1) throw new Error("called again");

@@ -11,11 +11,18 @@ import (
 
 func main() {
 	ctx := context.Background()
-	// #region show
-	select {
-	case <-time.After(time.Millisecond):
-		fmt.Println("awake")
-	case <-ctx.Done():
+	run := func() error {
+		// #region show
+		select {
+		case <-time.After(time.Millisecond):
+			fmt.Println("awake")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		// #endregion
+		return nil
 	}
-	// #endregion
+	if err := run(); err != nil {
+		panic(err)
+	}
 }

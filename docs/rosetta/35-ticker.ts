@@ -1,12 +1,16 @@
 /** time.Ticker */
-import { time } from "headgate";
+import { context, time } from "headgate";
 
+const ctx = context.background();
 let ticks = 0;
 // #region show
 const ticker = new time.Ticker(1);
-for await (const _ of ticker.c) {
-  if (++ticks === 3) break;
+try {
+  for await (const _ of ticker.c.values(ctx)) {
+    if (++ticks === 3) break;
+  }
+} finally {
+  ticker.stop();
 }
-ticker.stop();
 // #endregion
 console.log(ticks, "ticks");

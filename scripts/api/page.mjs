@@ -19,6 +19,9 @@ const STANDARD = [
 const HANDED =
   /^(Nats|Rabbit|Pubsub|Postgres|IoRedis|NodeRedis)(Connection|Channel|Client|Pool|Queryable|Publisher|Subscriber|Headers|Message)$|^Lab$/;
 
+/** The interfaces whose properties are rows: the program does not make such objects, it gets them. */
+const MAIN = new Set(["Context", "Bubble"]);
+
 /** Of every object: they say nothing of its use. */
 const OF_ALL = new Set(["constructor", "describe", "toJSON", "toString", "name", "message", "stack", "cause", "type"]);
 
@@ -35,7 +38,7 @@ const textOf = (parts) => parts.map((part) => part.text).join("");
 /** All that a docstring says, and its tags `@see`. */
 function commentOf(reflection) {
   const callable = signatureOf(reflection);
-  const comment = callable?.comment ?? reflection.comment;
+  const comment = callable?.comment ?? reflection.comment ?? reflection.getSignature?.comment;
   const said = [comment?.summary ?? [], ...(comment?.blockTags ?? []).map(({ content }) => content)];
   return {
     summary: textOf(comment?.summary ?? []).trim(),
@@ -122,9 +125,14 @@ function membersOf(reflection) {
       !OF_ALL.has(child.name) &&
       !child.name.startsWith("[") &&
       !isOption(reflection) &&
-      signatureOf(child) !== undefined,
+      (signatureOf(child) !== undefined || isProperty(reflection, child)),
   );
 }
+
+/** Whether it is a value to read: a property of a class that a program cannot set, or of an interface that classes implement. */
+const isProperty = (reflection, child) =>
+  (child.kind === ReflectionKind.Accessor || (child.kind === ReflectionKind.Property && child.flags.isReadonly)) &&
+  (reflection.kind === ReflectionKind.Class || MAIN.has(reflection.name));
 
 /** Functions among options are the program's. */
 const isOption = ({ name }) => /Options$|^Case$/.test(name);

@@ -79,7 +79,7 @@ const app = await Application.bootstrapWithPlugins({
   excludeInternal: true,
   excludePrivate: true,
   // Parts of public types; no program names them.
-  intentionallyNotExported: ["Case", "Outcome", "IndexOf", "With", "AbortSignal"],
+  intentionallyNotExported: ["Case", "CaseResult", "IndexOf", "With", "AbortSignal"],
   validation: { notExported: true, invalidLink: true, invalidPath: true, rewrittenLink: true },
   treatWarningsAsErrors: true,
   ...(markdown === undefined ? {} : asMarkdown),

@@ -4,7 +4,8 @@
  * Invariants:
  * - All cases are judged at one instant, because nothing is awaited meanwhile (S2). Timers are brought up to date
  *   before that. So judging has no effect, and a case that was judged to be ready still is when it is taken.
- * - Each of the ready cases is equally likely (S1). Neither the order of the cases nor a context makes a difference.
+ * - Each of the ready cases is equally likely (S1). Neither the order of the cases nor that one is a `ctx.done()` makes
+ *   a difference. The parameter `ctx` is no case: if it has ended already, nothing is judged.
  * - Exactly one case takes effect (S7). The losing waiters are siblings of the winner and leave their queues with it,
  *   in O(1). The waiters behind them keep their places (S8).
  * - A select never pairs with itself, because it judges before it waits (S9).
@@ -33,7 +34,7 @@ export type Case = RecvChan<any> | SendCase | null | undefined;
 export type Cases = Readonly<Record<string, Case>> | readonly Case[];
 
 /** The result of one case: a receive has a value and `ok`, a send has nothing but its name, and nil has no result. */
-export type Outcome<K, C> = C extends SendCase
+export type CaseResult<K, C> = C extends SendCase
   ? { readonly case: K }
   : C extends typeof nil
     ? never
@@ -53,9 +54,9 @@ export type IndexOf<K> = K extends `${infer N extends number}` ? N : never;
  */
 export type Selected<C extends Cases> = C extends readonly unknown[]
   ? number extends C["length"]
-    ? Outcome<number, C[number]>
-    : { [K in keyof C]: Outcome<IndexOf<K>, C[K]> }[number]
-  : { [K in keyof C]: Outcome<K extends number ? `${K}` : K, C[K]> }[keyof C];
+    ? CaseResult<number, C[number]>
+    : { [K in keyof C]: CaseResult<IndexOf<K>, C[K]> }[number]
+  : { [K in keyof C]: CaseResult<K extends number ? `${K}` : K, C[K]> }[keyof C];
 
 class Sending extends Inspectable implements SendCase {
   /** True for a send case, but not for a proxy of one, which may fail in the middle of a select. */

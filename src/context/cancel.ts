@@ -127,7 +127,7 @@ function causeOf(ctx: Context, err: unknown): unknown {
   return outcome === null ? err : (outcome.cause ?? outcome.error);
 }
 
-/** Whether it is an error of another copy's context. One of ours comes from behind a wrapper that hides its cause (C68). */
+/** True if it is an error of another copy's context. One of ours comes from behind a wrapper that hides its cause (C68). */
 function isFromOtherCopy(err: unknown): boolean {
   if (!isA(err, Canceled) && !isA(err, DeadlineExceeded)) return false;
   const proto: unknown = attempt(() => Object.getPrototypeOf(err));
@@ -189,7 +189,7 @@ class Observers {
  * is on a hot path and in objects of another shape.
  */
 export class CancelCtx extends BaseCtx {
-  /** Whether `value` is one itself. A proxy of one is not: its traps may throw at any moment, so it counts as foreign. */
+  /** True if `value` is one itself. A proxy of one is not: its traps may throw at any moment, so it counts as foreign. */
   static isOne(value: unknown): value is CancelCtx {
     return typeof value === "object" && value !== null && #listedBy in value;
   }

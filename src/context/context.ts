@@ -108,7 +108,7 @@ export abstract class BaseCtx extends Inspectable implements OurContext {
     return `${this.toString === BaseCtx.prototype.toString ? this.derivation(true) : this}${this.outcomeText()}`;
   }
 
-  /** How it has ended; empty while it has not. */
+  /** The text of its end; empty while it has none. */
   outcomeText(): string {
     const err = this.known();
     return err === undefined ? "" : ` (${err instanceof DeadlineExceeded ? "deadline exceeded" : "canceled"})`;
@@ -232,7 +232,7 @@ function isBaseCtx(ctx: unknown): boolean {
 }
 
 /**
- * Whether `value` is a Context: one of ours, one of another copy of the package, or any object with these methods.
+ * Returns whether `value` is a Context: one of ours, one of another copy of the package, or any object with these methods.
  *
  * @example
  * ```ts

@@ -47,7 +47,7 @@ export class DeadlineExceeded extends Branded {
   }
 }
 
-/** How a context has ended: its error and its cause. A whole subtree shares one. */
+/** The end of a context: its error and its cause. A whole subtree shares one. */
 export class Outcome {
   readonly cause: unknown;
   private readonly Class: typeof Canceled | typeof DeadlineExceeded;

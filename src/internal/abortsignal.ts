@@ -15,7 +15,7 @@ export type AbortController = typeof globalThis extends { AbortController: { pro
 
 /** The members of an AbortSignal that headgate uses. */
 export interface LeastSignal {
-  /** Whether it has ended. */
+  /** True if it has ended. */
   readonly aborted: boolean;
   /** Why it has ended. */
   readonly reason: unknown;

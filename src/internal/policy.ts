@@ -1,5 +1,5 @@
 /**
- * How often, and with which pauses, something is tried again.
+ * Policies: the number of tries of something, and the pauses between them.
  */
 import { duration } from "./args.ts";
 import { shown } from "./foreign.ts";

@@ -9,7 +9,8 @@
  * decides both. That makes time virtual and every interleaving reachable.
  *
  * Invariants:
- * - The library awaits no promise of its own. A promise is made only for a caller.
+ * - No primitive awaits a promise of its own. A promise is made only for a caller. Compositions, such as `retry.run`,
+ *   are callers.
  * - `credit` is positive only outside of bubbles, and while the current turn of the event loop is young.
  * - An operation takes effect when it is called. Only the moment at which its caller resumes is decided here.
  */

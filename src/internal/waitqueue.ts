@@ -18,8 +18,8 @@ export interface Parked {
 }
 
 /**
- * Marks a ctx waiter, which waits for the end of the operation's context. It only ever rejects, so this is never
- * called.
+ * Marks a ctx waiter, which waits for the end of the operation's context. No value ever comes to it, so the function is
+ * never called.
  */
 export const CTX_WAITER: Shape = () => undefined;
 /** Marks a callback waiter. */
@@ -36,11 +36,20 @@ export class Waiter {
   reject!: (error: unknown) => void;
   /** Its wait in a test bubble; null in production. */
   parked: Parked | null = null;
-  /** Makes the result, or marks a ctx waiter or a callback waiter. Null: the result is what `wake` is given. */
+  /**
+   * Makes the result. It is also a tag: {@link CTX_WAITER} and CALLBACK say which kind of waiter this is, and make
+   * nothing. Null: the result is what `wake` is given.
+   */
   readonly shape: Shape | null;
-  /** For a select, its case; for a step of a `for await`, its iterator; for a ctx waiter, its context. */
+  /**
+   * For a select, its case; for a step of a `for await`, its iterator; for a ctx waiter, its context. For a `go` of a
+   * group, the function that begins the task in a test bubble.
+   */
   readonly key: unknown;
-  /** The value of a sender; for a ctx waiter, the function to call instead of rejecting. */
+  /**
+   * The value of a sender; for a ctx waiter, the function to call instead of rejecting. The ms of a sleep, the units of
+   * an `acquire`, the function of a group's `go`: a test bubble shows it.
+   */
   readonly value: unknown;
 
   constructor(shape: Shape | null, key?: unknown, value?: unknown) {
@@ -63,7 +72,7 @@ export class Waiter {
 }
 
 /**
- * A waiter without a promise: to wake it calls `callback`. It is no subclass, so that all waiters have one hidden
+ * A waiter without a promise: waking it calls `callback`. It is no subclass, so that all waiters have one hidden
  * class.
  */
 export function callbackWaiter(callback: () => void): Waiter {

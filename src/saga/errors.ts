@@ -26,7 +26,7 @@ export class NotApplied extends Branded {
   }
 }
 
-/** Whether this error of an attempt says that the attempt had no effect. */
+/** True if this error of an attempt says that the attempt had no effect. */
 export function isNotApplied(error: unknown): boolean {
   return isA(error, NotApplied) || (isA(error, retry.Permanent) && isA(propertyOf(error, "cause"), NotApplied));
 }

@@ -59,7 +59,7 @@ interface Failure {
   readonly error: Error;
 }
 
-/** How a step, or its undo, is called. */
+/** The terms on which a step, or its undo, is called. */
 interface CallPolicy {
   readonly ctx: Context;
   /** When this ends, a running attempt is abandoned at once. */

@@ -57,7 +57,7 @@ export function resume(states: readonly State[], saga: string, id: string, journ
   return { cause, letters };
 }
 
-/** Whether the event has the fields that are read above. */
+/** True if the event has the fields that are read above. */
 function isWhole(event: SagaEvent): boolean {
   switch (event.type) {
     case "stepFinished":

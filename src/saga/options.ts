@@ -19,7 +19,7 @@ export interface StepOptions {
    */
   readonly timeout?: number;
   /**
-   * How the step is retried. Each attempt has the same key.
+   * The policy by which the step is retried. Each attempt has the same key.
    *
    * @default `{ tries: 1 }`; after a pivot, the policy of the compensation
    */
@@ -47,7 +47,7 @@ export interface CompensationOptions {
    */
   readonly timeout?: number;
   /**
-   * How an undo is retried.
+   * The policy by which an undo is retried.
    *
    * @default `{ tries: 5, base: 200 }`: pauses of at most 200, 400, 800 and 1 600 ms, with full jitter
    */

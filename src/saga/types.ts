@@ -33,7 +33,7 @@ export type Run<In, Done, Out> = (ctx: Context, call: Call<In, Done>) => Promise
 export type Compensate<In, Done, Out> = (ctx: Context, call: UndoCall<In, Done, Out>) => Promise<unknown> | void;
 
 /**
- * How a saga ended: one of these, whatever happens outside. `log` has an entry for each step that was started, in that order. After a
+ * The end of a saga: one of these, whatever happens outside. `log` has an entry for each step that was started, in that order. After a
  * pivot it has those that were not started, too.
  *
  * `JSON.stringify` of a result shows its errors as {@link SerializedError}s. `output` and the letters are shown as they are.

@@ -53,7 +53,9 @@ export class RWMutex extends Inspectable {
   //     A's guard disposed       1                 0           0   void: it does nothing
   //     B's guard disposed       0                 0           0   the lock is free, and a new generation begins
   //
-  // So each reading ends once, in whatever order they unlock.
+  // So each reading ends once, if all are ended by their guards or all by hand; and those from tryRLock by hand in any case. In a mix no
+  // count can be right. Say A and B have called rLock, then comes one rUnlock, and A's guard is disposed. If A called rUnlock, B still
+  // reads. If B did, and dropped its guard, none does. B counts as reading: a writer that waits for ever harms less than one beside a reader.
   private generation = 0;
   /** The readers of this generation that unlocked by hand though they have a guard: that many guards do nothing. */
   private voidGuards = 0;
@@ -114,9 +116,12 @@ export class RWMutex extends Inspectable {
   }
 
   /**
-   * Waits for the lock and takes it for reading. Resolves to a guard that ends its own reading at most once. Unlock either by the guard
-   * or by {@link rUnlock}, but always in the same way for one lock. Readers are not distinguished, so each unlock by hand makes the next
-   * guard of the current readers do nothing.
+   * Waits for the lock and takes it for reading. Resolves to a guard that ends its own reading at most once. Without the guard, call
+   * {@link rUnlock}.
+   *
+   * All readers of one RWMutex must unlock in the same way, by guards or by `rUnlock`. If they mix, a reading may never end, and no writer
+   * gets in. Readers are only counted, so each `rUnlock` makes the next guard of the current readers do nothing. It may also count as that
+   * of a {@link tryRLock}, which has no guard, and whose reading then ends too early.
    *
    * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`; the lock is not held.
    *
@@ -170,7 +175,7 @@ export class RWMutex extends Inspectable {
     return `sync.RWMutex(${state}${waiting > 0 ? `, ${waiting} waiting` : ""})`;
   }
 
-  /** Whether a reader may enter: no writer is there or waits. */
+  /** True if a reader may enter: no writer is there or waits. */
   private mayRead(): boolean {
     return !this.writing && this.writersWaiting.head === null;
   }

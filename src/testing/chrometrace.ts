@@ -12,7 +12,7 @@ import { CANCELLER, isAnswer, tasksOf, textOf, type TraceRow } from "./rows.ts";
 
 /** One event of a {@link ChromeTrace}. */
 export interface ChromeTraceEvent {
-  /** What it is: a slice (X), an instant (i), the begin (s) or the end (f) of an arrow, or the name of a thread (M). */
+  /** The kind of the event: a slice (X), an instant (i), the begin (s) or the end (f) of an arrow, or the name of a thread (M). */
   readonly ph: "X" | "i" | "s" | "f" | "M";
   readonly name: string;
   readonly cat?: string;
@@ -26,7 +26,7 @@ export interface ChromeTraceEvent {
   readonly id?: number;
   /** An arrow ends at the slice around it. */
   readonly bp?: "e";
-  /** How far the line of an instant reaches: over a thread, or over all. */
+  /** The reach of the line of an instant: over a thread, or over all. */
   readonly s?: "t" | "p";
   readonly args?: Readonly<Record<string, unknown>>;
 }

@@ -19,7 +19,7 @@ export class Clock {
     return this.alarms.length > 0;
   }
 
-  /** Whether an alarm is due now. */
+  /** True if an alarm is due now. */
   get isDue(): boolean {
     return this.alarms.some((alarm) => alarm.due <= this.elapsed);
   }

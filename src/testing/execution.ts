@@ -366,7 +366,7 @@ export class Execution implements Decider {
   }
 
   /**
-   * Whether the tasks that wait for promises can only wait for each other, while something else in the bubble may help
+   * True if the tasks that wait for promises can only wait for each other, while something else in the bubble may help
    * them on.
    */
   private get isAmongThemselves(): boolean {

@@ -48,11 +48,11 @@ export interface ExploreReport {
   /** Number of points at which the plain order was cancelled. */
   readonly points: number;
   /**
-   * Whether all that was asked for was run. False if `maxSchedules` or `boundedRuns` ended it, or if another copy of
+   * True if all that was asked for was run. False if `maxSchedules` or `boundedRuns` ended it, or if another copy of
    * headgate was used.
    */
   readonly complete: boolean;
-  /** What was used that the kit cannot see. Missing if it has seen everything. */
+  /** Names what was used that the kit cannot see. Missing if it has seen everything. */
   readonly warning?: string;
   /** Duration in ms of real time. */
   readonly ms: number;
@@ -320,7 +320,7 @@ function injecting(injection: Injection): Schedule {
   return { strategy: fifo, mayCancel: false, ...injection };
 }
 
-/** Whether an execution that was cancelled at this point did the same as the plain one up to there. */
+/** True if an execution that was cancelled at this point did the same as the plain one up to there. */
 function hasSamePrefix(plain: Execution, execution: Execution, cancelAt: number): boolean {
   const choices = execution.choicesAtCancel;
   const prefixOf = ({ choices: { counts } }: Execution): string => counts.slice(0, choices).join();

@@ -93,7 +93,7 @@ export class Injections {
     return this.calls === this.injection.failAt ? this.error : undefined;
   }
 
-  /** Whether this is the error of the refusal, or was caused by it. */
+  /** True if this is the error of the refusal, or was caused by it. */
   isInjected(error: unknown): boolean {
     if (this.injection.failAt === undefined) return false;
     for (let e = error, depth = 0; e !== undefined && e !== null && depth < 10; depth++) {

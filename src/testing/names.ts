@@ -176,7 +176,7 @@ function isObject(value: unknown): value is object {
   return (typeof value === "object" && value !== null) || typeof value === "function";
 }
 
-/** Whether it is a plain object or an array, as the cases of a select are. */
+/** True if it is a plain object or an array, as the cases of a select are. */
 export function isPlain(value: unknown): value is object {
   if (typeof value !== "object" || value === null) return false;
   return attempt(() => Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype) === true;

@@ -10,7 +10,7 @@ import { START } from "./clock.ts";
 import { text } from "./format.ts";
 import { environment } from "./platform.ts";
 
-/** How to run a bubble. */
+/** The options of a bubble. */
 export interface BubbleOptions {
   /**
    * The bubble's time at its beginning: epoch ms, or a Date.
@@ -134,7 +134,7 @@ export interface ExploreOptions {
 }
 
 /**
- * How to record a schedule. They are those options of {@link ExploreOptions} that change what a schedule does: give
+ * The options of {@link record}. They are those options of {@link ExploreOptions} that change what a schedule does: give
  * those with which it was found.
  */
 export type RecordOptions = Pick<ExploreOptions, "fail" | "timers" | "start" | "externalTimeout" | "maxSteps">;
@@ -146,7 +146,7 @@ export interface BubbleSettings {
   readonly maxSteps: number;
 }
 
-/** What changes the run of a schedule, checked and complete. */
+/** The options that change the run of a schedule, checked and complete. */
 export interface RunnerSettings extends BubbleSettings {
   readonly timers: "idle" | "any";
   readonly fail: Error | undefined;

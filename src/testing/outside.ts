@@ -47,7 +47,7 @@ export function unwatch(): void {
   if (--users === 0) hook!.disable();
 }
 
-/** Whether the platform's hooks report every resource: Bun has none, and Deno's miss some. */
+/** True if the platform's hooks report every resource: Bun has none, and Deno's miss some. */
 export function canWatch(): boolean {
   const { bun, deno } = platform.process?.versions ?? {};
   return bun === undefined && deno === undefined && builtin("node:async_hooks") !== undefined;
@@ -64,7 +64,7 @@ function make(): ReturnType<Hooks["createHook"]> {
   });
 }
 
-/** Whether the process has connections or other active resources that could bring a bubble news. */
+/** True if the process has connections or other active resources that could bring a bubble news. */
 export function isConnected(): boolean {
   // On some platforms the function exists, and throws.
   const active = attempt(() => platform.process?.getActiveResourcesInfo?.()) ?? [];

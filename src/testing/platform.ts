@@ -45,13 +45,13 @@ function genuine() {
   };
 }
 
-/** Whether a function is missing, or looks like a fake of sinon, vitest or jest, a mock, or a fake of node:test. */
+/** True if a function is missing, or looks like a fake of sinon, vitest or jest, a mock, or a fake of node:test. */
 function isFake(f: unknown): boolean {
   if (typeof f !== "function") return true;
   return Object.hasOwn(f, "clock") || Object.hasOwn(f, "mock") || f.name.startsWith("bound #");
 }
 
-/** Whether the clock is missing or a fake: the libraries' fake `performance` has no prototype. */
+/** True if the clock is missing or a fake: the libraries' fake `performance` has no prototype. */
 function isFakeClock(clock: Platform["performance"]): boolean {
   return clock === undefined || Object.getPrototypeOf(clock) === null || isFake(clock.now);
 }
@@ -161,7 +161,7 @@ export function drained(f: () => void): void {
   else nextTurn(f);
 }
 
-/** Whether nothing else can run between the last microtask and the call of {@link drained}. */
+/** True if nothing else can run between the last microtask and the call of {@link drained}. */
 export function isPrompt(): boolean {
   return means!.tick !== undefined;
 }
@@ -216,7 +216,7 @@ export interface Storage<T> {
   run<R>(store: T | undefined, f: () => R): R;
 }
 
-/** Whether the platform has AsyncLocalStorage. */
+/** True if the platform has AsyncLocalStorage. */
 export const hasStorage: boolean = /* @__PURE__ */ builtin("node:async_hooks") !== undefined;
 
 /** Makes an AsyncLocalStorage; null if the platform has none, as browsers. */

@@ -68,7 +68,7 @@ export function textOf(row: TraceRow): string {
   return [row.event, row.object, row.detail].filter((part) => part !== "").join(" ");
 }
 
-/** Whether the event goes from the object to the task. */
+/** True if the event goes from the object to the task. */
 export function isAnswer(row: TraceRow): boolean {
   return row.event.startsWith("resume ") || row.event.startsWith("fail ");
 }

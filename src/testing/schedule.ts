@@ -19,7 +19,7 @@ export interface Strategy {
   pick(n: number, at: number, queue: readonly Resumption[] | null): number;
 }
 
-/** What is done to a scenario, and when. A point is the number of steps that have been made. */
+/** Things that are done to a scenario, each at a point. A point is the number of steps that have been made. */
 export interface Injection {
   /** Cancel t.ctx at this point. */
   readonly cancelAt?: number | undefined;
@@ -143,7 +143,7 @@ export function trimmed(picks: readonly number[]): readonly number[] {
   return picks.slice(0, length);
 }
 
-/** Reads a replay string. Throws a RangeError if it is none; `where` is the function that was called. */
+/** Decodes a replay string into its recipe; {@link encode} writes one. Throws a RangeError if it is none; `where` is the function that was called. */
 export function decode(text: string, where: string): Recipe {
   const parts = /^((?:[0-9a-z]+(?:\.[0-9a-z]+)*)?)(?:!c(\d+)|!h(\d+)\.(\d+))?(?:!a(\d+))?(?:!f(\d+))?$/.exec(text);
   if (parts === null) {

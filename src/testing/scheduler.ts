@@ -1,10 +1,11 @@
 /**
  * The scheduler of a bubble, which the library calls through the seam: it owns the tasks, the queue of resumptions, the
- * clock, the names and the recorder. The execution that holds it (`execution.ts`) decides what comes next.
+ * clock, the names and the recorder. It chooses nothing: the execution that holds it (`execution.ts`) chooses the next
+ * step.
  *
  * Invariants:
- * - Whatever is called while a step runs is done by the task whose step it is.
- * - A task resumes only out of the queue, once the bubble is not over.
+ * - Whatever is called while a step runs is done by the task whose step it is, unless AsyncLocalStorage knows better.
+ * - Until the bubble is over, a task resumes only out of the queue; after that, at once.
  */
 import { Chan } from "../chan/chan.ts";
 import { AfterFuncCtx } from "../context/afterfunc.ts";
@@ -38,7 +39,7 @@ export interface SchedulerOptions {
   readonly storage: boolean;
 }
 
-/** What the scheduler leaves to its execution. */
+/** The decisions that the scheduler leaves to its execution. */
 export interface Decider {
   /** Picks one of `n` ready cases. */
   choose(n: number): number;
@@ -80,13 +81,14 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
   recorder: Recorder | null;
   /** The first error that nothing has caught. */
   error: { readonly error: unknown } | null = null;
-  /** Number of steps made; that of the step that runs. */
+  /** Number of steps begun, the one that runs included. */
   steps = 0;
   /** The task whose step runs, or ran last. */
   task: Task;
   /** The task of the function under test; undefined before it begins. */
   main!: Task;
   isOver = false;
+  // Set from outside: `LiveBubble` in seam.ts says by what, and what they mean.
   usesOther = false;
   mayHearFromOutside = true;
 
@@ -98,6 +100,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
 
   private readonly options: SchedulerOptions;
   private readonly decider: Decider;
+  /** The recorder, also after the recording: the trace is read from it. Null: nothing was to be recorded. */
   private readonly written: Recorder | null;
   private readonly prng: () => number = generator(1);
   private dropContextsAt = DROP_AT;
@@ -142,7 +145,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
   // --------------------------------------------------------------------------------------------------------- the waits
 
   park(waiter: Waiter, op: Op, on: unknown): Parked {
-    this.mustNotLook();
+    this.refuseWhileLooking();
     // A sleep has just set its alarm, at the same call site; taking a stack is the most expensive part of a bubble.
     const { lastAlarm } = this;
     const isSleep = lastAlarm !== null && lastAlarm.target === (waiter.queue as unknown);
@@ -154,7 +157,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
   }
 
   settled<T>(op: Op, on: unknown, result: unknown, failed: boolean, value: unknown): Promise<T> {
-    this.mustNotLook();
+    this.refuseWhileLooking();
     // No scheduling point: no other task can observe that a task was admitted to a group, or left a loop.
     if ((op === "group.go" || op === "return") && !failed) return Promise.resolve(result as T);
     const wait = new Wait(this.currentTask(), op, on, value, this.clock.elapsed, this.callsite());
@@ -170,7 +173,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
     parked: (settle: (result: unknown, failed?: boolean) => void) => unknown,
     value?: unknown,
   ): Promise<T> {
-    this.mustNotLook();
+    this.refuseWhileLooking();
     const wait = new Wait(this.currentTask(), op, null, value, this.clock.elapsed, this.callsite());
     this.recorder?.wait(this.steps, wait);
     return new Promise<unknown>((resolve, reject) => {
@@ -179,9 +182,11 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
   }
 
   enqueue(resumption: Resumption): void {
-    // What resumes after the end does not concern the test any more, but must not hang.
+    // A task that resumes after the end does not concern the test any more, but must not hang.
     if (this.isOver) return resumption.resume();
-    if (this.recorder !== null && this.steps > 0 && isRunning(this)) resumption.by = this.steps;
+    // A promise of the platform may settle during a step on one runtime, and after it on another: no step made it do so.
+    const isFromOutside = resumption instanceof Wait && resumption.op === "external";
+    if (this.recorder !== null && this.steps > 0 && isRunning(this) && !isFromOutside) resumption.by = this.steps;
     resumption.task.queued++;
     this.queue.push(resumption);
   }
@@ -216,8 +221,8 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
     }
   }
 
-  /** Throws, and fails the test, if the function of t.watch does something. */
-  private mustNotLook(): void {
+  /** Called by everything that does something. While the function of t.watch runs, it throws, and the test fails. */
+  private refuseWhileLooking(): void {
     if (!this.watch.isLooking) return;
     const error = mayOnlyLook();
     this.fail(error);
@@ -237,14 +242,14 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
   // --------------------------------------------------------------------------------------------------------- the tasks
 
   spawn(start: Start, fn: unknown): void {
-    this.mustNotLook();
+    this.refuseWhileLooking();
     const name = this.names.task(fn);
     this.recorder?.write(this.steps, this.currentTask(), "go", name);
     this.begin(name, start);
   }
 
   prepare(start: Start, fn: unknown): () => void {
-    this.mustNotLook();
+    this.refuseWhileLooking();
     const beginning = this.beginning();
     // The call that asks for the task, not the one that makes room for it.
     const site = this.callsite();
@@ -333,7 +338,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
   }
 
   alarm(due: number, target: TimerTarget, on: unknown): Alarm {
-    this.mustNotLook();
+    this.refuseWhileLooking();
     const task = this.recorder === null ? "" : this.currentTask().name;
     const alarm = (this.lastAlarm = new BubbleAlarm(this.clock, due, target, on, this.callsite(), task));
     this.recorder?.set(this.steps, this.currentTask(), alarm);
@@ -345,14 +350,14 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
   }
 
   choose(n: number, cases: unknown, list: readonly unknown[]): number {
-    this.mustNotLook();
+    this.refuseWhileLooking();
     const pick = this.decider.choose(n);
     this.recorder?.choose(this.steps, this.currentTask(), cases, list, pick);
     return pick;
   }
 
   fault(): unknown {
-    this.mustNotLook();
+    this.refuseWhileLooking();
     return this.decider.fault();
   }
 
@@ -360,7 +365,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
 
   created(object: object, parent?: object): void {
     // `ctx.done()` makes its channel when it is called first.
-    if (!isA(object, Chan) || !hasMethod(parent, "done")) this.mustNotLook();
+    if (!isA(object, Chan) || !hasMethod(parent, "done")) this.refuseWhileLooking();
     const site = this.callsite();
     this.names.created(object, parent, site);
     // A context without a cancel function cannot be left uncancelled.
@@ -396,7 +401,7 @@ export class BubbleScheduler implements LiveBubble, ResumptionQueue {
   }
 
   note(event: NoteEvent, on: unknown, detail: unknown): void {
-    this.mustNotLook();
+    this.refuseWhileLooking();
     this.recorder?.note(this.steps, this.currentTask(), event, on, detail);
   }
 

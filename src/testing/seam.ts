@@ -18,13 +18,13 @@ import type { Task } from "./task.ts";
 /** A bubble, as the process-wide parts of the kit see it. */
 export interface LiveBubble extends Scheduler {
   readonly unhandled: Unhandled;
-  /** Whether AsyncLocalStorage names the task of all of the bubble's code that runs now. */
+  /** True if AsyncLocalStorage names the task of all of the bubble's code that runs now. */
   readonly knowsItsCode: boolean;
   /** Another copy of headgate is used in it. */
   usesOther: boolean;
   /** It has begun something that can bring news from outside, or that cannot be known. */
   mayHearFromOutside: boolean;
-  /** Whether `on`, an object or the cases of a select, belongs to it. */
+  /** True if `on`, an object or the cases of a select, belongs to it. */
   owns(on: unknown): boolean;
   created(object: object, parent?: object): void;
   cancelCalled(ctx: object): void;

@@ -104,13 +104,13 @@ export class Task {
     this.site = site;
   }
 
-  /** Whether it can never do anything again. */
+  /** True if it can never do anything again. */
   get isGone(): boolean {
     return this.ended && this.queued === 0 && this.waits.length === 0;
   }
 
   /**
-   * Whether only the world outside can let it continue. A task that awaits a promise of headgate's and one from outside
+   * True if only the world outside can let it continue. A task that awaits a promise of headgate's and one from outside
    * at the same time counts as blocked, unless the latter was brought in by `t.external`.
    */
   get isOutside(): boolean {
@@ -123,7 +123,7 @@ export class Task {
     return !this.ended && !isBlocked;
   }
 
-  /** Whether it waits in `t.external`. */
+  /** True if it waits in `t.external`. */
   get isExternal(): boolean {
     return this.waits.some(({ op }) => op === "external");
   }

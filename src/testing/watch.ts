@@ -9,7 +9,7 @@ import { thrownText } from "./format.ts";
 export class Watch {
   /** The function is being called. */
   isLooking = false;
-  /** What it returned last, as plain data: the same object as long as nothing changes. Undefined: nothing. */
+  /** The snapshot that it returned last, as plain data: the same object as long as nothing changes. Undefined: nothing. */
   snapshot: unknown;
   private look: (() => unknown) | null = null;
   private json: string | undefined;

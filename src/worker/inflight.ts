@@ -24,7 +24,7 @@ export interface InFlight<D extends Delivery> {
   /** Another consumer may have it by now: it must not be acked any more. */
   isLost: boolean;
   /** A call of the source with its verdict is under way. That call says whether the lease was lost. */
-  isSettling: boolean;
+  inCall: boolean;
   /** Its handler has had it for `maxLease`: its lease is not extended any more. */
   isOverdue: boolean;
   verdict: Verdict;
@@ -36,7 +36,7 @@ export interface InFlight<D extends Delivery> {
 }
 
 /**
- * What a pull has brought, as messages that wait. What has an id is a delivery; the others are left out. If it is no list, there are none.
+ * The result of a pull, as messages that wait. An item with an id is a delivery; the others are left out. If it is no list, there are none.
  */
 export function wrapPulled<D extends Delivery>(pulled: readonly D[]): InFlight<D>[] {
   const all: InFlight<D>[] = [];
@@ -54,7 +54,7 @@ export function wrapPulled<D extends Delivery>(pulled: readonly D[]): InFlight<D
       startedAt: 0,
       cancel: null,
       isLost: false,
-      isSettling: false,
+      inCall: false,
       isOverdue: false,
       verdict: "released",
       error: undefined,

@@ -31,7 +31,7 @@ interface KeyLane<D extends Delivery> {
 
 export class KeyLanes<D extends Delivery> {
   private readonly lanes: Map<string, KeyLane<D>> = new Map();
-  /** How many messages wait behind another, in all lanes. */
+  /** The number of messages that wait behind another, in all lanes. */
   waiting = 0;
 
   /** Where a message that was pulled goes: to the handlers, behind the others of its key, or back. */

@@ -14,7 +14,7 @@ import { type InFlight, lostOf } from "./inflight.ts";
 import type { Settings } from "./options.ts";
 import type { Delivery, Source } from "./source.ts";
 
-/** What the leases need of their worker. */
+/** The parts of the worker that the leases need. */
 export interface Leasing<D extends Delivery> {
   readonly source: Source<D>;
   readonly settings: Pick<Settings<D>, "callTimeout" | "maxLease">;
@@ -50,8 +50,8 @@ async function extend<D extends Delivery>(worker: Leasing<D>, interval: number):
   const deliveries = all.map((message) => message.delivery);
   try {
     const answer = await context.wait(Promise.resolve(source.extend!(ctx, deliveries)), ctx);
-    // What was settled while the call was under way, or is being settled, is neither extended nor lost.
-    const still = all.filter((message) => inFlight.has(message) && !message.isSettling);
+    // A message that was settled while the call was under way, or is being settled, is neither extended nor lost.
+    const still = all.filter((message) => inFlight.has(message) && !message.inCall);
     const lost = lostOf("extend", still, answer);
     for (const message of lost) {
       message.isLost = true;

@@ -26,9 +26,9 @@ export interface DeadLetter<T = unknown> {
   readonly key?: string;
   /** The attributes that it was published with. */
   readonly attributes?: Readonly<Record<string, string>>;
-  /** How often it was delivered. */
+  /** The number of its deliveries. */
   readonly attempts: number;
-  /** What the handler threw. */
+  /** The error that the handler threw. */
   readonly error: unknown;
 }
 
@@ -46,9 +46,9 @@ export interface PublishOptions {
 
 /** A broker in memory. Any number of workers may share one. */
 export interface MemoryBroker<T> extends Source<Delivery<T>> {
-  /** Whether no message will come any more. */
+  /** True if no message will come any more. */
   readonly ended: boolean;
-  /** How long a delivery is held, in ms. */
+  /** The time that a delivery is held, in ms. */
   readonly lease: number;
   /** Gives messages up: they go to `deadLetters`. */
   readonly deadLetter: (ctx: Context, items: readonly Dead<Delivery<T>>[]) => Promise<readonly Delivery<T>[]>;
@@ -79,7 +79,7 @@ export interface MemoryBrokerOptions {
    */
   readonly lease?: number;
   /**
-   * How many messages it holds before `publish` waits. A message that is being handled is still among them. So a handler must not wait for
+   * The number of messages that it holds before `publish` waits. A message that is being handled is still among them. So a handler must not wait for
    * room in the broker that its own message is from: if all handlers do, none ends, and there is never any room. Publish to another broker
    * there, or with a ctx that has a deadline.
    *
@@ -87,7 +87,7 @@ export interface MemoryBrokerOptions {
    */
   readonly capacity?: number;
   /**
-   * How many dead letters it keeps, the last ones.
+   * The number of dead letters that it keeps, the last ones.
    *
    * @default 10_000
    */
@@ -140,7 +140,7 @@ interface Message<T> {
 }
 
 class Broker<T> extends Inspectable implements MemoryBroker<T> {
-  /** How long a delivery is held, in ms. */
+  /** The time that a delivery is held, in ms. */
   readonly lease: number;
   readonly deadLetters: DeadLetter<T>[] = [];
   private readonly kept: number;
@@ -174,7 +174,7 @@ class Broker<T> extends Inspectable implements MemoryBroker<T> {
     return this.ready.length - this.front + this.delayed.length + this.leased.size + this.behind;
   }
 
-  /** How it stands, such as `memoryBroker(3 messages, 1 of them leased; 0 dead)`: what was published is not for a log. */
+  /** The broker and its state, such as `memoryBroker(3 messages, 1 of them leased; 0 dead)`: what was published is not for a log. */
   override toString(): string {
     return `memoryBroker(${this.size} messages, ${this.leased.size} of them leased; ${this.deadLetters.length} dead)`;
   }

@@ -11,19 +11,19 @@ import type { Delivery, Source } from "./source.ts";
 /** The options of a worker. */
 export interface WorkerOptions<D extends Delivery = Delivery> {
   /**
-   * How many handlers run at once.
+   * The number of handlers that may run at once.
    *
    * @default 16
    */
   readonly concurrency?: number;
   /**
-   * How many messages are in flight beyond those that run.
+   * The number of messages that may be in flight beyond those that run.
    *
    * @default `concurrency`
    */
   readonly prefetch?: number;
   /**
-   * How many messages a pull may bring, and a call with verdicts may have.
+   * The number of messages that a pull may bring, and that a call with verdicts may have.
    *
    * @default 100
    */
@@ -55,7 +55,7 @@ export interface WorkerOptions<D extends Delivery = Delivery> {
    */
   readonly abort?: Context;
   /**
-   * How often a message is delivered before it counts as dead; Infinity: it never does.
+   * The number of deliveries after which a message counts as dead; Infinity: it never does.
    *
    * @default 5
    */
@@ -80,7 +80,7 @@ export interface WorkerOptions<D extends Delivery = Delivery> {
    */
   readonly maxLease?: number;
   /**
-   * How often a verdict is tried that the source refuses for one message alone while it takes others; then it is given up. A dead letter
+   * The number of tries for a verdict that the source refuses for one message alone while it takes others. Then it is given up. A dead letter
    * is given back instead, to come again a minute later, and counts as retried. If the worker has no room left for other messages, half as
    * many tries are enough. Any other verdict counts as expired, and the report names the message with the error. What fails because the source is
    * away is tried again for as long as the worker runs. Infinity: never given up.
@@ -89,7 +89,7 @@ export interface WorkerOptions<D extends Delivery = Delivery> {
    */
   readonly callTries?: number;
   /**
-   * How many messages the report names, the last ones: those that are expired, and the dead if the source has no `deadLetter`. Each is kept
+   * The number of messages that the report names, the last ones: those that are expired, and the dead if the source has no `deadLetter`. Each is kept
    * with its body; `observe` gets all of them. Infinity: all are named.
    *
    * @default 1_000, or as many as can be in flight if that is more

@@ -17,7 +17,7 @@ import type { Delivery, Source } from "./source.ts";
 /** ms between the beginnings of two pulls that bring nothing and do not wait. */
 const IDLE = 100;
 
-/** What the stage needs of its worker. */
+/** The parts of the worker that the stage needs. */
 export interface Pulling<D extends Delivery> {
   readonly source: Source<D>;
   readonly settings: Settings<D>;

@@ -89,7 +89,7 @@ export interface Report<D extends Delivery = Delivery> {
   readonly abandoned: number;
   /** The expired messages, and the dead ones if the source has no `deadLetter`: the last ones, as many as the option `leftovers` says. */
   readonly leftovers: readonly Leftover<D>[];
-  /** How many more leftovers there were. `observe` got each of them. Absent: none. */
+  /** The number of further leftovers. `observe` got each of them. Absent: none. */
   readonly unnamed?: number;
   /** Absent: no call of the source has failed. */
   readonly sourceErrors?: SourceErrors;

@@ -33,7 +33,7 @@ import type { Settings } from "./options.ts";
 import type { Shutdown } from "./shutdown.ts";
 import type { Delivery, Source, Verdict } from "./source.ts";
 
-/** What the settler needs of its worker. */
+/** The parts of the worker that the settler needs. */
 export interface Settling<D extends Delivery> {
   readonly source: Source<D>;
   readonly settings: Pick<Settings<D>, "batch" | "callTimeout" | "callTries">;
@@ -56,15 +56,15 @@ interface Part<D extends Delivery> {
   due: number;
   /** Since it failed, the source has taken other parts: so the fault may be in these messages. */
   othersTaken: boolean;
-  /** How many of the failures in a row were of these alone, which cannot be split any more; */
+  /** The number of failures in a row that were of these alone, which cannot be split any more. */
   readonly alone: number;
-  /** and of these, how many came when the source had answered something else since the one before. */
+  /** The number of those that came when the source had answered something else since the one before. */
   readonly refusals: number;
-  /** How often the source had answered anything when it failed. */
+  /** The number of answers, to any call, that the source had given when it failed. */
   readonly answers: number;
   /** When they first failed alone, on the monotonic clock. */
   readonly since: number;
-  /** What it has failed with. */
+  /** The error of its last failure. */
   readonly error: unknown;
 }
 
@@ -195,11 +195,11 @@ export class Settler<D extends Delivery> {
   private async settleBatch(lane: Lane<D>, part: Part<D>, batch: InFlight<D>[]): Promise<boolean> {
     const { settings, shutdown, account } = this.worker;
     const began = monotonic();
-    // What has failed before must not take from the others all that is left of the grace.
+    // A part that has failed before must not take from the others all that is left of the grace.
     const left = (shutdown.deadline - began) / (part.failures > 0 ? 2 : 1);
     const [ctx, cancel] = context.withTimeout(shutdown.calls, Math.min(settings.callTimeout, left));
     using _ = cancel;
-    for (const message of batch) message.isSettling = true;
+    for (const message of batch) message.inCall = true;
     try {
       const answer = await context.wait(this.callSource(lane.call, ctx, batch), ctx);
       this.conclude(batch, lostOf(lane.call, batch, answer), Math.round(monotonic() - began));
@@ -207,7 +207,7 @@ export class Settler<D extends Delivery> {
       for (const other of lane.failed) other.othersTaken = true;
       return true;
     } catch (error) {
-      for (const message of batch) message.isSettling = false;
+      for (const message of batch) message.inCall = false;
       // That the end of the grace has cut it short says less than what it failed with before.
       const isCut = part.failures > 0 && this.isStopping && error === ctx.err();
       this.retryLater(lane, part, batch, isCut ? part.error : error);

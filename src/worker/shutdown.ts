@@ -29,7 +29,7 @@ import type { Delivery } from "./source.ts";
  */
 const LAST_WORDS = 0.25;
 
-/** What ends a phase before its time. */
+/** An event that ends a phase before its time. */
 type End = "stop" | "abort" | "outer";
 
 /** **Errors**: TypeError, naming the context, if it cannot be asked or waited for. */
@@ -56,6 +56,7 @@ export class Shutdown<D extends Delivery> {
   private readonly ctx: Context;
   private readonly settings: Settings<D>;
   private readonly account: Account<D>;
+  /** Ends with the caller's `abort`, the second signal: then the draining is over. */
   private readonly abort: Context;
   /** The lifetime of what the worker runs in, such as the handler of another: then its result is not waited for any more. */
   private readonly outer: Context;
@@ -73,7 +74,7 @@ export class Shutdown<D extends Delivery> {
   private phase: Phase = "running";
   /** When it began, on the monotonic clock. */
   private since = 0;
-  /** What has cut the stop short: the cause of the context that ended. */
+  /** Set when something has cut the stop short: the cause of the context that ended. */
   private cutShort: { readonly cause: unknown } | null = null;
   private failure: { readonly error: unknown } | null = null;
 

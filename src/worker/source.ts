@@ -45,7 +45,7 @@ export interface Nack<D extends Delivery> {
 export interface Dead<D extends Delivery> {
   /** The delivery. */
   readonly delivery: D;
-  /** What the handler threw: anything, `undefined` and very long texts too. `String(error)` works, and so do the properties of an Error. */
+  /** The error that the handler threw: anything, `undefined` and very long texts too. `String(error)` works, and so do the properties of an Error. */
   readonly error: unknown;
 }
 
@@ -86,7 +86,7 @@ export interface Source<D extends Delivery = Delivery> {
   readonly deadLetter?: (ctx: Context, items: readonly Dead<D>[]) => Promise<readonly D[] | void>;
   /** Restarts leases: those of all messages in flight, in one call, three times a lease. Absent: leases last as long as the connection. */
   readonly extend?: (ctx: Context, deliveries: readonly D[]) => Promise<readonly D[] | void>;
-  /** How long a lease lasts, in ms, from the pull or the last `extend`. Absent: nothing is extended. */
+  /** The duration of a lease, in ms, from the pull or the last `extend`. Absent: nothing is extended. */
   readonly lease?: number;
 }
 
@@ -122,5 +122,5 @@ export interface Source<D extends Delivery = Delivery> {
  */
 export type Handler<D extends Delivery = Delivery> = (ctx: Context, delivery: D) => unknown;
 
-/** What became of a message that was pulled; each gets exactly one. `expired`: its verdict did not reach the broker, or its lease was lost. */
+/** The end of a message that was pulled; each gets exactly one. `expired`: its verdict did not reach the broker, or its lease was lost. */
 export type Verdict = "acked" | "retried" | "released" | "dead" | "expired";

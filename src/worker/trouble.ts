@@ -31,7 +31,7 @@ export class Trouble<D extends Delivery> {
   private readonly streaks: Map<Call, Streak> = new Map();
   private givenBack = 0;
   private refusal: unknown;
-  /** How often the source has shown that it is there, by taking or bringing something. */
+  /** The number of times that the source has shown that it is there, by taking or bringing something. */
   answers = 0;
 
   /** A call has failed. Returns the event that reports its streak, if it is time for that. */
@@ -67,7 +67,7 @@ export class Trouble<D extends Delivery> {
     if (this.last === undefined) return undefined;
     const now = monotonic();
     const lasts = ([call, { isReported, last }]: [Call, Streak]): boolean => {
-      // What was refused has a sentence of its own below.
+      // A refusal has a sentence of its own below.
       if (call === "deadLetter" && this.givenBack > 0) return false;
       if (call === "pull") return isReported || !hasPulled;
       return isReported && now - last < FORGOTTEN;

@@ -1,18 +1,28 @@
 /**
  * The worker: pull → handle → ack, with an account of every message.
  *
- * Three stages, two channels. Closing a channel says that no more is coming; a context says to stop. A stage ends when its input is
- * closed and drained, never because of a context, so nothing can be left in between:
+ * Three stages, two channels. Closing a channel says that no more is coming; a context says to stop. The first stage ends with the stop or
+ * the source. Each later one ends when its input is closed and drained, so nothing can be left in between. After the grace the settler gives
+ * up what is left:
  *
  *     puller.ts ──► keys.ts ──► messages ──► handle ──► results ──► settler.ts ──► the source
  *
  * Beside them: shutdown.ts has the contexts and the phases of the stop, leases.ts keeps the leases, account.ts has the counts.
  *
- * Invariants, at every moment:
- * - pulled = waiting + running + settling + acked + retried + released + dead + expired; at the end the first three are 0 (I1).
- * - A message is acked only after its handler has returned normally (I2), and its handler starts once at most, and not after the
- *   stop (I4). At most `concurrency` handlers run; at most `concurrency + prefetch` messages are in flight (I5).
+ * Invariants, at every moment. One oracle checks them all, `test/worker/oracle.ts`; the files beside this one cite them by number.
+ * - pulled = waiting + running + settling + acked + retried + released + dead + expired; at the end the first three are 0. Each message
+ *   gets one verdict (I1).
+ * - A message is acked only after its handler has returned normally (I2).
+ * - A message whose handler has returned normally is acked. If the source does not take that, it counts as expired and the report names
+ *   it (I3).
+ * - A handler starts at most once for a message, and not after the stop. At most `concurrency` of them run (I4).
+ * - At most `concurrency + prefetch` messages are in flight (I5).
  * - From the stop to the return pass no more than `grace` ms, whatever handlers and broker do (I6).
+ * - At the return no message is in flight, and no task, timer or context of the worker is left. Then it calls the source no more (I7).
+ * - A stop is no failure. The worker rejects only for misuse, and a handler that the stop has cut short is released. A failure from before
+ *   the stop remains one (I8).
+ * - Leases are extended until the source has answered. A message whose lease is lost is neither started nor settled (I9).
+ * - Of the messages with one key, one is handled at a time, in the order of their pull (I10).
  */
 import { promiseOf } from "../internal/foreign.ts";
 import { Chan, context, type Context, errgroup, sync } from "../index.ts";
@@ -76,7 +86,10 @@ export async function worker<D extends Delivery>(
   return new Run(ctx, taken, handle, checked(options)).run();
 }
 
-/** Handlers that are started with the worker. The others are when there is a message for them: a hundred thousand would cost a second. */
+/**
+ * The number of handlers that start with the worker. Each other one starts when a message needs it, because to start a hundred thousand
+ * takes a second.
+ */
 const AT_ONCE = 64;
 
 /**
@@ -99,14 +112,15 @@ class Run<D extends Delivery> {
   private readonly keys: KeyLanes<D> = new KeyLanes();
   private readonly group: errgroup.Group = new errgroup.Group();
   private readonly handlers: sync.WaitGroup = new sync.WaitGroup();
-  /** How many handlers have been started. */
+  /** The number of handlers that have been started. */
   private started = 0;
-  /** Whether more will be pulled, and if not, whether `messages` is closed. */
+  /** `open`: more will be pulled. `ended`: no more will, but `messages` is open. `closed`: it is closed, too. */
   private input: "open" | "ended" | "closed" = "open";
   /** Gets a value when there is room for another message. */
   private readonly room: Chan<true> = new Chan(1);
   private readonly inFlight: Set<InFlight<D>> = new Set();
-  private pulled = 0;
+  /** The place of the message that was pulled last, in the order of the pulls. */
+  private lastOrder = 0;
 
   constructor(ctx: Context, source: Source<D>, handle: Handler<D>, settings: Settings<D>) {
     this.source = source;
@@ -140,7 +154,7 @@ class Run<D extends Delivery> {
       end: () => this.endInput(),
     };
     const leasing = { source, settings, account, inFlight, alive: shutdown.alive };
-    // The names are what a test sees of the tasks.
+    // A test sees the tasks by the names of these functions.
     const pull = (): Promise<void> => new Puller(pulling).pullAll();
     const closer = async (): Promise<void> => {
       await handlers.wait();
@@ -171,7 +185,7 @@ class Run<D extends Delivery> {
     this.closeMessages();
   }
 
-  /** Does so when no more can come, from the source or from behind another of its key. */
+  /** Closes `messages` once no more can come: none from the source, and none that waits for its key. */
   private closeMessages(): void {
     if (this.input !== "ended" || this.keys.waiting > 0) return;
     this.input = "closed";
@@ -184,7 +198,7 @@ class Run<D extends Delivery> {
     const all = wrapPulled<D>(deliveries);
     if (all.length > 0) account.pulled(all.length);
     for (const message of all) {
-      message.order = ++this.pulled;
+      message.order = ++this.lastOrder;
       inFlight.add(message);
       if (this.attempts.of(message) > 1) account.redelivered();
       const to = this.shutdown.hasBegun ? "return" : keys.admit(message);
@@ -287,7 +301,7 @@ class Run<D extends Delivery> {
     if (message.key !== undefined) this.advanceKey(message);
   }
 
-  /** What the verdict on a message means for the others of its key. */
+  /** Does what the verdict on a message means for the others of its key. */
   private advanceKey(message: InFlight<D>): void {
     const { next, followers } = this.keys.decided(message);
     if (next !== undefined) this.start(next);

@@ -4,9 +4,10 @@
 import { once } from "node:events";
 import { createServer, get, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Chan, context, errgroup } from "headgate";
+import { Chan, context, errgroup, time } from "headgate";
 import { bubble } from "headgate/testing";
 import { describe, expect, it } from "vitest";
+import { firstOf } from "../../docs/cookbook/09-first-of-n.ts";
 import { contextOf } from "../../docs/cookbook/14-request.ts";
 import { pageOf } from "../../docs/cookbook/15-abort-signal.ts";
 import { stopped } from "../../docs/cookbook/16-http-server.ts";
@@ -46,6 +47,27 @@ describe("the recipes", () => {
   });
 });
 
+describe("first of N", () => {
+  it("stops and waits for the sources that run, if one throws at once", () =>
+    bubble(async (t) => {
+      const broken = new Error("no such mirror");
+      let left: unknown;
+      const running = (ctx: context.Context): Promise<string> =>
+        time.sleep(60_000, ctx).then(
+          () => "late",
+          (error: unknown) => {
+            left = error;
+            throw error;
+          },
+        );
+      const failing = (): Promise<string> => {
+        throw broken;
+      };
+      await expect(firstOf(t.ctx, [running, failing])).rejects.toBe(broken);
+      expect(left).toBeInstanceOf(context.Canceled);
+    }));
+});
+
 describe("with real requests", () => {
   it("the context of a request ends with the answer, and when the client leaves", async () => {
     const contexts = new Chan<context.Context>(2);
@@ -73,7 +95,7 @@ describe("with real requests", () => {
     server.closeAllConnections();
   });
 
-  it("fetch is cancelled by a Context", async () => {
+  it("fetch is cancelled by a Context, with its error, and by a signal, with its reason", async () => {
     const asked = new Chan<true>(1);
     const server = createServer(() => void asked.trySend(true));
     const url = await listening(server);
@@ -82,6 +104,16 @@ describe("with real requests", () => {
     await asked.recv();
     cancel();
     expect(await waiting).toBe(ctx.err());
+    const controller = new AbortController();
+    const reason = new Error("the user has left");
+    for (const until of [controller.signal, { signal: controller.signal }]) {
+      const waiting = pageOf(url, until).catch((error: unknown) => error);
+      if (!controller.signal.aborted) {
+        await asked.recv();
+        controller.abort(reason);
+      }
+      expect(await waiting).toBe(reason);
+    }
     server.close();
     server.closeAllConnections();
   });

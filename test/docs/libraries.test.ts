@@ -9,7 +9,7 @@ import { build as bundle } from "esbuild";
 import { Chan, context, type Context, select, time } from "headgate";
 import { bubble, LeakError, ScheduleError } from "headgate/testing";
 import { beforeAll, describe, expect, it } from "vitest";
-import { type Carrier, delivered } from "../../docs/libraries/delivered.ts";
+import { type Carrier, delivered, forCaller } from "../../docs/libraries/delivered.ts";
 import figures from "../../docs/libraries/figures.json" with { type: "json" };
 import { isRightHoweverItEnds } from "../../docs/libraries/scenario.ts";
 import { build } from "../support/child.ts";
@@ -68,11 +68,13 @@ describe("a caller with", () => {
     }),
   );
 
-  it.each([undefined, new DOMException("too late", "TimeoutError"), "left"])("a signal gets its reason, %s", (reason) =>
-    bubble(async () => {
-      const signal = AbortSignal.abort(reason);
-      expect(await failure(delivered(carrierOf(1), "p1", signal))).toBe(signal.reason);
-    }),
+  it.each([undefined, null, new DOMException("too late", "TimeoutError"), "left"])(
+    "a signal gets its reason, %s",
+    (reason) =>
+      bubble(async () => {
+        const signal = AbortSignal.abort(reason);
+        expect(await failure(delivered(carrierOf(1), "p1", signal))).toBe(signal.reason);
+      }),
   );
 
   it("any of them gets the error of the carrier as it is", () =>
@@ -149,13 +151,19 @@ describe("the library", () => {
 describe("the test to copy", () => {
   it("passes for the library", () => isRightHoweverItEnds(delivered));
 
-  it.each<[string, typeof delivered, string | typeof LeakError]>([
+  it.each<[string, typeof delivered, string | typeof LeakError | typeof context.Canceled]>([
     [
       "does not release what it has derived",
       async (carrier, _, until) => {
         const [ctx] = context.from(until);
-        for (let asked = 1; ; asked++) {
-          if ((await context.wait(carrier.status("", ctx), ctx)) === "delivered") return asked;
+        try {
+          for (let asked = 1; ; asked++) {
+            if (ctx.err() !== undefined) throw ctx.err();
+            if ((await context.wait(carrier.status("", ctx), ctx)) === "delivered") return asked;
+            await time.sleep(1_000, ctx);
+          }
+        } catch (error) {
+          throw forCaller(error, ctx, until);
         }
       },
       LeakError,
@@ -165,12 +173,68 @@ describe("the test to copy", () => {
       async (carrier, _, until) => {
         const [ctx, release] = context.from(until);
         using _release = release;
-        for (let asked = 1; ; asked++) {
-          if ((await carrier.status("", ctx)) === "delivered") return asked;
-          await time.sleep(1_000);
+        try {
+          for (let asked = 1; ; asked++) {
+            if (ctx.err() !== undefined) throw ctx.err();
+            if ((await context.wait(carrier.status("", ctx), ctx)) === "delivered") return asked;
+            await time.sleep(1_000);
+          }
+        } catch (error) {
+          throw forCaller(error, ctx, until);
         }
       },
+      "ms too late",
+    ],
+    [
+      "waits for a carrier that is deaf",
+      async (carrier, _, until) => {
+        const [ctx, release] = context.from(until);
+        using _release = release;
+        try {
+          for (let asked = 1; ; asked++) {
+            if (ctx.err() !== undefined) throw ctx.err();
+            if ((await carrier.status("", ctx)) === "delivered") return asked;
+            await time.sleep(1_000, ctx);
+          }
+        } catch (error) {
+          throw forCaller(error, ctx, until);
+        }
+      },
+      "ms too late",
+    ],
+    [
+      "asks once more after the end",
+      async (carrier, id, until) => {
+        const [ctx, release] = context.from(until);
+        using _release = release;
+        return await delivered(carrier, id, until).catch((error: unknown) => {
+          if (ctx.err() !== undefined) void carrier.status(id, ctx);
+          throw error;
+        });
+      },
       "asked after the end",
+    ],
+    [
+      "always throws the cause",
+      async (carrier, id, until) => {
+        const [ctx, release] = context.from(until);
+        using _release = release;
+        return await delivered(carrier, id, until).catch((error: unknown) => {
+          throw ctx.err() === undefined ? error : context.cause(ctx);
+        });
+      },
+      "the caller has left",
+    ],
+    [
+      "throws the error of its context to a caller with a signal",
+      async (carrier, id, until) => {
+        const [ctx, release] = context.from(until);
+        using _release = release;
+        return await delivered(carrier, id, until).catch((error: unknown) => {
+          throw ctx.err() ?? error;
+        });
+      },
+      context.Canceled,
     ],
     [
       "hides the error of its caller",

@@ -277,3 +277,20 @@ describe("the rows with a choice", () => {
     expect(String(trace)).toContain('select a: ch1, b: ch2 → b "b"');
   });
 });
+
+describe("the step that made another possible", () => {
+  it("is none for what comes from outside, though its promise settles during a step", async () => {
+    const { trace } = await record(async (t) => {
+      await t.external(Promise.resolve());
+      const ch = new Chan<number>();
+      go(() => ch.send(1));
+      await ch.recv();
+    });
+    const causes = trace.rows.filter(({ event }) => event.startsWith("resume")).map(({ event, by }) => [event, by]);
+    expect(causes).toEqual([
+      ["resume external", undefined],
+      ["resume recv", expect.any(Number)],
+      ["resume send", expect.any(Number)],
+    ]);
+  });
+});

@@ -28,6 +28,6 @@ async function main(): Promise<void> {
   release();
   console.log("both have stopped");
 }
-// #endregion
 
-export { main };
+await main();
+// #endregion

@@ -68,7 +68,7 @@ export class Inbox {
   private request: PullRequest = { reply: "", sentAt: 0, firstAt: 0, wanted: 0, isOver: true, status: undefined };
   private requests = 0;
   private readonly ends: Notify = new Notify();
-  /** How long the server keeps the next request, in ms. */
+  /** The time that the server keeps the next request, in ms. */
   private expires: number;
   private got: NatsDelivery[] = [];
   /** The missing permission. */

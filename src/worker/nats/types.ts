@@ -41,14 +41,14 @@ export interface NatsConnection {
   ): { unsubscribe(): void };
   /** Resolves when the server has all that was sent. */
   flush(): Promise<void>;
-  /** What happens to the connection. */
+  /** The events of the connection. */
   status(): AsyncIterable<NatsStatus>;
   /**
    * Makes the client connect again. The source calls it when nothing comes back. Absent: the client finds out by its
    * own pings.
    */
   reconnect?(): Promise<void>;
-  /** Whether the connection is closed for good. */
+  /** True if the connection is closed for good. */
   isClosed?(): boolean;
 }
 

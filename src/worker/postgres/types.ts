@@ -107,7 +107,7 @@ export interface PostgresPublishOptions {
 
 /** A queue as a source. Any number of workers may share one source, or have sources of their own. */
 export interface PostgresQueue extends Source<PostgresDelivery> {
-  /** How long a row is held, in ms. */
+  /** The time that a row is held, in ms. */
   readonly lease: number;
   /** Marks rows as dead, with the error. */
   readonly deadLetter: (ctx: Context, items: readonly Dead<PostgresDelivery>[]) => Promise<readonly PostgresDelivery[]>;

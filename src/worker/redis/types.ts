@@ -89,7 +89,7 @@ export interface RedisStreamOptions {
   readonly ordering?: "group" | "consumer";
 }
 
-/** How to publish a message. */
+/** The options of publishing a message. */
 export interface RedisPublishOptions {
   /**
    * The ordering key.
@@ -107,7 +107,7 @@ export interface RedisPublishOptions {
 
 /** A stream as a source. */
 export interface RedisStream extends Source<RedisDelivery> {
-  /** How long an entry is held, in ms. */
+  /** The time that an entry is held, in ms. */
   readonly lease: number;
   /** Holds entries for another lease. */
   readonly extend: (ctx: Context, deliveries: readonly RedisDelivery[]) => Promise<readonly RedisDelivery[]>;
