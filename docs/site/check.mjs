@@ -129,10 +129,15 @@ async function look(browser, address, place) {
       ids: [...document.querySelectorAll("[id]")].map(({ id }) => id),
       links: [...document.querySelectorAll(".VPContent a[href], .VPSidebar a[href]")].map((a) => a.href),
       title: document.querySelector("h1")?.textContent ?? "",
+      // Fonts differ a little between machines.
+      cut: [...document.querySelectorAll(".mermaid")].filter(
+        (picture) => picture.scrollWidth > 1.1 * picture.clientWidth,
+      ).length,
     }));
     anchors.set(place, new Set(found.ids));
     for (const link of found.links) links.push([place, link]);
     if (found.title === "") faults.push(`${place}: it has no title`);
+    if (found.cut > 0) faults.push(`${place}: ${found.cut} of its pictures are wider than the page at 1280 px`);
     await page.addScriptTag({ content: axe });
     await inspect(page, place, "light", { resultTypes: ["violations"] });
     // The other rules do not depend on the theme.

@@ -14,13 +14,17 @@ import { CANCELLER, isAnswer, tasksOf, textOf, type TraceRow } from "./rows.ts";
 export interface ChromeTraceEvent {
   /** The kind of the event: a slice (X), an instant (i), the begin (s) or the end (f) of an arrow, or the name of a thread (M). */
   readonly ph: "X" | "i" | "s" | "f" | "M";
+  /** What the viewer writes on it. */
   readonly name: string;
+  /** Its category, by which a viewer filters: `step`, `wait`, `event` or `wakes`. */
   readonly cat?: string;
+  /** The process: one for all. */
   readonly pid: number;
+  /** The thread: a number for each task, and for each wait that overlaps another of its task. */
   readonly tid: number;
-  /** Microseconds. */
+  /** When it begins, in microseconds. */
   readonly ts?: number;
-  /** Microseconds. */
+  /** How long it lasts, in microseconds. */
   readonly dur?: number;
   /** The arrow that a begin and an end belong to. */
   readonly id?: number;
@@ -28,12 +32,15 @@ export interface ChromeTraceEvent {
   readonly bp?: "e";
   /** The reach of the line of an instant: over a thread, or over all. */
   readonly s?: "t" | "p";
+  /** What the viewer shows when it is selected. */
   readonly args?: Readonly<Record<string, unknown>>;
 }
 
 /** A trace in the Trace Event Format. */
 export interface ChromeTrace {
+  /** All events, in no order that counts. */
   readonly traceEvents: readonly ChromeTraceEvent[];
+  /** The unit in which the viewer shows times. */
   readonly displayTimeUnit: "ms";
 }
 
