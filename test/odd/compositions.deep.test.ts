@@ -6,7 +6,7 @@ import { context, retry, time } from "headgate";
 import * as sagas from "headgate/saga";
 import { NotApplied, orThrow, saga, SagaError, type SagaOptions } from "headgate/saga";
 import * as testing from "headgate/testing";
-import { bubble, DeadlockError, explore, ScheduleError } from "headgate/testing";
+import { bubble, DeadlockError, explore, record, ScheduleError } from "headgate/testing";
 import * as workers from "headgate/worker";
 import { LeaseExpired, LeaseLost, memoryBroker, Stopping, worker, type WorkerOptions } from "headgate/worker";
 import * as suite from "headgate/worker/conformance";
@@ -238,7 +238,7 @@ const TABLE: Readonly<Record<string, Row>> = {
     allows: (error) => error instanceof DeadlockError && error.message.includes("`maxSteps`"),
     calls: {
       fn: (x) => (typeof x === "function" ? undefined : bubble(x)),
-      ...made((options) => bubble(nothing, options), {}, ["start", "external", "steps"]),
+      ...made((options) => bubble(nothing, options), {}, ["start", "externalTimeout", "maxSteps"]),
     },
   },
   "what a bubble runs": {
@@ -261,19 +261,34 @@ const TABLE: Readonly<Record<string, Row>> = {
       scenario: (x) => (typeof x === "function" ? undefined : explore(x)),
       ...made((options) => explore(throwing(FAILED), options), {}, [
         "cancel",
+        "search",
         "bound",
-        "exhaustive",
-        "runs",
+        "boundedRuns",
+        "randomRuns",
         "seed",
-        "hops",
+        "microtasks",
         "signals",
         "fail",
         "timers",
-        "max",
+        "maxSchedules",
         "replay",
         "start",
-        "external",
-        "steps",
+        "externalTimeout",
+        "maxSteps",
+      ]),
+    },
+  },
+  record: {
+    says: /^record\b/,
+    calls: {
+      scenario: (x) => (typeof x === "function" ? undefined : record(x)),
+      replay: (x) => (x === undefined ? undefined : record(nothing, x)),
+      ...made((options) => record(nothing, "0", options), {}, [
+        "fail",
+        "timers",
+        "start",
+        "externalTimeout",
+        "maxSteps",
       ]),
     },
   },

@@ -153,14 +153,21 @@ describe("an environment that lacks what others have", () => {
     expect(await explore((t) => t.yield())).toMatchObject({ complete: true });
   });
 
+  // In a process of its own: vitest puts back the nextTick that it finds, a moment later, into whatever `process` is then.
   it.each([[["getBuiltinModule"]], [["getBuiltinModule", "nextTick"]]])(
     "is enough also where process has no %o, as on older Nodes and in pages",
+    { timeout: 60_000 },
     async (names) => {
-      lack("setImmediate", "MessageChannel");
-      vi.stubGlobal("process", { ...process, ...Object.fromEntries(names.map((name) => [name, undefined])) });
-      const { bubble, explore } = await kitOf();
-      await bubble((t) => t.sleep(5));
-      expect(await explore((t) => t.yield(), { randomRuns: 5, bound: 1 })).toMatchObject({ complete: true });
+      build();
+      const program = `
+        globalThis.setImmediate = globalThis.MessageChannel = undefined;
+        globalThis.process = { ...process, ${names.map((name) => `${name}: undefined`).join(", ")} };
+        const { bubble, explore } = await import("headgate/testing");
+        await bubble((t) => t.sleep(5));
+        const { complete } = await explore((t) => t.yield(), { randomRuns: 5, bound: 1 });
+        console.log(complete);
+      `;
+      expect(await run(program)).toEqual({ code: 0, signal: null, lines: ["true"], errors: "" });
     },
   );
 

@@ -13,7 +13,8 @@ const stops = ["source ended", "cancelled", "aborted"];
 const OUTCOMES: Record<Mode, readonly string[]> = {
   plain: [...stops, ...verdicts],
   "pull fails": [...stops, ...verdicts],
-  "ack fails": [...stops, ...verdicts, "expired"],
+  // An ack that was done, of which the worker does not know, is sent again: its lease is lost by then.
+  "ack fails": [...stops, ...verdicts, "expired", "lease lost"],
   "ack hangs": [...stops, ...verdicts, "expired"],
   "pull hangs": ["failed", "cancelled", "aborted", ...verdicts, "pulled late"],
   "a handler never returns": [...stops, ...verdicts, "abandoned"],
