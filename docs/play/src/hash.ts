@@ -3,7 +3,7 @@
  *
  * Browsers limit how often a page may change its URL. So the state changes at once, and the URL follows a moment later.
  */
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 export type Path = readonly string[];
 
@@ -38,7 +38,7 @@ export function usePath(): readonly [path: Path, go: (path: Path) => void] {
     clearTimeout(timer.current);
     timer.current = setTimeout(() => history.replaceState(null, "", format(next)), DELAY);
   }, []);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const changed = (): void => {
       moves.count++;
       clearTimeout(timer.current);

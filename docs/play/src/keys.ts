@@ -1,7 +1,7 @@
 /**
  * The keys of the page. A control that has the focus keeps its own: space presses a button, arrows move a slider.
  */
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 export type Keys = Readonly<Record<string, (() => void) | undefined>>;
 
@@ -23,7 +23,8 @@ function isTyping(target: Element, key: string): boolean {
 export function useKeys(keys: Keys): void {
   const current = useRef(keys);
   current.current = keys;
-  useEffect(() => {
+  // Before the first paint: a key that is pressed as soon as something is seen counts.
+  useLayoutEffect(() => {
     const pressed = (event: KeyboardEvent): void => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
       if (event.key.length === 1 && event.key !== " " && !letters.isOn) return;

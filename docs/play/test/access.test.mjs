@@ -119,11 +119,11 @@ export default {
 
   async "keeps the outline of the chosen line and point with forced colours"({ open }) {
     const { page, close } = await open("#worker/first/0!c12/13", { forcedColors: "active" });
-    await page.waitForSelector(".code .lit");
-    const styles = await page.evaluate(() =>
-      [".code .lit", ".mark.chosen", ".station"].map(
-        (part) => getComputedStyle(document.querySelector(part)).borderTopStyle,
-      ),
+    const parts = [".code .lit", ".mark.chosen", ".station"];
+    for (const part of parts) await page.waitForSelector(part);
+    const styles = await page.evaluate(
+      (parts) => parts.map((part) => getComputedStyle(document.querySelector(part)).borderTopStyle),
+      parts,
     );
     deepEqual(styles, ["solid", "solid", "solid"]);
     await close();

@@ -17,7 +17,8 @@ async function pressAtRandom({ presses, seed, count }) {
   const settled = () => until(() => article().dataset.at === article().dataset.shown);
   const wrong = [];
   const seen = new Set();
-  for (let i = 0; i < count; i++) {
+  // Until all kinds have been seen, because what can be pressed depends on how fast the page is.
+  for (let i = 0; i < count || (seen.size < 4 && i < 8 * count); i++) {
     // Scripts of up to 14 presses; then a new one, with another capacity.
     if (article().dataset.script.split(".").length > 13) {
       document.querySelector('[data-control="clear"]').click();
