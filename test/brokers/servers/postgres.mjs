@@ -74,15 +74,17 @@ export async function start() {
     rmSync(folder, { recursive: true, force: true });
     return { skipped: String(error) };
   }
-  /** Each connection has a process of its own, in a group of its own. */
-  const signalAll = (name) => {
-    for (const pid of [server.pid, ...childrenOf(server.pid)]) {
-      try {
-        process.kill(pid, name);
-      } catch (error) {
-        if (error.code !== "ESRCH") throw error;
-      }
+  const signal = (pid, name) => {
+    try {
+      process.kill(pid, name);
+    } catch (error) {
+      if (error.code !== "ESRCH") throw error;
     }
+  };
+  /** Each connection has a process of its own, in a group of its own. Once the server itself has stopped, there are no new ones. */
+  const signalAll = (name) => {
+    signal(server.pid, name);
+    for (const pid of childrenOf(server.pid)) signal(pid, name);
   };
   return {
     url: `postgres://headgate@127.0.0.1:${port}/postgres`,
