@@ -285,7 +285,7 @@ describe("the figures of the page", () => {
   it.each([
     ["all", `export * from "headgate"`],
     ["context", `export * from "headgate/context"`],
-    ["library", `export * from "./docs/libraries/delivered.ts"`],
+    ["sample", `export * from "./docs/libraries/delivered.ts"`],
   ] as const)("say about what %s weighs, minified and gzipped, in kB", async (name, contents) => {
     build();
     const { outputFiles } = await bundle({
