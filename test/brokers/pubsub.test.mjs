@@ -229,8 +229,10 @@ if (server !== undefined) {
     await own.close();
     proxy.close();
     assert.deepEqual([...new Set(handled)].map(String).sort(), bodies.map(String).sort());
-    // Its verdicts are sent on the new connection before their leases are over; on a machine too busy for that, they say so.
-    assert.equal(report.acked + report.dead + report.expired, report.pulled);
+    // Its verdicts are sent on the new connection before their leases are over; on a machine too busy for that, they say so. Of those that
+    // come again then, some may be held, and not begun, when the last body is handled and the worker is stopped.
+    assert.equal(report.acked + report.dead + report.expired + report.released, report.pulled);
+    assert.ok(report.released <= report.expired);
     assert.ok(handled.length - bodies.length <= report.expired);
     await lab.close();
   });

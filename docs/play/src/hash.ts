@@ -32,17 +32,24 @@ export function format(path: Path): string {
 export function usePath(): readonly [path: Path, go: (path: Path) => void] {
   const [path, setPath] = useState<Path>(() => parse(location.hash));
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  /** The hash that the page knows of. Another one is the reader's, whose event is still to come: the state goes there. */
+  const known = useRef(location.hash);
   const go = useCallback((next: Path): void => {
     moves.count++;
     setPath(next);
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => history.replaceState(null, "", format(next)), DELAY);
+    timer.current = setTimeout(() => {
+      if (location.hash !== known.current) return;
+      history.replaceState(null, "", format(next));
+      known.current = location.hash;
+    }, DELAY);
   }, []);
   useLayoutEffect(() => {
     const changed = (): void => {
       moves.count++;
       clearTimeout(timer.current);
-      setPath(parse(location.hash));
+      known.current = location.hash;
+      setPath(parse(known.current));
     };
     addEventListener("hashchange", changed);
     return () => removeEventListener("hashchange", changed);

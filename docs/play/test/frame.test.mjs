@@ -70,6 +70,21 @@ export default {
     await close();
   },
 
+  async "goes to the URL that the reader enters while the page is about to write its own"({ open }) {
+    const { page, close } = await open("#worker/first/0/7");
+    await page.waitForSelector('article[data-step="7"]');
+    // Two timers are due at once: the reader's, then the one by which the page writes its URL. The event of the reader's URL comes after both.
+    await page.evaluate(() => {
+      setTimeout(() => (location.hash = "#worker/first/0/3"), 200);
+      window.press("ArrowRight");
+      for (const begun = Date.now(); Date.now() - begun < 400;);
+    });
+    await page.waitForSelector('article[data-step="3"]');
+    await page.waitForTimeout(400);
+    equal(await page.evaluate(() => location.hash), "#worker/first/0/3");
+    await close();
+  },
+
   async "says so if a replay string does not fit, and leads back"({ open }) {
     const { page, close } = await open("#worker/first/zz.z/3");
     await page.click('[role="alert"] button');
