@@ -3,8 +3,7 @@
  * A context from whatever a caller has. It is for libraries that accept all of these.
  */
 import type { AbortSignal } from "../internal/abortsignal.ts";
-import { isSignal } from "../internal/foreigncontext.ts";
-import { kindOf } from "../internal/foreign.ts";
+import { isSignal, kindOf } from "../internal/foreign.ts";
 import { type CancelFunc, withCancel } from "./cancel.ts";
 import { background, isContext } from "./context.ts";
 import { withSignal } from "./signal.ts";
@@ -37,7 +36,7 @@ export function from(source: Source): readonly [ctx: Context, release: CancelFun
   // Before the options, because a Context has a `signal` too.
   if (isContext(source)) return withCancel(source);
   if (isSignal(source)) return withSignal(background(), source);
-  if (typeof source !== "object") {
+  if (typeof source !== "object" || Array.isArray(source)) {
     throw new TypeError(`from: expected a Context, an AbortSignal, or options with a signal; got ${kindOf(source)}`);
   }
   let signal: unknown;
