@@ -36,7 +36,7 @@ export function from(source: Source): readonly [ctx: Context, release: CancelFun
   // Before the options, because a Context has a `signal` too.
   if (isContext(source)) return withCancel(source);
   if (isSignal(source)) return withSignal(background(), source);
-  if (typeof source !== "object" || Array.isArray(source)) {
+  if (typeof source !== "object" || kindOf(source) === "Array") {
     throw new TypeError(`from: expected a Context, an AbortSignal, or options with a signal; got ${kindOf(source)}`);
   }
   let signal: unknown;

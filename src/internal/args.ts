@@ -20,13 +20,14 @@ export function mustBeFunction(fn: unknown, where: string): void {
  * argument it should be.
  */
 export function notAContext(ctx: unknown, where: string, place: string): TypeError {
+  const kind = kindOf(ctx);
   let hint = "";
   // An AbortController and options have one.
   if (isSignal(ctx) || isSignal(propertyOf(ctx, "signal"))) {
     hint = "; make one by context.withSignal";
-  } else if (Array.isArray(ctx)) hint = "; write const [ctx, cancel] = …";
-  else if (typeof ctx === "function") hint = "; call it";
-  return new TypeError(`${where}: expected a Context as the ${place}, got ${kindOf(ctx)}${hint}`);
+  } else if (kind === "Array") hint = "; write const [ctx, cancel] = …";
+  else if (kind === "function") hint = "; call it";
+  return new TypeError(`${where}: expected a Context as the ${place}, got ${kind}${hint}`);
 }
 
 /** Returns `ms`, a duration in milliseconds: any number except NaN. Otherwise throws. */
@@ -51,7 +52,9 @@ export function count(n: number, least: number, where: string): number {
 /** The likely mistake is a ctx in the place of the number, because awaited operations take the ctx last. */
 function notANumber(value: unknown, where: string, expected: string): TypeError {
   const kind = argKind(value);
-  return new TypeError(`${where}: expected ${expected}, got ${kind}${kind === "a Context" ? ", which comes last" : ""}`);
+  return new TypeError(
+    `${where}: expected ${expected}, got ${kind}${kind === "a Context" ? ", which comes last" : ""}`,
+  );
 }
 
 // ----------------------------------------------------------------------------------------------------------------- options

@@ -22,7 +22,7 @@ export class Injections {
   private abort: Cancellable | null = null;
   /** Number of operations that could have been refused. */
   private calls = 0;
-  /** What has been done of the injection. */
+  /** The injection as far as its points were reached. */
   private did: Injection = {};
 
   constructor(injection: Injection, scheduler: BubbleScheduler, error: Error | undefined) {
@@ -64,16 +64,18 @@ export class Injections {
   /** The context to cancel at this point; undefined: none. */
   dueAt(point: number): "t.ctx" | "t.abort" | undefined {
     const { cancelAt, microtask, abortAt } = this.injection;
-    if (cancelAt === point && microtask === undefined && this.context.err() === undefined) {
+    if (cancelAt === point && microtask === undefined) {
       this.did = { ...this.did, cancelAt };
-      return "t.ctx";
+      if (this.context.err() === undefined) return "t.ctx";
     }
-    if (abortAt !== point || this.abort?.[0].err() !== undefined) return undefined;
+    if (abortAt !== point) return undefined;
     this.did = { ...this.did, abortAt };
-    return "t.abort";
+    return this.abort?.[0].err() === undefined ? "t.abort" : undefined;
   }
 
-  /** What has been done of the injection, which may be less: the execution may end before. */
+  /**
+   * The injection as far as its points were reached: the execution may end before. A context that has ended by then is not cancelled again.
+   */
   get done(): Injection {
     return this.did;
   }

@@ -61,7 +61,11 @@ describe("an argument in the place of another", () => {
       () => js(context.withSignal)(signal),
       "withSignal: expected a Context as the first argument",
     ],
-    ["withSignal(ctx, ctx)", () => js(context.withSignal)(bg, bg), "withSignal: expected an AbortSignal, got a Context"],
+    [
+      "withSignal(ctx, ctx)",
+      () => js(context.withSignal)(bg, bg),
+      "withSignal: expected an AbortSignal, got a Context",
+    ],
     ["errgroup.run(fn)", () => js(errgroup.run)(fn), "errgroup: run(ctx, fn): expected a function, got undefined"],
     ["retry.run(fn)", () => js(retry.run)(fn), "retry: run(ctx, fn): expected a function, got undefined"],
     ["retry.run(undefined, fn)", () => js(retry.run)(undefined, fn), "retry: expected a Context as the first argument"],
