@@ -1,6 +1,6 @@
 /**
- * `headgate/eslint`: what `go vet` and Go's linters say of contexts, groups and locks, for this library; in ESLint 9 and 10, and in oxlint as
- * a JS plugin.
+ * `headgate/eslint`: what `go vet` and Go's linters find out about contexts, groups and locks. It is a plugin for ESLint 9 and 10, and for
+ * oxlint.
  *
  * Invariants:
  * - A file that does not import headgate is not looked at, and gets no report.
@@ -74,8 +74,9 @@ function made(): Plugin {
 }
 
 /**
- * Finds a lost cancel function, a wait without the ctx that is in scope, a promise of headgate that no code awaits, a lock that an error
- * leaves locked, a group that no code waits for, and an operation in Promise.race. No types are needed; typescript-eslint's are used.
+ * A plugin for ESLint 9 and 10, and for oxlint. It finds a lost cancel function, a wait without the ctx that is in scope, and a promise of
+ * headgate that no code awaits. It also finds a lock that an error leaves locked, a group that no code waits for, and an operation in
+ * Promise.race. No types are needed; typescript-eslint's are used.
  *
  * `configs.recommended` has all rules except `ctx-in-class`. In oxlint, name it in `jsPlugins`, and turn on each rule. The setting
  * `headgate.modules` names modules of yours that hand headgate on. Each key is a pattern of their specifiers, and its value the entry

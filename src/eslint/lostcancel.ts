@@ -27,18 +27,20 @@ interface Frame {
   readonly returns: Map<string, Node>;
 }
 
-const RULE = "A cancel function must be used on every path";
-
 export const lostCancel: Rule = /* @__PURE__ */ rule({
   name: "lost-cancel",
   type: "problem",
   description: "a cancel function is used on every path",
   recommended: true,
   messages: {
-    discarded: `${RULE}: that of {{maker}} is discarded, so the context stays with its parent. Name it, and write \`using _ = cancel;\`.`,
-    unused: `${RULE}: \`{{name}}\` is never used, so the context stays with its parent. Write \`using _ = {{name}};\`.`,
-    returned: `${RULE}: line {{line}} returns without \`{{name}}\`. Write \`using _ = {{name}};\` where it is made.`,
-    ended: `${RULE}: the function can end without \`{{name}}\`. Write \`using _ = {{name}};\` where it is made.`,
+    discarded:
+      "A cancel function must be used on every path: that of {{maker}} is discarded, so the context stays with its parent. Name it, and write `using _ = cancel;`.",
+    unused:
+      "A cancel function must be used on every path: `{{name}}` is never used, so the context stays with its parent. Write `using _ = {{name}};`.",
+    returned:
+      "A cancel function must be used on every path: line {{line}} returns without `{{name}}`. Write `using _ = {{name}};` where it is made.",
+    ended:
+      "A cancel function must be used on every path: the function can end without `{{name}}`. Write `using _ = {{name}};` where it is made.",
   },
   create(context, file): Listeners {
     const frames: Frame[] = [];
