@@ -195,7 +195,7 @@ for (const { name, hasTypes, lint } of linters) {
 
 const RECOMMENDED = names.filter((name) => name !== "ctx-in-class").sort();
 const rulesOf = (reports) =>
-  [...new Set(reports.map(({ rule }) => rule))].filter((rule) => names.includes(rule)).sort();
+  [...new Set(reports.map(({ rule }) => rule))].filter((rule) => names.includes(rule)).sort((a, b) => (a < b ? -1 : 1));
 
 for (const [name, ESLint] of [
   ["ESLint 9", eslint9.ESLint],
