@@ -8,3 +8,4 @@ export { regionOf, Lines, opOf } from "../src/stop/code.ts";
 export { entries } from "../src/schedule/bugs.ts";
 export { transfer } from "../src/stop/transfer.ts";
 export { worker } from "../src/stop/worker.ts";
+export { DEFAULTS } from "../src/stop/setting.ts";

@@ -7,7 +7,7 @@ import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { moves } from "../hash.ts";
 import { useKeys } from "../keys.ts";
 import type { ViewProps } from "../main.tsx";
-import { Copy, Live, Timeline } from "../parts.tsx";
+import { Choice, Copy, Live, Timeline } from "../parts.tsx";
 import { Controls, type Playback, usePlayback, usePlayer } from "../player.tsx";
 import { type Cache, type Recording } from "../record.ts";
 import { CANCELLER, echoesOf, story } from "../say.ts";
@@ -54,28 +54,16 @@ export function ScheduleView({ path, go }: ViewProps) {
         {words.about} <b>{words.goal}</b>
       </p>
       <div class="bar">
-        <label class="pick">
-          {words.bug}
-          <select
-            data-control="bug"
-            value={entry.id}
-            onChange={({ currentTarget }) => {
-              playback.setPlaying(false);
-              open({
-                entry: entries.find((one) => one.id === currentTarget.value)!,
-                replay: "0",
-                step: 1,
-                both: false,
-              });
-            }}
-          >
-            {entries.map(({ id, bug }) => (
-              <option key={id} value={id}>
-                {bug.name}
-              </option>
-            ))}
-          </select>
-        </label>
+        <Choice
+          name="bug"
+          label={words.bug}
+          options={entries.map(({ id, bug }) => ({ id, title: bug.name }))}
+          value={entry.id}
+          choose={(id) => {
+            playback.setPlaying(false);
+            open({ entry: entries.find((one) => one.id === id)!, replay: "0", step: 1, both: false });
+          }}
+        />
       </div>
       <p class="story">{entry.bug.story}</p>
       {recording instanceof Error ? (

@@ -1,10 +1,22 @@
 /**
  * The code of a design, with one line lit.
  */
+import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import type { CodeLine } from "./types.ts";
 
-export function Code({ lines, lit, title }: { lines: readonly CodeLine[]; lit: number; title: string }) {
+export function Code({
+  lines,
+  lit,
+  title,
+  children,
+}: {
+  lines: readonly CodeLine[];
+  lit: number;
+  title: string;
+  /** Controls, beside the title. */
+  children?: ComponentChildren;
+}) {
   const box = useRef<HTMLPreElement>(null);
   // The lit line stays in sight; the page does not scroll for it.
   useLayoutEffect(() => {
@@ -20,7 +32,10 @@ export function Code({ lines, lit, title }: { lines: readonly CodeLine[]; lit: n
   }, [lit, lines]);
   return (
     <figure class="code">
-      <figcaption>{title}</figcaption>
+      <figcaption>
+        <span>{title}</span>
+        {children}
+      </figcaption>
       <pre ref={box} tabIndex={0} aria-label={title}>
         {lines.map(({ text }, i) => (
           <span key={i} class={i + 1 === lit ? "line lit" : "line"} data-line={i + 1} aria-current={i + 1 === lit}>
