@@ -221,6 +221,13 @@ export const text = {
     about: "Each program has a bug from production. In the plain order it passes, so an ordinary test sees nothing.",
     goal: "You are the scheduler. Make it fail.",
     bug: "bug",
+    form: "show",
+    forms: [
+      { id: "one", title: "as it was written" },
+      { id: "both", title: "and repaired" },
+    ],
+    code: "as it was written: the code that runs",
+    fixedCode: "repaired",
     broken: "as it was written",
     fixed: "repaired, under the same schedule",
     passes: "✓ passes",

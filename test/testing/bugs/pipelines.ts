@@ -48,7 +48,7 @@ export const pipelines: readonly Bug[] = [
     },
   },
   {
-    name: "value won by nobody",
+    name: "value lost to a race",
     story:
       "To wait for a job no longer than the ctx lasts, a Promise.race is made of both. The receive that lost " +
       "is still in the queue, and takes the next job with it.",
@@ -81,7 +81,7 @@ export const pipelines: readonly Bug[] = [
     name: "cancel reported instead of the error",
     story:
       "A stage fails, and stops the others before it has said so. One of them returns the error of the ctx, " +
-      "and that is what the group reports: the disk was full, and nobody will know.",
+      "and that is what the group reports: the disk was full, and no log will say so.",
     scenario: (fixed) => async (t) => {
       const lines = new Chan<string>();
       const [working, stop] = context.withCancel(t.ctx);

@@ -38,7 +38,7 @@ export const sharing: readonly Bug[] = [
   },
   {
     name: "cache stampede",
-    story: "Everybody who finds the cache empty goes to the database, as long as the first has not come back.",
+    story: "Each task that finds the cache empty goes to the database, as long as the first has not come back.",
     scenario: (fixed) => async (t) => {
       const cache = new Map<string, string>();
       const flights = new singleflight.Group<string, string>();
@@ -67,7 +67,7 @@ export const sharing: readonly Bug[] = [
   {
     name: "flight of a cancelled caller",
     story:
-      "Two callers share one query, which runs with the ctx of whoever came first. When that caller is " +
+      "Two callers share one query, which runs with the ctx of the first one. When that caller is " +
       "cancelled, the other one fails with it.",
     scenario: (fixed) => async (t) => {
       const flights = new singleflight.Group<string, string>();
@@ -85,7 +85,7 @@ export const sharing: readonly Bug[] = [
         return ask(context.background());
       });
       const error = await callers.wait().catch((error: unknown) => error);
-      assert(error === undefined, "a caller failed whom nobody had cancelled");
+      assert(error === undefined, "a caller failed that was not cancelled");
     },
   },
   {
@@ -125,7 +125,7 @@ export const sharing: readonly Bug[] = [
     name: "unlock without the lock",
     story:
       "The lock is taken inside of the try, so the finally unlocks even when the wait for the lock was " +
-      "cancelled: it is the lock of somebody else that it gives away.",
+      "cancelled: it gives away the lock of another task.",
     scenario: (fixed) => async (t) => {
       const mutex = new sync.Mutex();
       let inside = 0;
@@ -161,10 +161,10 @@ export const sharing: readonly Bug[] = [
     },
   },
   {
-    name: "lock that nobody waits for",
+    name: "lock given to a task that has left",
     story:
       "To wait for a lock no longer than the ctx lasts, a Promise.race is made of both. The loser stays in the " +
-      "queue, gets the lock when its turn comes, and nobody unlocks it.",
+      "queue, gets the lock when its turn comes, and never unlocks it.",
     scenario: (fixed) => async (t) => {
       const mutex = new sync.Mutex();
       async function raced(ctx: Context): Promise<void> {

@@ -22,7 +22,7 @@ export const stopping: readonly Bug[] = [
     name: "lease extended after its return",
     story:
       "The worker stops the heartbeat and gives its lease back; but an extension is still under way, and takes " +
-      "the lease again for nobody.",
+      "the lease again, and no task holds it.",
     scenario: (fixed) => async (t) => {
       let isHeld = true;
       async function extend(): Promise<void> {
@@ -106,7 +106,7 @@ export const stopping: readonly Bug[] = [
     story:
       "A callback aborts the connection when the ctx ends. After the query it is stopped and the connection " +
       "goes back to the pool; but if it has begun already, stop() says false, and it aborts a connection that " +
-      "is somebody else's by now.",
+      "is another task's by now.",
     scenario: (fixed) => async (t) => {
       const connection = { isAborted: false };
       const pool: (typeof connection)[] = [];
@@ -116,7 +116,8 @@ export const stopping: readonly Bug[] = [
         aborted.close();
       });
       await time.sleep(10); // the query
-      if (!stop() && fixed) await aborted.recv();
+      const isStopped = stop();
+      if (fixed && !isStopped) await aborted.recv();
       if (!connection.isAborted) pool.push(connection);
       await t.wait();
       assert(!pool.some(({ isAborted }) => isAborted), "an aborted connection is in the pool");

@@ -140,7 +140,7 @@ export const verdicts: readonly Bug[] = [
     },
   },
   {
-    name: "results that nobody reads any more",
+    name: "results without a reader",
     story:
       "The connection to the broker ends with the ctx. The stage that acks fails and returns, and the stage " +
       "before it waits for ever to hand over a result.",
@@ -166,7 +166,7 @@ export const verdicts: readonly Bug[] = [
             acked.push(id);
           } catch (error) {
             failed.push(id);
-            // Whoever reads a channel reads it to its end, even if all it can do is to name what it could not settle.
+            // A channel is read to its end, even if its reader can only name what it could not settle.
             if (!fixed) throw error;
           }
         }

@@ -9,11 +9,14 @@ export function Code({
   lines,
   lit,
   title,
+  signs = false,
   children,
 }: {
   lines: readonly CodeLine[];
   lit: number;
   title: string;
+  /** Whether the signs in the margin are shown. */
+  signs?: boolean;
   /** Controls, beside the title. */
   children?: ComponentChildren;
 }) {
@@ -37,8 +40,14 @@ export function Code({
         {children}
       </figcaption>
       <pre ref={box} tabIndex={0} aria-label={title}>
-        {lines.map(({ text }, i) => (
-          <span key={i} class={i + 1 === lit ? "line lit" : "line"} data-line={i + 1} aria-current={i + 1 === lit}>
+        {lines.map(({ text, sign = "" }, i) => (
+          <span
+            key={i}
+            class={`line ${i + 1 === lit ? "lit" : ""} ${signs && sign !== "" ? (sign === "-" ? "gone" : "new") : ""}`}
+            data-line={i + 1}
+            data-sign={signs ? sign : undefined}
+            aria-current={i + 1 === lit}
+          >
             {dimmed(text)}
             {"\n"}
           </span>

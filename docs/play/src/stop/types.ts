@@ -62,6 +62,8 @@ export interface Show {
 
 export interface CodeLine {
   readonly text: string;
+  /** A sign in the margin: "-" and "+" where two forms differ. */
+  readonly sign?: string;
   readonly marks: readonly string[];
 }
 
