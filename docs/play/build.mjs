@@ -62,7 +62,7 @@ const named = {
   name: "named",
   setup(build) {
     const filter =
-      /[\\/](docs[\\/]learn|testing[\\/]bugs|src[\\/]worker|src[\\/]saga|play[\\/]src[\\/]channels)[\\/].*\.ts$/;
+      /[\\/](docs[\\/]learn|testing[\\/]bugs|src[\\/]worker|src[\\/]saga|play[\\/]src[\\/]channels)[\\/].*\.ts$|[\\/]src[\\/]time\.ts$/;
     build.onLoad({ filter, namespace: "file" }, async ({ path }) => {
       const { transform } = await import("esbuild");
       const source = readFileSync(path, "utf8");
@@ -109,24 +109,34 @@ async function bundled(options) {
   return outputFiles[0].text;
 }
 
-/** Bundles a module of the page for Node, and imports it. */
-export async function imported(file, name = file.replace(/\W+/g, "-")) {
-  const text = await bundled({ entryPoints: [join(here, file)], platform: "neutral" });
+/** Bundles a module of the page for Node; returns its path. */
+export async function forNode(file, options = {}) {
+  const text = await bundled({ entryPoints: [join(here, file)], platform: "neutral", ...options });
   mkdirSync(folder, { recursive: true });
-  const out = join(folder, `${name}.mjs`);
+  const out = join(folder, `${file.replace(/\W+/g, "-")}.mjs`);
   writeFileSync(out, text);
-  return import(`${pathToFileURL(out).href}?${Date.now()}`);
+  return out;
+}
+
+/** Bundles a module of the page for Node, and imports it. */
+export async function imported(file, options = {}) {
+  return import(`${pathToFileURL(await forNode(file, options)).href}?${Date.now()}`);
 }
 
 // ------------------------------------------------------------------------------------------------------------ the page
 
 /** A script that unpacks this one, and runs it. The page's policy allows no `eval` and no other source, but a script in the page. */
 const packed = (script) => `
-const bytes = Uint8Array.from(atob("${deflateRawSync(script, { level: 9 }).toString("base64")}"), (c) => c.charCodeAt(0));
-const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+const text = atob("${deflateRawSync(script, { level: 9 }).toString("base64")}");
+const bytes = new Uint8Array(text.length);
+for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+const { readable, writable } = new DecompressionStream("deflate-raw");
+const writer = writable.getWriter();
+writer.write(bytes);
+writer.close();
 const script = document.createElement("script");
 script.type = "module";
-script.textContent = await new Response(stream).text();
+script.textContent = await new Response(readable).text();
 document.body.append(script);
 `;
 

@@ -42,7 +42,7 @@ export const text = {
     code: (design: string): string => `${design}: the code that runs`,
     goCode: {
       first: "slides 18 and 19 of the talk, as we read them",
-      repair: "slide 23 of the talk, as we read it: the last of the three goroutines",
+      repair: "slide 23 of the talk, as we read it: its last goroutine",
       same: "slide 20 of the talk, as we read it",
     } as Readonly<Record<string, string>>,
     noGo: (design: string): string => `${design}: no slide of the talk has it. The TypeScript runs`,

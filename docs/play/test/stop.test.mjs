@@ -95,7 +95,7 @@ async function stripOf() {
   const shown = () => document.querySelector("article.stop")?.dataset ?? {};
   await until(() => shown().points !== "0" && shown().recorded === shown().points);
   return [...document.querySelectorAll(".mark")].map((mark) =>
-    /: loses nothing$/.test(mark.title) ? "" : /: loses (.*)$/.exec(mark.title)[1].replaceAll(", ", ","),
+    mark.title.endsWith(": loses nothing") ? "" : /: loses (.*)$/.exec(mark.title)[1].replaceAll(", ", ","),
   );
 }
 

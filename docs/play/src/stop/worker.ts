@@ -172,7 +172,9 @@ function sentenceOf(
     const [operation = "", id = ""] = list === "failed" ? entry.split(" ") : ["", entry];
     return (failures[operation] ?? notes[list]!).replace("{id}", id);
   };
-  return [story(rows, echoes), ...noted.map(noteOf)].join(" ");
+  // The row of an operation that fails says only that it is over.
+  const hasFailed = noted.some(({ list }) => list === "failed");
+  return [...(hasFailed ? [] : [story(rows, echoes)]), ...noted.map(noteOf)].join(" ");
 }
 
 /** How it ended: one clause for each message that is not acked. */
