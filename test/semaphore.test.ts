@@ -239,7 +239,7 @@ describe("bad input", () => {
     ["1", TypeError],
     [null, TypeError],
     [1n, TypeError],
-  ])("a weight of %s is refused, and nothing has changed", async (n, kind) => {
+  ])("a weight of %s is refused, and nothing has changed (M8)", async (n, kind) => {
     const sem = newSemaphore(4, 2);
     await expect(sem.acquire(n as never)).rejects.toThrow(kind);
     expect(() => sem.tryAcquire(n as never)).toThrow(kind);
