@@ -149,7 +149,7 @@ describe("the package", () => {
     for (const [path, target] of Object.entries(manifest.exports)) {
       if (typeof target === "string") continue;
       const entry = `headgate${path.slice(1)}`;
-      const [, broker] = /^headgate\/worker\/(?!conformance)(\w+)$/.exec(entry) ?? [];
+      const [, broker] = /^headgate\/worker\/(?!conformance|metrics)(\w+)$/.exec(entry) ?? [];
       const module = (await import(join(root, target.default))) as Record<string, unknown>;
       for (const [name, value] of Object.entries(module)) {
         // A namespace of the index is a subpath, too.

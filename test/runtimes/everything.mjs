@@ -31,6 +31,7 @@ import {
 import * as timeOnly from "headgate/time";
 import { LeaseExpired, LeaseLost, memoryBroker, Permanent, Stopping, worker } from "headgate/worker";
 import { conformance } from "headgate/worker/conformance";
+import { metrics } from "headgate/worker/metrics";
 import { natsConsumer } from "headgate/worker/nats";
 import { createQueue, postgresQueue, schema } from "headgate/worker/postgres";
 import { pubsubSubscription } from "headgate/worker/pubsub";
@@ -623,6 +624,14 @@ const conformances = {
   },
 };
 
+const measures = {
+  async metrics() {
+    const { observe, progress, text } = metrics({ labels: { queue: "a" } });
+    await worker(bg, await brokerOfTwo(), () => {}, { observe, progress });
+    must(text().includes('headgate_worker_messages_total{queue="a",verdict="acked"} 2\n'), "both are counted");
+  },
+};
+
 const sources = {
   async "nats: natsConsumer"() {
     const listeners = [];
@@ -880,6 +889,7 @@ export const uses = {
   "headgate/signal": signals,
   "headgate/worker": workers,
   "headgate/worker/conformance": conformances,
+  "headgate/worker/metrics": measures,
   "headgate/worker/…": sources,
   "headgate/saga": sagas,
   "headgate/testing": kit,

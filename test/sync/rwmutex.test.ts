@@ -201,6 +201,19 @@ describe("guards", () => {
 });
 
 describe("misuse", () => {
+  it("an rUnlock beside the guard of the same reader throws, and its cause says that guards end a reading", async () => {
+    const mu = new sync.RWMutex();
+    (await mu.rLock())[Symbol.dispose]();
+    let error: unknown;
+    try {
+      mu.rUnlock();
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(error).toMatchObject({ message: "sync: RUnlock of unlocked RWMutex" });
+    expect(String((error as Error).cause)).toMatch(/rUnlock once for each .* that no guard ends/);
+  });
+
   it("unlocking what is not held that way throws, and nothing has changed", async () => {
     const mu = new sync.RWMutex();
     expect(() => mu.unlock()).toThrow("sync: Unlock of unlocked RWMutex");

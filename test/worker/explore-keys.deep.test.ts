@@ -21,6 +21,7 @@ const OUTCOMES: Record<Mode, readonly string[]> = {
   "extend hangs": [...stops, ...verdicts, "expired", "lease lost"],
   "a lease is lost": [...stops, ...verdicts, "expired", "lease lost"],
   "a handler takes longer than maxLease": [...stops, ...verdicts],
+  "a message comes while its lane goes back": [...stops, ...verdicts],
 };
 
 describe("stopped at any point, and aborted at any later one, a worker keeps its leases and the order of keys (I9, I10)", () => {
