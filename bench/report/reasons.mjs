@@ -71,7 +71,7 @@ export const reasons = {
   },
   "bytes-receiver": {
     naive: NO_CTX,
-    native: "a read cannot be withdrawn",
+    native: "a read is withdrawn only with its reader",
     "async-channel": "a receive cannot be withdrawn",
   },
   "bytes-task": { fastq: NO_ADMISSION },

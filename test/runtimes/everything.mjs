@@ -12,6 +12,7 @@ import { singleflight, sync, time, trySelect } from "headgate";
 import * as chanOnly from "headgate/chan";
 import * as contextOnly from "headgate/context";
 import * as errgroupOnly from "headgate/errgroup";
+import * as linting from "headgate/eslint";
 import * as retryOnly from "headgate/retry";
 import { saga, NotApplied, orThrow, SagaError } from "headgate/saga";
 import * as semaphoreOnly from "headgate/semaphore";
@@ -839,6 +840,15 @@ const kit = {
   },
 };
 
+const lint = {
+  async default() {
+    const { rules, configs } = linting.default;
+    same(Object.keys(configs.recommended.rules).length, Object.keys(rules).length - 1);
+    // A file that does not import headgate is not looked at.
+    same(rules.race.create({ sourceCode: { ast: { body: [] } } }), {});
+  },
+};
+
 /** The subpaths are the namespaces of the index. */
 const subpaths = {
   async "headgate/chan"() {
@@ -893,6 +903,7 @@ export const uses = {
   "headgate/worker/…": sources,
   "headgate/saga": sagas,
   "headgate/testing": kit,
+  "headgate/eslint": lint,
   subpaths: subpaths,
 };
 
