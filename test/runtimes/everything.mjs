@@ -236,6 +236,12 @@ const contexts = {
     release();
     same([context.from()[0].err(), ctx.err().name], [null, "TimeoutError"]);
   },
+  async errorFor() {
+    const signal = AbortSignal.abort("their reason");
+    const [ctx, release] = context.from(signal);
+    same(context.errorFor(signal, ctx, ctx.err()), "their reason");
+    release();
+  },
   async isContext() {
     same([bg, new AbortController().signal, null].map(context.isContext), [true, false, false]);
   },
