@@ -108,7 +108,7 @@ async function deadLetter(_: Context, letter: DeadLetter): Promise<void> {
 
 // -------------------------------------------------------------------------------------------------------------------- the stop
 
-const [stop, abort] = shutdown(context.background());
+const [stop, abort, release] = shutdown(context.background());
 const [life, endLife] = context.withCancelCause(context.background());
 const [serving, endServing] = context.withCancelCause(context.withValue(abort, context.lifetime, life));
 const requests = new sync.WaitGroup();
@@ -133,6 +133,7 @@ server.closeAllConnections();
 await Promise.all(own.map((bank) => bank.close()));
 process.stdout.write(`${JSON.stringify(account)}\n`);
 if (account.lost > 0) process.exitCode = 1;
+release();
 
 /** Waits until all requests are answered, for so many ms and until the end of ctx at most. */
 async function within(ctx: Context, ms: number): Promise<void> {
