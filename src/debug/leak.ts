@@ -40,84 +40,67 @@ export interface Leak {
 /** The number of leaks that are kept. */
 const MOST = 1_000;
 
-interface LostCancel {
-  readonly ctx: WeakRef<CancelCtx>;
-  readonly info: Info | undefined;
-  readonly begun: number;
-}
-
 export class LeakFinder {
   private readonly report: (leak: Leak) => void;
   private readonly leaks: Leak[] = [];
   /** What the collector has reported since the last call of {@link found}. */
-  private lost: (() => void)[] = [];
-  private lostTasks: TaskRecord[] = [];
+  private lost: (() => unknown)[] = [];
 
   constructor(report: (leak: Leak) => void) {
     this.report = report;
   }
 
-  // Each registry has a record of what it waits for, and the set that has the record until then.
+  /**
+   * Called with what the collector has taken. It is one registry, because those of one collection come in one turn: a
+   * task and its wait are reported together.
+   */
+  private readonly registry: FinalizationRegistry<() => void> = new FinalizationRegistry((lost) => lost());
 
-  private readonly waits: FinalizationRegistry<readonly [WaitRecord, boolean, Set<WaitRecord>]> =
-    new FinalizationRegistry(([record, isForEver, old]) => {
+  // What is registered must not be a variable of the callback: it would be kept alive by it.
+
+  /** Reports the wait if its waiter is collected before it is over. Until then it is in `old`. */
+  watchWait(waiter: Waiter, record: WaitRecord, isForEver: boolean, old: Set<WaitRecord>): void {
+    this.registry.register(waiter, () => {
       if (record.isOver) return;
       old.delete(record);
       if (isForEver) return;
       if (record.task !== null) record.task.hasLostWait = true;
-      this.lose(() =>
-        this.add("wait", `${record.what}: nothing can wake it any more, so it never ends`, record.site, record.begun),
-      );
+      const text = `${record.what}: nothing can wake it any more, so it never ends`;
+      this.lose(() => this.add("wait", text, record.site, record.begun));
     });
-
-  private readonly tasks: FinalizationRegistry<readonly [TaskRecord, Set<TaskRecord>]> = new FinalizationRegistry(
-    ([record, old]) => {
-      if (record.isOver) return;
-      old.delete(record);
-      this.lostTasks.push(record);
-      this.lose(() => {});
-    },
-  );
-
-  private readonly cancels: FinalizationRegistry<LostCancel> = new FinalizationRegistry((lost) => {
-    this.lose(() => this.addCancel(lost));
-  });
-
-  /** Reports the wait if its waiter is collected before it is over. */
-  watchWait(waiter: Waiter, record: WaitRecord, isForEver: boolean, old: Set<WaitRecord>): void {
-    this.waits.register(waiter, [record, isForEver, old]);
   }
 
-  /** Reports the task if its promise is collected before it has settled. */
+  /** Reports the task if its promise is collected before it has settled. Until then it is in `old`. */
   watchTask(result: object, record: TaskRecord, old: Set<TaskRecord>): void {
-    this.tasks.register(result, [record, old]);
+    this.registry.register(result, () => {
+      if (record.isOver) return;
+      old.delete(record);
+      const text = `${record.name}: what it awaits can never happen, so it never ends`;
+      // Its wait says more.
+      this.lose(() => record.hasLostWait || this.add("task", text, record.site, record.begun));
+    });
   }
 
   /** Reports the context if its cancel function is collected, and it has not ended. */
   watchCancel(cancel: object, ctx: CancelCtx, info: Info | undefined): void {
-    this.cancels.register(cancel, { ctx: new WeakRef(ctx), info, begun: info?.at ?? clock() });
+    const weak = new WeakRef(ctx);
+    const begun = info?.at ?? clock();
+    this.registry.register(cancel, () => this.lose(() => this.addCancel(weak.deref(), info, begun)));
   }
 
-  /** A task and its wait are found in any order; so they are reported together, a moment later. */
-  private lose(report: () => void): void {
+  private lose(report: () => unknown): void {
     if (this.lost.push(report) === 1) later(() => this.found(), 0);
   }
 
   /** Reports what has been found, and returns all that is known. */
   found(): readonly Leak[] {
-    const { lost, lostTasks } = this;
-    [this.lost, this.lostTasks] = [[], []];
+    const { lost } = this;
+    this.lost = [];
     for (const report of lost) report();
-    for (const task of lostTasks) {
-      // Its wait says more.
-      if (task.hasLostWait) continue;
-      this.add("task", `${task.name}: what it awaits can never happen, so it never ends`, task.site, task.begun);
-    }
     return [...this.leaks];
   }
 
-  private addCancel({ ctx: ref, info, begun }: LostCancel): void {
-    const ctx = ref.deref();
+  private addCancel(ctx: CancelCtx | undefined, info: Info | undefined, begun: number): void {
     // A child of the background that has been dropped is plain garbage.
     if (ctx === undefined || ctx.outcome !== null || ctx.listedBy === null) return;
     const until = ctx instanceof TimerCtx ? `its deadline, in ${Math.round(ctx.left())}ms` : "its parent ends";

@@ -45,6 +45,8 @@ function waitGroup(): sync.WaitGroup {
   return wg;
 }
 
+const three = () => ({ a: new Chan(), b: sending(new Chan<number>(), 1), c: nil });
+
 const ROWS: readonly Row[] = [
   row(/^send ch#\d+$/, () => new Chan().send(1)),
   row(/^recv ch#\d+$/, () => new Chan().recv()),
@@ -53,9 +55,7 @@ const ROWS: readonly Row[] = [
   row(/^recv nil$/, () => context.background().done().recv()),
   row(/^recv ctx#\d+\.done\(\)$/, () => context.withCancel(context.background())[0].done().recv()),
   row(/^recv timer$/, () => time.after(Infinity).recv()),
-  row(/^select \{ a: ch#\d+, b: ch#\d+ ←, c: nil \}$/, () =>
-    select({ a: new Chan(), b: sending(new Chan(), 1), c: nil }),
-  ),
+  row(/^select \{ a: ch#\d+, b: ch#\d+ ←, c: nil \}$/, () => select(three())),
   row(/^select \{\}$/, () => select({})),
   row(/^sleep Infinityms$/, () => time.sleep(Infinity)),
   row(/^lock mu#\d+$/, () => locked(new sync.Mutex()).lock()),
