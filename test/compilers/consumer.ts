@@ -30,6 +30,7 @@ import { bubble, explore } from "headgate/testing";
 import { Ticker } from "headgate/time";
 import { type Delivery, type Handler, memoryBroker, type Source, worker } from "headgate/worker";
 import { conformance, type Lab } from "headgate/worker/conformance";
+import { type Metrics, metrics } from "headgate/worker/metrics";
 import { type NatsConnection, natsConsumer } from "headgate/worker/nats";
 import { type PostgresPool, postgresQueue } from "headgate/worker/postgres";
 import { pubsubSubscription, type PubsubSubscriber } from "headgate/worker/pubsub";
@@ -69,7 +70,9 @@ export async function compositions(stop: Context): Promise<void> {
   using _ = release;
   const broker = memoryBroker<{ total: number }>();
   const handle: Handler<Delivery<{ total: number }>> = async (ctx, { body }) => time.sleep(body.total, ctx);
-  const { acked } = await worker(ended, broker, handle, { abort });
+  const { observe, progress, text }: Metrics = metrics({ labels: { queue: "orders" } });
+  const { acked } = await worker(ended, broker, handle, { abort, observe, progress });
+  text().toUpperCase();
   const events: SagaEvent[] = [];
   const done = await saga<number>("transfer")
     .step(

@@ -13,6 +13,7 @@ import * as chanOnly from "headgate/chan";
 import * as contextOnly from "headgate/context";
 import * as debug from "headgate/debug";
 import * as errgroupOnly from "headgate/errgroup";
+import * as linting from "headgate/eslint";
 import * as retryOnly from "headgate/retry";
 import { saga, NotApplied, orThrow, SagaError } from "headgate/saga";
 import * as semaphoreOnly from "headgate/semaphore";
@@ -32,6 +33,7 @@ import {
 import * as timeOnly from "headgate/time";
 import { LeaseExpired, LeaseLost, memoryBroker, Permanent, Stopping, worker } from "headgate/worker";
 import { conformance } from "headgate/worker/conformance";
+import { metrics } from "headgate/worker/metrics";
 import { natsConsumer } from "headgate/worker/nats";
 import { createQueue, postgresQueue, schema } from "headgate/worker/postgres";
 import { pubsubSubscription } from "headgate/worker/pubsub";
@@ -234,6 +236,12 @@ const contexts = {
     await ctx.done().recv();
     release();
     same([context.from()[0].err(), ctx.err().name], [null, "TimeoutError"]);
+  },
+  async errorFor() {
+    const signal = AbortSignal.abort("their reason");
+    const [ctx, release] = context.from(signal);
+    same(context.errorFor(signal, ctx, ctx.err()), "their reason");
+    release();
   },
   async isContext() {
     same([bg, new AbortController().signal, null].map(context.isContext), [true, false, false]);
@@ -618,6 +626,14 @@ const conformances = {
   },
 };
 
+const measures = {
+  async metrics() {
+    const { observe, progress, text } = metrics({ labels: { queue: "a" } });
+    await worker(bg, await brokerOfTwo(), () => {}, { observe, progress });
+    must(text().includes('headgate_worker_messages_total{queue="a",verdict="acked"} 2\n'), "both are counted");
+  },
+};
+
 const sources = {
   async "nats: natsConsumer"() {
     const listeners = [];
@@ -825,6 +841,15 @@ const kit = {
   },
 };
 
+const lint = {
+  async default() {
+    const { rules, configs } = linting.default;
+    same(Object.keys(configs.recommended.rules).length, Object.keys(rules).length - 1);
+    // A file that does not import headgate is not looked at.
+    same(rules.race.create({ sourceCode: { ast: { body: [] } } }), {});
+  },
+};
+
 /** The subpaths are the namespaces of the index. */
 const subpaths = {
   async "headgate/chan"() {
@@ -964,10 +989,12 @@ export const uses = {
   "headgate/signal": signals,
   "headgate/worker": workers,
   "headgate/worker/conformance": conformances,
+  "headgate/worker/metrics": measures,
   "headgate/worker/…": sources,
   "headgate/saga": sagas,
   "headgate/testing": kit,
   "headgate/debug": debuggers,
+  "headgate/eslint": lint,
   subpaths: subpaths,
 };
 
