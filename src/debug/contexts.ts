@@ -24,6 +24,7 @@ export interface ContextNode {
   readonly made: string;
   /** The number of waits that end with it. */
   readonly waiting: number;
+  /** The contexts that were derived from it and end with it, in the order in which they were made. */
   readonly children: readonly ContextNode[];
   /** The number of children that are not listed, because there are too many. */
   readonly more: number;

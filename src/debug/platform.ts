@@ -109,7 +109,9 @@ export function pause(ms: number): Promise<void> {
 
 /** The delay of the event loop in ms. */
 export interface LoopDelay {
+  /** 99 of 100 times it was at most so long. */
   readonly p99: number;
+  /** The longest. */
   readonly max: number;
 }
 

@@ -12,9 +12,11 @@ import { current } from "./watch.ts";
 
 /** An HTTP response, for whichever server you have. */
 export interface Response {
+  /** The HTTP status: 200, 404 or 503. */
   readonly status: number;
   /** The value of the header `content-type`. */
   readonly type: string;
+  /** The body; a text is to be sent as UTF-8. */
   readonly body: string | Uint8Array;
 }
 

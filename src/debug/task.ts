@@ -12,6 +12,7 @@ export interface Task {
   readonly age: number;
   /** The line that started it, file:line:column; empty if its stack was not taken. */
   readonly at: string;
+  /** That line and those it was called from, the innermost first. */
   readonly stack: readonly Frame[];
 }
 
