@@ -3,7 +3,7 @@
  */
 import { isAborted } from "../internal/abort.ts";
 import type { AbortSignal } from "../internal/abortsignal.ts";
-import { CancelCtx, type CancelFunc, cancelOnAbort, disposable, propagateCancel } from "./cancel.ts";
+import { CancelCtx, type CancelFunc, cancelOf, cancelOnAbort, propagateCancel } from "./cancel.ts";
 import { mustBeParent } from "./context.ts";
 import { argKind, isSignal, propertyOf } from "../internal/foreign.ts";
 import { Canceled, DeadlineExceeded, Outcome } from "./errors.ts";
@@ -36,7 +36,7 @@ export function withSignal(parent: Context, signal: AbortSignal): readonly [ctx:
     ctx.cancel(undefined);
     throw error;
   }
-  return [ctx, disposable(() => ctx.cancel(undefined))];
+  return [ctx, cancelOf(ctx, () => ctx.cancel(undefined))];
 }
 
 class SignalCtx extends CancelCtx {
