@@ -469,7 +469,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
 
   "retry.run": {
     isAsync: true,
-    says: /^(retry|ctx|signal|parent): /,
+    says: /^(retry|ctx|signal|withTimeout): /,
     calls: {
       ctx: (x) => retry.run(x, () => 1),
       "ctx of a try that fails": (x) =>
