@@ -50,7 +50,7 @@ export interface SagaInstrument {
 }
 
 /**
- * Makes spans of the runs of a saga, with the `@opentelemetry/api` that you pass. Take one for each saga: runs are told apart by their ids.
+ * Makes spans of the runs of a saga, with the `@opentelemetry/api` that you pass. Take one for each saga, because it knows a run by its id.
  *
  * - `saga NAME`, with `headgate.saga.name`, `headgate.saga.id` and `headgate.saga.status`. Its parent is the span that is active where `run` was
  *   called, such as that of a worker's handler. It has the status of an error if the saga is not committed.
