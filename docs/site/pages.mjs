@@ -98,7 +98,17 @@ const PARTS = [
   ["Learn", [/^learn\//]],
   [
     "Use",
-    ["cookbook.md", /^cookbook\//, "libraries.md", "testing.md", "worker.md", /^brokers\//, "saga.md", "borders.md"],
+    [
+      "cookbook.md",
+      /^cookbook\//,
+      "libraries.md",
+      "testing.md",
+      "worker.md",
+      "observability.md",
+      /^brokers\//,
+      "saga.md",
+      "borders.md",
+    ],
   ],
   ["Look up", ["rosetta.md", /^rosetta\//, "api.md", "semantics.md", "runtimes.md"]],
   ["Figures", [/^benchmarks.*\.md$/, /^figures\//, "bench/index.md"]],
