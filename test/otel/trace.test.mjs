@@ -1,5 +1,5 @@
 /**
- * docs/observability/trace.mjs on a broker in memory, a RabbitMQ and a PostgreSQL: one request is one trace, from the publish to the
+ * The programs of docs/observability.md. log.mjs: each line has the trace of its message. trace.mjs on a broker in memory, a RabbitMQ and a PostgreSQL: one request is one trace, from the publish to the
  * compensation. The `broker.mjs` beside it is that of the broker's page.
  */
 import assert from "node:assert/strict";
@@ -15,7 +15,7 @@ import { start as startPostgres } from "../brokers/servers/postgres.mjs";
 import { start as startRabbit } from "../brokers/servers/rabbitmq.mjs";
 
 const here = import.meta.dirname;
-const program = join(here, "..", "..", "docs", "observability", "trace.mjs");
+const docs = join(here, "..", "..", "docs", "observability");
 const memory = `
 import { memoryBroker } from "headgate/worker";
 export async function open() {
@@ -42,21 +42,40 @@ nack orders, linked to send orders
 ack orders, linked to send orders
 `;
 
-/** Runs the program beside this broker.mjs. */
-async function treeOf(t, broker, env = {}) {
+/** What a program of the page prints, beside this broker.mjs. */
+async function outputOf(t, name, broker, env = {}) {
   const folder = mkdtempSync(join(tmpdir(), "headgate-trace-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   symlinkSync(join(here, "node_modules"), join(folder, "node_modules"), "dir");
   writeFileSync(join(folder, "broker.mjs"), broker);
-  copyFileSync(program, join(folder, "trace.mjs"));
+  copyFileSync(join(docs, name), join(folder, name));
   const options = { env: { ...process.env, ...env }, timeout: 120_000 };
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, [join(folder, "trace.mjs")], options);
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [join(folder, name)], options);
   assert.equal(stderr, "");
   return stdout;
 }
 
+void test("pino: the lines of a handler have the trace of their message, and a report has no body", async (t) => {
+  const lines = (await outputOf(t, "log.mjs", memory))
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  assert.deepEqual(
+    lines.map(({ msg, body, acked }) => [msg, body, acked]),
+    [
+      ["handled", "a", undefined],
+      ["handled", "b", undefined],
+      ["the worker has ended", undefined, 2],
+    ],
+  );
+  const [a, b, end] = lines.map(({ trace_id }) => trace_id);
+  for (const id of [a, b]) assert.match(id, /^[0-9a-f]{32}$/);
+  assert.notEqual(a, b);
+  assert.equal(end, undefined);
+});
+
 void test("memory: a request is one trace, from the publish to the compensation", async (t) => {
-  assert.equal(await treeOf(t, memory), TREE);
+  assert.equal(await outputOf(t, "trace.mjs", memory), TREE);
 });
 
 for (const [name, start, env] of [
@@ -70,6 +89,6 @@ for (const [name, start, env] of [
       const server = await start();
       if (server.skipped !== undefined) return t.skip(server.skipped);
       t.after(() => server.stop());
-      assert.equal(await treeOf(t, fileOf(`broker.mjs, ${name}`), env(server)), TREE);
+      assert.equal(await outputOf(t, "trace.mjs", fileOf(`broker.mjs, ${name}`), env(server)), TREE);
     },
   );
