@@ -1,8 +1,8 @@
 /**
  * How fast the test kit is: `npm run bench:testing`; `npm run bench:testing -- --help` tells the rest.
  *
- * The scenario is small on purpose, two workers that pull, handle and ack two messages under a group, with t.ctx cancelled at any
- * moment: what is measured is the kit, not the scenario. A schedule is one run of it from the beginning to the end.
+ * The scenario is small, because the kit is measured and not the scenario. Two workers pull, handle and ack two messages under a group,
+ * and t.ctx is cancelled at any moment. A schedule is one run of it from the beginning to the end.
  */
 import process from "node:process";
 import { parseArgs } from "node:util";

@@ -17,7 +17,7 @@ const docs = dirname(fileURLToPath(import.meta.url));
 const root = dirname(docs);
 const build = join(root, ".build", "docs");
 
-// When nobody reads what is printed, as in `| head`, a program ends without a word.
+// When its output is closed, as in `| head`, a program ends quietly.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on("error", (error) => {
     if (error.code !== "EPIPE") throw error;
@@ -103,7 +103,7 @@ try {
 }
 const { isTTY } = process.stderr;
 const isBuilt = newest(join(root, "dist")) > newest(join(root, "src"));
-// Whoever starts the same in another terminal need not wait for it again.
+// Another terminal that starts the same need not wait for it again.
 const isCompiled = isBuilt && newest(build) > Math.max(newest(docs), newest(join(root, "dist")));
 for (const project of [...(isBuilt ? [] : [root]), ...(isCompiled ? [] : [docs])]) {
   if (isTTY) process.stderr.write(`building ${project === root ? "headgate" : "the programs"} …\r`);

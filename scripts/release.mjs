@@ -1,9 +1,9 @@
 /**
  * Publishes the package, with the addresses of the repository that this runs in: `node scripts/release.mjs [--publish [NPM-OPTION…]]`.
  *
- * The manifest names no address, for nobody knows here where the repository will live. The release does: in CI from the environment, else
- * from the remote of git. Without an address it refuses to publish. Without `--publish` it only makes the archive, in `.build/release/`,
- * and shows what it would do.
+ * The manifest names no address, because the sources do not know where the repository will live. The release takes the address from CI, or
+ * else from the remote of git. Without an address it refuses to publish. Without `--publish` it only makes the archive, in
+ * `.build/release/`, and shows what it would do.
  *
  * The folder stays as it is: the addresses are set in a copy, unpacked from the archive.
  */
@@ -91,7 +91,7 @@ function main(args) {
   const page = pageHere(process.env, said("git", "remote", "get-url", "origin"));
   if (page === undefined) {
     throw new Error(
-      "nobody says where the repository is, so the package is not published: set the remote origin to its address, or run this in its CI",
+      "the address of the repository is not known, so the package is not published: set the remote origin to it, or run this in its CI",
     );
   }
   if (publishes) {

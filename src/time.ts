@@ -375,7 +375,7 @@ export class Timer extends Inspectable {
  * ```
  */
 export class Ticker extends Inspectable {
-  /** Gets the time of each tick; a tick that is not received is replaced by the next. */
+  /** Gets the time of each tick. The first that is not received is kept, and later ones are dropped (T4). */
   readonly c: RecvChan<Date>;
   /** @internal */ readonly state: TimerState;
 

@@ -37,7 +37,7 @@ function stopOf(all) {
   const good = all.filter(({ failed }) => failed === undefined);
   if (good.length === 0) return { failed: all.at(-1).failed };
   const over = (key) => spread(good.map((sample) => sample[key]));
-  /** Chance decides when the stop comes: so the least and the most are told. */
+  /** The moment of the stop is random, so the least and the most are shown. */
   const range = (key) => [Math.min, Math.max].map((of) => of(...good.map((sample) => sample[key])));
   return {
     twice: range("twice"),

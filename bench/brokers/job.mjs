@@ -1,4 +1,4 @@
-/** The job that everybody does: what a message is, and the count of what was handled. */
+/** The job of all contenders: its messages, and the count of those that were handled. */
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** Messages `0` to `count - 1`, of 110 bytes each as JSON. */
@@ -9,7 +9,7 @@ export const messagesOf = (count) =>
     return message;
   });
 
-/** In lots of `size`: nobody takes all of them at once. */
+/** In lots of `size`, because no client takes all of them at once. */
 export const lots = (all, size) =>
   Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size));
 

@@ -10,7 +10,7 @@ export const HELP = `npm run bench:brokers -- [NAME]… [OPTION]…
   NAME                 these only: ${BROKERS.join(", ")}, memory
   --rounds N           as many rounds, after one that does not count; 5
   --messages N         as many messages each; 60000, and 10000 for pubsub
-  --quick              one round of 300 messages, of which nothing can be told but whether everything works
+  --quick              one round of 300 messages, which shows only that everything works
   --save               write docs/benchmarks-brokers.md
   --json               everything, every sample too, and no table (npm run --silent bench:brokers, for npm prints a banner)
   --help

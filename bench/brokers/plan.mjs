@@ -47,7 +47,7 @@ function cellsOf(kind, broker, { title, contenders }, url) {
     });
 }
 
-/** `say` is told what is skipped, `progress` of every sample. */
+/** `say` is called for each contender that is skipped, `progress` for each sample. */
 export async function run(options, { say, progress }) {
   const begun = performance.now();
   const [samples, brokers, skipped, contenders] = [[], [], [], new Map()];

@@ -202,7 +202,7 @@ const bossWork = boss(
     id: "pg-boss-work",
     name: "pg-boss, work()",
     share: 1 / 3,
-    note: "4 workers with a batchSize of 100, woken by notifyWorker(), without which they wait for half a second or more between two batches; their completions are not waited for; a job that is done is kept",
+    note: "4 workers with a batchSize of 100, woken by notifyWorker(); without that they pause for half a second or more between two batches. Completions are not awaited; a finished job is kept",
   },
   (boss, { concurrency, handle, isStopped }) => ({
     async start() {

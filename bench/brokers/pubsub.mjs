@@ -72,7 +72,7 @@ const stream = (more, settings) =>
     };
   });
 
-/** The client tells nobody when an ack has come to the server: so its requests are watched. */
+/** The client does not say when an ack has reached the server, so its requests are watched. */
 async function countAcks(pubsub) {
   const client = await new Promise((resolve, reject) => {
     pubsub.getClient_({ client: "SubscriberClient" }, (error, client) => (error ? reject(error) : resolve(client)));
@@ -112,7 +112,7 @@ const bounded = stream(
   {
     id: "pubsub-flow",
     name: "@google-cloud/pubsub, flow control",
-    note: "at most 100 handlers at once; acks are not confirmed, and sent every 5 ms, for what waits for its ack counts as held",
+    note: "at most 100 handlers at once; acks are not confirmed, and sent every 5 ms, because a message that waits for its ack counts as held",
   },
   (concurrency) => ({ flowControl: flowControl(concurrency), batching }),
 );

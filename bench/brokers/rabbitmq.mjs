@@ -117,7 +117,7 @@ const multiple = (prefetch) =>
     {
       id: `amqplib-${prefetch}`,
       name: `amqplib, one ack for many, prefetch ${prefetch}`,
-      note: `one ack for all until this one: right only where handlers end in the order in which they began, as here; not confirmed; up to ${prefetch} messages held, and handlers at once`,
+      note: `one ack for all until this one, which is right only if handlers end in the order of their start, as here. Not confirmed; up to ${prefetch} messages held, and handlers at once`,
       prefetch,
       kinds: ["speed"],
     },

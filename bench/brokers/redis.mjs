@@ -53,7 +53,7 @@ const own = both(
 const bullmq = {
   id: "bullmq",
   name: "BullMQ",
-  note: "a job with a state, a result, progress and events; each completion is confirmed, and fetches the next job in the same call; removeOnComplete, which is faster than to keep it",
+  note: "a job with a state, a result, progress and events; each completion is confirmed, and fetches the next job in the same call. The job is removed (removeOnComplete), which is faster than to keep it",
   share: 1 / 3,
   async open(url, name) {
     const connect = () => new Redis(url, { maxRetriesPerRequest: null });

@@ -1,6 +1,7 @@
 /**
  * One sample, in this process alone: `node --expose-gc bench/brokers/sample.mjs KIND BROKER CONTENDER JSON` prints one line of JSON. The
- * JSON has the `url` of the server, the `name` of the queue to make, and how many `messages`; `patience` is 1, or less where nothing is to be told.
+ * JSON has the `url` of the server, the `name` of the queue to make, and how many `messages`; `patience` is 1, or less if the run only
+ * checks that everything works.
  *
  * - speed: from the start of consuming until every message is settled for good. Connecting, filling the queue, and as many
  *   messages beforehand, so that everything is compiled, are not timed. Fails if a message was not handled, or is not settled.
@@ -26,7 +27,7 @@ const STOPPED = 50;
 const STOP = 300;
 /** How long a message is its worker's, in ms, where the queue says so, and lets it be that short. */
 const LEASE = 3_000 * patience;
-/** When nothing has happened for so long, in ms, what is left waits for the end of its lease; and where nobody says what is left. */
+/** ms without an event after which the rest waits for the end of its lease, or the broker cannot say what is left. */
 const [IDLE, IDLE_AND_DONE] = [2_000 * patience, 500 * patience];
 
 async function speed(contender, { url, name, messages }) {
@@ -68,7 +69,7 @@ async function stop(contender, { url, name, messages }) {
   await stopping;
   const end = performance.now();
   const { running } = first;
-  /** Waits until all is settled, or nothing has happened for `ms`; returns what the broker has not been told of, as far as is known. */
+  /** Waits until all is settled, or nothing has happened for `ms`. Returns the number of unsettled messages, as far as it is known. */
   const settled = async (ms) => {
     for (;;) {
       const left = await queue.left?.();

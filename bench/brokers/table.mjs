@@ -33,7 +33,7 @@ export function tableOf(figures, memory) {
   return parts.join("\n\n");
 }
 
-/** What a quick run tells: who has handled all. Times would only mislead. */
+/** The result of a quick run: which contender has handled all. Times would only mislead. */
 export const handledOf = (figures) =>
   figures
     .map(({ broker, rates }) => {

@@ -110,7 +110,7 @@ export const programs = {
     before: (_, size) => {
       const ch = new Channel();
       for (let i = 0; i < size; i++) void ch.get();
-      return { ch }; // for a channel is thenable: who awaits it, receives from it
+      return { ch }; // a channel is thenable: to await it would receive from it
     },
     run: async ({ ch }, n) => {
       for (let i = 0; i < n; i++) {
@@ -134,7 +134,7 @@ export const largest = { "scale-receivers": 10_000, "scale-buffer": 10_000 };
 
 export const notes = {
   sieve: "ended by closing its channels",
-  "close-1000": "those who wait get an error",
+  "close-1000": "the receivers that wait get an error",
   lateness: "starves the timer until it is stopped, after 1 s",
 };
 

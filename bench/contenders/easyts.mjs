@@ -367,10 +367,10 @@ const REASON = "cancelled for a given reason: without one, an Error is made for 
 const SELECT = "a select with the context: it knows no read or write that a context ends";
 
 const ORDER =
-  "who waits is not served in order, and readers overtake a writer that waits; what is free is taken without a promise";
+  "waits are not served in order, and readers overtake a writer that waits; a free lock is taken without a promise";
 
 export const notes = {
-  mutex: "what is free is taken without a promise",
+  mutex: "a free lock is taken without a promise",
   "rwmutex-read": ORDER,
   "rwmutex-mixed": ORDER,
   "recv-ctx": SELECT,
@@ -381,9 +381,9 @@ export const notes = {
   timeout: REASON,
   "timeout-crowd": REASON,
   timeouts: REASON,
-  "fan-in": "of those who wait, any may be next",
-  "close-1000": "of those who wait, any may be next",
-  "scale-receivers": "of those who wait, any may be next",
+  "fan-in": "any of the waits may be next",
+  "close-1000": "any of the waits may be next",
+  "scale-receivers": "any of the waits may be next",
   "scale-withdraw": SELECT,
   lateness: "starves the timer until it is stopped, after 1 s",
 };

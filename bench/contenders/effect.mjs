@@ -367,7 +367,7 @@ function besideDeadlines(fixed) {
 
 const each = (note, ...ids) => Object.fromEntries(ids.map((id) => [id, note]));
 
-const RACE = "a race of fibers, made anew each time; of those that are ready, always the first";
+const RACE = "a race of fibers, made again each time; of the ready ones, always the first";
 const SCOPE = "a scope, to which nothing is attached";
 const TASK = "the task is an effect that never waits; an async function takes about twice as long";
 

@@ -33,7 +33,7 @@ export const programs = {
 const CALLBACKS = "with callbacks: no promise is made for a task";
 
 export const notes = {
-  "group-limit": "left out: nothing makes who hands in tasks wait",
+  "group-limit": "left out: nothing makes the caller that hands in tasks wait",
   "group-all": CALLBACKS,
   "group-1000": CALLBACKS,
   waitgroup: CALLBACKS,

@@ -1,8 +1,8 @@
 /**
- * headgate, as everybody would write it. HEADGATE names another build of it to be measured, by the path of its `dist`.
+ * headgate, in its usual way. HEADGATE names another build to be measured, by the path of its `dist`.
  *
- * Programs by the id of their row: a function of the number of operations (and of the size, where the row has sizes), or
- * `{ before, run, after }`, of which `run` is timed and gets what `before` has made.
+ * A program is a function of the number of operations (and of the size, if the row has sizes). Or it is `{ before, run, after }`: only
+ * `run` is timed, and it gets the result of `before`. The keys are the ids of the rows.
  */
 import { pathToFileURL } from "node:url";
 import process from "node:process";

@@ -80,7 +80,7 @@ export const programs = {
         });
       }
       for (const each of all) close(each);
-      // Whoever has put something before waits until it is taken.
+      // The put before this one waits until its value is taken.
       for (const each of all) void take(each);
       await Promise.all(stages);
     }
@@ -117,7 +117,7 @@ export const programs = {
     before: (_, size) => {
       const ch = chan();
       for (let i = 0; i < size; i++) void take(ch);
-      return { ch }; // for a channel is thenable: who awaits it, takes from it
+      return { ch }; // a channel is thenable: to await it would take from it
     },
     run: async ({ ch }, n) => {
       for (let i = 0; i < n; i++) {

@@ -1,6 +1,6 @@
 /**
- * What one writes by hand, without a library: an array of values and an array of resolvers for a channel, Promise.race for a select, a
- * counter and an array of resolvers for a limit or a lock, and a Map of promises for a call that is shared.
+ * The programs as they are written by hand, without a library. A channel is an array of values and an array of resolvers; a select is a
+ * Promise.race. A limit or a lock is a counter and an array of resolvers; a shared call is a promise in a Map.
  */
 import { latenessBeside } from "../harness/lateness.mjs";
 
@@ -394,7 +394,7 @@ export const programs = {
 /** The largest size that can be waited for: beyond it an Array#shift moves all that is left. */
 export const largest = { "scale-receivers": 10_000, "scale-buffer": 100_000 };
 
-const QUEUE = "an array of tasks: nobody can wait for a slot, so nothing holds back who adds them";
+const QUEUE = "an array of tasks: a caller cannot wait for a slot, so nothing slows it down";
 const RACE =
   "Promise.race of receives that stay asked for: never a send, and a silent channel gathers a reaction each time";
 

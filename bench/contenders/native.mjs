@@ -381,7 +381,7 @@ export const notes = {
   "group-1000": "Promise.allSettled: the tasks start in the call, and the first error is not looked for",
   waitgroup: "Promise.allSettled: the tasks start in the call, and no task can be added later",
   "bytes-receiver": "a ReadableStream",
-  "bytes-child": "AbortSignal.any, and a place in an array, for else it is collected",
+  "bytes-child": "AbortSignal.any, and a place in an array, because it would be collected otherwise",
   "bytes-timeout": "a controller and a timer",
   "bytes-after": LISTENER,
   "scale-receivers": "a ReadableStream",

@@ -1,4 +1,4 @@
-/** p-limit: tasks are handed in at once and promise their results; nothing makes who hands them in wait. */
+/** p-limit: tasks are handed in at once and promise their results; nothing makes the caller wait. */
 import pLimit from "p-limit";
 
 export const name = "p-limit";
@@ -39,10 +39,10 @@ export const programs = {
   "scale-tasks": { n: "size", run: (_, n) => group(n) },
 };
 
-const CALLS = "a limit of 1 calls what is to be done: nobody can hold it otherwise";
+const CALLS = "a limit of 1 calls the function; it cannot be held in another way";
 
 export const notes = {
-  "group-limit": "left out: nothing makes who hands in tasks wait",
+  "group-limit": "left out: nothing makes the caller that hands in tasks wait",
   mutex: CALLS,
   "mutex-10": CALLS,
   semaphore: CALLS,

@@ -49,7 +49,7 @@ export const programs = {
   "scale-tasks": { n: "size", run: (_, n) => group(10)(n) },
 };
 
-const CALLS = "a queue of concurrency 1 calls what is to be done: nobody can hold it otherwise";
+const CALLS = "a queue of concurrency 1 calls the function; it cannot be held in another way";
 
 export const notes = {
   mutex: CALLS,

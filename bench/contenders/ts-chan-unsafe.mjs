@@ -1,4 +1,4 @@
-/** ts-chan, told not to give way to timers and I/O. */
+/** ts-chan, set not to give way to timers and I/O. */
 import { contender, notes as both } from "./ts-chan.mjs";
 
 export { largest } from "./ts-chan.mjs";

@@ -191,7 +191,7 @@ func filter(ctx context.Context, from <-chan int, to chan<- int, prime int) {
 	}
 }
 
-// made keeps the compiler from leaving out what nobody uses.
+// made keeps the compiler from leaving out results that are not used.
 var made chan int
 
 func makeChannels(n int) {

@@ -1,4 +1,4 @@
-// The programs of ../rows.mjs in Go, as everybody would write them there: one operation here is one operation in every contender.
+// The programs of ../harness/rows.mjs in Go, in its usual way. One operation here is one operation in every contender.
 //
 //	bench ROW [SIZE]   takes one sample and prints one line of JSON
 //	bench --list       prints the ids of the rows

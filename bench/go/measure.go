@@ -1,6 +1,6 @@
 package main
 
-// How it is measured: the method of ../sample.mjs, but for h, which Go does not have.
+// How it is measured: the method of ../harness/sample.mjs, without h, which Go does not have.
 
 import (
 	"math"

@@ -20,7 +20,7 @@ func init() {
 	add("scale-buffer", timedAtSize(just(fillAndDrain)))
 }
 
-// After each value its receiver gets the time to take it and to wait anew, behind the others.
+// After each value its receiver gets the time to take it, and to wait again behind the others.
 func firstOfReceivers(n, size int) (run, after func()) {
 	ch := make(chan int)
 	ended := waiting(size, func(int) {

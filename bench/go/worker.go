@@ -1,8 +1,8 @@
 package main
 
 // The composition: a worker in three stages over channels, pull → handle → ack, and a broker in memory that leases its messages. It
-// has the numbers of headgate's worker (batches of 100, 100 handlers, 100 messages ready for them, a context for each message and a
-// timeout for each call of the broker), but neither retries, nor a drain with deadlines, nor an account of every message.
+// has the numbers of headgate's worker: batches of 100, 100 handlers, and 100 messages ready for them. Each message has a context, and
+// each call of the broker has a timeout. It has neither retries, nor a drain with deadlines, nor an account of every message.
 
 import (
 	"context"

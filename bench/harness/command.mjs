@@ -1,12 +1,12 @@
 /**
- * What every program here has in common, as somebody calls it: its options, its help, what is missing, and an output that nobody reads.
+ * The command line of every program here: its options, its help, its errors, and the end of a closed output.
  */
 import { existsSync } from "node:fs";
 import process from "node:process";
 
 /**
- * The options, as `optionsOf` reads them from the command line. Ends the process with `help` where that is asked for, and with a sentence
- * where `optionsOf` throws one. From now on it also ends, without a word, when nobody reads any more what it prints, as in `| head`.
+ * The options, as `optionsOf` reads them from the command line. `--help` prints `help` and ends the process. An error of `optionsOf` is
+ * printed as a sentence, and ends it. From now on the process also ends quietly when its output is closed, as in `| head`.
  */
 export function command(optionsOf, help) {
   for (const stream of [process.stdout, process.stderr]) {

@@ -1,8 +1,8 @@
 /**
- * Who is measured: headgate, its rivals, the same programs in Go, and other builds of headgate or other runtimes.
+ * The contenders: headgate, its rivals, the same programs in Go, and other builds of headgate or other runtimes.
  *
- * A contender is `{ id, name, kind, notes, has, sample }`: `kind` is "headgate", "build", "rival", "go" or "runtime", `has` tells whether
- * there is a program for a row and a size, and `sample` measures it in a process of its own, or rejects with the reason.
+ * A contender is `{ id, name, kind, notes, has, sample }`: `kind` is "headgate", "build", "rival", "go" or "runtime". `has` tells whether
+ * there is a program for a row and a size. `sample` measures it in a process of its own, or rejects with the reason.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
@@ -26,7 +26,10 @@ export function install(folder = here) {
   spawnSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: folder, stdio: ["ignore", 2, 2] });
 }
 
-/** headgate, the builds of `also`, given by name and the path of their `dist`, and of the others those that are wanted; and who is not there, and why. */
+/**
+ * headgate, the builds of `also` (by name, and the path of their `dist`), and the other contenders that are wanted. Those that are missing
+ * are listed with the reason.
+ */
 export async function contenders({ wanted, also = [] }) {
   const present = [await written("headgate", { kind: "headgate" })];
   const skipped = [];

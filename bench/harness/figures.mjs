@@ -2,7 +2,7 @@
  * From samples to figures: medians over the rounds, with their spread, and how headgate compares.
  *
  * A comparison is a factor: how many times as much headgate takes as the other, so that less than 1 is good, whatever the row counts.
- * It is the median of the factors of the rounds, for what was measured side by side is compared side by side. Where no round has both, it
+ * It is the median of the factors of the rounds, because both were measured side by side in a round. Where no round has both, it
  * is the factor of their medians, and loose.
  *
  * Invariants: every figure is a finite number, and what is no number has failed. A verdict never contradicts the figures beside it, and
@@ -11,7 +11,7 @@
 import { grouped } from "./measure.mjs";
 import { rows, scaling } from "./rows.mjs";
 
-/** Below this nothing is told apart: a ms of lateness, or the bytes by which two heaps differ that hold the same. */
+/** Smaller differences do not count: a ms of lateness, or the bytes by which two heaps differ that hold the same. */
 export const floorOf = ({ kind, total }) => (total ? 100_000 : kind === "lateness" ? 1 : 0);
 /** Nearer than this is level. */
 export const LEVEL = 1.05;
@@ -87,7 +87,7 @@ function isBusy(samples) {
 
 /**
  * How many times as much the first take as the second, in h where both have it; of a rate, how many times as few they do. Undefined where
- * one takes nothing. It is loose if no round has both; busy if nothing can be told; and level if neither is ahead.
+ * one takes nothing. It is loose if no round has both, busy if the rounds prove nothing, and level if neither is ahead.
  */
 function factorOf(row, ours, theirs) {
   const floor = floorOf(row);

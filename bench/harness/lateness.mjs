@@ -1,6 +1,6 @@
 /**
- * How late a timer is beside something busy that waits for nothing but itself. Many would keep the timer waiting for ever; so they are
- * told to stop after a second, and that second is the answer.
+ * The lateness of a timer beside a busy loop that waits only for itself. Many loops would keep the timer waiting for ever. So they are
+ * stopped after a second, and that second is the result.
  */
 const PATIENCE = 1000;
 

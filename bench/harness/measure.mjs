@@ -1,6 +1,6 @@
 /**
- * The rounds: in each all rows × contenders, one sample after the other, the contenders in an order that rotates, so that what the
- * machine does to one it does to all.
+ * The rounds. Each has all rows × contenders, one sample after the other. The order of the contenders rotates, so that the machine
+ * treats them alike.
  */
 import { TookTooLong } from "./contenders.mjs";
 
@@ -8,9 +8,9 @@ import { TookTooLong } from "./contenders.mjs";
 const PATIENCE = 2;
 
 /**
- * Measures `cells`, each `{ row, size, contender }`, round by round; the samples are `{ round, row, size, who, ns, h, ratio }`, or what
- * else their row has, or `failed` with the reason; and how many ms it `took`. `wants` decides what is measured again; `isOver` is asked
- * before each row, from the second round on, and ends it all.
+ * Measures `cells`, each `{ row, size, contender }`, round by round. A sample is `{ round, row, size, who, ns, h, ratio }`; it has other
+ * figures if its row has, or `failed` with the reason, and the ms that it `took`. `wants` chooses the cells of the later rounds. `isOver`
+ * is called before each row, from the second round on, and ends the run.
  */
 export async function measure(
   cells,

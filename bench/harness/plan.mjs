@@ -15,7 +15,7 @@ const RUNTIMES = { rounds: 3, slice: 6, slices: 12, budget: 2000, limit: 60_000,
 
 const isSeldom = ({ row, size }) => size !== undefined || row.kind !== undefined;
 
-/** A run, as the options ask for it: the machine, who was there, and all samples. */
+/** A run, as the options ask for it: the machine, the contenders, and all samples. */
 export async function run(options, { say = () => {}, progress } = {}) {
   install();
   const [mode, plan] = options.runtimes ? ["runtimes", RUNTIMES] : options.full ? ["full", FULL] : ["quick", QUICK];
@@ -49,7 +49,10 @@ export async function run(options, { say = () => {}, progress } = {}) {
   };
 }
 
-/** In a quick run the sizes are headgate's alone, and a rival that was far from the best in the full run is left out if nobody named it. */
+/**
+ * In a quick run the sizes are headgate's alone. A rival that was far from the best in the full run is left out, unless the options name
+ * it.
+ */
 function cellsOf({ rows, scaling, full, named, far = {} }, { sizes }, present) {
   const isFar = (row, { id }) => !full && !named && far[row.id]?.includes(id);
   const isOurs = ({ kind }) => kind === "headgate" || kind === "build";

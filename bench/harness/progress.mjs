@@ -1,4 +1,4 @@
-/** Where a run is, on standard error: in a line that changes, or where nobody watches it in a line a round. */
+/** The progress of a run, on standard error: a line that changes on a terminal, and a line a round elsewhere. */
 import process from "node:process";
 
 const isWatched = process.stderr.isTTY;

@@ -21,7 +21,7 @@ async function bench() {
   // Once is chance: what seems worse is measured again.
   if (complaints.length > 0) {
     const ids = new Set(complaints.map(({ figure }) => figure.row.id));
-    say(`again, for they seem worse than what is committed: ${[...ids].join(", ")}`);
+    say(`again, because they seem worse than the committed figures: ${[...ids].join(", ")}`);
     const some = (rows) => rows.filter(({ id }) => ids.has(id));
     const again = {
       ...options,

@@ -2,10 +2,10 @@
  * One sample: one program of one contender, in this process alone. `node --expose-gc bench/harness/sample.mjs CONTENDER ROW [SIZE]` prints
  * one line of JSON.
  *
- * Each slice of the program stands between two of h, so that both see the same machine; the median of its multiples of h is what
- * counts. A slice is long enough (`SLICE` ms) for the garbage it makes to be collected in it, for that is part of the price. There are
- * `SLICES` of them, or fewer, but two at least, if those would take longer than `BUDGET` ms, which is so where much has to be prepared.
- * `share` is how much of a processor it has got: with less than all of it, it was not alone.
+ * Each slice of the program stands between two slices of h, so that both see the same machine. The result is the median of its multiples
+ * of h. A slice is so long (`SLICE` ms) that its garbage is collected in it, because that is part of the price. There are `SLICES` of them.
+ * If they would take longer than `BUDGET` ms, there are fewer, and at least two.
+ * `share` is the part of a processor that the process got. If it is less than all of it, other processes ran as well.
  */
 import process from "node:process";
 import { processor } from "./processor.mjs";

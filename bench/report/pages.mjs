@@ -3,7 +3,7 @@ import { isAhead, isBehind, targetOf } from "../harness/figures.mjs";
 import { grouped } from "../harness/measure.mjs";
 import { reasons } from "./reasons.mjs";
 import { rows, scaling } from "../harness/rows.mjs";
-import { medianOf, number, spreadText, targetText, times, unitOf, verdict } from "./table.mjs";
+import { BUSY, medianOf, number, spreadText, targetText, times, unitOf, verdict } from "./table.mjs";
 
 /** Puts a part between the markers of its name. */
 export function placed(text, name, part) {
@@ -107,7 +107,7 @@ function allOf(figures, contenders) {
   return `<details><summary>All rivals, ${unit}</summary>\n\n${tableOf([head, ...lines])}\n\n</details>`;
 }
 
-/** What is no library, by id: it is told apart, for whoever writes it himself, or takes it as it is, decides for himself what to go without. */
+/** The contenders that are no library, by id. They have a list of their own, because they leave out more. */
 const HOMEMADE = new Set(["naive", "native"]);
 
 /** Where another is faster: first the libraries, then what is written by hand or built in. */
@@ -180,9 +180,7 @@ export function goPart(figures) {
       : [
           `- **${name}** (${rows.length}): ${rows.map(({ row, factor }) => `${row.title} (${verdict(row, factor).toLowerCase()})`).join("; ")}`,
         ];
-  return [...list("ahead", ahead), ...list("level", level), ...list("behind", behind), ...list("not told", busy)].join(
-    "\n",
-  );
+  return [...list("ahead", ahead), ...list("level", level), ...list("behind", behind), ...list(BUSY, busy)].join("\n");
 }
 
 /** headgate in every runtime. */

@@ -1,7 +1,7 @@
 /**
  * The figures as pictures, drawn by Observable Plot: each group as dots on a logarithmic scale, and what must not grow as lines.
  *
- * A picture has no background of its own and only colours that can be read on white and on black, for it is shown on both.
+ * A picture has no background of its own and only colours that can be read on white and on black, because it is shown on both.
  */
 import * as Plot from "@observablehq/plot";
 import { JSDOM } from "jsdom";
@@ -182,7 +182,7 @@ export function lines(title, figures) {
   return finished(plot, title, "× h for one operation, against the number N of others there are", undefined);
 }
 
-/** The same for all who have such programs: a panel for each row. */
+/** The same for all contenders that have such programs: a panel for each row. */
 export function panels(title, figures, contenders) {
   const looks = looksOf(contenders);
   const ids = [...new Set(figures.map(({ row }) => row.id))];
@@ -268,7 +268,7 @@ function apart(points, gap) {
   return sorted.map((point) => ({ ...point, at: Math.exp(point.log) }));
 }
 
-/** What stands for whom, in as many lines as it takes. */
+/** The legend, in as many lines as it takes. */
 function legendOf(entries) {
   let [x, y] = [24, 10];
   const placed = entries.map((entry) => {

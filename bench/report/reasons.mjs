@@ -1,14 +1,14 @@
 /**
- * Why another is faster in a row, by the id of the row and of the contender: what it gives up for it, or what headgate does besides.
- * docs/benchmarks.md puts it beside the figures. What has no reason here has none that we know.
+ * The reasons why another contender is faster in a row: the feature that it gives up, or the work that only headgate does. The keys are the
+ * ids of the row and of the contender. docs/benchmarks.md puts the reasons beside the figures. No other reasons are known.
  */
 
-const NO_CTX = "who waits is a function in an array: no context can end its wait, and timers are starved";
-const SYNC = "what is free is taken without a promise; but then a loop of it lets nobody else run";
-const OVERTAKES = "who waits is woken to try again, and may be overtaken for ever";
+const NO_CTX = "a wait is a function in an array: no context can end it, and timers are starved";
+const SYNC = "a free lock is taken without a promise; but then a loop of it lets no other task run";
+const OVERTAKES = "a waiter is woken to try again, and may be overtaken for ever";
 const REASON =
-  "its reason is made once; headgate's is an error that says where each was cancelled, the half of the time";
-const NO_ADMISSION = "makes no promise for who hands a task in: nothing slows him down";
+  "its reason is made once; headgate's is an error that says where each was cancelled, which is half of the time";
+const NO_ADMISSION = "makes no promise for the caller that hands a task in: nothing slows it down";
 
 export const reasons = {
   unbuffered: { naive: NO_CTX },
@@ -28,7 +28,8 @@ export const reasons = {
   "close-1000": { naive: NO_CTX, medium: "a take cannot be withdrawn", "thi.ng-csp": "a read cannot be withdrawn" },
   "select-default": { naive: NO_CTX },
   "value-100": {
-    effection: "values are inherited from object to object, which makes a scope hundreds of times as dear as a context",
+    effection:
+      "values are inherited from object to object, which makes a scope hundreds of times as expensive as a context",
   },
   signal: {
     native: REASON,
@@ -66,11 +67,11 @@ export const reasons = {
   semaphore: { naive: "permits have no weight, and a release too many is not noticed" },
   "semaphore-10": { naive: NO_CTX, "async-sema": NO_CTX },
   "singleflight-100": {
-    naive: "nobody is told whether the result was shared, and no context ends the wait of one alone",
+    naive: "no caller learns whether the result was shared, and no context ends the wait of one caller alone",
   },
   "bytes-receiver": {
     naive: NO_CTX,
-    native: "a read cannot be withdrawn",
+    native: "a read is withdrawn only with its reader",
     "async-channel": "a receive cannot be withdrawn",
   },
   "bytes-task": { fastq: NO_ADMISSION },

@@ -10,7 +10,7 @@ export function rateLimit(ms: number): (ctx: Context) => Promise<void> {
   return async (ctx) => void (await ticks.recv(ctx));
 }
 
-/** The same with bursts: `burst` calls may go at once, and each gives its token back after `ms`. */
+/** At most `burst` calls in any `ms`: `burst` times as many as `rateLimit(ms)` lets through. It is not Go's token bucket. */
 export function burstLimit(ms: number, burst: number): (ctx: Context) => Promise<void> {
   const tokens = new Chan<true>(burst);
   return async (ctx) => {

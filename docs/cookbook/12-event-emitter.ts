@@ -34,7 +34,7 @@ export async function demo(parent: Context, log: (text: unknown) => void): Promi
   using _ = cancel;
   const events = eventsOf<number>(ctx, emitter, "change", 3);
   for (const n of [1, 2, 3, 4]) emitter.emit("change", n);
-  await time.sleep(10);
+  await time.sleep(10, parent);
   cancel();
   const seen: number[] = [];
   for await (const n of events) seen.push(n); // those in the buffer are still there

@@ -35,6 +35,7 @@ export async function demo(ctx: Context, log: (text: unknown) => void): Promise<
     begun++;
     wg.add(1);
     go(async () => {
+      // oxlint-disable-next-line headgate/ctx-not-passed -- such an API knows of no ctx
       await time.sleep(10);
       live++;
       const close = (): void => {

@@ -3,7 +3,6 @@
  */
 // #region recipe
 import { context, type Context, retry } from "headgate";
-import { forCaller } from "../libraries/delivered.ts"; // five lines to copy, too
 
 /** The caller passes a Context, an AbortSignal, `{ signal }` or nothing. */
 export async function pageOf(url: string, until?: context.Source, get = fetch): Promise<string> {
@@ -15,7 +14,7 @@ export async function pageOf(url: string, until?: context.Source, get = fetch): 
   try {
     return await retry.run(ctx, page, { tries: 3, timeout: 5_000 });
   } catch (error) {
-    throw forCaller(error, ctx, until);
+    throw context.errorFor(until, ctx, error); // the reason of their signal, or the error of their Context
   } finally {
     release();
   }

@@ -30,6 +30,7 @@ export async function demo(ctx: Context, log: (text: unknown) => void): Promise<
   for (const answerTime of [50, 5_000]) {
     const [stop, cancel] = context.withCancel(ctx);
     go(() => time.sleep(10, ctx).then(cancel, cancel));
+    // oxlint-disable-next-line headgate/background -- the server ends by a call alone
     const [dropped, drop] = context.withCancel(context.background());
     let callback: () => void = () => {};
     const server = {
@@ -46,6 +47,7 @@ export async function demo(ctx: Context, log: (text: unknown) => void): Promise<
         callback();
       },
     };
+    // oxlint-disable-next-line headgate/background -- no second signal comes
     await stopped(server as unknown as Server, stop, context.background(), 1_000);
     drop();
     log("stopped");

@@ -56,7 +56,7 @@ export function sayAborting({ running }: Progress, reason: string, next: string)
 export class Rate {
   private readonly seen: (readonly [at: number, count: number])[] = [];
 
-  /** To be called now and then with the number there are now. Undefined until something can be told. */
+  /** Call it now and then with the number there are now. It returns undefined until there is a result. */
   of(count: number): number | undefined {
     const now = time.now();
     this.seen.push([now, count]);

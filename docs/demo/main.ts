@@ -102,7 +102,7 @@ async function main(options: Options): Promise<void> {
       ),
     () =>
       errgroup.run(stop, async (group, ctx) => {
-        // Whoever ends early because we are stopped has not failed.
+        // A task that ends early because of the stop has not failed.
         const unlessStopped = (error: unknown): void => {
           if (error !== ctx.err()) throw error;
         };

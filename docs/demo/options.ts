@@ -33,7 +33,7 @@ On a real broker, which several terminals may share:
                     --messages is 20000 then; with --messages 0 it only works, until Ctrl-C. --json adds { broker }
   --queue NAME      its queue there, which is made if it is missing    headgate-demo
   --idle MS         end when all is published and nothing has come for so long, 2000 or more. By default that is 2 s,
-                    or 12 if there are still messages that somebody holds, or the broker does not tell
+                    or 12 if there are still messages in flight, or the broker does not tell
 `;
 
 /** So many in memory. */
@@ -54,7 +54,7 @@ export interface Options {
   readonly broker: Place | undefined;
 }
 
-/** A mistake of whoever called: shown as it is, without a stack, and the program ends with 2. */
+/** A mistake in the command line. It is shown as it is, without a stack, and the program ends with 2. */
 export class UsageError extends Error {}
 
 /** An option that npm was given, and not its script, is no mistake of ours, but looks like one: npm tells of it by the environment. */
@@ -165,7 +165,7 @@ function number(
 const MOST = 10_000_000;
 
 function numbered(n: number): unknown[] {
-  if (n > MOST) throw new UsageError(`--messages takes ${MOST} at the most, not "${n}"`);
+  if (n > MOST) throw new UsageError(`--messages takes ${MOST} at most, not "${n}"`);
   return Array.from({ length: n }, (_, i) => ({ greeting: `hello ${i + 1}` }));
 }
 

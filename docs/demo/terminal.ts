@@ -60,7 +60,7 @@ export function folded(line: string, { columns }: Terminal): string {
   return lines.join("\n");
 }
 
-/** Ends the process, without a word, when nobody reads any more what it writes: as in `| head`. */
+/** Ends the process quietly when its output is closed, as in `| head`. */
 export function endWhenUnread(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {

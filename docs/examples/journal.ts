@@ -3,9 +3,9 @@
  *
  *     npm run example -- journal FILE COUNT [URL of the one bank] [URL of the other]      (without them it starts two)
  *
- * What `observe` is told goes to the file at once. Kill it, and start it again with the same FILE: it resumes what it finds there, and
- * then makes transfers until there are COUNT. Its own banks die with it, and what they knew; `kill.ts` is the program that kills it, with
- * banks that live on.
+ * Each event that `observe` gets goes to the file at once. Kill it, and start it again with the same FILE: it resumes what it finds there,
+ * and then makes transfers until there are COUNT. Its own banks die with it, and what they knew; `kill.ts` is the program that kills it,
+ * with banks that live on.
  *
  * What is easily got wrong, and is right here:
  * - A call is announced before it is made, and it is made only when that is on the disk: so `observe` writes synchronously.

@@ -16,9 +16,10 @@
  * - when the server stops and the time to drain is over, or at the second signal.
  * Whichever it is, what the saga has begun is undone, on a ctx that none of them ends.
  *
- * A client that did not hear the answer asks again, with the same id. It gets the outcome of the first time, and no second saga: of two at
- * a time the one could undo what the other has done, and one that comes after could undo what is called done already. A server that
- * stops answers 503, which says nothing of the transfer, and must be no word for compensated: one with that id may run on, and be done.
+ * A client that did not hear the answer asks again, with the same id. It gets the outcome of the first request, and no second saga begins.
+ * Of two sagas at a time, one could undo what the other has done. A later one could undo a transfer that was reported as done. A server
+ * that stops answers 503, which says nothing of the transfer. It does not mean compensated: a transfer with that id may run on, and be
+ * done.
  *
  * The stages of the stop, each with a context:
  *
@@ -78,7 +79,7 @@ async function answer(serving: Context, request: IncomingMessage, response: Serv
   if (id === undefined || request.method !== "POST") return void response.writeHead(404).end();
   if (!begun.has(id)) begun.set(id, begin(serving, id, response));
   const result = await begun.get(id)!;
-  // Nobody may be there to read it; then this does nothing.
+  // If the client is gone, this does nothing.
   response.writeHead(STATUS[result.status]).end(said(result));
 }
 
@@ -100,14 +101,14 @@ function said(result: Result<unknown>): string {
   return result.status === "committed" ? "done\n" : `${result.status}: ${result.cause.message}\n`;
 }
 
-/** Here a line for whoever reads the logs; in earnest a table or a queue. */
+/** Here a dead letter is a line of the log. In production it goes to a table or a queue. */
 async function deadLetter(_: Context, letter: DeadLetter): Promise<void> {
   process.stdout.write(`${JSON.stringify({ letter: letter.key, reason: letter.reason })}\n`);
 }
 
 // -------------------------------------------------------------------------------------------------------------------- the stop
 
-const [stop, abort] = shutdown(context.background());
+const [stop, abort, release] = shutdown(context.background());
 const [life, endLife] = context.withCancelCause(context.background());
 const [serving, endServing] = context.withCancelCause(context.withValue(abort, context.lifetime, life));
 const requests = new sync.WaitGroup();
@@ -132,6 +133,7 @@ server.closeAllConnections();
 await Promise.all(own.map((bank) => bank.close()));
 process.stdout.write(`${JSON.stringify(account)}\n`);
 if (account.lost > 0) process.exitCode = 1;
+release();
 
 /** Waits until all requests are answered, for so many ms and until the end of ctx at most. */
 async function within(ctx: Context, ms: number): Promise<void> {

@@ -3,7 +3,7 @@
  *
  *     npm run example -- two-goroutines
  *
- * Both work until they are told to stop. One is cancelled by hand, the other runs into its deadline, and a WaitGroup waits for both.
+ * Both work until their context ends. One is cancelled by hand, the other runs into its deadline, and a WaitGroup waits for both.
  */
 import { context, type Context, sync, time } from "headgate";
 

@@ -2,7 +2,8 @@
  * A sample library: it waits until a parcel is delivered. Its caller passes a Context, an
  * AbortSignal, options with a signal, or nothing.
  */
-import { context, type Context, time } from "headgate";
+import { errorFor, from, type Source, wait } from "headgate/context";
+import { sleep } from "headgate/time";
 
 /** Says where a parcel is, over the network. */
 export interface Carrier {
@@ -17,28 +18,18 @@ export interface Carrier {
  *
  * **Errors**: rejects with the error of the carrier.
  */
-export async function delivered(
-  carrier: Carrier,
-  id: string,
-  until?: context.Source,
-): Promise<number> {
-  const [ctx, release] = context.from(until);
+export async function delivered(carrier: Carrier, id: string, until?: Source): Promise<number> {
+  const [ctx, release] = from(until);
   try {
     for (let asked = 1; ; asked++) {
       if (ctx.err() !== undefined) throw ctx.err();
-      const status = await context.wait(carrier.status(id, ctx), ctx);
+      const status = await wait(carrier.status(id, ctx), ctx);
       if (status === "delivered") return asked;
-      await time.sleep(1_000, ctx);
+      await sleep(1_000, ctx);
     }
   } catch (error) {
-    throw forCaller(error, ctx, until);
+    throw errorFor(until, ctx, error);
   } finally {
     release();
   }
-}
-
-/** The error that the caller knows: a Context has its own, a signal has a reason. */
-export function forCaller(error: unknown, ctx: Context, until: context.Source): unknown {
-  if (error !== ctx.err() || context.isContext(until)) return error;
-  return until && "aborted" in until ? until.reason : until?.signal?.reason;
 }

@@ -5,8 +5,9 @@
  *     npm run play -- --no-open     builds it and prints its path
  *     npm run play -- --watch       builds it again after every change
  *
- * The scripts are inlined, because a browser loads no module from `file://`. The text for readers without JavaScript is recorded here, by
- * the same scenarios in Node.
+ * The scripts are inlined, because a browser loads no module from `file://`. They are packed, which halves the file: a browser unpacks
+ * them in some milliseconds. With `--watch` they are not, so that an author can read a stack. The text for readers without JavaScript is
+ * recorded here, by the same scenarios in Node.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, watch, writeFileSync } from "node:fs";
@@ -14,6 +15,8 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { deflateRawSync } from "node:zlib";
+import { instrumented, isCatalogue, listingsOf } from "./listings.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, "../..");
@@ -43,24 +46,49 @@ export const sources = {
       loader: "text",
       watchFiles: [path],
     }));
+    // The code of the bugs, as view 4 shows it.
+    build.onResolve({ filter: /^listings:$/ }, ({ path }) => ({ path, namespace: "listings" }));
+    build.onLoad({ filter: /./, namespace: "listings" }, () => ({
+      contents: `export default ${JSON.stringify(listingsOf(join(root, "test/testing/bugs")))};`,
+    }));
   },
 };
 
-/** Keeps the names of functions where tasks are named after them; elsewhere they would only cost bytes. */
+/**
+ * Keeps the names of functions where tasks are named after them; elsewhere they would only cost bytes. And lets the bugs say which line
+ * they have reached.
+ */
 const named = {
   name: "named",
   setup(build) {
     const filter =
-      /[\\/](docs[\\/]learn|testing[\\/]bugs|src[\\/]worker|src[\\/]saga|play[\\/]src[\\/]channels)[\\/].*\.ts$/;
+      /[\\/](docs[\\/]learn|testing[\\/]bugs|src[\\/]worker|src[\\/]saga|play[\\/]src[\\/]channels)[\\/].*\.ts$|[\\/]src[\\/]time\.ts$/;
     build.onLoad({ filter, namespace: "file" }, async ({ path }) => {
       const { transform } = await import("esbuild");
-      const { code } = await transform(readFileSync(path, "utf8"), {
+      const source = readFileSync(path, "utf8");
+      const reached = join(here, "src/schedule/reached.ts");
+      const { code } = await transform(isCatalogue(path) ? instrumented(source, reached) : source, {
         loader: "ts",
         keepNames: true,
         target: "es2022",
         sourcefile: path,
       });
       return { contents: code, loader: "js" };
+    });
+  },
+};
+
+/** Leaves out what a trace can do and the page never asks for: its forms as a file. A class keeps all its methods, so no bundler can. */
+const unused = {
+  name: "unused",
+  setup(build) {
+    const filter = /[\\/]src[\\/]testing[\\/](chrometrace|picture)\.ts$/;
+    build.onLoad({ filter }, ({ path }) => {
+      const names = [...readFileSync(path, "utf8").matchAll(/^export function (\w+)/gm)].map(([, name]) => name);
+      const contents = names.map(
+        (name) => `export function ${name}() { throw new Error("${name}: not on this page"); }`,
+      );
+      return { contents: contents.join("\n"), loader: "js" };
     });
   },
 };
@@ -74,26 +102,46 @@ async function bundled(options) {
     target: "es2022",
     jsx: "automatic",
     jsxImportSource: "preact",
-    plugins: [sources, named],
+    plugins: [unused, sources, named],
     logLevel: "warning",
     ...options,
   });
   return outputFiles[0].text;
 }
 
-/** Bundles a module of the page for Node, and imports it. */
-export async function imported(file, name = file.replace(/\W+/g, "-")) {
-  const text = await bundled({ entryPoints: [join(here, file)], platform: "neutral" });
+/** Bundles a module of the page for Node; returns its path. */
+export async function forNode(file, options = {}) {
+  const text = await bundled({ entryPoints: [join(here, file)], platform: "neutral", ...options });
   mkdirSync(folder, { recursive: true });
-  const out = join(folder, `${name}.mjs`);
+  const out = join(folder, `${file.replace(/\W+/g, "-")}.mjs`);
   writeFileSync(out, text);
-  return import(`${pathToFileURL(out).href}?${Date.now()}`);
+  return out;
+}
+
+/** Bundles a module of the page for Node, and imports it. */
+export async function imported(file, options = {}) {
+  return import(`${pathToFileURL(await forNode(file, options)).href}?${Date.now()}`);
 }
 
 // ------------------------------------------------------------------------------------------------------------ the page
 
+/** A script that unpacks this one, and runs it. The page's policy allows no `eval` and no other source, but a script in the page. */
+const packed = (script) => `
+const text = atob("${deflateRawSync(script, { level: 9 }).toString("base64")}");
+const bytes = new Uint8Array(text.length);
+for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+const { readable, writable } = new DecompressionStream("deflate-raw");
+const writer = writable.getWriter();
+writer.write(bytes);
+writer.close();
+const script = document.createElement("script");
+script.type = "module";
+script.textContent = await new Response(readable).text();
+document.body.append(script);
+`;
+
 /** Builds the page; returns its path and its text. */
-export async function build() {
+export async function build({ isPacked = true } = {}) {
   const { timelines } = await imported("src/timelines.ts");
   const [script, style] = await Promise.all([
     bundled({
@@ -104,7 +152,8 @@ export async function build() {
     }),
     bundled({ entryPoints: [join(here, "style/page.css")], minify: true }),
   ]);
-  const parts = { style, script: script.replaceAll("</script", "<\\/script"), timelines: await timelines() };
+  const inlined = isPacked ? packed(script) : script.replaceAll("</script", "<\\/script");
+  const parts = { style, script: inlined, timelines: await timelines() };
   const html = readFileSync(join(here, "page.html"), "utf8").replace(
     /<!-- (\w+) -->/g,
     (all, name) => parts[name] ?? all,
@@ -141,10 +190,12 @@ function rebuild() {
   let timer;
   let under = Promise.resolve();
   const again = () => {
-    under = under.then(build).then(
-      () => process.stdout.write(`built again at ${new Date().toLocaleTimeString()}\n`),
-      (error) => process.stderr.write(`${error.message}\n`),
-    );
+    under = under
+      .then(() => build({ isPacked: false }))
+      .then(
+        () => process.stdout.write(`built again at ${new Date().toLocaleTimeString()}\n`),
+        (error) => process.stderr.write(`${error.message}\n`),
+      );
   };
   for (const path of [here, join(root, "src"), join(root, "docs/learn"), join(root, "test/testing/bugs")]) {
     if (!existsSync(path)) continue;
@@ -164,7 +215,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     process.exit(2);
   }
   install();
-  await build();
+  await build({ isPacked: !flags.includes("--watch") });
   process.stdout.write(`${page}\n`);
   if (!flags.includes("--no-open")) open();
   if (flags.includes("--watch")) rebuild();

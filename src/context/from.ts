@@ -1,12 +1,12 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /**
- * A context from whatever a caller has. It is for libraries that accept all of these.
+ * A context from whatever a caller has, and the error that it expects back. It is for libraries that accept all of these.
  */
 import type { AbortSignal } from "../internal/abortsignal.ts";
 import { isSignal } from "../internal/foreigncontext.ts";
-import { kindOf } from "../internal/foreign.ts";
+import { attempt, kindOf, propertyOf } from "../internal/foreign.ts";
 import { type CancelFunc, withCancel } from "./cancel.ts";
-import { background, isContext } from "./context.ts";
+import { background, isContext, mustBeContext } from "./context.ts";
 import { withSignal } from "./signal.ts";
 import type { Context } from "../types.ts";
 
@@ -49,4 +49,43 @@ export function from(source: Source): readonly [ctx: Context, release: CancelFun
   if (signal === null || signal === undefined) return withCancel(background());
   if (isSignal(signal)) return withSignal(background(), signal);
   throw new TypeError(`from: expected the signal of the options to be an AbortSignal, got ${kindOf(signal)}`);
+}
+
+/**
+ * The error that the caller of your function expects, for an `error` that came out of work under `ctx`, where `ctx` is the context that
+ * {@link from} made of `source`. If `ctx` has ended and `error` is that end, then a caller with a signal gets the signal's own reason, as
+ * `fetch` throws it. A caller with a Context gets `ctx.err()`. Every other error is returned as it is. Call it in the `catch` of a
+ * function that calls {@link from}, before `release`.
+ *
+ * An AbortError of the platform, whose cause is `ctx.err()`, is the end, too: `node:fs` and `node:timers/promises` throw such. If `ctx`
+ * has ended and the signal has not, the error is returned as it is: for a caller, `release` is no abort.
+ *
+ * **Errors**: TypeError if `ctx` is not a Context.
+ *
+ * @example
+ * ```ts
+ * import { context, time } from "headgate";
+ *
+ * async function poll(until?: context.Source) {
+ *   const [ctx, release] = context.from(until);
+ *   try {
+ *     await time.sleep(60_000, ctx);
+ *   } catch (error) {
+ *     throw context.errorFor(until, ctx, error);
+ *   } finally {
+ *     release();
+ *   }
+ * }
+ * await poll(AbortSignal.abort("left")).catch((reason) => console.log(reason)); // => left
+ * ```
+ */
+export function errorFor(source: Source, ctx: Context, error: unknown): unknown {
+  mustBeContext(ctx, "errorFor: ctx");
+  // A context that cannot be asked has not ended.
+  const end: unknown = attempt(() => ctx.err()) ?? undefined;
+  if (end === undefined) return error;
+  if (error !== end && (propertyOf(error, "name") !== "AbortError" || propertyOf(error, "cause") !== end)) return error;
+  if (isContext(source)) return end;
+  const reason = propertyOf(isSignal(source) ? source : propertyOf(source, "signal"), "reason");
+  return reason === undefined ? error : reason;
 }

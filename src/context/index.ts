@@ -6,7 +6,7 @@ export { type CancelCauseFunc, type CancelFunc, cause, withCancel, withCancelCau
 export { background, isContext, key, lifetime, todo, withoutCancel, withValue } from "./context.ts";
 export { unref, withDeadline, withDeadlineCause, withTimeout, withTimeoutCause } from "./deadline.ts";
 export { Canceled, DeadlineExceeded } from "./errors.ts";
-export { from, type Source } from "./from.ts";
+export { errorFor, from, type Source } from "./from.ts";
 export { merge } from "./merge.ts";
 export { withSignal } from "./signal.ts";
 export { wait } from "./wait.ts";

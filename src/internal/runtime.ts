@@ -235,16 +235,16 @@ export function report(error: unknown): void {
 //     ├─────────────────┼──────────────────────────────┼─────────────────────────────────────┤
 //
 // Batches shrink while long work lies between settlements, so that the clock is read in time. They grow while
-// settlements are dense.
+// settlements are dense. So a loop that begins, and one whose work becomes long, are seen within a batch.
 
 /** The most settlements between two readings of the clock. */
 const BATCH = 64;
 /** ms from the begin of a turn to its marker, and from there until settlements are deferred. */
 const SPAN = 1;
 
-var credit = BATCH;
+var credit = 1;
 /** The settlements between two readings at present. */
-var batch = BATCH;
+var batch = 1;
 var lastRead = 0;
 /** The instant at which the marker was set; once it has run, that at which it ran. */
 var turnBegan = 0;
@@ -261,6 +261,8 @@ function mustDefer(): boolean {
   const now = ownNow();
   const apart = now - lastRead;
   lastRead = now;
+  if (apart > SPAN / 4) batch = apart > SPAN ? 1 : Math.max(1, batch >> 3);
+  else if (apart < SPAN / 16) batch = Math.min(BATCH, batch * 2);
   if (now - turnBegan >= SPAN) {
     if (isMarked) {
       deferred = [];
@@ -270,8 +272,6 @@ function mustDefer(): boolean {
     // If timers belong to a request, the marker of one would not run for the settlements of another.
     isMarked = !isPerRequest() && nextTurn(beginTurn);
   }
-  if (apart > SPAN / 4) batch = Math.max(1, batch >> 3);
-  else if (apart < SPAN / 16) batch = Math.min(BATCH, batch * 2);
   if (seam === null) credit = batch;
   return false;
 }

@@ -119,9 +119,9 @@ export class RWMutex extends Inspectable {
    * Waits for the lock and takes it for reading. Resolves to a guard that ends its own reading at most once. Without the guard, call
    * {@link rUnlock}.
    *
-   * All readers of one RWMutex must unlock in the same way, by guards or by `rUnlock`. If they mix, a reading may never end, and no writer
-   * gets in. Readers are only counted, so each `rUnlock` makes the next guard of the current readers do nothing. It may also count as that
-   * of a {@link tryRLock}, which has no guard, and whose reading then ends too early.
+   * All readers of one RWMutex must unlock in the same way: all by guards, or all by `rUnlock`. Readers are only counted, so an `rUnlock`
+   * does not know whose reading it ends. It makes the next guard of the current readers do nothing. In a mix a reading may stay open, and
+   * then no writer gets in. Or the reading of a {@link tryRLock}, which has no guard, may end too early.
    *
    * **Cancellation**: when `ctx` ends first, rejects with `ctx.err()`; the lock is not held.
    *
@@ -150,7 +150,8 @@ export class RWMutex extends Inspectable {
   }
 
   /**
-   * Ends one reading; after the last one, the next writer is admitted.
+   * Ends one reading; after the last one, the next writer is admitted. It is for readers without a guard: if other readers use guards, a
+   * reading may stay open or end too early, as {@link rLock} explains.
    *
    * **Errors**: throws "sync: RUnlock of unlocked RWMutex".
    *
@@ -158,7 +159,10 @@ export class RWMutex extends Inspectable {
    */
   rUnlock(): void {
     if (this.readers === 0)
-      panic("sync: RUnlock of unlocked RWMutex", "rUnlock once for each rLock or successful tryRLock");
+      panic(
+        "sync: RUnlock of unlocked RWMutex",
+        "rUnlock once for each rLock or successful tryRLock that no guard ends",
+      );
     if (this.unguardedReaders > 0) this.unguardedReaders--;
     else this.voidGuards++;
     this.leave();

@@ -22,7 +22,10 @@ export function choiceOf(n: number, pick: number, nameOf: (i: number) => string)
   return { n, among: Array.from({ length: Math.min(n, MAX_NAMES) }, (_, i) => nameOf(i)), pick };
 }
 
-/** The positions of those cases of a select that are ready now. The cases have been checked: no foreign code runs. */
+/**
+ * The positions of those cases of a select that are ready now. The cases have been checked: no foreign code runs. This repeats the test in
+ * `pick` of `chan/select.ts`. One function for both would make every bundle with a select larger, by 16 bytes gzipped.
+ */
 export function readyCases(list: readonly unknown[]): number[] {
   return [...list.keys()].filter((i) => isReady(list[i]));
 }

@@ -123,7 +123,8 @@ function waitsOf(segments: readonly Segment[]): Slice[] {
   const waits: Slice[] = [];
   const last = (segments.at(-1)?.end ?? 0) + 1;
   const slice = ({ row, begin }: Call, end: number, ended: string, result: string): Slice => {
-    const args = { value: row.detail, ended, result };
+    // A reader may write all of it on the slice.
+    const args = { ...(row.detail !== "" && { value: row.detail }), ended, ...(result !== "" && { result }) };
     return { task: row.task, begin, end, name: [opOf(row), row.object].filter(Boolean).join(" "), args };
   };
   for (const segment of segments) {

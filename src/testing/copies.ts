@@ -11,7 +11,7 @@ import { platform } from "./platform.ts";
 
 /** Says what is not seen of another copy, and how to get rid of it. */
 export const OTHER_COPY =
-  "another copy of headgate is used in this bubble: its time is real, and its waits are not seen, so no deadlock, leak or order of theirs is found; make sure that one copy is installed (npm ls headgate), that libraries have headgate among their peerDependencies, and that it is neither bundled nor loaded by require a second time";
+  "another copy of headgate is used in this bubble: its time is real, and its waits are not seen, so no deadlock, leak or order of theirs is found. Make sure that one copy is installed (npm ls headgate). Libraries should have headgate among their peerDependencies, and it must neither be bundled nor loaded by require a second time";
 
 let onUse: (() => void) | undefined;
 

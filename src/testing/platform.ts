@@ -92,7 +92,7 @@ function find(): Means {
           : undefined;
   if (nextTurn === undefined) {
     throw new Error(
-      "headgate/testing: every timer of the platform is a fake (setImmediate, MessageChannel, setTimeout), and was one when headgate/testing was imported, so no bubble can ever go on; import headgate/testing before the fake timers are installed, or uninstall them (vi.useRealTimers, jest.useRealTimers, clock.uninstall, mock.timers.reset)",
+      "headgate/testing: every timer of the platform is a fake (setImmediate, MessageChannel, setTimeout), and was one when headgate/testing was imported, so no bubble can ever go on. Import headgate/testing before the fake timers are installed, or uninstall them (vi.useRealTimers, jest.useRealTimers, clock.uninstall, mock.timers.reset)",
     );
   }
   return { nextTurn, timeout, tick: atImport.tick ?? now.tick, realTime: atImport.clock ?? now.clock ?? otherClock() };

@@ -27,7 +27,7 @@ export function blockedOutside(
   const lines = [
     `blocked outside the bubble for more than ${patience}ms of real time${isShort ? ", a tenth of `externalTimeout`, because nothing was begun that could bring news" : ""}`,
     ...outside.map((task) => lineOf(bubble.infoOf(task))),
-    "If it is I/O, bring it into the schedule by t.external(promise), and raise `externalTimeout` if it may take longer; if it is another task of the test, let them use a channel",
+    "If it is I/O, bring it into the schedule by t.external(promise), and raise `externalTimeout` if it may take longer. If it is another task of the test, let them use a channel",
   ];
   const Class = bubble.main.ended ? LeakError : DeadlockError;
   return new Class(messageOf(bubble, lines), bubble.infos());
@@ -64,7 +64,7 @@ export function livelock(bubble: BubbleScheduler, { last }: History): DeadlockEr
 export function endlessStep(bubble: BubbleScheduler, task: Task, sites: readonly CallSite[]): DeadlockError {
   const tasks = bubble.infos();
   const lines = [
-    `livelock: ${task.name} was stopped: it awaits one promise after the other, and none that lets another task run; if it is not an endless loop, allow more by the option \`maxSteps\`, or put a t.yield() into it`,
+    `livelock: ${task.name} was stopped: it awaits one promise after the other, and none that lets another task run. If it is not an endless loop, allow more by the option \`maxSteps\`, or put a t.yield() into it`,
     ...tasks.map(lineOf),
     `The last ${sites.length} promises were made`,
     ...byFrequency(sites.map(({ at }) => ({ what: at === "" ? "at an unknown place" : "", object: "", at }))),

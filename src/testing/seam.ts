@@ -134,7 +134,7 @@ let users = 0;
 export function install(): void {
   if (world[INSTALLED] !== undefined && world[INSTALLED] !== seam) {
     throw new Error(
-      "headgate/testing: another copy of headgate is running a bubble in this process, and neither would see what the other does; make sure that one copy is installed (npm ls headgate), that libraries have headgate among their peerDependencies, and that it is not bundled a second time",
+      "headgate/testing: another copy of headgate is running a bubble in this process, and neither copy would see the tasks of the other. Make sure that one copy is installed (npm ls headgate). Libraries should have headgate among their peerDependencies, and it must not be bundled a second time",
     );
   }
   prepare();

@@ -79,9 +79,9 @@ export class Trace {
   }
 
   /**
-   * A file for a profiler, as an object for JSON.stringify. [Perfetto](https://ui.perfetto.dev) and `chrome://tracing`
-   * open it: it has the [Trace Event
-   * Format](https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU).
+   * A file for a profiler, as an object for JSON.stringify: it has the [Trace Event
+   * Format](https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU). The Performance panel of
+   * Chromium's developer tools and [speedscope](https://www.speedscope.app) open it.
    *
    * A task is a thread, a wait is a slice, and an arrow leads from the step that ended a wait to the one that goes on. A
    * millisecond of the bubble's time is one there. Each row takes a microsecond more, which keeps what happens at one

@@ -8,16 +8,23 @@
  *                    │                            │
  *                    └──────────► returning ◄─────┘ retried, released or lost: all of the lane go back, in order
  *
- * Those behind go back with its delay, so that even a source that knows no order does not bring them first. From then on it is for the
- * source to keep the order.
+ * Those behind go back with its delay, so that even a source that knows no order does not bring them first. From then on the source keeps
+ * the order, if it can.
+ *
+ * A message that is pulled while its lane goes back follows it. Its delay is at least the time that the lane has been going back, up to
+ * `LONGEST`. With a shorter one, two messages could come again by turns, each while the other goes back, and neither would be handled.
  *
  * Invariants:
  * - Of a lane one message at most is with the handlers, and those that wait were pulled after it.
  * - While messages of a lane are returning, none of it goes to the handlers: what is pulled meanwhile goes back, too.
  * - A lane is forgotten with the last of its messages in flight.
  */
+import { monotonic } from "../internal/runtime.ts";
 import type { InFlight } from "./inflight.ts";
 import type { Delivery } from "./source.ts";
+
+/** ms. A call of the source takes no longer, by default. */
+const LONGEST = 10_000;
 
 interface KeyLane<D extends Delivery> {
   /** With the handlers. */
@@ -27,6 +34,8 @@ interface KeyLane<D extends Delivery> {
   readonly returning: Set<InFlight<D>>;
   /** ms, of the one that went back last. */
   delay: number;
+  /** The moment since when messages have been returning without a gap, on the monotonic clock. */
+  since: number;
 }
 
 export class KeyLanes<D extends Delivery> {
@@ -40,11 +49,11 @@ export class KeyLanes<D extends Delivery> {
     if (key === undefined) return "handle";
     const lane = this.lanes.get(key);
     if (lane === undefined) {
-      this.lanes.set(key, { front: message, waiting: [], returning: new Set(), delay: 0 });
+      this.lanes.set(key, { front: message, waiting: [], returning: new Set(), delay: 0, since: 0 });
       return "handle";
     }
     if (lane.front === null) {
-      message.delay = lane.delay;
+      message.delay = Math.max(lane.delay, Math.min(LONGEST, Math.ceil(monotonic() - lane.since)));
       return "return";
     }
     lane.waiting.push(message);
@@ -70,6 +79,7 @@ export class KeyLanes<D extends Delivery> {
       this.tidy(message.key!, lane);
       return { next, followers: [] };
     }
+    if (lane.returning.size === 0) lane.since = monotonic();
     lane.returning.add(message);
     lane.delay = message.isLost ? 0 : message.delay;
     const followers = lane.waiting.splice(0);

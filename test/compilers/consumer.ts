@@ -20,6 +20,7 @@ import {
 import { type RecvChan, type Selected } from "headgate/chan";
 import { type Context, withCancel } from "headgate/context";
 import { Group } from "headgate/errgroup";
+import headgate, { type RuleName } from "headgate/eslint";
 import { backoff } from "headgate/retry";
 import { instrument, instrumentSaga, type OtelApi } from "headgate/otel";
 import { orThrow, saga, type SagaEvent } from "headgate/saga";
@@ -125,3 +126,5 @@ export async function sources(
     redisStream(redis, { stream: "s", group: "g" }),
   ] as unknown as Source[];
 }
+
+export const lint: readonly [url: string, rule: RuleName] = [headgate.rules.race.meta.docs.url, "lost-cancel"];

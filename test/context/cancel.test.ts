@@ -117,6 +117,21 @@ describe("withCancel", () => {
     }
   });
 
+  it("wakes all below, also if plain JavaScript has closed the channel of one of them (C10, C14)", async () => {
+    const [parent, cancel] = withCancel(background());
+    const children = [withCancel(parent)[0], withCancel(parent)[0]];
+    const waiting = children.map((ctx) => ctx.done().recv());
+    // A compile error in TypeScript, as in Go.
+    (parent.done() as Chan<never>).close();
+    expect(parent.err()).toBe(undefined);
+    cancel();
+    expect(await Promise.all(waiting)).toEqual([
+      [undefined, false],
+      [undefined, false],
+    ]);
+    expect([parent, ...children].map((ctx) => ctx.err()?.message)).toEqual(Array(3).fill("context canceled"));
+  });
+
   it("wakes those who wait on done, and operations given the context with its error (C10)", async () => {
     const [ctx, cancel] = withCancel(background());
     const watching = ctx.done().recv();

@@ -43,6 +43,34 @@ it("so does one whose steps are long, at the first question after it", () => {
   expect(asked).toBeLessThanOrEqual(5);
 });
 
+it("a cancel comes before a deadline that has passed but has not been noticed, for its children, too (C46, C47, C49)", () => {
+  const [ctx, cancel] = context.withTimeoutCause(background(), 5, "slow");
+  const [parent, cancelParent] = withCancel(background());
+  const [child] = withTimeout(parent, 5);
+  burn(10);
+  cancel();
+  cancelParent();
+  expect([ctx.err()?.message, child.err()?.message]).toEqual(["context canceled", "context canceled"]);
+  expect(context.cause(ctx)).toBe(ctx.err());
+});
+
+it("once it has been noticed, a cancel changes nothing (C46)", () => {
+  const [ctx, cancel] = context.withTimeoutCause(background(), 5, "slow");
+  burn(10);
+  const err = ctx.err();
+  cancel();
+  expect([err, ctx.err(), context.cause(ctx)]).toEqual([expect.any(context.DeadlineExceeded), err, "slow"]);
+});
+
+it("a timer that is overdue but has not been noticed can be stopped (T2)", async () => {
+  let ran = false;
+  const timer = time.afterFunc(5, () => (ran = true));
+  burn(10);
+  expect(timer.stop()).toBe(true);
+  await time.sleep(1);
+  expect(ran).toBe(false);
+});
+
 it("a child, a value and a group below the deadline see it as it does", () => {
   const [parent, cancel] = withTimeout(background(), 5);
   using _ = cancel;

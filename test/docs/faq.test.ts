@@ -25,7 +25,7 @@ describe("the questions", () => {
     const links = [...table.matchAll(/\]\(#([^)]*)\)/g)].map(([, link]) => link!);
     expect(links).toEqual(["glossary", ...symptoms.map(({ title }) => anchor(title))]);
     expect(symptoms.length).toBeGreaterThanOrEqual(15);
-    expect(parts.slice(-3).map(({ title }) => title)).toEqual(["More that is asked", "Glossary", "Where to go"]);
+    expect(parts.slice(-3).map(({ title }) => title)).toEqual(["More questions", "Glossary", "Where to go"]);
   });
 
   it.each(symptoms)("have a program that works, and one that fails has it beside: $title", ({ text }) => {

@@ -1,21 +1,31 @@
 /**
  * docs/libraries.md: its sample library does what the page says, for every kind of caller.
  */
+import { spawnSync } from "node:child_process";
 import { getEventListeners } from "node:events";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build as bundle } from "esbuild";
 import { Chan, context, type Context, select, time } from "headgate";
-import { bubble, LeakError, ScheduleError } from "headgate/testing";
+import { bubble, explore, LeakError, ScheduleError } from "headgate/testing";
 import { beforeAll, describe, expect, it } from "vitest";
-import { type Carrier, delivered, forCaller } from "../../docs/libraries/delivered.ts";
+import { type Carrier, delivered } from "../../docs/libraries/delivered.ts";
 import figures from "../../docs/libraries/figures.json" with { type: "json" };
-import { isRightHoweverItEnds } from "../../docs/libraries/scenario.ts";
+// Its tests are those of the page to copy: they pass for the library.
+import { check, type Form } from "../../docs/libraries/delivered.test.ts";
 import { build } from "../support/child.ts";
 import { failure } from "../support/errors.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
+/** Where the names of the package lead in a bundle: into what is published. */
+const aliases = Object.fromEntries(
+  ["context/index", "testing/index", "time", "index"].map((path) => [
+    join("headgate", path.replace(/\/?index$/, "")).replace(/\/$/, ""),
+    join(root, `dist/${path}.js`),
+  ]),
+);
 
 /** A carrier that says "delivered" at this question. */
 function carrierOf(last: number): Carrier & { signals: AbortSignal[] } {
@@ -149,7 +159,33 @@ describe("the library", () => {
 });
 
 describe("the test to copy", () => {
-  it("passes for the library", () => isRightHoweverItEnds(delivered));
+  async function inEveryForm(call: typeof delivered): Promise<void> {
+    for (const limit of [900, 1_500, 60_000]) {
+      for (const form of ["a Context", "a signal", "options"] satisfies Form[])
+        await explore((t) => check(t, call, form, limit));
+    }
+  }
+
+  it("runs with node:test as it is, but for the name of the runner", async () => {
+    build();
+    const { outputFiles } = await bundle({
+      entryPoints: [join(root, "docs/libraries/delivered.test.ts")],
+      alias: { vitest: "node:test", ...aliases },
+      external: ["node:*"],
+      bundle: true,
+      write: false,
+      format: "esm",
+      platform: "node",
+      target: "node20",
+    });
+    const run = spawnSync(process.execPath, ["--input-type=module", "-"], {
+      input: outputFiles[0]!.text,
+      encoding: "utf8",
+      env: { ...process.env, NODE_OPTIONS: "" },
+    });
+    expect(run.stdout + run.stderr).toMatch(/^# pass 9$/m);
+    expect(run.status, run.stdout + run.stderr).toBe(0);
+  }, 300_000);
 
   it.each<[string, typeof delivered, string | typeof LeakError | typeof context.Canceled]>([
     [
@@ -163,7 +199,7 @@ describe("the test to copy", () => {
             await time.sleep(1_000, ctx);
           }
         } catch (error) {
-          throw forCaller(error, ctx, until);
+          throw context.errorFor(until, ctx, error);
         }
       },
       LeakError,
@@ -180,7 +216,7 @@ describe("the test to copy", () => {
             await time.sleep(1_000);
           }
         } catch (error) {
-          throw forCaller(error, ctx, until);
+          throw context.errorFor(until, ctx, error);
         }
       },
       "ms too late",
@@ -197,7 +233,7 @@ describe("the test to copy", () => {
             await time.sleep(1_000, ctx);
           }
         } catch (error) {
-          throw forCaller(error, ctx, until);
+          throw context.errorFor(until, ctx, error);
         }
       },
       "ms too late",
@@ -245,7 +281,7 @@ describe("the test to copy", () => {
       "not delivered",
     ],
   ])("fails for a library that %s", async (_, wrong, why) => {
-    const error = await failure(isRightHoweverItEnds(wrong));
+    const error = await failure(inEveryForm(wrong));
     expect(error).toBeInstanceOf(ScheduleError);
     const { cause } = error as ScheduleError;
     if (typeof why === "string") expect(String(cause)).toContain(why);
@@ -281,16 +317,23 @@ describe("with two copies of headgate in one tree", () => {
   });
 });
 
+/** The sample library with the imports of the root: `import { context, time } from "headgate"`. */
+const FROM_ROOT = readFileSync(join(root, "docs/libraries/delivered.ts"), "utf8")
+  .replace(/^import .* from "headgate\/context";$/m, "const { errorFor, from, wait } = context;")
+  .replace(/^import .* from "headgate\/time";$/m, "const { sleep } = time;")
+  .replace(/^/, 'import { context, time } from "headgate";\ntype Source = context.Source;\n');
+
 describe("the figures of the page", () => {
   it.each([
     ["all", `export * from "headgate"`],
     ["context", `export * from "headgate/context"`],
     ["sample", `export * from "./docs/libraries/delivered.ts"`],
+    ["sampleFromRoot", FROM_ROOT],
   ] as const)("say about what %s weighs, minified and gzipped, in kB", async (name, contents) => {
     build();
     const { outputFiles } = await bundle({
-      stdin: { contents, resolveDir: root },
-      alias: { headgate: join(root, "dist/index.js"), "headgate/context": join(root, "dist/context/index.js") },
+      stdin: { contents, resolveDir: root, loader: "ts" },
+      alias: aliases,
       bundle: true,
       minify: true,
       write: false,

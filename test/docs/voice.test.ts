@@ -1,6 +1,6 @@
 /**
  * The voice of the house (CONTRIBUTING.md, "Words"): no sentence of over 30 words, and none of the words that its list replaces, in any
- * comment of the sources and on any page.
+ * comment and any printed text of the sources, and on any page.
  */
 import { describe, expect, it } from "vitest";
 import { filesUnder, pages, read } from "./pages.ts";
@@ -11,6 +11,7 @@ const LONGEST = 30;
 const replaced: readonly (readonly [pattern: RegExp, instead: string])[] = [
   [/\bwhoever\b/i, "name the actor"],
   [/\bnobody\b/i, "name the actor, or: no one"],
+  [/\bsomebody\b/i, "name the actor"],
   [/\banew\b/i, "again"],
   [/\bdear(er|ly)?\b/i, "expensive"],
   [/\bheed(s|ed|ing)?\b/i, "respect"],
@@ -68,9 +69,38 @@ function commentsOf(source: string): string[] {
     );
 }
 
+/** The texts in quotes of a source file that say something: those of four words and more. A sum of texts is one text. */
+function textsOf(source: string): string[] {
+  const code = source.replace(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, "");
+  const quoted = code.match(/"(?:[^"\\\n]|\\.)*"(?:\s*\+\s*"(?:[^"\\\n]|\\.)*")*|`(?:[^`\\\n]|\\.)*`/g) ?? [];
+  return (
+    quoted
+      .map((text) =>
+        text
+          .slice(1, -1)
+          .replace(/"\s*\+\s*"/g, "")
+          .replace(/\$\{[^}]*\}/g, "code"),
+      )
+      // A list of names in capitals says nothing.
+      .filter((text) => text.split(" ").length >= 4 && /[a-z]/.test(text))
+  );
+}
+
+/** The files whose comments and texts are read: what is published, and the programs that print something for people. */
+const sources = [
+  ...filesUnder("src", ".ts"),
+  ...filesUnder("test/testing/bugs", ".ts"),
+  ...["bench", "scripts"].flatMap((folder) => [".mjs", ".go"].flatMap((ending) => filesUnder(folder, ending))),
+  // docs/play and docs/site are programs of their own.
+  ...[".ts", ".mjs", ".go"]
+    .flatMap((ending) => filesUnder("docs", ending))
+    .filter((file) => !/^docs\/(play|site)\//.test(file)),
+];
+
 describe("the voice", () => {
-  it.each(filesUnder("src", ".ts"))("of the comments in %s", (file) => {
-    expect(commentsOf(read(file)).flatMap(faultsOf)).toEqual([]);
+  it.each(sources)("of the comments and the texts in %s", (file) => {
+    const source = read(file);
+    expect([...commentsOf(source), ...textsOf(source)].flatMap(faultsOf)).toEqual([]);
   });
 
   it.each(pages)("of %s", (file) => {
@@ -102,5 +132,15 @@ describe("what reads for it", () => {
       "anew",
       "one text",
     ]);
+  });
+
+  it("finds the texts of a file that say something, and nothing else", () => {
+    const source = [
+      '/** A comment with "four words in quotes". */',
+      'import { a } from "a";',
+      'fail("whoever calls it " +',
+      '  "must wait", `of ${n} tasks in all`, "HUP INT QUIT ILL");',
+    ];
+    expect(textsOf(source.join("\n"))).toEqual(["whoever calls it must wait", "of code tasks in all"]);
   });
 });

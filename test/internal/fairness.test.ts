@@ -4,7 +4,7 @@
  * that it gives up.
  */
 import { Chan, context, errgroup, go, retry, select, semaphore, sending, singleflight, sync, time } from "headgate";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 /** Many times the steps that a loop has the time for. */
 const ENDLESS = 1_000_000;
@@ -273,5 +273,41 @@ describe("timers are not starved by tasks that", () => {
 
   it.each(Object.keys(loops))("are a thousand, and %s", async (name) => {
     expect(await spin(1000, loops[name]!)).toBeGreaterThanOrEqual(1);
+  });
+});
+
+describe("long work between the operations of a loop is noticed", () => {
+  const work = (ms: number): void => {
+    for (const begun = performance.now(); performance.now() - begun < ms;);
+  };
+
+  /** Receives with 2 ms of work for each value, until a timer of 1 ms has fired; returns how many it has received. */
+  async function countUntilTimer(recv: () => Promise<unknown>): Promise<number> {
+    let fired = false;
+    setTimeout(() => (fired = true), 1);
+    let count = 0;
+    for (; !fired && count < 1000; count++) {
+      await recv();
+      work(2);
+    }
+    return count;
+  }
+
+  it("from its first operation on, in a program that begins with it", async () => {
+    vi.resetModules();
+    const { Chan } = await import("headgate");
+    const ch = new Chan<number>();
+    ch.close();
+    // Go's scheduler would let the timer in after 10 ms. The clock is read at each operation here.
+    expect(await countUntilTimer(() => ch.recv())).toBeLessThan(16);
+  });
+
+  it("within a batch of 64, after operations that were dense", async () => {
+    const ch = new Chan<number>();
+    ch.close();
+    for (let i = 0; i < 5000; i++) await ch.recv();
+    await time.sleep(5);
+    for (let i = 0; i < 200; i++) await ch.recv();
+    expect(await countUntilTimer(() => ch.recv())).toBeLessThan(64 + 16);
   });
 });

@@ -210,6 +210,7 @@ export interface Row {
 }
 
 const bg = context.background();
+const [ENDED] = context.withTimeout(bg, 0);
 const KEY = context.key<unknown>("key");
 const nothing = (): void => {};
 const CTX = /^(ctx|signal): /;
@@ -402,6 +403,15 @@ export const TABLE: Readonly<Record<string, Row>> = {
     calls: {
       source: (x) => context.from(x),
       "the signal": (x) => context.from({ signal: x }),
+    },
+  },
+  "context.errorFor": {
+    says: CTX,
+    calls: {
+      source: (x) => void context.errorFor(x, ENDED, ENDED.err()),
+      "the signal": (x) => void context.errorFor({ signal: x }, ENDED, ENDED.err()),
+      ctx: (x) => void context.errorFor({}, x, new Error("fault")),
+      error: (x) => void context.errorFor(AbortSignal.abort(), ENDED, x),
     },
   },
   "context.merge": parent((x) => context.merge(x, context.withCancel(bg)[0]), {

@@ -42,6 +42,8 @@ function pathOf(span) {
   return parent === undefined ? span.name : `${pathOf(parent)} > ${span.name}`;
 }
 
+const byFirst = ([a], [b]) => (a < b ? -1 : 1);
+
 /** Publishes bodies in a span of its own, and lets a worker handle them. */
 async function handled(bodies, handle, options = {}) {
   exporter.reset();
@@ -66,10 +68,10 @@ void test("a request is one trace, from the producer to the tasks of a group tha
   await handled(["a"], async (ctx) => {
     await time.sleep(2, ctx);
     tracer.startSpan("SELECT").end();
-    await errgroup.run(ctx, (group) => {
+    await errgroup.run(ctx, async (group) => {
       group.setLimit(1);
       for (const n of [1, 2])
-        void group.go(async (ctx) => {
+        await group.go(async (ctx) => {
           await time.sleep(1, ctx);
           tracer.startSpan(`part ${n}`).end();
         });
@@ -103,7 +105,7 @@ void test("a retry and a dead letter are spans of the same trace, with the statu
     status.code === otel.SpanStatusCode.ERROR,
     attributes[names.ATTR_ERROR_TYPE],
   ]);
-  assert.deepEqual(rows.sort(), [
+  assert.deepEqual(rows.sort(byFirst), [
     ["acked", false, undefined],
     ["dead", true, "Permanent"],
     ["retried", true, "RangeError"],
@@ -186,14 +188,14 @@ void test("attributes and metrics have the names of the conventions, and units",
     .at(-1)
     .scopeMetrics.flatMap(({ metrics }) => metrics);
   assert.deepEqual(
-    metrics.map(({ descriptor }) => [descriptor.name, descriptor.unit]).sort(),
+    metrics.map(({ descriptor }) => [descriptor.name, descriptor.unit]).sort(byFirst),
     [
       ["headgate.saga.duration", "s"],
       [names.METRIC_MESSAGING_CLIENT_CONSUMED_MESSAGES, "{message}"],
       [names.METRIC_MESSAGING_CLIENT_OPERATION_DURATION, "s"],
       [names.METRIC_MESSAGING_CLIENT_SENT_MESSAGES, "{message}"],
       [names.METRIC_MESSAGING_PROCESS_DURATION, "s"],
-    ].sort(),
+    ].sort(byFirst),
   );
   const took = metrics.find(({ descriptor }) => descriptor.name === names.METRIC_MESSAGING_PROCESS_DURATION);
   // Those of all tests: 1 + 3 + 3 + 1 + 1.

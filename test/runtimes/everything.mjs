@@ -12,6 +12,7 @@ import { singleflight, sync, time, trySelect } from "headgate";
 import * as chanOnly from "headgate/chan";
 import * as contextOnly from "headgate/context";
 import * as errgroupOnly from "headgate/errgroup";
+import * as linting from "headgate/eslint";
 import * as retryOnly from "headgate/retry";
 import { instrument, instrumentSaga } from "headgate/otel";
 import { saga, NotApplied, orThrow, SagaError } from "headgate/saga";
@@ -235,6 +236,12 @@ const contexts = {
     await ctx.done().recv();
     release();
     same([context.from()[0].err(), ctx.err().name], [null, "TimeoutError"]);
+  },
+  async errorFor() {
+    const signal = AbortSignal.abort("their reason");
+    const [ctx, release] = context.from(signal);
+    same(context.errorFor(signal, ctx, ctx.err()), "their reason");
+    release();
   },
   async isContext() {
     same([bg, new AbortController().signal, null].map(context.isContext), [true, false, false]);
@@ -879,6 +886,15 @@ const kit = {
   },
 };
 
+const lint = {
+  async default() {
+    const { rules, configs } = linting.default;
+    same(Object.keys(configs.recommended.rules).length, Object.keys(rules).length - 1);
+    // A file that does not import headgate is not looked at.
+    same(rules.race.create({ sourceCode: { ast: { body: [] } } }), {});
+  },
+};
+
 /** The subpaths are the namespaces of the index. */
 const subpaths = {
   async "headgate/chan"() {
@@ -934,6 +950,7 @@ export const uses = {
   "headgate/otel": spans,
   "headgate/saga": sagas,
   "headgate/testing": kit,
+  "headgate/eslint": lint,
   subpaths: subpaths,
 };
 

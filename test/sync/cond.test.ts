@@ -11,7 +11,7 @@ const newCond = () => {
 };
 
 describe("wait", () => {
-  it("unlocks the mutex while it waits, and holds it again when it resolves", async () => {
+  it("unlocks the mutex while it waits, and holds it again when it resolves (L11)", async () => {
     const { mutex, cond } = newCond();
     await mutex.lock();
     const waiting = cond.wait();
@@ -24,7 +24,7 @@ describe("wait", () => {
     mutex.unlock();
   });
 
-  it("gets the mutex back in its turn, behind those who waited for it before the signal", async () => {
+  it("gets the mutex back in its turn, behind the calls that waited for it before the signal (L11)", async () => {
     const { mutex, cond } = newCond();
     const order: string[] = [];
     await mutex.lock();
@@ -43,7 +43,7 @@ describe("wait", () => {
     expect(order).toEqual(["first", "second", "woken"]);
   });
 
-  it("fails without the mutex, and then nobody waits", async () => {
+  it("fails without the mutex, and then nothing waits (L11)", async () => {
     const { mutex, cond } = newCond();
     await expect(cond.wait()).rejects.toThrow("sync: unlock of unlocked mutex");
     expect(inspect(cond)).toBe("sync.Cond(0 waiting)");
@@ -66,7 +66,7 @@ describe("signal and broadcast", () => {
     return { cond, order };
   };
 
-  it("signal wakes the one who waits longest", async () => {
+  it("signal wakes the call that has waited longest (L12)", async () => {
     const { cond, order } = await five();
     cond.signal();
     await settle();
@@ -78,7 +78,7 @@ describe("signal and broadcast", () => {
     expect(order).toEqual([0, 1, 2]);
   });
 
-  it("broadcast wakes all who wait now, in order, and nobody who comes later", async () => {
+  it("broadcast wakes all that wait now, in order, and none that comes later (L12)", async () => {
     const { cond, order } = await five();
     cond.broadcast();
     await cond.mutex.lock();
@@ -88,7 +88,7 @@ describe("signal and broadcast", () => {
     expect(await isPending(late)).toBe(true);
   });
 
-  it("do nothing when nobody waits, and are not remembered", async () => {
+  it("do nothing when nothing waits, and are not remembered (L12)", async () => {
     const { mutex, cond } = newCond();
     cond.signal();
     cond.broadcast();

@@ -2,7 +2,7 @@ import { sync } from "headgate";
 import { describe, expect, it } from "vitest";
 
 describe("once", () => {
-  it("runs the function on the first call, not before, and gives everybody the same value", () => {
+  it("runs the function on the first call, not before, and gives each call the same value (L13)", () => {
     let ran = 0;
     const value = sync.once(() => ({ run: ++ran }));
     expect(ran).toBe(0);
@@ -19,7 +19,7 @@ describe("once", () => {
   });
 
   it.each([new Error("boom"), undefined, null, 0])(
-    "throws the same %s each time, and runs the function once",
+    "throws the same %s each time, and runs the function once (L14)",
     (error) => {
       let ran = 0;
       const value = sync.once(() => {
@@ -39,7 +39,7 @@ describe("once", () => {
     },
   );
 
-  it("gives everybody the one promise of an async function, be it rejected", async () => {
+  it("gives each call the one promise of an async function, be it rejected (L13, L14)", async () => {
     let ran = 0;
     const load = sync.once(async () => {
       ran++;
@@ -51,7 +51,7 @@ describe("once", () => {
     expect(ran).toBe(1);
   });
 
-  it("throws to a function that calls itself by way of it, where Go would wait for ever", () => {
+  it("throws to a function that calls itself by way of it, where Go would wait for ever (L15)", () => {
     const value: () => number = sync.once(() => value() + 1);
     expect(() => value()).toThrow("from inside its own function");
   });

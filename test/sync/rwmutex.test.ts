@@ -17,7 +17,7 @@ function visitor(mu: sync.RWMutex, log: string[]) {
 }
 
 describe("readers", () => {
-  it("hold the lock together, and keep writers out", async () => {
+  it("hold the lock together, and keep writers out (L7)", async () => {
     const mu = new sync.RWMutex();
     await Promise.all([mu.rLock(), mu.rLock()]);
     expect(mu.tryRLock()).toBe(true);
@@ -32,7 +32,7 @@ describe("readers", () => {
     expect(inspect(mu)).toBe("sync.RWMutex(locked)");
   });
 
-  it("wait while somebody writes", async () => {
+  it("wait while a writer has the lock", async () => {
     const mu = new sync.RWMutex();
     await mu.lock();
     const reader = mu.rLock();
@@ -42,7 +42,7 @@ describe("readers", () => {
     await reader;
   });
 
-  it("who come while a writer waits wait behind him, so writers do not starve", async () => {
+  it("that come while a writer waits wait behind it, so writers do not starve (L8)", async () => {
     const mu = new sync.RWMutex();
     const log: string[] = [];
     const enter = visitor(mu, log);
@@ -72,7 +72,7 @@ describe("a writer", () => {
     expect(inspect(mu)).toBe("sync.RWMutex(locked)");
   });
 
-  it("lets in all readers that wait when he unlocks, before the next writer, so readers do not starve", async () => {
+  it("lets in all readers that wait when it unlocks, before the next writer, so readers do not starve (L9)", async () => {
     const mu = new sync.RWMutex();
     const log: string[] = [];
     const enter = visitor(mu, log);
@@ -148,7 +148,7 @@ describe("guards", () => {
     expect(inspect(mu)).toBe("sync.RWMutex(locked)");
   });
 
-  it("of readers who stay count what others unlocked by hand: two locks, two unlocks, whichever way", async () => {
+  it("of readers that stay count what others unlocked by hand: two locks, two unlocks, whichever way", async () => {
     const mu = new sync.RWMutex();
     const [one, two] = [await mu.rLock(), await mu.rLock()];
     mu.rUnlock();
@@ -158,7 +158,7 @@ describe("guards", () => {
     expect(inspect(mu)).toBe("sync.RWMutex(unlocked)");
   });
 
-  it("of readers give back their own acquisition beside one who came by tryRLock and went by rUnlock", async () => {
+  it("of readers give back their own acquisition beside one that came by tryRLock and went by rUnlock", async () => {
     const mu = new sync.RWMutex();
     const guard = await mu.rLock();
     expect(mu.tryRLock()).toBe(true);
@@ -168,7 +168,7 @@ describe("guards", () => {
     expect(inspect(mu)).toBe("sync.RWMutex(unlocked)");
   });
 
-  it("of readers tell the two apart: who unlocked by hand has given back, others have come and gone", async () => {
+  it("of readers tell the two apart: one has unlocked by hand, others have come and gone", async () => {
     const mu = new sync.RWMutex();
     await mu.rLock();
     expect(mu.tryRLock()).toBe(true);
@@ -179,7 +179,7 @@ describe("guards", () => {
     expect(inspect(mu)).toBe("sync.RWMutex(1 reader)");
   });
 
-  it("of readers are not made void by those who unlocked by hand before the lock was free", async () => {
+  it("of readers are not made void by unlocks by hand before the lock was free", async () => {
     const mu = new sync.RWMutex();
     for (const lock of [() => mu.rLock(), async () => mu.tryRLock()]) {
       await lock();
@@ -201,7 +201,20 @@ describe("guards", () => {
 });
 
 describe("misuse", () => {
-  it("unlocking what is not held that way throws, and nothing has changed", async () => {
+  it("an rUnlock beside the guard of the same reader throws, and its cause says that guards end a reading", async () => {
+    const mu = new sync.RWMutex();
+    (await mu.rLock())[Symbol.dispose]();
+    let error: unknown;
+    try {
+      mu.rUnlock();
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(error).toMatchObject({ message: "sync: RUnlock of unlocked RWMutex" });
+    expect(String((error as Error).cause)).toMatch(/rUnlock once for each .* that no guard ends/);
+  });
+
+  it("unlocking what is not held that way throws, and nothing has changed (L10)", async () => {
     const mu = new sync.RWMutex();
     expect(() => mu.unlock()).toThrow("sync: Unlock of unlocked RWMutex");
     expect(() => mu.rUnlock()).toThrow("sync: RUnlock of unlocked RWMutex");
@@ -248,7 +261,7 @@ describe("a context", () => {
     expect(inspect(mu)).toBe("sync.RWMutex(1 reader)");
   });
 
-  it("that ends takes a writer out of the queue, and the readers behind him are let in", async () => {
+  it("that ends takes a writer out of the queue, and the readers behind it are let in", async () => {
     const [ctx, cancel] = context.withCancel(context.background());
     const mu = new sync.RWMutex();
     await mu.rLock();
@@ -277,7 +290,7 @@ describe("a context", () => {
     expect(await isPending(reader)).toBe(true);
   });
 
-  it("that ends while somebody writes lets nobody in", async () => {
+  it("that ends while a writer has the lock lets no other in", async () => {
     const [ctx, cancel] = context.withCancel(context.background());
     const mu = new sync.RWMutex();
     await mu.lock();
@@ -289,7 +302,7 @@ describe("a context", () => {
     expect(inspect(mu)).toBe("sync.RWMutex(locked, 1 waiting)");
   });
 
-  it("that ends for a writer and for the readers behind him lets none of them in", async () => {
+  it("that ends for a writer and for the readers behind it lets none of them in", async () => {
     const [ctx, cancel] = context.withCancel(context.background());
     const mu = new sync.RWMutex();
     await mu.rLock();
@@ -299,7 +312,7 @@ describe("a context", () => {
     expect(inspect(mu)).toBe("sync.RWMutex(1 reader)");
   });
 
-  it("that ends for a writer, and with it a derived one for the readers behind him, lets none of them in", async () => {
+  it("that ends for a writer, and with it a derived one for the readers behind it, lets none of them in", async () => {
     const [ctx, cancel] = context.withCancel(context.background());
     const [derived] = context.withCancel(ctx);
     const mu = new sync.RWMutex();

@@ -168,8 +168,8 @@ describe("what is shown", () => {
     const threads = threadsOf(events);
     const waits = events.filter(({ cat }) => cat === "wait");
     expect(waits.map(({ tid, name, args }) => [threads.get(tid), name, args])).toEqual([
-      ["main", "recv ch", { value: "", ended: "resume", result: '"v"' }],
-      ["sender", "sleep", { value: "10", ended: "resume", result: "" }],
+      ["main", "recv ch", { ended: "resume", result: '"v"' }],
+      ["sender", "sleep", { value: "10", ended: "resume" }],
     ]);
     // A millisecond of the bubble's time is one of the profiler's, but for a microsecond a row.
     for (const { dur } of waits) expect(Math.round(dur! / 1_000)).toBe(10);

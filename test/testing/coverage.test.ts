@@ -329,6 +329,7 @@ describe("a name that was given", () => {
 
   it("of a task is that of the function, or what it was called before its start", () =>
     bubble(async (t) => {
+      // oxlint-disable-next-line headgate/group-wait -- the bubble waits for its tasks
       const group = new errgroup.Group();
       const wait = async (): Promise<void> => void (await t.ctx.done().recv());
       go(wait);

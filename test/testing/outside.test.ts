@@ -109,6 +109,7 @@ describe("while a task awaits a promise that is not headgate's", () => {
 
   it("it counts as blocked if it also waits in headgate, unless t.external has brought the promise in", async () => {
     await bubble(async (t) => {
+      // oxlint-disable-next-line headgate/race -- the bubble waits for the sleep
       await Promise.race([time.sleep(1_000), real(2)]);
       expect(t.now()).toBe(START + 1_000);
       await Promise.race([time.sleep(1_000, t.ctx), t.external(real(2))]);

@@ -17,7 +17,7 @@ interface Message {
   readonly seq: number;
   readonly key?: string;
   attempts: number;
-  /** Who has it, until when; or when it may be delivered again. */
+  /** The delivery that has it, and the end of its lease; or the moment from which on it may be delivered. */
   holder: D | null;
   until: number;
 }
@@ -26,26 +26,27 @@ export interface KeyedBroker {
   readonly ended: boolean;
   /** The bodies of those that are settled for good, in order. */
   readonly settled: readonly string[];
-  /** Is told of each lease that runs out. */
+  /** Is called for each lease that runs out. */
   onLapse: (delivery: D) => void;
   readonly pull: (ctx: Context, max: number) => Promise<D[]>;
   /** These settle, give back or extend what is held, and return what is not. */
   readonly settle: (deliveries: readonly D[]) => D[];
   readonly giveBack: (items: readonly Nack<D>[]) => D[];
   readonly extend: (deliveries: readonly D[]) => D[];
-  /** Takes it away from who has it. */
+  /** Takes the message away from its holder. */
   readonly revoke: (delivery: D | undefined) => void;
   readonly close: () => void;
 }
 
-export function keyedBroker(): KeyedBroker {
-  const messages = ["a1", "a2", "a3", "b1", "x1"].map((body, i): Message => ({
+/** A broker with these messages. `later` are the ms after which a message comes. */
+export function keyedBroker(bodies: readonly string[], later: Readonly<Record<string, number>> = {}): KeyedBroker {
+  const messages = bodies.map((body, i): Message => ({
     body,
     seq: i + 1,
     ...(body.startsWith("x") ? {} : { key: body[0]! }),
     attempts: 0,
     holder: null,
-    until: 0,
+    until: body in later ? time.now() + later[body]! : 0,
   }));
   const settled: string[] = [];
   let news = new Chan<never>();

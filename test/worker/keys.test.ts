@@ -139,6 +139,52 @@ describe("messages with one key", () => {
     expect(account(running.report)).toBe("3 pulled: 1 acked, 1 retried, 1 released");
   });
 
+  it.each([0, 2])(
+    "are all handled in the end, even if the source brings each again before it has answered for the last, after %i ms",
+    async (pause) => {
+      // Each call of the source takes 5 ms. What is nacked comes again after its delay, in whatever order.
+      const due: { at: number; delivery: D }[] = ["a1", "a2", "a3"].map((id, i) => ({
+        at: Date.now() + 12 * i,
+        delivery: { id, body: id, key: "a" },
+      }));
+      const back = (delivery: D, delay: number): void =>
+        void due.push({ at: Date.now() + delay, delivery: { ...delivery } });
+      let deliveries = 0;
+      const source: Source<D> = {
+        get ended() {
+          return deliveries > 1_000;
+        },
+        async pull(ctx, max) {
+          for (;;) {
+            const ready = due.filter(({ at }) => at <= Date.now()).slice(0, max);
+            for (const one of ready) due.splice(due.indexOf(one), 1);
+            deliveries += ready.length;
+            if (ready.length > 0 || ctx.err() !== undefined) return ready.map(({ delivery }) => delivery);
+            await time.sleep(1, ctx).catch(() => {});
+          }
+        },
+        ack: (ctx) => time.sleep(5, ctx),
+        async nack(ctx, items) {
+          await time.sleep(5, ctx);
+          for (const { delivery, delay } of items) back(delivery, delay);
+        },
+      };
+      const handled: string[] = [];
+      let calls = 0;
+      const handle: Handler<D> = async (ctx, { id }) => {
+        await time.sleep(11, ctx);
+        if (++calls === 1) throw boom;
+        handled.push(id);
+      };
+      const running = start(source, handle, { backoff: () => pause });
+      await elapse(2_000);
+      running.stop();
+      await elapse(30_000);
+      expect(handled.sort()).toEqual(["a1", "a2", "a3"]);
+      expect(deliveries).toBeLessThan(20);
+    },
+  );
+
   it("follow one that is dead", async () => {
     const { source, told } = sourceOf("a1 a2");
     const handle: Handler<D> = (_, { id }) => (id === "a1" ? Promise.reject(new Permanent("no use")) : undefined);

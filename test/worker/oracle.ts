@@ -429,8 +429,10 @@ export class Oracle<D extends Delivery> {
   private mustBeDelayed({ delivery, delay, reason }: Nack<D>): void {
     const seen = this.seen.get(delivery)!;
     const hasPaused = this.pauses.get(seen.attempt)?.has(delay) === true;
-    // Those behind one that failed go back with its delay.
-    const isBehind = delivery.key !== undefined && [...this.pauses.values()].some((pauses) => pauses.has(delay));
+    // Those behind one that failed go back with its delay, or with a longer one if they come while their lane goes back.
+    const isFollower = seen.before.some(({ calls }) => calls.length > 0) && delay <= time.now() - this.begun;
+    const isBehind =
+      isFollower || (delivery.key !== undefined && [...this.pauses.values()].some((pauses) => pauses.has(delay)));
     seen.isGivenBack ||= reason === "failed" && delay === GIVEN_BACK && seen.isRefused;
     const isRight = reason === "released" ? delay === 0 || isBehind : hasPaused || seen.isGivenBack;
     this.must(isRight, `${seen.name} was ${reason} with a delay of ${delay} (I1)`);

@@ -23,7 +23,7 @@ export interface BrokerState {
 export interface Broker {
   readonly source: Source<Delivery<unknown>>;
   readonly state: BrokerState;
-  /** Absent: nobody else can work on it. */
+  /** It is absent if no other process can work on the queue. */
   readonly shared?: Shared;
   /** Which message this is a delivery of. Throws `Permanent` if it is none of the demo's. */
   readonly messageOf: (delivery: Delivery<unknown>) => Message;
@@ -63,5 +63,5 @@ export type Open = (url: URL, queue: string) => Promise<Adapter>;
 /** How long a message is held by a process that is no more, in ms: the shortest lease that all of the brokers can do. */
 export const LEASE = 10_000;
 
-/** How long a message waits that is delivered again, in ms, at most: somebody is watching. */
+/** The longest wait before a message is delivered again, in ms. It is short, because a person is watching. */
 export const DELAY = 250;

@@ -25,7 +25,7 @@ export async function openPostgres(url: URL, queue: string): Promise<Adapter> {
   const { Pool } = load<Pg>("pg");
   const times = { connectionTimeoutMillis: 5_000, query_timeout: 5_000 };
   const pool = new Pool({ connectionString: url.href, max: 6, keepAlive: true, ...times });
-  // Whoever does not listen to an emitter's errors is ended by them.
+  // Without this listener, an error of the emitter would end the process.
   pool.on("error", () => {});
   const clients = new Set<Client>();
   pool.on("connect", (client) => {

@@ -37,7 +37,7 @@ export async function openPubsub(url: URL, queue: string): Promise<Adapter> {
   const [topic, subscription] = [of("topics", queue), of("subscriptions", queue)];
   const [dead, letters] = [of("topics", `${queue}-dead`), of("subscriptions", `${queue}-dead`)];
   try {
-    // The client asks for these in each of its calls, and where there are none one of them is nobody's to catch.
+    // The client asks for its credentials in each call. If there are none, one of its promises rejects and cannot be caught.
     if (!("apiEndpoint" in options)) {
       await publisher.auth.getClient().catch((error) => {
         throw new Error("without PUBSUB_EMULATOR_HOST this is Google's own", { cause: error });
@@ -79,7 +79,7 @@ function emulator(): object {
   return { apiEndpoint: hostname, port: Number(port), sslCreds: credentials.createInsecure() };
 }
 
-/** Two terminals make everything at the same time; the second is told that it is there. */
+/** Two terminals may make everything at the same time. Then the second one gets the error that it exists. */
 async function unlessThere(making: Promise<unknown>): Promise<void> {
   await making.catch((error: { code?: unknown }) => {
     if (error.code !== 6) throw error;

@@ -45,7 +45,7 @@ export async function openRabbit(url: URL, queue: string): Promise<Adapter> {
   };
 }
 
-/** The connection of whoever publishes and counts. It is made when it is needed, and again after a cut. */
+/** The connection that publishes and counts. It is made when it is needed, and again after a cut. */
 class Publisher {
   private readonly connected: () => Promise<Connection>;
   private readonly queue: string;
@@ -63,7 +63,7 @@ class Publisher {
     };
     const opening = async (): Promise<readonly [Connection, Channel]> => {
       const connection = await this.connected();
-      // Whoever does not listen to an emitter's errors is ended by them.
+      // Without this listener, an error of the emitter would end the process.
       connection.on("error", () => {});
       connection.on("close", over);
       const channel = await connection.createConfirmChannel();
@@ -94,7 +94,7 @@ class Publisher {
     await Promise.all(texts.map(publish));
   }
 
-  /** Those that nobody holds: the broker tells no more without its management plugin. */
+  /** The messages that no consumer holds. Without its management plugin the broker counts no others. */
   async left(): Promise<number> {
     const [connection, channel] = await this.open();
     const { messageCount } = await channel.checkQueue(this.queue);

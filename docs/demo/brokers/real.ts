@@ -27,7 +27,7 @@ export class RealBroker implements Broker {
   readonly shared: Shared;
   private readonly adapter: Adapter;
   private readonly idle: number | undefined;
-  /** So that nobody else's messages are called like ours. */
+  /** Keeps the names of our messages apart from those of others. */
   private readonly name = randomUUID().slice(0, 8);
   private readonly troubles = new Troubles();
   private readonly counts = { published: 0, unconfirmed: 0 };
@@ -109,7 +109,7 @@ export class RealBroker implements Broker {
     for (;;) {
       await time.sleep(100, ctx);
       const held = progress.waiting + progress.running + progress.settling;
-      // What could not be told has expired.
+      // A verdict that could not be sent has expired.
       if (held === 0) this.troubles.over("verdict");
       const isBusy = !this.isPublished || held > 0 || progress.pulled > pulled || this.troubles.has("pull");
       if (isBusy || wasBusy) since = time.now();

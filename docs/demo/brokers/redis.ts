@@ -20,7 +20,7 @@ export async function openRedis(url: URL, queue: string): Promise<Adapter> {
   // Once it was connected it connects again by itself.
   const reconnectStrategy = (tries: number): number | false => isOpen && Math.min(tries * 100, 1_000);
   const client = createClient({ url: url.href, socket: { connectTimeout: 5_000, reconnectStrategy } });
-  // Whoever does not listen to an emitter's errors is ended by them. The calls that fail say enough.
+  // Without this listener, an error of the emitter would end the process. The calls that fail say enough.
   client.on("error", () => {});
   try {
     await client.connect();

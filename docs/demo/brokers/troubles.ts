@@ -1,6 +1,6 @@
 /**
- * What fails between the demo and a real broker: shown while it lasts, and said once when it begins and once when it is over. To try
- * again is for the worker, and whoever else makes the call.
+ * What fails between the demo and a real broker: shown while it lasts, and said once when it begins and once when it is over. The
+ * worker tries again, or another caller does.
  */
 import type { Context } from "headgate";
 import type { Delivery, Source } from "headgate/worker";

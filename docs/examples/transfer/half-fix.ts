@@ -1,6 +1,6 @@
 /**
  * Third version, the half of the fix: the rollback is detached, and tried again. No dead letters are left, and all looks well. But the
- * credit was cancelled, not uncalled: it may be applied, and nobody takes it back.
+ * credit was cancelled, not uncalled: it may be applied, and then it is not taken back.
  */
 import { context, retry } from "headgate";
 import { POLICY, type Transfer } from "./transfer.ts";

@@ -1,5 +1,5 @@
 /**
- * What these programs can be told: whole numbers and switches by name, the URLs of banks, and times by the environment.
+ * The options of these programs: whole numbers and switches by name, the URLs of banks, and times by the environment.
  */
 import process from "node:process";
 import { parseArgs } from "node:util";

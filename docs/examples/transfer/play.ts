@@ -47,7 +47,7 @@ export async function play(transfer: Transfer, options: Options): Promise<Accoun
       await transfer(ctx, id, banks, (key) => letters.add(key));
       done++;
     } catch {
-      // The caller is told that it was rolled back.
+      // The caller gets the error that it was rolled back.
     }
   };
 

@@ -28,7 +28,7 @@ export interface ServiceOptions {
   readonly seed: number;
   /** false: a bank as too many are, which forgets what it has undone. true */
   readonly fence?: boolean;
-  /** Is told of every request as it arrives; the request waits for what it returns. */
+  /** Is called for every request as it arrives. The request waits for the promise that it returns. */
   readonly heard?: () => Promise<void> | void;
 }
 

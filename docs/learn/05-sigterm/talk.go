@@ -27,11 +27,11 @@ func firstVersion(ctx context.Context, broker Broker, work func(Message)) error 
 	group.Go(func() error { // pull
 		defer pullDone()
 		for {
-			m, err := broker.Pull(ctx)
+			m, err := broker.Pull(ctx) //@ pull select
 			if err != nil {
 				return err
 			}
-			select {
+			select { //@ pull send
 			case msgs <- m:
 			case <-ctx.Done():
 				return ctx.Err()
@@ -42,10 +42,10 @@ func firstVersion(ctx context.Context, broker Broker, work func(Message)) error 
 	group.Go(func() error { // handle
 		defer handleDone()
 		for {
-			select {
+			select { //@ handle recv
 			case m := <-msgs:
-				work(m)
-				select {
+				work(m)  //@ handle sleep
+				select { //@ handle send
 				case result <- m:
 				case <-handleCtx.Done():
 					return handleCtx.Err()
@@ -58,9 +58,9 @@ func firstVersion(ctx context.Context, broker Broker, work func(Message)) error 
 
 	group.Go(func() error { // ack
 		for {
-			select {
+			select { //@ ack select
 			case m := <-result:
-				if err := broker.Ack(ackCtx, m); err != nil {
+				if err := broker.Ack(ackCtx, m); err != nil { //@ ack sleep, ack checkpoint
 					return err
 				}
 			case <-ackCtx.Done():
@@ -69,7 +69,7 @@ func firstVersion(ctx context.Context, broker Broker, work func(Message)) error 
 		}
 	})
 
-	return group.Wait()
+	return group.Wait() //@ main group.wait
 }
 
 // #endregion

@@ -18,22 +18,22 @@ type Broker interface {
 func ack(ackCtx context.Context, broker Broker, result <-chan Message) error {
 	var held *Message // the message whose ack is under way
 	defer func() {
-		last, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		last, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond) //@ ack set
 		defer cancel()
 		if held != nil {
-			_ = broker.Ack(last, *held)
+			_ = broker.Ack(last, *held) //@ ack sleep after set, ack checkpoint after set
 		}
-		select {
+		select { //@ ack select after set
 		case m := <-result:
-			_ = broker.Ack(last, m)
+			_ = broker.Ack(last, m) //@ ack sleep after set select, ack checkpoint after set select
 		case <-last.Done():
 		}
 	}()
 	for {
-		select {
+		select { //@ ack select
 		case m := <-result:
 			held = &m
-			if err := broker.Ack(ackCtx, m); err != nil {
+			if err := broker.Ack(ackCtx, m); err != nil { //@ ack sleep, ack checkpoint
 				return err
 			}
 			held = nil

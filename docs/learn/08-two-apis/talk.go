@@ -11,12 +11,12 @@ type Bank interface {
 
 // #region transfer
 func transfer(ctx context.Context, debit, credit Bank) error {
-	err := debit.Call(ctx, "t1:debit")
+	err := debit.Call(ctx, "t1:debit") //@ debit call
 	if err == nil {
-		err = credit.Call(ctx, "t1:credit")
+		err = credit.Call(ctx, "t1:credit") //@ credit call
 	}
 	if err != nil {
-		_ = debit.Undo(ctx, "t1:debit")
+		_ = debit.Undo(ctx, "t1:debit") //@ debit undo
 	}
 	return err
 }

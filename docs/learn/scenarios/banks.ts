@@ -17,11 +17,21 @@ export interface Bank {
 /** A transfer from one bank to another. It throws if it did not happen. */
 export type Transfer = (ctx: Context, debit: Bank, credit: Bank) => Promise<unknown>;
 
-/** One fact of the network: a request was sent, arrived, or its answer did. */
+/** A scenario is varied by it: by the page that shows these programs. The chapter uses the defaults. */
+export interface BankSetting {
+  /**
+   * What fails: the credit is declined, so it moves nothing; or it moves the money, and its answer is lost.
+   *
+   * @default undefined
+   */
+  readonly fails?: "declined" | "unanswered" | undefined;
+}
+
+/** One fact of the network: a request was sent, arrived or was declined, its answer arrived or was lost. */
 export interface Fact {
   readonly bank: "debit" | "credit";
   readonly request: "call" | "undo";
-  readonly event: "sent" | "arrived" | "answered";
+  readonly event: "sent" | "arrived" | "answered" | "declined" | "unanswered";
   /** In ms since the scenario began. */
   readonly at: number;
 }
@@ -40,22 +50,24 @@ export const UNDO = { arrives: 1, answered: 2 } as const;
 
 export const newBankBooks = (): BankBooks => ({ facts: [], moved: new Set() });
 
-function openBank(bank: Fact["bank"], books: BankBooks): Bank {
+function openBank(bank: Fact["bank"], books: BankBooks, fails?: BankSetting["fails"]): Bank {
   const begun = time.now();
   let isUndone = false;
   const note = (request: Fact["request"], event: Fact["event"]) =>
     void books.facts.push({ bank, request, event, at: time.now() - begun });
 
   async function send(ctx: Context, request: Fact["request"], takes: typeof CALL | typeof UNDO, effect: () => void) {
+    const failure = request === "call" ? fails : undefined;
     const error = ctx.err();
     if (error !== undefined) throw error; // nothing is sent
     note(request, "sent");
     time.afterFunc(takes.arrives, () => {
-      note(request, "arrived");
-      effect();
+      note(request, failure === "declined" ? "declined" : "arrived");
+      if (failure !== "declined") effect();
     });
     await time.sleep(takes.answered, ctx);
-    note(request, "answered");
+    note(request, failure === "unanswered" ? "unanswered" : "answered");
+    if (failure !== undefined) throw new Error(`the ${bank} is ${failure}`);
   }
   return {
     call: (ctx) =>
@@ -73,8 +85,8 @@ function openBank(bank: Fact["bank"], books: BankBooks): Bank {
 /** The scenario of a transfer, with the rule: both banks have moved the money, or neither has. */
 export const bothOrNeither =
   (transfer: Transfer) =>
-  async (t: Bubble, books: BankBooks = newBankBooks()): Promise<void> => {
-    const [debit, credit] = [openBank("debit", books), openBank("credit", books)];
+  async (t: Bubble, books: BankBooks = newBankBooks(), { fails }: BankSetting = {}): Promise<void> => {
+    const [debit, credit] = [openBank("debit", books), openBank("credit", books, fails)];
     await transfer(t.ctx, debit, credit).catch(() => {});
     await time.sleep(100); // every call that was sent arrives
     if (books.moved.size === 1) throw new Error(`only the ${[...books.moved].join()} has happened`);

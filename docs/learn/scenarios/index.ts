@@ -13,10 +13,10 @@ import { withWorker } from "../07-two-signals/fixed.ts";
 import { sameContext } from "../08-two-apis/broken.ts";
 import { asSaga } from "../08-two-apis/fixed.ts";
 import { detachedRollback } from "../08-two-apis/half.ts";
-import { type BankBooks, bothOrNeither, newBankBooks } from "./banks.ts";
-import { type Books, handledOnce, type More, newBooks } from "./queue.ts";
+import { type BankBooks, type BankSetting, bothOrNeither, newBankBooks } from "./banks.ts";
+import { type Books, handledOnce, type More, newBooks, type Setting } from "./queue.ts";
 
-export { type BankBooks, type Books, type More, newBankBooks, newBooks };
+export { type BankBooks, type BankSetting, type Books, type More, newBankBooks, newBooks, type Setting };
 
 /** One program. `B` is the type of its books: pass new ones to see what became of the messages or of the money. */
 export interface Scenario<B, Rest extends readonly unknown[] = []> {
@@ -29,7 +29,7 @@ export interface Scenario<B, Rest extends readonly unknown[] = []> {
 }
 
 /** The talk's worker. The rule: a message that was handled is not delivered again. */
-export const workers: readonly Scenario<Books, [more?: More]>[] = [
+export const workers: readonly Scenario<Books, [more?: More, setting?: Setting]>[] = [
   {
     id: "05-sigterm/broken",
     title: "first version",
@@ -51,7 +51,7 @@ export const workers: readonly Scenario<Books, [more?: More]>[] = [
 ];
 
 /** A transfer between two banks. The rule: both have moved the money, or neither has. */
-export const transfers: readonly Scenario<BankBooks>[] = [
+export const transfers: readonly Scenario<BankBooks, [setting?: BankSetting]>[] = [
   {
     id: "08-two-apis/broken",
     title: "same ctx",

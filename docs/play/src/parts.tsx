@@ -1,5 +1,5 @@
 /**
- * Parts that several views share: a row of options, a button that copies, the live sentence, the timeline as a table.
+ * Parts that several views share: a row of options, a list to choose from, a button that copies, the live sentence, the timeline as a table.
  */
 import type { TraceRow } from "headgate/testing";
 import { useEffect, useRef, useState } from "preact/hooks";
@@ -31,6 +31,34 @@ export function Options({
         ))}
       </div>
     </fieldset>
+  );
+}
+
+/** A list of which one is chosen. */
+export function Choice({
+  name,
+  label,
+  options,
+  value,
+  choose,
+}: {
+  name: string;
+  label: string;
+  options: readonly { readonly id: string; readonly title: string }[];
+  value: string;
+  choose: (id: string) => void;
+}) {
+  return (
+    <label class="pick">
+      {label}
+      <select data-control={name} value={value} onChange={({ currentTarget }) => choose(currentTarget.value)}>
+        {options.map(({ id, title }) => (
+          <option key={id} value={id}>
+            {title}
+          </option>
+        ))}
+      </select>
+    </label>
   );
 }
 

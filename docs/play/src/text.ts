@@ -1,6 +1,13 @@
 /**
  * The words of the page, in one place. Subject first, one fact a sentence.
  */
+const NUMBERS = ["No", "One", "Two", "Three", "Four", "Five"];
+
+/** "m1, m2 and m3" */
+export function listOf(items: readonly string[]): string {
+  return items.length < 2 ? items.join("") : `${items.slice(0, -1).join(", ")} and ${items.at(-1)}`;
+}
+
 export const text = {
   title: "Stop it anywhere",
   honest:
@@ -22,6 +29,24 @@ export const text = {
     ["C", "copy the replay string"],
     ["?", "these keys"],
   ],
+  stop: {
+    program: "program",
+    design: "design",
+    messages: "messages",
+    fails: "fails once",
+    language: "code",
+    languages: [
+      { id: "ts", title: "TypeScript" },
+      { id: "go", title: "Go" },
+    ],
+    code: (design: string): string => `${design}: the code that runs`,
+    goCode: {
+      first: "slides 18 and 19 of the talk, as we read them",
+      repair: "slide 23 of the talk, as we read it: its last goroutine",
+      same: "slide 20 of the talk, as we read it",
+    } as Readonly<Record<string, string>>,
+    noGo: (design: string): string => `${design}: no slide of the talk has it. The TypeScript runs`,
+  },
   worker: {
     title: "A worker",
     about: "Three tasks pull messages from a queue, handle them and ack them. Then a deployment stops the worker.",
@@ -37,6 +62,7 @@ export const text = {
       back: "given back",
       again: "comes again",
       lost: "handled twice",
+      declined: "declined",
     },
     stations: [
       { id: "queue", title: "Queue", hint: "the broker" },
@@ -60,6 +86,17 @@ export const text = {
         about: "The context says stop. Closed channels say that no more is coming. What was handled is acked.",
       },
     },
+    failures: (id: string) => [
+      { id: "none", title: "nothing" },
+      { id: "pull", title: "the second pull" },
+      { id: "handle", title: `the work on ${id}` },
+      { id: "ack", title: `the ack of ${id}` },
+    ],
+    failed: {
+      pull: "The pull fails: the broker does not answer.",
+      handle: "The work on {id} fails.",
+      ack: "The ack of {id} fails: the broker does not answer.",
+    },
     notes: {
       pulled: "The broker hands over {id}.",
       handled: "{id} is handled.",
@@ -68,13 +105,18 @@ export const text = {
     },
     press: "This worker is about to be replaced by a deployment. Press S.",
     unknown: "Stop it at any step: press S, or choose a mark above.",
-    published: "Three messages wait in the queue.",
+    published: (n: number): string => `${NUMBERS[n]} message${n === 1 ? " waits" : "s wait"} in the queue.`,
     over: "The worker has ended. Now the leases run out.",
     again: "The next worker gets",
-    plain: "No stop: all three are handled and acked.",
+    plain: (n: number): string =>
+      n === 1 ? "No stop: the message is handled and acked." : `No stop: all ${n} are handled and acked.`,
+    survived: "No stop: what failed was tried again. All is handled and acked.",
+    failureStops: "The failure ends the context of the group, as SIGTERM does.",
     allAcked: "All that was handled is acked. Nothing is lost.",
-    harmless: (ids: string): string =>
-      `All that was handled is acked. ${ids} was not handled, so it comes again, as it should.`,
+    harmless: (ids: readonly string[]): string =>
+      `All that was handled is acked. What was not handled comes again, as it should: ${listOf(ids)}.`,
+    lostByFailure: (id: string): string =>
+      `${id} is handled. Its ack has failed, and was not sent again. So ${id} comes again.`,
     lostInAck: (id: string): string =>
       `${id} is handled. Its ack was in a variable when the context ended. It is never sent, so ${id} comes again.`,
     lostInHandle: (id: string): string =>
@@ -90,6 +132,7 @@ export const text = {
       held: "called",
       working: "on its way",
       handled: "handled",
+      declined: "declined",
       acking: "undo on its way",
       done: "money moved",
       back: "taken back",
@@ -116,8 +159,15 @@ export const text = {
         about: "Each call has its undo. Each call that was begun is undone, also one without an answer.",
       },
     },
+    failures: [
+      { id: "none", title: "nothing" },
+      { id: "declined", title: "the credit: declined" },
+      { id: "unanswered", title: "the answer to the credit" },
+    ],
     notes: {
       "call sent": "The {id} is sent.",
+      "call declined": "The bank declines the {id}: no money moves.",
+      "call unanswered": "The answer to the {id} is lost.",
       "call arrived": "The {id} arrives: the money has moved.",
       "call answered": "The {id} is answered.",
       "undo sent": "The undo of the {id} is sent.",
@@ -171,6 +221,13 @@ export const text = {
     about: "Each program has a bug from production. In the plain order it passes, so an ordinary test sees nothing.",
     goal: "You are the scheduler. Make it fail.",
     bug: "bug",
+    form: "show",
+    forms: [
+      { id: "one", title: "as it was written" },
+      { id: "both", title: "and repaired" },
+    ],
+    code: "as it was written: the code that runs",
+    fixedCode: "repaired",
     broken: "as it was written",
     fixed: "repaired, under the same schedule",
     passes: "✓ passes",

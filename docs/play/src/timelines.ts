@@ -3,6 +3,7 @@
  * last design stopped at the same point.
  */
 import { textOf } from "./say.ts";
+import { DEFAULTS } from "./stop/setting.ts";
 import { worker } from "./stop/worker.ts";
 import type { Design, Show } from "./stop/types.ts";
 
@@ -20,7 +21,7 @@ async function firstLoss(design: Design): Promise<Show> {
 
 export async function timelines(): Promise<string> {
   const parts: string[] = [];
-  for (const design of worker.designs) {
+  for (const design of worker(DEFAULTS).designs) {
     const { recording, frames, outcome } = await firstLoss(design);
     const rows = frames
       .flatMap((frame) => frame.rows)

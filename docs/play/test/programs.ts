@@ -6,5 +6,7 @@ export { newBankBooks, newBooks, transfers, workers } from "../../learn/scenario
 export { bugs } from "../../../test/testing/bugs/index.ts";
 export { regionOf, Lines, opOf } from "../src/stop/code.ts";
 export { entries } from "../src/schedule/bugs.ts";
+export { litLines } from "../src/schedule/listing.ts";
 export { transfer } from "../src/stop/transfer.ts";
 export { worker } from "../src/stop/worker.ts";
+export { DEFAULTS } from "../src/stop/setting.ts";

@@ -40,7 +40,7 @@ const t = {
   file,
   html,
   /** The page's own programs, in this process. */
-  programs: await imported("test/programs.ts"),
+  programs: await imported("test/programs.ts", { keepNames: true }),
   require,
   /**
    * Opens the page at a hash, with the network off. `errors` has what it has logged as an error and every request it has made.
@@ -65,7 +65,7 @@ const t = {
           const begun = Date.now();
           const look = () => {
             if (holds()) resolve();
-            else if (Date.now() - begun > 60_000)
+            else if (Date.now() - begun > 180_000)
               reject(new Error(`never: ${holds}; ${JSON.stringify(document.querySelector("article")?.dataset)}`));
             else setTimeout(look);
           };
@@ -74,7 +74,7 @@ const t = {
       window.press = (key) =>
         document.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
     });
-    page.setDefaultTimeout(Number(process.env.PATIENCE ?? 60_000));
+    page.setDefaultTimeout(Number(process.env.PATIENCE ?? 180_000));
     await page.goto(`${pathToFileURL(file).href}${hash}`);
     return { page, errors, close: () => context.close() };
   },

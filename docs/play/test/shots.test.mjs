@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 
 const VIEWS = {
   worker: "#worker/first/0!c20/28",
+  go: "#worker/repair/0/29/m5/fails-ack/go",
   transfer: "#transfer/repair/0!c8/12",
   contexts: "#contexts",
   channels: "#channels/2/sa.sa.sa.sb.rb.rb.x1/7",
@@ -24,15 +25,25 @@ export default {
         });
         for (const [name, hash] of Object.entries(VIEWS)) {
           await page.evaluate((hash) => (location.hash = hash), hash);
-          await page.waitForSelector(`#view[data-view="${name === "transfer" ? "worker" : name}"] article`);
-          if (name === "worker" || name === "transfer") {
-            await page.waitForFunction((story) => {
-              const { dataset } = document.querySelector("article.stop") ?? { dataset: {} };
-              return dataset.story === story && dataset.points === dataset.recorded && dataset.points !== "0";
-            }, name);
+          await page.waitForSelector(`#view[data-view="${/^(transfer|go)$/.test(name) ? "worker" : name}"] article`);
+          if (/^(worker|go|transfer)$/.test(name)) {
+            const [story, language] = name === "go" ? ["worker", "go"] : [name, "ts"];
+            await page.waitForFunction(
+              ([story, language]) => {
+                const { dataset } = document.querySelector("article.stop") ?? { dataset: {} };
+                if (dataset.story !== story || dataset.language !== language) return false;
+                return dataset.points === dataset.recorded && dataset.points !== "0";
+              },
+              [story, language],
+            );
           }
           const wide = await page.evaluate(() => document.documentElement.scrollWidth);
           await page.screenshot({ path: join(folder, `${name}-${colorScheme}-${width}.png`), fullPage: true });
+          const heights = await page.$$eval(".code pre", (codes) => codes.map((code) => code.clientHeight));
+          ok(
+            heights.every((height) => height >= 100),
+            `${name} at ${width} px has code of ${heights} px`,
+          );
           ok(wide <= width, `${name} at ${width} px is ${wide} px wide`);
         }
         await close();

@@ -6,7 +6,17 @@ import { readFileSync } from "node:fs";
 
 const figures = JSON.parse(readFileSync(new URL("../../learn/figures.json", import.meta.url), "utf8"));
 
-const MESSAGES = ["m1", "m2", "m3"];
+/** The settings beside the default, which has points of its own: a number of messages, and what fails. */
+const SETTINGS = [
+  { messages: 1, fails: "none" },
+  { messages: 5, fails: "none" },
+  { messages: 2, fails: "pull" },
+  { messages: 3, fails: "handle" },
+  { messages: 4, fails: "ack" },
+];
+const FAILURES = ["declined", "unanswered"];
+
+const idsOf = (messages) => Array.from({ length: messages }, (_, i) => `m${i + 1}`);
 
 /** The designs of the page, with their scenarios. */
 const designsOf = ({ workers, transfers }) => [
@@ -15,17 +25,19 @@ const designsOf = ({ workers, transfers }) => [
 ];
 
 /** Runs a replay string in Node: what is lost and what is settled, by the books of the scenario alone. */
-async function inNode({ record, newBooks, newBankBooks }, { story, scenario }, replay) {
+async function inNode({ record, newBooks, newBankBooks }, { story, scenario }, replay, { messages = 3, fails } = {}) {
   let books;
+  const setting = { messages, fails: fails === "none" ? undefined : fails };
   const { error, points } = await record((t) => {
     books = story === "worker" ? newBooks() : newBankBooks();
-    return scenario.run(t, books);
+    return story === "worker" ? scenario.run(t, books, {}, setting) : scenario.run(t, books, setting);
   }, replay);
   if (story === "worker") {
-    const lost = MESSAGES.filter((id) => books.next.includes(id) && books.handled.includes(id));
+    const ids = idsOf(messages);
+    const lost = ids.filter((id) => books.next.includes(id) && books.handled.includes(id));
     return {
       lost: lost.join(),
-      acked: MESSAGES.filter((id) => books.acked.includes(id)).join(),
+      acked: ids.filter((id) => books.acked.includes(id)).join(),
       failed: error !== undefined,
       points,
     };
@@ -75,6 +87,16 @@ async function pressEverywhere(points) {
     strip: `${shown().losing} of ${shown().points}`,
     total: document.querySelector('[data-control="total"]').textContent,
   };
+}
+
+/** What the strip says of each point, when all are recorded. Runs in the page. */
+async function stripOf() {
+  const { until } = window;
+  const shown = () => document.querySelector("article.stop")?.dataset ?? {};
+  await until(() => shown().points !== "0" && shown().recorded === shown().points);
+  return [...document.querySelectorAll(".mark")].map((mark) =>
+    mark.title.endsWith(": loses nothing") ? "" : /: loses (.*)$/.exec(mark.title)[1].replaceAll(", ", ","),
+  );
 }
 
 /** Steps to the end and back; returns the frames at which something is wrong. Runs in the page. */
@@ -132,6 +154,117 @@ const tests = {
     return counts.join(", ");
   },
 
+  async "does so with other numbers of messages, and when something fails, too"({ open, programs }) {
+    const counts = [];
+    const { page, errors, close } = await open("#worker/first/0/1");
+    for (const design of designsOf(programs)) {
+      const settings = design.story === "worker" ? SETTINGS : FAILURES.map((fails) => ({ messages: 3, fails }));
+      for (const setting of settings) {
+        const { messages, fails } = setting;
+        const name = `${design.story}/${design.id}, ${messages} messages, fails: ${fails}`;
+        const words = [...(messages === 3 ? [] : [`m${messages}`]), ...(fails === "none" ? [] : [`fails-${fails}`])];
+        await page.evaluate(
+          (hash) => (location.hash = hash),
+          `#${design.story}/${design.id}/0!c4/99/${words.join("/")}`,
+        );
+        await page.waitForSelector(
+          `article[data-story="${design.story}"][data-design="${design.id}"][data-messages="${messages}"][data-fails="${fails}"]`,
+        );
+        const strip = await page.evaluate(stripOf);
+        const plain = await inNode(programs, design, "0", setting);
+        equal(strip.length, plain.points, name);
+        for (const [i, lost] of strip.entries()) {
+          const node = await inNode(programs, design, `0!c${i + 1}`, setting);
+          equal(lost, node.lost, `${name}, at ${i + 1}`);
+        }
+        const { lost, acked } = await inNode(programs, design, "0!c4", setting);
+        const now = await shown(page);
+        deepEqual([now.lost, now.acked], [lost, acked], name);
+        const losing = strip.filter((one) => one !== "").length;
+        // The last design of each story loses nothing, whatever happens.
+        if (design.id === "worker" || design.id === "saga") equal(losing, 0, name);
+        counts.push(`${design.id} ${words.join(" ")} ${losing}/${strip.length}`);
+      }
+    }
+    deepEqual(errors, []);
+    await close();
+    return counts.join(", ");
+  },
+
+  async "records again when the reader chooses a number of messages or a failure, and keeps it in the URL"({
+    open,
+    programs,
+  }) {
+    const { page, errors, close } = await open("#worker/first/0/1");
+    await at(page, "0", 1);
+    await page.selectOption('[data-control="messages"]', "5");
+    await page.waitForSelector('article[data-messages="5"]');
+    equal(await page.locator("[data-token]").count(), 5);
+    await page.selectOption('[data-control="fails"]', "ack");
+    await page.waitForSelector('article[data-messages="5"][data-fails="ack"]');
+    await page.keyboard.press("Escape");
+    await page.waitForFunction(() => location.hash === "#worker/first/0/1/m5/fails-ack");
+    const design = designsOf(programs)[0];
+    const plain = await inNode(programs, design, "0", { messages: 5, fails: "ack" });
+    const now = await shown(page);
+    deepEqual([now.lost, now.acked], [plain.lost, plain.acked]);
+    ok(now.lost !== "", "the failure of an ack loses something without any stop");
+    // A stop stays at its time; another program forgets the failure, which it does not know.
+    await page.evaluate(() => (location.hash = "#worker/first/0!c20/28/m5"));
+    await at(page, "0!c20", 28);
+    await page.selectOption('[data-control="messages"]', "2");
+    await page.waitForFunction(() => /^#worker\/first\/0!c\d+\/\d+\/m2$/.test(location.hash));
+    await page.click('[data-control="story"] label:last-child');
+    await page.waitForFunction(() => location.hash === "#transfer/same/0/1");
+    equal(await page.locator('[data-control="messages"]').count(), 0);
+    deepEqual(errors, []);
+    await close();
+  },
+
+  async "shows the Go of the talk's slides, with the line of the same operation lit"({ open, programs }) {
+    const { page, errors, close } = await open("#worker/first/0!c12/13");
+    await at(page, "0!c12", 13);
+    const lit = () => page.textContent(".code .lit");
+    ok(/await broker\.ack\(ackCtx/.test(await lit()), await lit());
+    await page.click('[data-control="language"] label:last-child');
+    await page.waitForSelector('article[data-language="go"]');
+    await page.waitForFunction(() => location.hash === "#worker/first/0!c12/13/go");
+    ok(/broker\.Ack\(ackCtx, m\)/.test(await lit()), await lit());
+    ok(/func firstVersion/.test(await page.textContent(".code pre")));
+    // It stays Go with another design; where the talk has no slide, the caption says so.
+    await page.keyboard.press("]");
+    await page.waitForSelector('article[data-design="repair"][data-language="go"]');
+    ok(/func ack/.test(await page.textContent(".code pre")));
+    await page.keyboard.press("]");
+    await page.waitForSelector('article[data-design="worker"][data-language="go"]');
+    ok(/no slide/.test(await page.textContent(".code figcaption")));
+    deepEqual(errors, []);
+    await close();
+    const { worker, transfer, DEFAULTS, Lines } = programs;
+    const patterns = {
+      pull: { select: /broker\.Pull/, send: /select \{/ },
+      handle: { recv: /select \{/, sleep: /work\(m\)/, send: /select \{/ },
+      ack: { select: /select \{/, sleep: /broker\.Ack/, set: /WithTimeout/ },
+    };
+    let rows = 0;
+    for (const { goCode, show } of worker(DEFAULTS).designs.slice(0, 2)) {
+      for (let k = 0; k <= 40; k++) {
+        const lines = new Lines(goCode);
+        for (const row of (await show(k === 0 ? "0" : `0!c${k}`)).frames.flatMap((frame) => frame.rows)) {
+          const line = lines.of(row);
+          const pattern = patterns[row.task]?.[row.event.replace(/^(wait|refuse) /, "")];
+          if (line === 0 || pattern === undefined) continue;
+          ok(pattern.test(goCode[line - 1].text), `${row.task} ${row.event}: ${goCode[line - 1].text}`);
+          rows++;
+        }
+      }
+    }
+    const [same] = transfer(DEFAULTS).designs;
+    const sent = (await same.show("0")).frames.map(({ goLine }) => same.goCode[goLine - 1].text);
+    ok(sent.some((line) => /debit\.Call/.test(line)) && sent.some((line) => /credit\.Call/.test(line)));
+    return `${rows} rows`;
+  },
+
   async "does so for presses of a real mouse and keyboard, too"({ open, programs }) {
     const design = designsOf(programs)[0];
     const { page, close } = await open("#worker/first/0/12");
@@ -164,9 +297,9 @@ const tests = {
   },
 
   async "finds a line for every row of every recording that a task of the program makes"({ programs }) {
-    const { worker, Lines } = programs;
+    const { worker, Lines, DEFAULTS } = programs;
     let rows = 0;
-    for (const design of worker.designs) {
+    for (const design of worker(DEFAULTS).designs) {
       const { recording } = await design.show("0");
       for (let k = 0; k <= recording.points; k++) {
         const { frames } = await design.show(k === 0 ? "0" : `0!c${k}`);

@@ -188,6 +188,7 @@ export class Probe<D extends Delivery<string>> {
       () => settled.close(),
     );
     await select({ settled, ended: ctx.done() });
+    // oxlint-disable-next-line headgate/background -- ctx has ended, and the call has a grace of its own
     const [limit, cancel] = context.withTimeout(context.background(), this.soon);
     using _ = cancel;
     if ((await select({ settled, late: limit.done() })).case === "late") {

@@ -188,6 +188,7 @@ export class Inbox {
     let count: number;
     do {
       count = this.got.length;
+      // oxlint-disable-next-line headgate/ctx-not-passed -- a request is never broken off: see the top
       ({ case: first } = await select({ over, cut, silence: time.after(this.expires + MARGIN) }));
     } while (first === "silence" && this.got.length > count);
     let error: unknown = new Error("natsConsumer: the connection was cut");

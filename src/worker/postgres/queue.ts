@@ -139,6 +139,7 @@ export class Queue implements PostgresQueue {
     } catch (error) {
       if (ctx.err() === undefined) throw explained("the pull failed", error);
     }
+    // oxlint-disable-next-line headgate/background -- ctx has ended, and the answer may still come
     const [limit, cancel] = context.withTimeout(context.background(), LATE_ANSWER_MS);
     using _ = cancel;
     try {

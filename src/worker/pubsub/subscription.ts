@@ -113,6 +113,7 @@ export class Subscription<T extends string | Uint8Array> implements Source<Pubsu
     const deliveries = received.map((each) => this.toDelivery(each, sentAt));
     const isEarly = this.lease === MIN_LEASE_MS && monotonic() - sentAt < LATE_RECEIPT_MS;
     if (ctx.err() !== undefined || isEarly) return deliveries;
+    // oxlint-disable-next-line headgate/background -- what was received is extended, though ctx may end meanwhile
     const [limit, cancel] = context.withTimeout(context.background(), RECEIPT_MS);
     using _ = cancel;
     // If this fails, they are held for the shortest lease, and our clock says so.

@@ -29,6 +29,7 @@ export function ignoreRejection<T>(promise: Promise<T>): Promise<T> {
  */
 export async function closeConnection(connection: RabbitConnection, limit: Context | number): Promise<void> {
   if (typeof limit === "number") {
+    // oxlint-disable-next-line headgate/background -- here limit is a number
     const [within, cancel] = context.withTimeout(context.background(), limit);
     using _ = cancel;
     return await closeConnection(connection, within);

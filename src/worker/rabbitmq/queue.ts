@@ -212,8 +212,10 @@ export class Queue implements RabbitQueue {
    */
   private releaseLanes(lanes: Lanes): void {
     if (this.unsettled.size > this.buffer.length + lanes.size) return this.watchIdle();
+    const { session } = this;
+    if (session === undefined) return;
     const [limit, cancel] = context.withTimeout(context.background(), this.closeTimeout);
-    void this.session?.close(limit).then(cancel);
+    void session.close(limit).then(cancel);
   }
 
   close = async (): Promise<void> => {

@@ -127,6 +127,7 @@ export async function connect(
     void disconnect().catch(() => {});
   };
   const request = async (block: number, ...args: string[]): Promise<unknown> => {
+    // oxlint-disable-next-line headgate/background -- ctx is for connecting; requests come after it
     const [limit, giveUp] = context.withCancel(context.background());
     const stop = afterSilence(block + silence, giveUp);
     try {

@@ -8,20 +8,20 @@ import type { Bubble } from "headgate/testing";
 /** A bug, and the same program without it. */
 export interface Bug {
   readonly name: string;
-  /** What goes wrong, in a sentence or two. */
+  /** The fault, in two or three sentences. */
   readonly story: string;
   /** The program, as a scenario for `explore`: as it was written first, or as it should have been. */
   readonly scenario: (fixed: boolean) => (t: Bubble) => Promise<void>;
 }
 
-/** For `catch`: that a cancelled program ends with the cancel is no failure. */
+/** For `catch`: a cancelled program may end with the error of the cancel. */
 export function unlessCancelled(error: unknown): void {
   if (!(error instanceof context.Canceled)) throw error;
 }
 
 /**
- * A broker as small as can be. Every message that was pulled must be settled, once; and acked, if it was handled. To
- * settle one takes a request of a millisecond, which fails if its ctx ends first.
+ * The smallest broker. Every pulled message must be settled once, and acked if it was handled. A settlement is a
+ * request of a millisecond, which fails if its ctx ends first.
  */
 export class Broker {
   private readonly queue: Chan<string>;
@@ -39,14 +39,14 @@ export class Broker {
     return this;
   }
 
-  /** Waits for the next message; undefined: there will be none. */
+  /** Waits for the next message. It is undefined if no more will come. */
   async pull(ctx: Context): Promise<string | undefined> {
     const [id] = await this.queue.recv(ctx);
     if (id !== undefined) this.settled.set(id, []);
     return id;
   }
 
-  /** Takes note that the message has been handled: from now on, only an ack will do. */
+  /** Notes that the message has been handled. From now on it must be acked. */
   handled(id: string): void {
     this.done.add(id);
   }
@@ -62,7 +62,7 @@ export class Broker {
     this.settled.get(id)!.push("nack");
   }
 
-  /** Balances the account. */
+  /** Throws if a message was not settled once, or was handled and not acked. */
   check(): void {
     for (const [id, verdicts] of this.settled) {
       const was = this.done.has(id) ? "handled" : "pulled";

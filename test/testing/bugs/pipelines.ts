@@ -8,7 +8,7 @@ import { type Bug, unlessCancelled } from "./bug.ts";
 export const pipelines: readonly Bug[] = [
   {
     name: "producer without a ctx",
-    story: "The consumer leaves when it is cancelled; the producer sends without a ctx, and waits for it for ever.",
+    story: "The consumer leaves when it is cancelled. The producer sends without a ctx, and waits for ever.",
     scenario: (fixed) => async (t) => {
       const results = new Chan<number>();
       const [group] = errgroup.withContext(t.ctx);
@@ -27,8 +27,8 @@ export const pipelines: readonly Bug[] = [
   {
     name: "cancelled between two plain awaits",
     story:
-      "The ctx is looked at, then something is awaited that knows nothing of it, and then the row is stored, " +
-      "after the end.",
+      "The task checks its ctx, and then awaits a call that takes no ctx. The ctx ends meanwhile, and the task stores " +
+      "the row after the end.",
     scenario: (fixed) => async (t) => {
       const lines = new Chan<string>(1);
       await lines.send("a,b");
@@ -48,10 +48,10 @@ export const pipelines: readonly Bug[] = [
     },
   },
   {
-    name: "value won by nobody",
+    name: "value won by an abandoned receive",
     story:
-      "To wait for a job no longer than the ctx lasts, a Promise.race is made of both. The receive that lost " +
-      "is still in the queue, and takes the next job with it.",
+      "The consumer races a receive against the end of its ctx, by Promise.race. The receive that loses stays in the " +
+      "queue of the channel, and takes the next job.",
     scenario: (fixed) => async (t) => {
       const jobs = new Chan<string>(3);
       const [done, left]: [string[], string[]] = [[], []];
@@ -80,8 +80,8 @@ export const pipelines: readonly Bug[] = [
   {
     name: "cancel reported instead of the error",
     story:
-      "A stage fails, and stops the others before it has said so. One of them returns the error of the ctx, " +
-      "and that is what the group reports: the disk was full, and nobody will know.",
+      "A stage fails, and stops the others before it has returned its error. One of them returns the error of the ctx, " +
+      "and the group reports that. The disk was full, and the report does not say so.",
     scenario: (fixed) => async (t) => {
       const lines = new Chan<string>();
       const [working, stop] = context.withCancel(t.ctx);
@@ -92,7 +92,7 @@ export const pipelines: readonly Bug[] = [
           for (const line of ["one", "two", "three"]) await lines.send(line, working);
           lines.close();
         } catch (error) {
-          // A stage that was told to stop has not failed.
+          // A stage that stops with its ctx has not failed.
           if (!fixed) throw error;
           unlessCancelled(error);
         } finally {

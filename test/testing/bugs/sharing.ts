@@ -1,5 +1,5 @@
 /**
- * Bugs of tasks that share something: a fact that has changed between the look and the act, a lock or a permit that is
+ * Bugs of tasks that share something: a fact that changes between the check and the act, a lock or a permit that is
  * not where it should be.
  */
 import { strict as assert } from "node:assert";
@@ -10,8 +10,8 @@ export const sharing: readonly Bug[] = [
   {
     name: "duplicate handled twice",
     story:
-      "A message comes a second time while the first is being handled. It is looked for among those that have " +
-      "been handled, and not found.",
+      "A message comes a second time while it is being handled. The worker looks for it among the handled messages, " +
+      "and does not find it.",
     scenario: (fixed) => async (t) => {
       const seen = new Set<string>();
       const mutex = new sync.Mutex();
@@ -38,7 +38,7 @@ export const sharing: readonly Bug[] = [
   },
   {
     name: "cache stampede",
-    story: "Everybody who finds the cache empty goes to the database, as long as the first has not come back.",
+    story: "Each caller that finds the cache empty asks the database, until the first answer is stored.",
     scenario: (fixed) => async (t) => {
       const cache = new Map<string, string>();
       const flights = new singleflight.Group<string, string>();
@@ -67,7 +67,7 @@ export const sharing: readonly Bug[] = [
   {
     name: "flight of a cancelled caller",
     story:
-      "Two callers share one query, which runs with the ctx of whoever came first. When that caller is " +
+      "Two callers share one query, which runs with the ctx of the first caller. When the first one is " +
       "cancelled, the other one fails with it.",
     scenario: (fixed) => async (t) => {
       const flights = new singleflight.Group<string, string>();
@@ -85,14 +85,14 @@ export const sharing: readonly Bug[] = [
         return ask(context.background());
       });
       const error = await callers.wait().catch((error: unknown) => error);
-      assert(error === undefined, "a caller failed whom nobody had cancelled");
+      assert(error === undefined, "a caller failed that had not been cancelled");
     },
   },
   {
     name: "permit lost on the way to the finally",
     story:
-      "A permit is taken, then the connection is made, then the try begins that gives the permit back. " +
-      "Cancelled while it connects, the task never comes to the try.",
+      "A task takes a permit, connects, and then enters the try whose finally gives the permit back. " +
+      "If it is cancelled while it connects, it never enters the try.",
     scenario: (fixed) => async (t) => {
       const permits = new semaphore.Weighted(2);
       const connect = (ctx: Context): Promise<void> => time.sleep(1, ctx);
@@ -124,8 +124,8 @@ export const sharing: readonly Bug[] = [
   {
     name: "unlock without the lock",
     story:
-      "The lock is taken inside of the try, so the finally unlocks even when the wait for the lock was " +
-      "cancelled: it is the lock of somebody else that it gives away.",
+      "The task takes the lock inside the try, so its finally unlocks even if the wait for the lock was " +
+      "cancelled. Then it unlocks the lock of another task.",
     scenario: (fixed) => async (t) => {
       const mutex = new sync.Mutex();
       let inside = 0;
@@ -161,10 +161,10 @@ export const sharing: readonly Bug[] = [
     },
   },
   {
-    name: "lock that nobody waits for",
+    name: "lock granted to an abandoned wait",
     story:
-      "To wait for a lock no longer than the ctx lasts, a Promise.race is made of both. The loser stays in the " +
-      "queue, gets the lock when its turn comes, and nobody unlocks it.",
+      "The task races a lock against the end of its ctx, by Promise.race. The wait that loses stays in the " +
+      "queue, gets the lock in its turn, and never unlocks it.",
     scenario: (fixed) => async (t) => {
       const mutex = new sync.Mutex();
       async function raced(ctx: Context): Promise<void> {
@@ -189,23 +189,23 @@ export const sharing: readonly Bug[] = [
   {
     name: "lost wake-up",
     story:
-      "The condition is looked at outside of the lock. If it comes true between the look and the wait, the " +
-      "signal has come and gone, and the wait is for ever.",
+      "The task checks the condition before it takes the lock. If the condition becomes true between the check and " +
+      "the wait, the broadcast comes too early, and the task waits for ever.",
     scenario: (fixed) => async (t) => {
       const mutex = new sync.Mutex();
       const changed = new sync.Cond(mutex);
       let isReady = false;
-      async function lookThenLock(ctx: Context): Promise<void> {
+      async function checkThenLock(ctx: Context): Promise<void> {
         if (isReady) return;
         using _ = await mutex.lock(ctx);
         await changed.wait(ctx);
       }
-      async function lockThenLook(ctx: Context): Promise<void> {
+      async function lockThenCheck(ctx: Context): Promise<void> {
         using _ = await mutex.lock(ctx);
         while (!isReady) await changed.wait(ctx);
       }
       const [group] = errgroup.withContext(t.ctx);
-      void group.go(fixed ? lockThenLook : lookThenLock);
+      void group.go(fixed ? lockThenCheck : checkThenLock);
       void group.go(async function makeReady() {
         using _ = await mutex.lock();
         isReady = true;

@@ -1,5 +1,5 @@
 /**
- * Bugs of shutdown: what goes on after the stop, happens twice, comes too late, or does not happen at all.
+ * Bugs of shutdown: work that goes on after the stop, happens twice, comes too late, or does not happen at all.
  */
 import { strict as assert } from "node:assert";
 import { Chan, context, type Context, errgroup, go, retry, sync, time } from "headgate";
@@ -21,8 +21,8 @@ export const stopping: readonly Bug[] = [
   {
     name: "lease extended after its return",
     story:
-      "The worker stops the heartbeat and gives its lease back; but an extension is still under way, and takes " +
-      "the lease again for nobody.",
+      "The worker stops its heartbeat, and gives the lease back. An extension that is still under way takes " +
+      "the lease again, and no task holds the message.",
     scenario: (fixed) => async (t) => {
       let isHeld = true;
       async function extend(): Promise<void> {
@@ -48,7 +48,7 @@ export const stopping: readonly Bug[] = [
   },
   {
     name: "closed before the flush",
-    story: "Two tasks wait for the same ctx, one to flush a file and one to close it. Nothing says who comes first.",
+    story: "Two tasks wait for the same ctx, one to flush a file and one to close it. Their order is not fixed.",
     scenario: (fixed) => async (t) => {
       let isOpen = true;
       const flushed = new Chan<never>();
@@ -71,8 +71,8 @@ export const stopping: readonly Bug[] = [
   {
     name: "timer set again after the stop",
     story:
-      "A heartbeat is a timer whose function sets the next one. Stopping the timer while that function is " +
-      "under way stops nothing: the heart beats on for ever.",
+      "A heartbeat is a timer whose function sets the next timer. If the timer is stopped while that function is " +
+      "under way, the heartbeat goes on for ever.",
     scenario: (fixed) => async (t) => {
       const extend = async (): Promise<void> => {
         await t.yield(); // connects
@@ -104,9 +104,8 @@ export const stopping: readonly Bug[] = [
   {
     name: "callback that fires after its stop",
     story:
-      "A callback aborts the connection when the ctx ends. After the query it is stopped and the connection " +
-      "goes back to the pool; but if it has begun already, stop() says false, and it aborts a connection that " +
-      "is somebody else's by now.",
+      "A callback aborts the connection when the ctx ends. After the query the callback is stopped, and the connection " +
+      "goes back to the pool. If the callback has begun, stop() returns false, and the aborted connection is in the pool.",
     scenario: (fixed) => async (t) => {
       const connection = { isAborted: false };
       const pool: (typeof connection)[] = [];
@@ -116,7 +115,8 @@ export const stopping: readonly Bug[] = [
         aborted.close();
       });
       await time.sleep(10); // the query
-      if (!stop() && fixed) await aborted.recv();
+      const isStopped = stop();
+      if (fixed && !isStopped) await aborted.recv();
       if (!connection.isAborted) pool.push(connection);
       await t.wait();
       assert(!pool.some(({ isAborted }) => isAborted), "an aborted connection is in the pool");
@@ -125,8 +125,8 @@ export const stopping: readonly Bug[] = [
   {
     name: "channel closed twice",
     story:
-      "The stop looks whether it has been made, waits for something, and closes the channel. Made at the end " +
-      "of the program and by the signal at the same time, it closes it twice.",
+      "The stop checks a flag, saves the jobs, sets the flag, and closes the channel. Called by the signal and at the " +
+      "end of the program at once, it closes the channel twice.",
     scenario: (fixed) => async (t) => {
       const jobs = new Chan<string>(1);
       let isStopped = false;
@@ -148,8 +148,8 @@ export const stopping: readonly Bug[] = [
   {
     name: "retry that sleeps through the stop",
     story:
-      "The pauses between the tries know nothing of the ctx. When the server is away at the moment of the " +
-      "stop, the program sleeps on for seconds, and is killed.",
+      "The pauses between the attempts take no ctx. If the server is away when the stop comes, the program sleeps " +
+      "on for seconds, and is killed.",
     scenario: (fixed) => async (t) => {
       let stopped = Infinity;
       const unwatch = context.afterFunc(t.ctx, () => {
@@ -180,8 +180,8 @@ export const stopping: readonly Bug[] = [
   {
     name: "loop that swallows the cancel",
     story:
-      "One bad job must not stop the loop, so it catches every error; that its ctx has ended is an error, too, " +
-      "and comes again at once, each time round.",
+      "One bad job must not stop the loop, so the loop catches every error. The end of its ctx is an error, too, " +
+      "and each receive throws it again at once.",
     scenario: (fixed) => async (t) => {
       const jobs = new Chan<string>(2);
       for (const job of ["bad", "good"]) await jobs.send(job);
@@ -204,8 +204,8 @@ export const stopping: readonly Bug[] = [
   {
     name: "rollback under the cancelled ctx",
     story:
-      "When a later step fails, the earlier one is taken back, with the same ctx. That works when the card is " +
-      "declined, and not when the later step fails because the ctx has ended.",
+      "When the charge fails, the reservation is released, with the same ctx. That works if the card was " +
+      "declined. It does not work if the charge failed because the ctx had ended.",
     scenario: (fixed) => async (t) => {
       let reserved = 0;
       const reserve = (ctx: Context): Promise<void> => time.sleep(1, ctx).then(() => void reserved++);

@@ -1,12 +1,12 @@
 /**
- * Prints a table: after how many schedules each way of exploring finds each bug of the catalogue, and in what time.
+ * Prints a table: the schedules and the time that each way of exploring takes to find each bug of the catalogue.
  *
  *     npm run build
  *     npx esbuild test/testing/bugs/table.ts --bundle --packages=external --format=esm --target=node20 |
  *       node --input-type=module
  *
- * The milliseconds are the median of several rounds, the first of which is cold. They include what comes after the
- * schedule that fails: to shrink it, to run it once more with everything recorded, and to write the report.
+ * The milliseconds are the median of several rounds, the first of which is cold. They include the work after the
+ * schedule that fails: it is shrunk, run once more with everything recorded, and reported.
  */
 import { explore, type ExploreOptions, ScheduleError } from "headgate/testing";
 import { type Bug, bugs } from "./index.ts";

@@ -27,8 +27,8 @@ export const verdicts: readonly Bug[] = [
   {
     name: "stale id, stopped by the test",
     story:
-      "The id of a message stays in its variable after the ack; cancelled while it waits for the next one, the " +
-      "worker gives back what it has acked. Its test stops it too, but always in the middle of a message.",
+      "The id of a message stays in its variable after the ack. Cancelled while it waits for the next message, the " +
+      "worker gives back the one that it has acked. Its test stops it too, but always in the middle of a message.",
     scenario: (fixed) => async (t) => {
       const broker = new Broker("m1", "m2");
       const [group] = errgroup.withContext(t.ctx);
@@ -53,7 +53,7 @@ export const verdicts: readonly Bug[] = [
   {
     name: "ack with the request's ctx",
     story:
-      "The message is handled, the ctx ends, and the ack that was to be sent with that ctx is not sent: it " +
+      "The message is handled, and then the ctx ends. The ack takes that ctx, so it is not sent, and the message " +
       "will be handled again.",
     scenario: (fixed) => async (t) => {
       const broker = new Broker("m1", "m2").end();
@@ -78,7 +78,7 @@ export const verdicts: readonly Bug[] = [
   {
     name: "acks left in the channel",
     story:
-      "The stage that sends the acks stops when the ctx ends, and what is in its channel by then is never " +
+      "The stage that sends the acks stops when the ctx ends, and the messages in its channel are never " +
       "acked. It should stop when the channel is closed and empty.",
     scenario: (fixed) => async (t) => {
       const broker = new Broker("m1", "m2", "m3").end();
@@ -113,8 +113,8 @@ export const verdicts: readonly Bug[] = [
   {
     name: "result sent with a ctx",
     story:
-      "The handler's last act is to send its result on, with a ctx; when that has ended, the result goes " +
-      "nowhere, although the receiver would have taken it.",
+      "The handler sends its result with a ctx. When the ctx has ended, the result is lost, although " +
+      "the receiver would have taken it.",
     scenario: (fixed) => async (t) => {
       const broker = new Broker("m1", "m2").end();
       const results = new Chan<string>();
@@ -140,10 +140,10 @@ export const verdicts: readonly Bug[] = [
     },
   },
   {
-    name: "results that nobody reads any more",
+    name: "results without a reader",
     story:
-      "The connection to the broker ends with the ctx. The stage that acks fails and returns, and the stage " +
-      "before it waits for ever to hand over a result.",
+      "The connection to the broker ends with the ctx. The stage that acks fails and returns. The stage " +
+      "before it waits for ever to send a result.",
     scenario: (fixed) => async (t) => {
       const broker = new Broker("m1", "m2", "m3").end();
       const results = new Chan<string>();
@@ -166,7 +166,7 @@ export const verdicts: readonly Bug[] = [
             acked.push(id);
           } catch (error) {
             failed.push(id);
-            // Whoever reads a channel reads it to its end, even if all it can do is to name what it could not settle.
+            // The reader reads the channel to its end, even if it can only name what it could not settle.
             if (!fixed) throw error;
           }
         }

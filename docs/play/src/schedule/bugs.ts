@@ -3,22 +3,44 @@
  */
 import { explore, ScheduleError } from "headgate/testing";
 import { type Bug, bugs } from "../../../../test/testing/bugs/index.ts";
-import { Cache, queued, recorded, type Recording } from "../record.ts";
+import { Cache, queued, recorded, type Recording, type Scenario } from "../record.ts";
+import { type Listing, listingOf } from "./listing.ts";
+import { takeLine } from "./reached.ts";
 
 export interface Entry {
   readonly id: string;
   readonly bug: Bug;
-  readonly broken: Cache<Recording>;
-  readonly fixed: Cache<Recording>;
+  readonly broken: Form;
+  readonly fixed: Form;
 }
+
+/** A form of a bug: its recordings and its code. */
+export interface Form {
+  readonly recordings: Cache<Recording>;
+  readonly listing: Listing;
+}
+
+/** The scenario, with the line that it has reached as the snapshot of each step. */
+const watched =
+  (scenario: Scenario): Scenario =>
+  (t) => {
+    takeLine();
+    t.watch(takeLine);
+    return scenario(t);
+  };
+
+const formOf = (bug: Bug, isFixed: boolean): Form => ({
+  recordings: new Cache((replay) => recorded(watched(bug.scenario(isFixed)), replay)),
+  listing: listingOf(bug.name, isFixed),
+});
 
 const idOf = (name: string): string => name.replace(/[^a-z]+/gi, "-").toLowerCase();
 
 export const entries: readonly Entry[] = bugs.map((bug) => ({
   id: idOf(bug.name),
   bug,
-  broken: new Cache((replay) => recorded(bug.scenario(false), replay)),
-  fixed: new Cache((replay) => recorded(bug.scenario(true), replay)),
+  broken: formOf(bug, false),
+  fixed: formOf(bug, true),
 }));
 
 /** What `explore` says of a bug. */

@@ -3,18 +3,20 @@
  *
  * The path is `schedule/BUG/REPLAY/STEP`, and `/both` after it to show the repaired program under the same schedule.
  */
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { moves } from "../hash.ts";
 import { useKeys } from "../keys.ts";
 import type { ViewProps } from "../main.tsx";
-import { Copy, Live, Timeline } from "../parts.tsx";
+import { Choice, Copy, Live, Options, Timeline } from "../parts.tsx";
 import { Controls, type Playback, usePlayback, usePlayer } from "../player.tsx";
 import { type Cache, type Recording } from "../record.ts";
 import { CANCELLER, echoesOf, story } from "../say.ts";
+import { Code } from "../stop/listing.tsx";
 import { text } from "../text.ts";
 import { causeOf, entries, type Entry, find, type Found, foundOf } from "./bugs.ts";
 import { cancelOf, type Fork, forksAt, withCancel, withPick } from "./choices.ts";
 import { Lanes } from "./lanes.tsx";
+import { litLines } from "./listing.ts";
 
 const words = text.schedule;
 
@@ -42,8 +44,8 @@ export function ScheduleView({ path, go }: ViewProps) {
     entries.find((one) => one.id === id) ?? entries.find((one) => one.id === "acks-left-in-the-channel") ?? entries[0]!;
   const both = bothPart === "both";
   const playback = usePlayback();
-  const recording = useRecording(entry.broken, replay);
-  const fixed = useRecording(entry.fixed, both ? replay : undefined);
+  const recording = useRecording(entry.broken.recordings, replay);
+  const fixed = useRecording(entry.fixed.recordings, both ? replay : undefined);
   const open = (next: { entry?: Entry; replay?: string; step?: number; both?: boolean }): void => {
     const to = { entry, replay, step: Number(stepPart), both, ...next };
     go(["schedule", to.entry.id, to.replay, String(to.step), ...(to.both ? ["both"] : [])]);
@@ -54,28 +56,23 @@ export function ScheduleView({ path, go }: ViewProps) {
         {words.about} <b>{words.goal}</b>
       </p>
       <div class="bar">
-        <label class="pick">
-          {words.bug}
-          <select
-            data-control="bug"
-            value={entry.id}
-            onChange={({ currentTarget }) => {
-              playback.setPlaying(false);
-              open({
-                entry: entries.find((one) => one.id === currentTarget.value)!,
-                replay: "0",
-                step: 1,
-                both: false,
-              });
-            }}
-          >
-            {entries.map(({ id, bug }) => (
-              <option key={id} value={id}>
-                {bug.name}
-              </option>
-            ))}
-          </select>
-        </label>
+        <Choice
+          name="bug"
+          label={words.bug}
+          options={entries.map(({ id, bug }) => ({ id, title: bug.name }))}
+          value={entry.id}
+          choose={(id) => {
+            playback.setPlaying(false);
+            open({ entry: entries.find((one) => one.id === id)!, replay: "0", step: 1, both: false });
+          }}
+        />
+        <Options
+          name="form"
+          label={words.form}
+          options={words.forms}
+          value={both ? "both" : "one"}
+          choose={(id) => open({ both: id === "both" })}
+        />
       </div>
       <p class="story">{entry.bug.story}</p>
       {recording instanceof Error ? (
@@ -147,6 +144,10 @@ function Board({ playback, entry, recording, fixed, both, step, open }: BoardPro
   const isOver = at === steps.length - 1;
   const isBad = recording.error !== undefined;
   const fixedRecording = fixed instanceof Error ? undefined : fixed;
+  const { listing: broken } = entry.broken;
+  const { listing: repaired } = entry.fixed;
+  const litBroken = useMemo(() => litLines(steps, broken), [recording]);
+  const litFixed = useMemo(() => litLines(fixedRecording?.steps ?? [], repaired), [fixedRecording]);
   return (
     <article
       class="schedule"
@@ -158,46 +159,61 @@ function Board({ playback, entry, recording, fixed, both, step, open }: BoardPro
       data-fixed={fixedRecording === undefined ? "" : fixedRecording.error === undefined ? "held" : "failed"}
       data-found={found === "searching" ? "searching" : (found?.replay ?? "")}
     >
-      <h3 class="which">
-        {words.broken}{" "}
-        {(isOver || both) && (
-          <span class={isBad ? "verdict bad" : "verdict good"}>
-            {isBad ? `✕ ${causeOf(recording.error)}` : words.passes}
-          </span>
-        )}
-      </h3>
-      <Lanes steps={steps} at={now.step} all={both} label={words.broken} go={(k) => player.go(k - 1)} />
-      {both && (
-        <>
+      <div class="columns">
+        <div class="left">
           <h3 class="which">
-            {words.fixed}{" "}
-            {fixedRecording !== undefined && (
-              <span class={fixedRecording.error === undefined ? "verdict good" : "verdict bad"}>
-                {fixedRecording.error === undefined ? words.holds : `✕ ${causeOf(fixedRecording.error)}`}
+            {words.broken}{" "}
+            {(isOver || both) && (
+              <span class={isBad ? "verdict bad" : "verdict good"}>
+                {isBad ? `✕ ${causeOf(recording.error)}` : words.passes}
               </span>
             )}
           </h3>
-          {fixed instanceof Error ? (
-            <p class="notice">{fixed.message}</p>
-          ) : (
-            fixed !== undefined && (
-              <Lanes steps={fixed.steps} at={Math.min(now.step, fixed.steps.length)} all label={words.fixed} />
-            )
+          <Lanes steps={steps} at={now.step} all={both} label={words.broken} go={(k) => player.go(k - 1)} />
+          {both && (
+            <>
+              <h3 class="which">
+                {words.fixed}{" "}
+                {fixedRecording !== undefined && (
+                  <span class={fixedRecording.error === undefined ? "verdict good" : "verdict bad"}>
+                    {fixedRecording.error === undefined ? words.holds : `✕ ${causeOf(fixedRecording.error)}`}
+                  </span>
+                )}
+              </h3>
+              {fixed instanceof Error ? (
+                <p class="notice">{fixed.message}</p>
+              ) : (
+                fixed !== undefined && (
+                  <Lanes steps={fixed.steps} at={Math.min(now.step, fixed.steps.length)} all label={words.fixed} />
+                )
+              )}
+            </>
           )}
-        </>
-      )}
-      <p class="sentence" data-control="sentence">
-        {sentence}
-      </p>
-      <Live sentence={`Step ${now.step}. ${sentence}`} isPlaying={player.isPlaying} />
-      <Forks
-        forks={forksAt(recording, now.step + 1)}
-        choose={(fork, i) => open({ replay: withPick(recording, fork, i), step: now.step + 1, both: false })}
-        mayCancel={mayCancel}
-        cancel={cancel}
-        isOver={isOver}
-      />
-      <Controls player={player} valueText={`step ${now.step} of ${steps.length}, ${sentence}`} />
+          <p class="sentence" data-control="sentence">
+            {sentence}
+          </p>
+          <Live sentence={`Step ${now.step}. ${sentence}`} isPlaying={player.isPlaying} />
+          <Forks
+            forks={forksAt(recording, now.step + 1)}
+            choose={(fork, i) => open({ replay: withPick(recording, fork, i), step: now.step + 1, both: false })}
+            mayCancel={mayCancel}
+            cancel={cancel}
+            isOver={isOver}
+          />
+          <Controls player={player} valueText={`step ${now.step} of ${steps.length}, ${sentence}`} />
+        </div>
+        <div class="codes">
+          <Code lines={broken.lines} lit={litBroken[at] ?? 0} title={words.code} signs={both} />
+          {both && (
+            <Code
+              lines={repaired.lines}
+              lit={litFixed[now.step - 1] ?? litFixed.at(-1) ?? 0}
+              title={words.fixedCode}
+              signs
+            />
+          )}
+        </div>
+      </div>
       <div class="result">
         <p class={`outcome ${isOver ? (isBad ? "bad" : "good") : ""}`}>
           {isOver ? <Verdict isBad={isBad} cause={causeOf(recording.error)} /> : words.running(now.step, steps.length)}

@@ -28,8 +28,3 @@ export function framesOf<Entry, F>(
   });
   return frames;
 }
-
-/** "m1, m2 and m3" */
-export function listOf(items: readonly string[]): string {
-  return items.length < 2 ? items.join("") : `${items.slice(0, -1).join(", ")} and ${items.at(-1)}`;
-}

@@ -1,10 +1,25 @@
 /**
  * The code of a design, with one line lit.
  */
+import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import type { CodeLine } from "./types.ts";
 
-export function Code({ lines, lit, title }: { lines: readonly CodeLine[]; lit: number; title: string }) {
+export function Code({
+  lines,
+  lit,
+  title,
+  signs = false,
+  children,
+}: {
+  lines: readonly CodeLine[];
+  lit: number;
+  title: string;
+  /** Whether the signs in the margin are shown. */
+  signs?: boolean;
+  /** Controls, beside the title. */
+  children?: ComponentChildren;
+}) {
   const box = useRef<HTMLPreElement>(null);
   // The lit line stays in sight; the page does not scroll for it.
   useLayoutEffect(() => {
@@ -20,10 +35,19 @@ export function Code({ lines, lit, title }: { lines: readonly CodeLine[]; lit: n
   }, [lit, lines]);
   return (
     <figure class="code">
-      <figcaption>{title}</figcaption>
+      <figcaption>
+        <span>{title}</span>
+        {children}
+      </figcaption>
       <pre ref={box} tabIndex={0} aria-label={title}>
-        {lines.map(({ text }, i) => (
-          <span key={i} class={i + 1 === lit ? "line lit" : "line"} data-line={i + 1} aria-current={i + 1 === lit}>
+        {lines.map(({ text, sign = "" }, i) => (
+          <span
+            key={i}
+            class={`line ${i + 1 === lit ? "lit" : ""} ${signs && sign !== "" ? (sign === "-" ? "gone" : "new") : ""}`}
+            data-line={i + 1}
+            data-sign={signs ? sign : undefined}
+            aria-current={i + 1 === lit}
+          >
             {dimmed(text)}
             {"\n"}
           </span>

@@ -5,7 +5,7 @@ import { useFlip } from "../flip.ts";
 import type { Frame, State, Station, Token } from "./types.ts";
 
 /** The share of the circle that is full, or a sign. */
-const glyphs: Readonly<Record<State, number | "cross" | "back" | "again">> = {
+const glyphs: Readonly<Record<State, number | "cross" | "back" | "again" | "bar">> = {
   queued: 0,
   held: 0.25,
   working: 0.5,
@@ -13,6 +13,7 @@ const glyphs: Readonly<Record<State, number | "cross" | "back" | "again">> = {
   acking: 0.75,
   done: 1,
   back: "back",
+  declined: "bar",
   again: "again",
   lost: "cross",
 };
@@ -24,6 +25,7 @@ export function Glyph({ state }: { state: State }) {
       <circle cx="10" cy="10" r="8" />
       {typeof glyph === "number" && glyph > 0 && <path class="full" d={pie(glyph)} />}
       {glyph === "cross" && <path class="sign" d="M6 6l8 8M14 6l-8 8" />}
+      {glyph === "bar" && <path class="sign" d="M5.5 10h9" />}
       {glyph === "back" && <path class="sign" d="M13.5 13.5V8H6m0 0l3-3M6 8l3 3" />}
       {glyph === "again" && <path class="sign" d="M14 10a4 4 0 1 1-1.5-3.1M13 4v3.2h-3.2" />}
     </svg>

@@ -5,14 +5,16 @@ import type { TraceRow } from "headgate/testing";
 import sameText from "text:../../../learn/08-two-apis/broken.ts";
 import repairText from "text:../../../learn/08-two-apis/half.ts";
 import sagaText from "text:../../../learn/08-two-apis/fixed.ts";
-import type { Fact } from "../../../learn/scenarios/banks.ts";
+import talkGo from "text:../../../learn/08-two-apis/talk.go";
+import type { BankSetting, Fact } from "../../../learn/scenarios/banks.ts";
 import { newBankBooks, transfers } from "../../../learn/scenarios/index.ts";
 import { recorded, untilItsEnd } from "../record.ts";
 import { CANCELLER, echoesOf, story } from "../say.ts";
 import { text } from "../text.ts";
 import { marksOf, regionOf } from "./code.ts";
 import { framesOf, type Note } from "./frames.ts";
-import type { Design, Frame, Show, State, Story, Token } from "./types.ts";
+import { kept, type Setting } from "./setting.ts";
+import type { CodeLine, Design, Frame, Show, State, Story, Token } from "./types.ts";
 
 const words = text.transfer.states;
 
@@ -29,6 +31,7 @@ class Calls {
     const put = (station: string, state: State): void => void Object.assign(call, { station, state });
     if (kind === "call sent") put("way", "working");
     if (kind === "call arrived") put(call.undone ? "undone" : "moved", call.undone ? "back" : "done");
+    if (kind === "call declined") put("idle", "declined");
     if (kind === "undo sent") call.state = "acking";
     if (kind === "undo arrived") {
       call.undone = true;
@@ -47,14 +50,22 @@ class Calls {
 
 type Run = (typeof transfers)[number]["run"];
 
-function designOf(id: "same" | "repair" | "saga", run: Run, source: string): Design {
+function designOf(
+  id: "same" | "repair" | "saga",
+  run: Run,
+  source: string,
+  goCode: readonly CodeLine[],
+  setting: Setting,
+): Design {
   const code = regionOf(source, "transfer");
-  const lineOfFact = ({ request, bank }: Fact): number => marksOf(code, bank, request)[0]?.line ?? 0;
+  const bed = setting.fails === "none" ? {} : ({ fails: setting.fails } as BankSetting);
+  const lineOfFact = (lines: readonly CodeLine[], { request, bank }: Fact): number =>
+    marksOf(lines, bank, request)[0]?.line ?? 0;
   const show = async (replay: string): Promise<Show> => {
     const recording = await recorded((t) => {
       const books = newBankBooks();
       t.watch(() => ({ facts: books.facts }));
-      return run(t, books);
+      return run(t, books, bed);
     }, replay);
     const steps = untilItsEnd(recording.steps);
     const echoes = echoesOf(steps.flatMap(({ rows }) => rows));
@@ -73,7 +84,8 @@ function designOf(id: "same" | "repair" | "saga", run: Run, source: string): Des
         time,
         rows,
         tokens,
-        line: sent === undefined ? (before?.line ?? start) : lineOfFact(sent.entry) || start,
+        line: sent === undefined ? (before?.line ?? start) : lineOfFact(code, sent.entry) || start,
+        goLine: (sent === undefined ? undefined : lineOfFact(goCode, sent.entry)) || (before?.goLine ?? 1),
         sentence: sentenceOf(rows, noted, isLast, echoes),
         phase: isOver || before?.phase === "ended" ? "ended" : isStopped ? "stopping" : (before?.phase ?? "running"),
         account: `money moved at ${moved} of 2 banks, taken back at ${back}`,
@@ -88,7 +100,7 @@ function designOf(id: "same" | "repair" | "saga", run: Run, source: string): Des
     const outcome = half === undefined ? whole : text.transfer.half(half);
     return { recording, frames, lost, settled: lost.length > 0 ? [] : settled, outcome };
   };
-  return { id, ...text.transfer.designs[id], code, show };
+  return { id, ...text.transfer.designs[id], code, goCode, show };
 }
 
 function sentenceOf(
@@ -105,16 +117,20 @@ function sentenceOf(
   return told.length > 0 ? told.join(" ") : story(rows, echoes);
 }
 
-export const transfer: Story = {
+/** The story, with such a failure. */
+export const transfer: (setting: Setting) => Story = kept((setting) => ({
   id: "transfer",
+  setting,
   title: text.transfer.title,
   about: text.transfer.about,
   stations: text.transfer.stations,
   designs: [
-    designOf("same", transfers[0]!.run, sameText),
-    designOf("repair", transfers[1]!.run, repairText),
-    designOf("saga", transfers[2]!.run, sagaText),
+    designOf("same", transfers[0]!.run, sameText, regionOf(talkGo, "transfer"), setting),
+    designOf("repair", transfers[1]!.run, repairText, [], setting),
+    designOf("saga", transfers[2]!.run, sagaText, [], setting),
   ],
+  hasMessages: false,
+  failures: text.transfer.failures,
   loses: text.transfer.loses,
   takeaway: text.transfer.takeaway,
-};
+}));

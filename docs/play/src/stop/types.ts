@@ -3,9 +3,20 @@
  */
 import type { TraceRow } from "headgate/testing";
 import type { Recording } from "../record.ts";
+import type { Setting } from "./setting.ts";
 
 /** The state of a token, which its shape shows. */
-export type State = "queued" | "held" | "working" | "handled" | "acking" | "done" | "back" | "again" | "lost";
+export type State =
+  | "queued"
+  | "held"
+  | "working"
+  | "handled"
+  | "acking"
+  | "done"
+  | "back"
+  | "declined"
+  | "again"
+  | "lost";
 
 export interface Token {
   readonly id: string;
@@ -28,8 +39,9 @@ export interface Frame {
   readonly time: number;
   readonly rows: readonly TraceRow[];
   readonly tokens: readonly Token[];
-  /** The lit line of the code, from 1; 0: none. */
+  /** The lit line of the code, from 1; 0: none. And that of the code in Go. */
   readonly line: number;
+  readonly goLine: number;
   readonly sentence: string;
   readonly phase: "running" | "stopping" | "ended";
   /** The account in words, and whether it adds up. */
@@ -50,6 +62,8 @@ export interface Show {
 
 export interface CodeLine {
   readonly text: string;
+  /** A sign in the margin: "-" and "+" where two forms differ. */
+  readonly sign?: string;
   readonly marks: readonly string[];
 }
 
@@ -58,15 +72,22 @@ export interface Design {
   readonly title: string;
   readonly about: string;
   readonly code: readonly CodeLine[];
+  /** The code of the talk's slide, in Go; empty: the talk has none. */
+  readonly goCode: readonly CodeLine[];
   readonly show: (replay: string) => Promise<Show>;
 }
 
 export interface Story {
   readonly id: string;
+  readonly setting: Setting;
   readonly title: string;
   readonly about: string;
   readonly stations: readonly Station[];
   readonly designs: readonly Design[];
+  /** Whether the number of messages can be chosen. */
+  readonly hasMessages: boolean;
+  /** What can be let fail, "none" first. */
+  readonly failures: readonly { readonly id: string; readonly title: string }[];
   /** What is counted at each point. */
   readonly loses: string;
   /** What to take away from it. */

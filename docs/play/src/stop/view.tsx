@@ -1,41 +1,46 @@
 /**
  * View 1: a program is stopped at any step, and the rest of the same recording shows what it loses.
  *
- * The path is `worker/DESIGN/REPLAY/STEP`, or `transfer/…`. A stop at step k is the replay string `0!c` + k, so the picture goes on.
+ * The path is `worker/DESIGN/REPLAY/STEP`, or `transfer/…`, and then the words of `setting.ts`. A stop at step k is the replay string
+ * `0!c` + k, so the picture goes on.
  */
 import { useCallback, useEffect, useRef } from "preact/hooks";
 import { useKeys } from "../keys.ts";
 import type { ViewProps } from "../main.tsx";
-import { Copy, Live, Options, Timeline } from "../parts.tsx";
+import { Choice, Copy, Live, Options, Timeline } from "../parts.tsx";
 import { Controls, isCalm, type Playback, usePlayback, usePlayer } from "../player.tsx";
 import { text } from "../text.ts";
 import { Code } from "./listing.tsx";
+import { type Choices, choicesOf, COUNTS, DEFAULTS, type Setting, wordsOf } from "./setting.ts";
 import { Stage } from "./stage.tsx";
 import { type Point, usePoints, useShow } from "./strip.ts";
 import { transfer } from "./transfer.ts";
 import type { Design, Frame, Show, Story } from "./types.ts";
 import { worker } from "./worker.ts";
 
-export const stories: readonly Story[] = [worker, transfer];
+const stories: Readonly<Record<string, (setting: Setting) => Story>> = { worker, transfer };
 
-/** The step at which the page waits for a stop, when it is opened: message m2 is at work. */
-const PAUSE = 21;
+/** The step at which the page waits for a stop: message m2 is at work. To publish a message takes a step. */
+function pauseOf({ id, setting: { messages, fails } }: Story): number | undefined {
+  return id === "worker" && messages > 1 && fails === "none" ? 18 + messages : undefined;
+}
 
 /** Whether the page has played by itself; it does so once. */
 let hasPlayed = false;
 
 export function StopView({ path, go }: ViewProps) {
-  const [storyId = "worker", designId, replayPart = "0", stepPart] = path;
-  const story = stories.find(({ id }) => id === storyId) ?? worker;
+  const [storyId = "worker", designId, replayPart = "0", stepPart, ...words] = path;
+  const choices = choicesOf(words);
+  const story = storyOf(storyId, choices);
   const design = story.designs.find(({ id }) => id === designId) ?? story.designs[0]!;
   const show = useShow(design, replayPart);
-  const isOpening = path.length < 2 && story === worker && !hasPlayed;
+  const isOpening = path.length < 2 && story.id === "worker" && !hasPlayed;
   const playback = usePlayback(isOpening);
   /** The time at which the next design is to be stopped. */
   const stopTime = useRef<number | undefined>(undefined);
-  const open = (next: { story?: Story; design?: Design; replay?: string; step?: number | undefined }): void => {
-    const { story: s = story, design: d = design, replay = replayPart, step } = next;
-    go([s.id, d.id, replay, ...(step === undefined ? [] : [String(step)])]);
+  const open = (next: Next): void => {
+    const to = { story: story.id, design: design.id, replay: replayPart, ...choices, ...next };
+    go([to.story, to.design, to.replay, String(to.step), ...wordsOf(to)]);
   };
   if (show instanceof Error) {
     return (
@@ -54,6 +59,7 @@ export function StopView({ path, go }: ViewProps) {
       design={design}
       show={show}
       stepPart={stepPart}
+      choices={choices}
       isOpening={isOpening}
       playback={playback}
       stopTime={stopTime}
@@ -62,15 +68,30 @@ export function StopView({ path, go }: ViewProps) {
   );
 }
 
+/** The story of this name and setting. What the story does not know is left out of it. */
+function storyOf(id: string, { messages, fails }: Setting): Story {
+  const make = stories[id] ?? worker;
+  const plain = make(DEFAULTS);
+  const isKnown = plain.failures.some((one) => one.id === fails);
+  return make({
+    messages: plain.hasMessages ? messages : DEFAULTS.messages,
+    fails: isKnown ? fails : DEFAULTS.fails,
+  });
+}
+
+/** Where to go: what is not named stays as it is. */
+type Next = Partial<Choices> & { story?: string; design?: string; replay?: string; step: number };
+
 interface PlayerProps {
   story: Story;
   design: Design;
   show: Show;
   stepPart: string | undefined;
+  choices: Choices;
   isOpening: boolean;
   playback: Playback;
   stopTime: { current: number | undefined };
-  open: (next: { story?: Story; design?: Design; replay?: string; step?: number }) => void;
+  open: (next: Next) => void;
 }
 
 /** The steps of a replay string's signals: after `0!c17!a20`, 17 and 20. */
@@ -79,10 +100,11 @@ function signalsOf(replay: string): readonly [cancel: number | undefined, abort:
   return [cancel === undefined ? undefined : Number(cancel), abort === undefined ? undefined : Number(abort)];
 }
 
-function Player({ story, design, show, stepPart, isOpening, playback, stopTime, open }: PlayerProps) {
+function Player({ story, design, show, stepPart, choices, isOpening, playback, stopTime, open }: PlayerProps) {
   const { frames, recording, lost, settled } = show;
   const { replay } = recording;
-  const asked = stepPart === undefined ? (isOpening && isCalm() ? PAUSE : 1) : Number(stepPart);
+  const pause = pauseOf(story);
+  const asked = stepPart === undefined ? (isOpening && isCalm() ? (pause ?? 1) : 1) : Number(stepPart);
   const at = Math.max(0, Math.min(frames.length - 1, (Number.isInteger(asked) ? asked : 1) - 1));
   const frame = frames[at]!;
   const set = useCallback((next: number) => open({ step: next + 1 }), [design, replay, story]);
@@ -92,7 +114,7 @@ function Player({ story, design, show, stepPart, isOpening, playback, stopTime, 
     at,
     set,
     playback,
-    until: isPlain && story === worker ? PAUSE - 1 : undefined,
+    until: isPlain && pause !== undefined ? pause - 1 : undefined,
   });
   useEffect(() => void (hasPlayed = true), []);
 
@@ -110,12 +132,12 @@ function Player({ story, design, show, stepPart, isOpening, playback, stopTime, 
     else return;
     if (!isCalm() && at < frames.length - 1) player.play(true);
   };
-  /** Another design keeps the point by its time. */
-  const change = (next: Design): void => {
+  /** Another design or setting keeps the point by its time. */
+  const change = (next: Partial<Next>): void => {
     player.play(false);
-    if (isPlain || cancelAt === undefined) return open({ design: next, replay: "0", step: at + 1 });
+    if (isPlain || cancelAt === undefined) return open({ ...next, replay: "0", step: at + 1 });
     stopTime.current = frames.find(({ step }) => step === cancelAt)?.time ?? 0;
-    open({ design: next, replay: "0", step: 1 });
+    open({ ...next, replay: "0", step: 1 });
   };
   const points = usePoints(design);
   useEffect(() => {
@@ -128,16 +150,20 @@ function Player({ story, design, show, stepPart, isOpening, playback, stopTime, 
   const copy = useRef<(() => void) | undefined>(undefined);
   const by = (n: number): void => {
     const all = story.designs;
-    change(all[(all.indexOf(design) + n + all.length) % all.length]!);
+    change({ design: all[(all.indexOf(design) + n + all.length) % all.length]!.id });
   };
   useKeys({ ...player.keys, s: stop, "[": () => by(-1), "]": () => by(1), c: () => copy.current?.() });
 
-  const isWaiting = story === worker && isPlain && at === PAUSE - 1 && !player.isPlaying;
+  const isWaiting = isPlain && at + 1 === pause && !player.isPlaying;
+  const goSource = choices.language === "go" && design.goCode.length > 0;
   return (
     <article
       class="stop"
       data-story={story.id}
       data-design={design.id}
+      data-messages={story.setting.messages}
+      data-fails={story.setting.fails}
+      data-language={choices.language}
       data-replay={replay}
       data-step={frame.step}
       data-steps={frames.length}
@@ -151,25 +177,36 @@ function Player({ story, design, show, stepPart, isOpening, playback, stopTime, 
       <div class="bar">
         <Options
           name="story"
-          label="program"
-          options={stories}
+          label={text.stop.program}
+          options={Object.values(stories).map((make) => make(DEFAULTS))}
           value={story.id}
-          choose={(id) =>
-            open({
-              story: stories.find((one) => one.id === id)!,
-              design: stories.find((one) => one.id === id)!.designs[0]!,
-              replay: "0",
-              step: 1,
-            })
-          }
+          choose={(id) => open({ ...DEFAULTS, language: choices.language, ...openingOf(id) })}
         />
         <Options
           name="design"
-          label="design"
+          label={text.stop.design}
           options={story.designs}
           value={design.id}
-          choose={(id) => change(story.designs.find((one) => one.id === id)!)}
+          choose={(id) => change({ design: id })}
         />
+        <div class="picks">
+          {story.hasMessages && (
+            <Choice
+              name="messages"
+              label={text.stop.messages}
+              options={COUNTS.map((n) => ({ id: String(n), title: String(n) }))}
+              value={String(story.setting.messages)}
+              choose={(id) => change({ messages: Number(id) })}
+            />
+          )}
+          <Choice
+            name="fails"
+            label={text.stop.fails}
+            options={story.failures}
+            value={story.setting.fails}
+            choose={(id) => change({ fails: id })}
+          />
+        </div>
       </div>
       <p class="about">
         {story.about} <b>{design.about}</b>
@@ -207,7 +244,19 @@ function Player({ story, design, show, stepPart, isOpening, playback, stopTime, 
             </p>
           </div>
         </div>
-        <Code lines={design.code} lit={frame.line} title={`${design.title}: the code that runs`} />
+        <Code
+          lines={goSource ? design.goCode : design.code}
+          lit={goSource ? frame.goLine : frame.line}
+          title={titleOf(design, choices.language)}
+        >
+          <Options
+            name="language"
+            label={text.stop.language}
+            options={text.stop.languages}
+            value={choices.language}
+            choose={(id) => open({ language: id as Choices["language"], step: at + 1 })}
+          />
+        </Code>
       </div>
       <StripView
         points={points}
@@ -236,6 +285,17 @@ function Player({ story, design, show, stepPart, isOpening, playback, stopTime, 
   );
 }
 
+/** The first step of the first design of a story. */
+function openingOf(id: string): Next {
+  return { story: id, design: storyOf(id, DEFAULTS).designs[0]!.id, replay: "0", step: 1 };
+}
+
+/** What is beside the stage. */
+function titleOf({ id, title, goCode }: Design, language: Choices["language"]): string {
+  if (language === "ts") return text.stop.code(title);
+  return goCode.length > 0 ? text.stop.goCode[id]! : text.stop.noGo(title);
+}
+
 /** What this schedule comes to. It is shown from its start, because the reader may jump there. */
 function Outcome({ show, frame, isLast, story }: { show: Show; frame: Frame; isLast: boolean; story: Story }) {
   const isKnown = show.recording.replay !== "0" && (frame.phase !== "running" || isLast);
@@ -243,7 +303,7 @@ function Outcome({ show, frame, isLast, story }: { show: Show; frame: Frame; isL
   const isBad = show.lost.length > 0;
   return (
     <p class={`outcome ${isBad ? "bad" : "good"}`}>
-      <b>{isBad ? `✕ ${story === worker ? "Lost" : "Half done"}.` : "✓ Held."}</b> {show.outcome}
+      <b>{isBad ? `✕ ${story.id === "worker" ? "Lost" : "Half done"}.` : "✓ Held."}</b> {show.outcome}
     </p>
   );
 }

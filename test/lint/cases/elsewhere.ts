@@ -1,0 +1,11 @@
+import type { RecvChan } from "headgate";
+
+export interface Jobs {
+  readonly list: readonly RecvChan<number>[];
+}
+
+export interface Request {
+  readonly url: string;
+}
+
+export async function lock(): Promise<void> {}

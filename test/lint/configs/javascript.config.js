@@ -1,0 +1,3 @@
+import headgate from "headgate/eslint";
+
+export default [headgate.configs.recommended];
