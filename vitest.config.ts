@@ -5,7 +5,7 @@ export function names(folder: "src" | "dist", extension: "ts" | "js") {
   const at = (path: string): string => new URL(`${folder}/${path}.${extension}`, import.meta.url).pathname;
   return [
     { find: /^headgate$/, replacement: at("index") },
-    { find: /^headgate\/(chan|context|eslint|otel|saga|sync|testing|worker)$/, replacement: at("$1/index") },
+    { find: /^headgate\/(chan|context|debug|eslint|otel|saga|sync|testing|worker)$/, replacement: at("$1/index") },
     { find: /^headgate\/worker\/(\w+)$/, replacement: at("worker/$1/index") },
     { find: /^headgate\/(errgroup|retry|semaphore|singleflight|time|signal)$/, replacement: at("$1") },
   ];

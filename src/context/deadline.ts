@@ -6,7 +6,7 @@
 import { attempt, kindOf } from "../internal/foreign.ts";
 import { type Alarm, type Clock, clockOf, type TimerTarget, now, setAlarm } from "../internal/runtime.ts";
 import { failedContext } from "../internal/foreigncontext.ts";
-import { CancelCtx, type CancelFunc, disposable, propagateCancel, withCancel } from "./cancel.ts";
+import { CancelCtx, type CancelFunc, cancelOf, propagateCancel, withCancel } from "./cancel.ts";
 import { deadlineCtxOf, deadlineOf, mustBeContext, mustBeParent } from "./context.ts";
 import { DeadlineExceeded, Outcome } from "./errors.ts";
 import { MergeCtx } from "./merge.ts";
@@ -124,7 +124,7 @@ function deadline(
   // The parent before the clock: if both are over, the parent's error counts (C43).
   propagateCancel(parent, ctx);
   ctx.start(instant);
-  return [ctx, disposable(() => ctx.cancel(undefined))];
+  return [ctx, cancelOf(ctx, () => ctx.cancel(undefined))];
 }
 
 /** The deadline of `ctx` as a point on this clock, which is at `instant`; Infinity: none. */

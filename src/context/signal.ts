@@ -4,7 +4,7 @@
 import { isAborted } from "../internal/abort.ts";
 import type { AbortSignal } from "../internal/abortsignal.ts";
 import { isSignal } from "../internal/foreigncontext.ts";
-import { CancelCtx, type CancelFunc, cancelOnAbort, disposable, propagateCancel } from "./cancel.ts";
+import { CancelCtx, type CancelFunc, cancelOf, cancelOnAbort, propagateCancel } from "./cancel.ts";
 import { mustBeParent } from "./context.ts";
 import { kindOf, propertyOf } from "../internal/foreign.ts";
 import { Canceled, DeadlineExceeded, Outcome } from "./errors.ts";
@@ -37,7 +37,7 @@ export function withSignal(parent: Context, signal: AbortSignal): readonly [ctx:
     ctx.cancel(undefined);
     throw error;
   }
-  return [ctx, disposable(() => ctx.cancel(undefined))];
+  return [ctx, cancelOf(ctx, () => ctx.cancel(undefined))];
 }
 
 class SignalCtx extends CancelCtx {
