@@ -947,7 +947,7 @@ const debuggers = {
       const [ch, ctx, cancel] = [new Chan(), ...context.withCancel(bg)];
       const waiting = ch.recv(ctx).catch(() => {});
       must(
-        debug.dump().waits.some(({ what }) => /^recv ch/.test(what)),
+        debug.dump().waits.some(({ what }) => what.startsWith("recv ch")),
         "the wait is in it",
       );
       must(/headgate: \d+ waits?/.test(String(debug.dump({ most: 5 }))), "it is a text");
