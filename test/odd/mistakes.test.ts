@@ -1,133 +1,173 @@
 /**
- * The mistakes of a newcomer: the error names the function, what it expected and in which place, what it got, and what to do.
+ * Mistakes that are easily made: each is refused at once, in words that say what to do.
  */
-import { Chan, context, errgroup, go, retry, select, semaphore, sending, singleflight, sync, time } from "headgate";
-import { notifyContext, shutdown } from "headgate/signal";
+import { Chan, context, errgroup, retry, select, sending, singleflight, sync, trySelect } from "headgate";
+import { orThrow, saga } from "headgate/saga";
+import { bubble, explore, record } from "headgate/testing";
+import { memoryBroker, worker } from "headgate/worker";
 import { describe, expect, it } from "vitest";
+import { failure } from "../support/errors.ts";
 
 const bg = context.background();
-const controller = new AbortController();
-const { signal } = controller;
-const pair = context.withCancel(bg);
-const promise = Promise.resolve(1);
-const fn = (): void => {};
+const [ended] = context.withCancel(bg);
+const nothing = (): void => {};
+/** What `act` throws or rejects with. */
+const refusal = (act: () => unknown): Promise<unknown> => failure((async () => act())());
 
-/** The message of the TypeError with which a call throws or rejects. */
-async function mistake(call: () => unknown): Promise<string> {
-  try {
-    await call();
-  } catch (error) {
-    expect(error).toBeInstanceOf(TypeError);
-    return (error as TypeError).message;
+describe("options", () => {
+  const broker = memoryBroker();
+  const places: Record<string, (options: never) => unknown> = {
+    "retry.run": (options) => retry.run(bg, nothing, options),
+    "retry.backoff": (options) => retry.backoff(1, options),
+    worker: (options) => worker(bg, broker, nothing, options),
+    memoryBroker: (options) => memoryBroker(options),
+    "publish of a memoryBroker": (options) => broker.publish(1, options),
+    "run of a saga": (options) => saga("a").run(bg, undefined, options),
+    "step of a saga": (options) => saga("a").step("b", nothing, undefined, options),
+    "retry of a step": (retry) => saga("a").step("b", nothing, undefined, { retry }),
+    bubble: (options) => bubble(nothing, options),
+    explore: (options) => explore(nothing, options),
+    record: (options) => record(nothing, "0", options),
+  };
+
+  for (const [name, call] of Object.entries(places)) {
+    it(`of ${name} that are unknown are refused, and the known ones named`, async () => {
+      expect(await refusal(() => call({ attempst: 3 } as never))).toMatchObject({
+        name: "TypeError",
+        message: expect.stringMatching(/: there is no option (\w+\.)?attempst; there are \w+/),
+      });
+    });
+
+    it.each([
+      ["a Promise", () => Promise.resolve({})],
+      ["a Map", () => new Map()],
+      ["a Set", () => new Set()],
+      ["an AbortSignal", () => new AbortController().signal],
+      ["a list", () => []],
+      ["a Date", () => new Date()],
+    ])(`of ${name} are not taken from %s, which has none`, async (_, make) => {
+      const error = await refusal(() => call(make() as never));
+      expect(error).toBeInstanceOf(TypeError);
+      expect((error as Error).message).toMatch(/expected an options object, got |there is no option/);
+    });
+
+    it.each([bg, ended])(`of ${name} are not taken from a Context`, async (ctx) => {
+      const error = await refusal(() => call(ctx as never));
+      expect(error).toMatchObject({
+        message: expect.stringContaining("expected an options object, got a Context"),
+      });
+    });
   }
-  return expect.unreachable("it should have failed");
-}
 
-/** Calls with any arguments, as plain JavaScript does. */
-const js = (f: unknown): ((...args: unknown[]) => unknown) => f as (...args: unknown[]) => unknown;
+  it("may be inherited, and be those of a class", async () => {
+    class Settings {
+      get tries(): number {
+        return 1;
+      }
+    }
+    for (const policy of [new Settings(), Object.create({ tries: 1 }) as retry.Policy]) {
+      let tried = 0;
+      const fail = (): never => {
+        throw new Error(`try ${++tried}`);
+      };
+      expect(await failure(retry.run(bg, fail, policy))).toMatchObject({ message: "try 1" });
+    }
+    expect(await retry.run(bg, () => 1, Object.create(null) as retry.Policy)).toBe(1);
+  });
 
-describe("a parent that is none", () => {
-  it.each<[name: string, derive: (parent: unknown) => unknown]>([
-    ["withCancel", js(context.withCancel)],
-    ["withCancelCause", js(context.withCancelCause)],
-    ["withDeadline", (parent) => js(context.withDeadline)(parent, 1)],
-    ["withTimeout", (parent) => js(context.withTimeout)(parent, 1)],
-    ["withValue", (parent) => js(context.withValue)(parent, context.key("k"), 1)],
-    ["withoutCancel", js(context.withoutCancel)],
-    ["withSignal", (parent) => js(context.withSignal)(parent, signal)],
-    ["merge", (parent) => js(context.merge)(parent, bg)],
-    ["errgroup", js(errgroup.withContext)],
-    ["errgroup", (parent) => js(errgroup.run)(parent, fn)],
-    ["notifyContext", js(notifyContext)],
-    ["shutdown", js(shutdown)],
-  ])("is refused by the name of the function: %s", async (name, derive) => {
-    const rule = `${name}: expected a Context as the first argument, such as context.background(), got `;
-    expect(await mistake(() => derive(5000))).toBe(`${rule}number`);
-    expect(await mistake(() => derive(context.background))).toBe(`${rule}function; call it`);
-    expect(await mistake(() => derive(signal))).toBe(`${rule}AbortSignal; make one by context.withSignal`);
-    expect(await mistake(() => derive(controller))).toBe(`${rule}AbortController; make one by context.withSignal`);
-    expect(await mistake(() => derive({ signal }))).toBe(`${rule}Object; make one by context.withSignal`);
-    expect(await mistake(() => derive(pair))).toBe(`${rule}Array; write const [ctx, cancel] = …`);
+  it.each([
+    [{ timeout: -1 }, "retry: policy.timeout must not be negative; got -1"],
+    [{ base: -1 }, "retry: policy.base must not be negative; got -1"],
+    [{ max: NaN }, "retry: policy.max: NaN is no duration; pass a number of milliseconds (Infinity = never)"],
+    [{ tries: 0 }, "retry: policy.tries must be a whole number from 1, or Infinity; got 0"],
+  ])("of a policy such as %o are refused, and the rule is named", async (policy, message) => {
+    expect(await failure(retry.run(bg, nothing, policy))).toMatchObject({ name: "RangeError", message });
   });
 });
 
-describe("an argument in the place of another", () => {
-  const last = "ctx: expected a Context as the last argument, got";
+describe("cases", () => {
+  const ch = new Chan<number>();
+  it.each([
+    ["a promise", Promise.resolve(1), "a promise is not a case"],
+    ["a Map", new Map([["a", ch]]), "got Map"],
+    ["a Set", new Set([ch]), "got Set"],
+    ["a Date", new Date(0), "got Date"],
+    ["an AbortController", new AbortController(), "got AbortController"],
+    ["a channel", ch, "got a channel; put it into a list or an object: "],
+    ["a Context", ended, "got a Context. The end of a context is a case by its ctx.done()"],
+    ["the background context", bg, "got a Context. The end of a context is a case by its ctx.done()"],
+  ])("are not %s, for which a select would wait for ever", async (_, cases, words) => {
+    for (const [name, call] of [
+      ["select", select],
+      ["trySelect", trySelect],
+    ] as const) {
+      const error = await refusal(() => call(cases as never));
+      expect(error).toBeInstanceOf(TypeError);
+      expect((error as Error).message).toContain(words);
+      expect((error as Error).message).toMatch(new RegExp(`^${name}: `));
+    }
+  });
 
-  it.each<[what: string, call: () => unknown, message: string]>([
-    ["withTimeout(ms)", () => js(context.withTimeout)(5000), "withTimeout: expected a Context as the first argument"],
-    [
-      "withSignal(signal)",
-      () => js(context.withSignal)(signal),
-      "withSignal: expected a Context as the first argument",
-    ],
-    [
-      "withSignal(ctx, ctx)",
-      () => js(context.withSignal)(bg, bg),
-      "withSignal: expected an AbortSignal, got a Context",
-    ],
-    ["errgroup.run(fn)", () => js(errgroup.run)(fn), "errgroup: run(ctx, fn): expected a function, got undefined"],
-    ["retry.run(fn)", () => js(retry.run)(fn), "retry: run(ctx, fn): expected a function, got undefined"],
-    ["retry.run(undefined, fn)", () => js(retry.run)(undefined, fn), "retry: expected a Context as the first argument"],
-    [
-      "errgroup.run(fn, ctx)",
-      () => js(errgroup.run)(fn, bg),
-      "errgroup: run(ctx, fn): expected a function, got a Context",
-    ],
-    ["context.afterFunc(fn)", () => js(context.afterFunc)(fn), "afterFunc: expected a Context as the first argument"],
-    ["time.afterFunc(fn)", () => js(time.afterFunc)(fn), "afterFunc(ms, fn): expected a function, got undefined"],
-    [
-      "do(fn)",
-      () => js((f: () => 1) => new singleflight.Group().do(f as never, undefined as never))(fn),
-      "singleflight: do(key, fn): expected a function, got undefined",
-    ],
-    ["go(f())", () => js(go)(promise), "go: expected a function, got Promise; pass f in place of f()"],
-    [
-      "group.go(f())",
-      () => new errgroup.Group().go(promise as never),
-      "errgroup: go: expected a function, got Promise; pass f in place of f()",
-    ],
-    ["send(ctx, value)", () => new Chan<unknown>(1).send(bg, "m1" as never), `${last} string`],
-    ["context.wait(ctx, promise)", () => js(context.wait)(bg, promise), `${last} Promise`],
-    ["context.wait(ctx)", () => js(context.wait)(bg), "wait: expected a promise, got a Context"],
-    [
-      "sleep(ctx, ms)",
-      () => js(time.sleep)(bg, 10),
-      "sleep: expected a number of milliseconds, got a Context, which comes last",
-    ],
-    [
-      "acquire(ctx)",
-      () => new semaphore.Weighted(1).acquire(bg as never),
-      "semaphore: acquire: expected a number, got a Context, which comes last",
-    ],
-    ["recv(signal)", () => new Chan().recv(signal as never), `${last} AbortSignal; make one by context.withSignal`],
-    ["lock([ctx, cancel])", () => new sync.Mutex().lock(pair as never), `${last} Array; write const [ctx, cancel] = …`],
-    [
-      "context.from([ctx, cancel])",
-      () => context.from(pair as never),
-      "from: expected a Context, an AbortSignal, or options with a signal; got Array",
-    ],
-    [
-      "cause(pair)",
-      () => context.cause(pair as never),
-      "cause: expected a Context as the first argument, got Array; write const [ctx, cancel] = …",
-    ],
-    [
-      "merge(ctx, signal)",
-      () => context.merge(bg, signal as never),
-      "merge: expected a Context as the second argument, got AbortSignal; make one",
-    ],
-    [
-      "select({ x: ctx.done })",
-      () => select({ x: Reflect.get(bg, "done") as never }),
-      "got function. Call it: ctx.done()",
-    ],
-    [
-      "sending(ctx.done, 1)",
-      () => sending(Reflect.get(bg, "done") as never, 1 as never),
-      "got function. Call it: ctx.done()",
-    ],
-  ])("is named, with the order: %s", async (_, call, message) => {
-    expect(await mistake(call)).toContain(message);
+  it("are a list: a second channel is no ctx", async () => {
+    const error = await failure(select([ch], ch as never));
+    expect(error).toMatchObject({ message: expect.stringContaining("put it into a list") });
+  });
+
+  it("may be none, and then a select waits for its ctx", async () => {
+    const [ctx, cancel] = context.withCancel(bg);
+    for (const cases of [{}, [], Object.create(null) as Record<string, never>, [null, undefined]]) {
+      expect(trySelect(cases)).toBeUndefined();
+      const waiting = failure(select(cases, ctx));
+      cancel();
+      expect(await waiting).toBe(ctx.err());
+    }
+  });
+
+  it("may be the fields of an object of a class", async () => {
+    class Cases {
+      sent = sending(new Chan<number>(1), 1);
+    }
+    expect(await select(new Cases() as never)).toEqual({ case: "sent" });
+  });
+
+  it("are no Context: its class is not named", async () => {
+    for (const ctx of [bg, ended]) {
+      const error = await failure(select([ctx as never]));
+      expect((error as Error).message).toContain("got a Context. The end of a context is a case by its ctx.done()");
+    }
+  });
+});
+
+describe("constructors that take nothing", () => {
+  it.each([
+    ["errgroup.Group", errgroup.Group, "for a group with a context, errgroup.withContext(ctx)"],
+    ["singleflight.Group", singleflight.Group, "takes no argument"],
+    ["sync.WaitGroup", sync.WaitGroup, "call add(n)"],
+    ["sync.Mutex", sync.Mutex, "takes no argument"],
+    ["sync.RWMutex", sync.RWMutex, "takes no argument"],
+  ])("%s refuses what it would ignore", (_, Class, words) => {
+    for (const x of [bg, 3, {}, undefined]) expect(() => Reflect.construct(Class, [x]) as unknown).toThrow(words);
+  });
+});
+
+describe("a wrong value is refused where it is passed", () => {
+  it.each([5, null, {}, new AbortController().signal])("values(%s) throws before the first next", (ctx) => {
+    expect(() => new Chan().values(ctx as never)).toThrow(/expected a Context/);
+  });
+
+  it("an invalid Date is no deadline: the error speaks of a time, not of a duration", () => {
+    for (const at of [new Date(NaN), NaN]) {
+      expect(() => context.withDeadline(bg, at)).toThrow(RangeError);
+      expect(() => context.withDeadlineCause(bg, at, 1)).toThrow(/time is invalid.*epoch ms or a Date/);
+    }
+    return expect(bubble(nothing, { start: new Date(NaN) })).rejects.toThrow(/options\.start must be a moment/);
+  });
+
+  it("no limit is -1, as in Go", () => {
+    expect(() => new errgroup.Group().setLimit(Infinity)).toThrow("pass -1 for no limit");
+  });
+
+  it.each([undefined, null, {}, "committed", Promise.resolve()])("orThrow(%s) says what it takes", (result) => {
+    expect(() => orThrow(result as never)).toThrow(/orThrow: expected the result of a saga/);
   });
 });
