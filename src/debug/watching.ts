@@ -128,9 +128,14 @@ export class Watching implements Probe {
   /** Times a wait, for as many as lie between two that are timed. */
   private time(record: WaitRecord): void {
     const weight = this.stride;
-    this.untilSample = Math.ceil(chance() * 2 * this.stride);
+    this.untilSample = this.gap();
     const begun = clock();
     onEnd(record.waiter!, () => this.tallies.add(record.op, record.site, clock() - begun, weight));
+  }
+
+  /** A random distance to the next wait that is timed: from 1, and `stride` on average. */
+  private gap(): number {
+    return Math.ceil(chance() * (2 * this.stride - 1));
   }
 
   created(object: object, parent?: object): void {
@@ -240,7 +245,7 @@ export class Watching implements Probe {
     const share = Math.min(1, sweep / 1_000);
     this.stacks = Math.min(stacks, Math.max(0, this.stacks) + stacks * share);
     this.stride = Math.max(1, Math.round(this.parks / Math.max(1, samples * share)));
-    this.untilSample = Math.min(this.untilSample, Math.ceil(chance() * 2 * this.stride));
+    this.untilSample = Math.min(this.untilSample, this.gap());
     this.parks = 0;
   }
 
