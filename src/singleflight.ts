@@ -12,7 +12,7 @@ import { Inspectable } from "./internal/inspect.ts";
 import { WaitQueue, Waiter } from "./internal/waitqueue.ts";
 import { created, rejected, park, wake, wakeError } from "./internal/runtime.ts";
 import type { Context, RecvChan } from "./types.ts";
-import { mustBeFunction } from "./internal/args.ts";
+import { mustBeFunction, mustBeEmpty } from "./internal/args.ts";
 
 /** The result of {@link Group.do}. */
 export interface Result<T> {
@@ -74,8 +74,10 @@ class Call<K, T> {
 export class Group<K, T> extends Inspectable {
   private readonly calls: Map<K, Call<K, T>> = new Map();
 
+  /** **Errors**: TypeError if it is called with an argument. */
   constructor() {
     super();
+    mustBeEmpty(arguments, "singleflight.Group");
     created(this);
   }
 

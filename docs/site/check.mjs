@@ -189,6 +189,9 @@ const isShown = (place) => only === "" && SHOWN.some((begin) => place.startsWith
 
 async function shoot({ page, place }, width, theme) {
   const name = place.replace(/\.html$/, "").replaceAll("/", "-");
+  // On a busy machine what was drawn last may still be in another size.
+  await page.bringToFront();
+  await page.evaluate(() => new Promise((end) => requestAnimationFrame(() => requestAnimationFrame(end))));
   await page.screenshot({ path: join(SHOTS, `${name}-${width}-${theme}.png`) });
 }
 

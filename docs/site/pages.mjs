@@ -106,6 +106,7 @@ const PARTS = [
       "debug.md",
       "lint.md",
       "worker.md",
+      "observability.md",
       /^brokers\//,
       "saga.md",
       "borders.md",

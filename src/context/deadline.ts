@@ -20,7 +20,8 @@ import { duration } from "../internal/args.ts";
  * done. It never ends before `at`, and a change of the wall clock does not move it. The pending deadline keeps the process alive,
  * so call `cancel` when the work is done.
  *
- * **Errors**: throws "cannot create context from nil parent"; RangeError for NaN.
+ * **Errors**: throws "cannot create context from nil parent"; RangeError for NaN and an invalid Date; TypeError for anything but a number or a
+ * Date.
  *
  * @see Go's [context.WithDeadline](https://pkg.go.dev/context#WithDeadline)
  */
@@ -39,16 +40,16 @@ export function withDeadlineCause(
   cause: unknown,
 ): readonly [ctx: Context, cancel: CancelFunc] {
   mustBeParent(parent);
-  const epoch = duration(epochOf(at), "withDeadline");
+  const epoch = epochOf(at);
   return deadline(parent, epoch, epoch - now(parent), cause);
 }
 
 /** A Date may be of another realm: it is recognised by its method. */
 function epochOf(at: number | Date): number {
-  if (typeof at === "number") return at;
-  const epoch: unknown = attempt(() => at.getTime());
-  if (typeof epoch === "number") return epoch;
-  throw new TypeError(`withDeadline: expected epoch ms or a Date, got ${kindOf(at)}`);
+  const epoch: unknown = typeof at === "number" ? at : attempt(() => at.getTime());
+  if (typeof epoch !== "number") throw new TypeError(`withDeadline: expected epoch ms or a Date, got ${kindOf(at)}`);
+  if (Number.isNaN(epoch)) throw new RangeError("withDeadline: the time is invalid (NaN); pass epoch ms or a Date");
+  return epoch;
 }
 
 /**

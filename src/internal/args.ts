@@ -2,7 +2,7 @@
  * Checks of arguments. Each throws at the call that has the mistake, and names the function that was called.
  */
 import { mustBeReadable } from "./errors.ts";
-import { given, hasMethod } from "./foreign.ts";
+import { given, hasMethod, isPlain, kindOf } from "./foreign.ts";
 
 /**
  * Throws a TypeError unless `fn` is a function. `where` is the name of the function that was called, here and below.
@@ -39,6 +39,11 @@ function notANumber(value: unknown, where: string, expected: string): TypeError 
   );
 }
 
+/** Throws a TypeError if a constructor that takes nothing was called with something. `hint` says what to do. */
+export function mustBeEmpty(args: { readonly length: number }, where: string, hint: string = ""): void {
+  if (args.length > 0) throw new TypeError(`${where} takes no argument${hint}`);
+}
+
 // ----------------------------------------------------------------------------------------------------------------- options
 
 /**
@@ -54,9 +59,12 @@ export function onlyKnown<O extends object>(
   known: Readonly<Record<keyof O, unknown>>,
   prefix: string = "",
 ): O {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`${where}: expected an options object, got ${given(options)}`);
-  }
+  const refuse = (what: string): never => {
+    throw new TypeError(`${where}: expected an options object, got ${what}`);
+  };
+  if (typeof options !== "object" || options === null) return refuse(given(options));
+  // The likely mistake: the options before it are left out.
+  if (hasMethod(options, "err")) return refuse("a Context; ctx has a place of its own among the arguments");
   const own = mustBeReadable(`${where}: the options cannot be read`, () => Object.keys(options));
   for (const name of own) {
     if (Object.hasOwn(known, name)) continue;
@@ -68,6 +76,8 @@ export function onlyKnown<O extends object>(
     const value = mustBeReadable(`${where}: the option ${prefix}${name} cannot be read`, () => options[name]);
     if (value !== undefined) read[name] = value;
   }
+  // It has no option, and is no options: a promise, a Map, an AbortSignal.
+  if (own.length + Object.keys(read).length === 0 && !isPlain(options)) return refuse(kindOf(options));
   return read as O;
 }
 

@@ -35,6 +35,12 @@ export function isA<T>(value: unknown, Class: abstract new (...args: never[]) =>
   }
 }
 
+/** False for an object that has a class, such as a promise or a Map. An object literal may be of another realm. */
+export function isPlain(value: object): boolean {
+  const prototype: unknown = attempt(() => Object.getPrototypeOf(value) as unknown) ?? null;
+  return prototype === null || attempt(() => Object.getPrototypeOf(prototype) as unknown) === null;
+}
+
 /** The text for an unexpected value in a message: its class or its type, never its contents. */
 export function kindOf(value: unknown): string {
   if (value === null) return "null";

@@ -11,6 +11,7 @@ import { Inspectable } from "../internal/inspect.ts";
 import { callbackWaiter, isCallback, Waiter, WaitQueue } from "../internal/waitqueue.ts";
 import { acquired, created, rejected, note, resolved, wake } from "../internal/runtime.ts";
 import type { Context } from "../types.ts";
+import { mustBeEmpty } from "../internal/args.ts";
 
 /**
  * A lock with one holder at a time, also across its awaits. Strictly first come, first served.
@@ -45,8 +46,10 @@ export class Mutex extends Inspectable {
   generation: number = 0;
   private acquisitions = 0;
 
+  /** **Errors**: TypeError if it is called with an argument. */
   constructor() {
     super();
+    mustBeEmpty(arguments, "sync.Mutex");
     created(this);
   }
 

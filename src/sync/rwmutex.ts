@@ -13,6 +13,7 @@ import { Inspectable } from "../internal/inspect.ts";
 import { WaitQueue, Waiter } from "../internal/waitqueue.ts";
 import { acquired, created, rejected, note, resolved, wake } from "../internal/runtime.ts";
 import type { Context } from "../types.ts";
+import { mustBeEmpty } from "../internal/args.ts";
 
 /**
  * A lock that is held by any number of readers, or by one writer.
@@ -62,8 +63,10 @@ export class RWMutex extends Inspectable {
   /** The readers of this generation without a guard, from tryRLock. */
   private unguardedReaders = 0;
 
+  /** **Errors**: TypeError if it is called with an argument. */
   constructor() {
     super();
+    mustBeEmpty(arguments, "sync.RWMutex");
     // When the last waiting writer gives up, the readers behind it are admitted.
     this.writersWaiting.watcher = {
       onLeave: () => this.writing || this.writersWaiting.head !== null || this.admitReaders(),

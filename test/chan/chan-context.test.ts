@@ -26,7 +26,8 @@ const operations: [name: string, op: Operation, blocking: () => Chan<string>, re
   const select1: Operation = (ch, ctx) => select({ ch, other: new Chan() }, ctx);
   const select2: Operation = (ch, ctx) => select([sending(ch, "new"), null], ctx);
   operations.push(["send", send, full, empty], ["recv", (ch, ctx) => ch.recv(ctx), empty, full]);
-  operations.push(["values().next()", (ch, ctx) => ch.values(ctx).next(), empty, full]);
+  // `values` itself throws if ctx is no Context.
+  operations.push(["values().next()", async (ch, ctx) => ch.values(ctx).next(), empty, full]);
   operations.push(["select to receive", select1, empty, full], ["select to send", select2, full, empty]);
 }
 

@@ -22,6 +22,7 @@ import { type Context, withCancel } from "headgate/context";
 import { Group } from "headgate/errgroup";
 import headgate, { type RuleName } from "headgate/eslint";
 import { backoff } from "headgate/retry";
+import { instrument, instrumentSaga, type OtelApi } from "headgate/otel";
 import { orThrow, saga, type SagaEvent } from "headgate/saga";
 import { Weighted } from "headgate/semaphore";
 import { shutdown } from "headgate/signal";
@@ -64,6 +65,24 @@ export async function core(parent: Context): Promise<number> {
   const wrong: number = ctx.signal;
   const aborted: boolean = ctx.signal.aborted;
   return (await retry.run(ctx, () => value)) + (tried === undefined || aborted ? 0 : wrong);
+}
+
+export async function telemetry(otel: OtelApi, stop: Context): Promise<void> {
+  const orders = instrument(otel, { system: "memory", destination: "orders", parent: "link" });
+  const broker = memoryBroker<{ total: number }>();
+  await orders.publish((attributes) => broker.publish({ total: 1 }, { attributes }));
+  const spans = instrumentSaga(otel);
+  const transfer = saga<number>("transfer").step(
+    "debit",
+    spans.step((_ctx, { input }) => input),
+    spans.compensate((_ctx, { output }) => void output?.toFixed()),
+  );
+  await worker(
+    stop,
+    orders.source(broker),
+    orders.handler(async (ctx, { body }) => transfer.run(ctx, body.total, spans.options({ deadLetter: () => {} }))),
+    orders.options({ concurrency: 2 }),
+  );
 }
 
 export async function compositions(stop: Context): Promise<void> {

@@ -267,10 +267,10 @@ export const TABLE: Readonly<Record<string, Row>> = {
   },
   "Chan.recv": ctxOnly((x, w) => w.chan().recv(x)),
   "Chan.trySend": { calls: { value: (x, w) => w.chan(1).trySend(x) } },
-  "Chan.values": ctxOnly((x, w) => w.chan().values(x).next()),
+  "Chan.values": ctxOnly(async (x, w) => w.chan().values(x).next()),
   "nil.send": { isAsync: true, says: CTX, calls: { value: (x, w) => nil.send(x, w.ctx), ctx: (x) => nil.send(1, x) } },
   "nil.recv": ctxOnly((x) => nil.recv(x)),
-  "nil.values": ctxOnly((x) => nil.values(x).next()),
+  "nil.values": ctxOnly(async (x) => nil.values(x).next()),
   "new ClosedChannel": error(ClosedChannel),
   go: {
     calls: { fn: (x) => go(x), ...callbacks((fn) => go(fn)) },

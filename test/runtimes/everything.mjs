@@ -15,6 +15,7 @@ import * as debug from "headgate/debug";
 import * as errgroupOnly from "headgate/errgroup";
 import * as linting from "headgate/eslint";
 import * as retryOnly from "headgate/retry";
+import { instrument, instrumentSaga } from "headgate/otel";
 import { saga, NotApplied, orThrow, SagaError } from "headgate/saga";
 import * as semaphoreOnly from "headgate/semaphore";
 import { notifyContext, shutdown } from "headgate/signal";
@@ -634,6 +635,51 @@ const measures = {
   },
 };
 
+/** The part of `@opentelemetry/api` that is asked for, without an SDK behind it: it keeps the names of the spans. */
+function telemetry(names) {
+  const span = { spanContext: () => ({ traceId: "0", spanId: "0", traceFlags: 0 }) };
+  for (const name of ["setAttribute", "setStatus", "addEvent", "recordException", "end"]) span[name] = () => {};
+  const same = (context) => context;
+  const none = () => {};
+  const trace = {
+    getSpan: none,
+    setSpan: same,
+    deleteSpan: same,
+    getSpanContext: none,
+    isSpanContextValid: () => false,
+  };
+  return {
+    trace: { ...trace, getTracer: () => ({ startSpan: (name) => (names.push(name), span) }) },
+    context: { active: () => ({}), with: (_, fn) => fn() },
+    propagation: { inject: none, extract: same },
+    metrics: { getMeter: () => ({ createCounter: () => ({ add() {} }), createHistogram: () => ({ record() {} }) }) },
+  };
+}
+
+const spans = {
+  async instrument() {
+    const names = [];
+    const orders = instrument(telemetry(names), { system: "memory", destination: "orders" });
+    await worker(
+      bg,
+      orders.source(await brokerOfTwo()),
+      orders.handler(() => {}),
+      orders.options(),
+    );
+    same(new Set(names), new Set(["process orders", "ack orders"]));
+  },
+  async instrumentSaga() {
+    const names = [];
+    const { step, options } = instrumentSaga(telemetry(names));
+    const trip = saga("trip").step(
+      "hotel",
+      step(() => {}),
+    );
+    await trip.run(bg, "Oslo", options({ deadLetter: () => {} }));
+    same(names, ["saga trip", "step hotel"]);
+  },
+};
+
 const sources = {
   async "nats: natsConsumer"() {
     const listeners = [];
@@ -901,7 +947,7 @@ const debuggers = {
       const [ch, ctx, cancel] = [new Chan(), ...context.withCancel(bg)];
       const waiting = ch.recv(ctx).catch(() => {});
       must(
-        debug.dump().waits.some(({ what }) => /^recv ch/.test(what)),
+        debug.dump().waits.some(({ what }) => what.startsWith("recv ch")),
         "the wait is in it",
       );
       must(/headgate: \d+ waits?/.test(String(debug.dump({ most: 5 }))), "it is a text");
@@ -991,6 +1037,7 @@ export const uses = {
   "headgate/worker/conformance": conformances,
   "headgate/worker/metrics": measures,
   "headgate/worker/…": sources,
+  "headgate/otel": spans,
   "headgate/saga": sagas,
   "headgate/testing": kit,
   "headgate/debug": debuggers,

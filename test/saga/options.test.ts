@@ -61,7 +61,8 @@ describe("a run of a saga rejects, and calls nothing,", () => {
     ["timeout", [0, -1, NaN, "5", null], "must be a positive number of ms"],
     ["retry", [{ tries: 0 }, { tries: 1.5 }], "policy.tries must be a whole number from 1"],
     ["retry", [{ base: -1 }], "policy.base must not be negative"],
-    ["retry", [{ timeout: 0 }, { timeout: -1 }], "timeout must be a positive number of ms"],
+    ["retry", [{ timeout: 0 }], "timeout must be a positive number of ms"],
+    ["retry", [{ timeout: -1 }], "policy.timeout must not be negative"],
   ])("when the %s of its compensation is one of %o", async (option, values, rule) => {
     for (const value of values) {
       const error = await refusal({ deadLetter, compensation: { [option]: value } });
@@ -83,7 +84,7 @@ describe("a run of a saga rejects, and calls nothing,", () => {
 
   it("when the retry of its compensation is no policy", async () => {
     const error = await refusal({ deadLetter, compensation: { retry: 5 } });
-    expect(error).toEqual(new TypeError("saga: compensation.retry: expected a policy object, got 5"));
+    expect(error).toEqual(new TypeError("saga: compensation.retry: expected an options object, got 5"));
   });
 
   it("when the lifetime that its ctx carries is no context", async () => {
