@@ -10,6 +10,7 @@
  */
 import { start, taskOf } from "./chan/go.ts";
 import { type CancelCauseFunc, background, withCancelCause } from "./context/index.ts";
+import { mustBeParent } from "./context/context.ts";
 import { panic } from "./internal/errors.ts";
 import { Inspectable } from "./internal/inspect.ts";
 import { WaitQueue, Waiter } from "./internal/waitqueue.ts";
@@ -211,6 +212,7 @@ export class Group extends Inspectable {
  * @see Go's [errgroup.WithContext](https://pkg.go.dev/golang.org/x/sync/errgroup#WithContext)
  */
 export function withContext(parent: Context): readonly [group: Group, ctx: Context] {
+  mustBeParent(parent, "errgroup");
   const [ctx, cancel] = withCancelCause(parent);
   const group = new Group();
   group.setContext(ctx, cancel);
@@ -243,7 +245,7 @@ export function withContext(parent: Context): readonly [group: Group, ctx: Conte
  * ```
  */
 export async function run<T>(parent: Context, body: (group: Group, ctx: Context) => Promise<T> | T): Promise<T> {
-  mustBeFunction(body, "errgroup: run");
+  mustBeFunction(body, "errgroup: run(ctx, fn)");
   const [group, ctx] = withContext(parent);
   let result: T | undefined;
   try {

@@ -48,7 +48,7 @@ function received(signal: string): Canceled {
  * ```
  */
 export function notifyContext(parent: Context, ...signals: string[]): readonly [ctx: Context, stop: CancelFunc] {
-  mustBeParent(parent);
+  mustBeParent(parent, "notifyContext");
   const names = namesOf(signals, "notifyContext");
   processHere("notifyContext");
   const ctx = new NotifyCtx(parent, names);
@@ -104,6 +104,7 @@ export function shutdown(
   parent: Context,
   ...signals: string[]
 ): readonly [stop: Context, abort: Context, release: CancelFunc] {
+  mustBeParent(parent, "shutdown");
   const names = namesOf(signals, "shutdown");
   processHere("shutdown");
   const [abort, cancelAbort] = withCancelCause(parent);

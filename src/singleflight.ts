@@ -94,7 +94,7 @@ export class Group<K, T> extends Inspectable {
    */
   do(key: K, fn: () => Promise<T> | T, ctx?: Context): Promise<Result<T>> {
     try {
-      mustBeFunction(fn, "singleflight: do");
+      mustBeFunction(fn, "singleflight: do(key, fn)");
     } catch (error) {
       return rejected("singleflight.do", this, error);
     }
@@ -118,7 +118,7 @@ export class Group<K, T> extends Inspectable {
    * @see Go's [Group.DoChan](https://pkg.go.dev/golang.org/x/sync/singleflight#Group.DoChan)
    */
   doChan(key: K, fn: () => Promise<T> | T): RecvChan<ChanResult<T>> {
-    mustBeFunction(fn, "singleflight: doChan");
+    mustBeFunction(fn, "singleflight: doChan(key, fn)");
     const chan = new Chan<ChanResult<T>>(1);
     (this.join(key, fn).chans ??= []).push(chan);
     return chan;

@@ -12,9 +12,10 @@
  * - Queues are served strictly first in, first out. Plain operations, selects and iterators share them, and the `try`
  *   forms do not overtake (H5, H6, H7).
  */
+import { notAContext } from "../internal/args.ts";
 import { Branded, panic } from "../internal/errors.ts";
 import { hasMethod, shown } from "../internal/foreign.ts";
-import { CHANNEL, isOurs, notAContext, wakeCtxWaiter, NEVER } from "../internal/foreigncontext.ts";
+import { CHANNEL, isOurs, wakeCtxWaiter, NEVER } from "../internal/foreigncontext.ts";
 import { entryError, suspend } from "../internal/suspend.ts";
 import { Inspectable } from "../internal/inspect.ts";
 import { CTX_WAITER, type Shape, Waiter, WaitQueue } from "../internal/waitqueue.ts";
@@ -246,7 +247,7 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
    */
   values(ctx?: Context): AsyncIterableIterator<T> {
     // Before the first `next()`, which may be far away.
-    if (ctx !== undefined && !isOurs(ctx) && !hasMethod(ctx, "err")) throw notAContext(ctx, "ctx");
+    if (ctx !== undefined && !isOurs(ctx) && !hasMethod(ctx, "err")) throw notAContext(ctx, "ctx", "last argument");
     return new Values(this, ctx);
   }
 

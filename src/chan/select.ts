@@ -12,7 +12,7 @@
  */
 import { Chan, nil, sendOnClosed } from "./chan.ts";
 import { linkContext, entryError } from "../internal/suspend.ts";
-import { hasMethod, isPlain, kindOf } from "../internal/foreign.ts";
+import { argKind, hasMethod, isPlain, kindOf } from "../internal/foreign.ts";
 import { Inspectable } from "../internal/inspect.ts";
 import { type Shape, Waiter } from "../internal/waitqueue.ts";
 import { choose, note, rejected, park, poll, resolved } from "../internal/runtime.ts";
@@ -111,7 +111,8 @@ function notACase(ch: unknown, where: string): TypeError {
     hint =
       ". If it is in a Proxy, pass the channel itself. If it is of another copy of the package, see that there is one (npm ls headgate; a library takes headgate as a peerDependency). For the end of a context, derive one by context.withCancel(ctx) and use its done()";
   } else if (hasMethod(ch, "done")) hint = ". The end of a context is a case by its ctx.done()";
-  return new TypeError(`${where}: ${rule}; got ${hasMethod(ch, "err") ? "a Context" : kindOf(ch)}${hint}`);
+  else if (typeof ch === "function") hint = ". Call it: ctx.done()";
+  return new TypeError(`${where}: ${rule}; got ${argKind(ch)}${hint}`);
 }
 
 /** The error for what is neither cases nor one of them, such as a channel, or a promise, for which a select would wait for ever. */

@@ -60,7 +60,7 @@ export interface CancelFunc extends Disposable {
  * ```
  */
 export function withCancel(parent: Context): readonly [ctx: Context, cancel: CancelFunc] {
-  const ctx = new CancelCtx(mustBeParent(parent));
+  const ctx = new CancelCtx(mustBeParent(parent, "withCancel"));
   propagateCancel(parent, ctx);
   return [ctx, cancelOf(ctx, () => ctx.cancel(undefined))];
 }
@@ -92,7 +92,7 @@ export interface CancelCauseFunc extends Disposable {
  * ```
  */
 export function withCancelCause(parent: Context): readonly [ctx: Context, cancel: CancelCauseFunc] {
-  const ctx = new CancelCtx(mustBeParent(parent));
+  const ctx = new CancelCtx(mustBeParent(parent, "withCancelCause"));
   propagateCancel(parent, ctx);
   return [ctx, cancelOf(ctx, (cause?: unknown) => ctx.cancel(cause))];
 }
@@ -120,7 +120,7 @@ function dispose(this: () => void): void {
  * @see Go's [context.Cause](https://pkg.go.dev/context#Cause)
  */
 export function cause(ctx: Context): unknown {
-  mustBeContext(ctx, "cause: ctx");
+  mustBeContext(ctx, "cause");
   const err: unknown = ask(() => ctx.err());
   return err === undefined ? undefined : causeOf(ctx, err);
 }

@@ -39,7 +39,7 @@ export function withDeadlineCause(
   at: number | Date,
   cause: unknown,
 ): readonly [ctx: Context, cancel: CancelFunc] {
-  mustBeParent(parent);
+  mustBeParent(parent, "withDeadline");
   const epoch = epochOf(at);
   return deadline(parent, epoch, epoch - now(parent), cause);
 }
@@ -82,7 +82,7 @@ export function withTimeoutCause(
   ms: number,
   cause: unknown,
 ): readonly [ctx: Context, cancel: CancelFunc] {
-  mustBeParent(parent);
+  mustBeParent(parent, "withTimeout");
   duration(ms, "withTimeout");
   return deadline(parent, now(parent) + ms, ms, cause);
 }
@@ -101,7 +101,7 @@ export function withTimeoutCause(
  * ```
  */
 export function unref<C extends Context>(ctx: C): C {
-  mustBeContext(ctx, "unref: ctx");
+  mustBeContext(ctx, "unref");
   // A proxy that cannot be asked has no timer of ours.
   const timer = attempt(() => deadlineCtxOf(ctx));
   if (!CancelCtx.isOne(timer)) return ctx;

@@ -29,8 +29,8 @@ import type { Context } from "../types.ts";
  * ```
  */
 export function merge(parent: Context, other: Context): readonly [ctx: Context, cancel: CancelFunc] {
-  mustBeParent(parent);
-  mustBeContext(other, "merge: other");
+  mustBeParent(parent, "merge");
+  mustBeContext(other, "merge", "second argument");
   const ctx = new MergeCtx(parent, other);
   propagateCancel(parent, ctx);
   try {

@@ -2,14 +2,32 @@
  * Checks of arguments. Each throws at the call that has the mistake, and names the function that was called.
  */
 import { mustBeReadable } from "./errors.ts";
-import { given, hasMethod, isPlain, kindOf } from "./foreign.ts";
+import { argKind, given, hasMethod, isPlain, isSignal, kindOf, propertyOf, shortened } from "./foreign.ts";
 
 /**
- * Throws a TypeError unless `fn` is a function. `where` is the name of the function that was called, here and below.
+ * Throws a TypeError unless `fn` is a function. `where` is the name of the function that was called, here and below. If it takes something
+ * before `fn`, `where` has its parameters: the likely mistake is a forgotten one.
  */
 export function mustBeFunction(fn: unknown, where: string): void {
-  if (typeof fn !== "function")
-    throw new TypeError(`${where}: expected a function, got ${fn === null ? "null" : typeof fn}`);
+  if (typeof fn === "function") return;
+  // The likely mistake is a call: go(f()).
+  const hint = hasMethod(fn, "then") ? "; pass f in place of f()" : "";
+  throw new TypeError(`${where}: expected a function, got ${argKind(fn)}${hint}`);
+}
+
+/**
+ * The error for an argument that is no Context. `where` is the name of the function, or of the parameter; `place` says which
+ * argument it should be.
+ */
+export function notAContext(ctx: unknown, where: string, place: string): TypeError {
+  const kind = kindOf(ctx);
+  let hint = "";
+  // An AbortController and options have one.
+  if (isSignal(ctx) || isSignal(propertyOf(ctx, "signal"))) {
+    hint = "; make one by context.withSignal";
+  } else if (kind === "Array") hint = "; write const [ctx, cancel] = …";
+  else if (kind === "function") hint = "; call it";
+  return new TypeError(`${where}: expected a Context as the ${place}, got ${kind}${hint}`);
 }
 
 /** Returns `ms`, a duration in milliseconds: any number except NaN. Otherwise throws. */
@@ -33,9 +51,9 @@ export function count(n: number, least: number, where: string): number {
 
 /** The likely mistake is a ctx in the place of the number, because awaited operations take the ctx last. */
 function notANumber(value: unknown, where: string, expected: string): TypeError {
-  const isContext = hasMethod(value, "done");
+  const kind = argKind(value);
   return new TypeError(
-    `${where}: expected ${expected}, got ${isContext ? "a Context, which comes last" : value === null ? "null" : typeof value}`,
+    `${where}: expected ${expected}, got ${kind}${kind === "a Context" ? ", which comes last" : ""}`,
   );
 }
 
@@ -69,7 +87,7 @@ export function onlyKnown<O extends object>(
   for (const name of own) {
     if (Object.hasOwn(known, name)) continue;
     const names = Object.keys(known).join(", ");
-    throw new TypeError(`${where}: there is no option ${prefix}${given(name)}; there are ${names}`);
+    throw new TypeError(`${where}: there is no option ${prefix}${shortened(name)}; there are ${names}`);
   }
   const read: Partial<O> = {};
   for (const name of Object.keys(known) as (keyof O & string)[]) {

@@ -114,7 +114,7 @@ describe.each(operations)("a %s", (_name, op, blocking, ready) => {
         const before = standing(ch);
         const error = await failure(op(ch, ctx as never));
         expect(error).toBeInstanceOf(TypeError);
-        expect(String(error)).toMatch(/^TypeError: ctx: expected a Context, got (null|number|string|object|function)/);
+        expect(String(error)).toContain("TypeError: ctx: expected a Context as the last argument, got ");
         expect(standing(ch)).toBe(before);
       }
     }
@@ -122,7 +122,9 @@ describe.each(operations)("a %s", (_name, op, blocking, ready) => {
 
   it("given an AbortSignal for a ctx says what to do with it", async () => {
     const error = await failure(op(blocking(), new AbortController().signal as never));
-    expect(String(error)).toMatch(/^TypeError: ctx: expected a Context, got object.*context\.withSignal/);
+    expect(String(error)).toMatch(
+      /^TypeError: ctx: expected a Context as the last argument, got AbortSignal; .*context\.withSignal/,
+    );
   });
 });
 

@@ -214,7 +214,7 @@ const [ENDED] = context.withTimeout(bg, 0);
 const KEY = context.key<unknown>("key");
 const nothing = (): void => {};
 const CTX = /^(ctx|signal): /;
-const PARENT = /^(parent|ctx|signal): |^cannot create context from nil parent$/;
+const PARENT = /^(errgroup|ctx|signal): |^cannot create context from nil parent$/;
 const DURATION = /expected a number of milliseconds|is no duration/;
 
 /** What a callback may do with an odd value. */
@@ -469,7 +469,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
 
   "retry.run": {
     isAsync: true,
-    says: /^(retry|ctx|signal|parent): /,
+    says: /^(retry|ctx|signal|withTimeout): /,
     calls: {
       ctx: (x) => retry.run(x, () => 1),
       "ctx of a try that fails": (x) =>
