@@ -5,7 +5,7 @@ export function names(folder: "src" | "dist", extension: "ts" | "js") {
   const at = (path: string): string => new URL(`${folder}/${path}.${extension}`, import.meta.url).pathname;
   return [
     { find: /^headgate$/, replacement: at("index") },
-    { find: /^headgate\/(chan|context|eslint|saga|sync|testing|worker)$/, replacement: at("$1/index") },
+    { find: /^headgate\/(chan|context|debug|eslint|otel|saga|sync|testing|worker)$/, replacement: at("$1/index") },
     { find: /^headgate\/worker\/(\w+)$/, replacement: at("worker/$1/index") },
     { find: /^headgate\/(errgroup|retry|semaphore|singleflight|time|signal)$/, replacement: at("$1") },
   ];
@@ -26,7 +26,7 @@ export const shared: NonNullable<ViteUserConfig["test"]> = {
 
 /** Files that leave the globals as they were. They share a process: sync, time and errgroup take 8 s of processor time so, not 18. */
 const together = [
-  "test/{chan,context,errgroup,go,model,odd,saga,sync,time,worker}/**/*.test.ts",
+  "test/{chan,context,errgroup,go,model,odd,otel,saga,sync,time,worker}/**/*.test.ts",
   "test/{retry,semaphore,singleflight}.test.ts",
 ];
 

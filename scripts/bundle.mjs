@@ -28,7 +28,7 @@ const filesIn = (folder) =>
 const modules = filesIn(join(root, "src")).map((file) => file.replace(/\.ts$/, ""));
 
 /** What has its own code: the compositions. */
-const isApart = (module) => /^signal$|^(worker|testing|saga|eslint)\//.test(module);
+const isApart = (module) => /^signal$|^(worker|testing|saga|debug|eslint|otel)\//.test(module);
 
 /** The index stays as it is compiled: of the namespaces that it names, a bundler takes what is used. */
 const INDEX = "index";

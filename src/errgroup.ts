@@ -10,12 +10,13 @@
  */
 import { start, taskOf } from "./chan/go.ts";
 import { type CancelCauseFunc, background, withCancelCause } from "./context/index.ts";
+import { mustBeParent } from "./context/context.ts";
 import { panic } from "./internal/errors.ts";
 import { Inspectable } from "./internal/inspect.ts";
 import { WaitQueue, Waiter } from "./internal/waitqueue.ts";
 import { created, resolvedVoid, rejected, park, prepareInBubble, wake, wakeError } from "./internal/runtime.ts";
 import type { Context } from "./types.ts";
-import { mustBeFunction, count } from "./internal/args.ts";
+import { mustBeFunction, count, mustBeEmpty } from "./internal/args.ts";
 
 type Task = (ctx: Context) => unknown;
 
@@ -53,8 +54,10 @@ export class Group extends Inspectable {
   private readonly joining: WaitQueue = new WaitQueue();
   private failure: { readonly error: unknown } | null = null;
 
+  /** **Errors**: TypeError if it is called with an argument. */
   constructor() {
     super();
+    mustBeEmpty(arguments, "errgroup.Group", "; for a group with a context, errgroup.withContext(ctx)");
     created(this);
   }
 
@@ -115,6 +118,7 @@ export class Group extends Inspectable {
    * @see Go's [Group.SetLimit](https://pkg.go.dev/golang.org/x/sync/errgroup#Group.SetLimit)
    */
   setLimit(n: number): void {
+    if (n === Infinity) throw new RangeError("errgroup: setLimit: pass -1 for no limit");
     count(n, -Infinity, "errgroup: setLimit");
     if (n >= 0 && this.running > 0) {
       const advice = "set the limit before the first go, or after wait; a negative limit is allowed at any time";
@@ -208,6 +212,7 @@ export class Group extends Inspectable {
  * @see Go's [errgroup.WithContext](https://pkg.go.dev/golang.org/x/sync/errgroup#WithContext)
  */
 export function withContext(parent: Context): readonly [group: Group, ctx: Context] {
+  mustBeParent(parent, "errgroup");
   const [ctx, cancel] = withCancelCause(parent);
   const group = new Group();
   group.setContext(ctx, cancel);
@@ -240,7 +245,7 @@ export function withContext(parent: Context): readonly [group: Group, ctx: Conte
  * ```
  */
 export async function run<T>(parent: Context, body: (group: Group, ctx: Context) => Promise<T> | T): Promise<T> {
-  mustBeFunction(body, "errgroup: run");
+  mustBeFunction(body, "errgroup: run(ctx, fn)");
   const [group, ctx] = withContext(parent);
   let result: T | undefined;
   try {

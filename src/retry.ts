@@ -1,7 +1,7 @@
 /**
  * Trying again: as often as a policy allows, while a context lasts, with growing, jittered pauses.
  */
-import { isOurs, notAContext } from "./internal/foreigncontext.ts";
+import { isOurs } from "./internal/foreigncontext.ts";
 import { entryError } from "./internal/suspend.ts";
 import { withTimeout } from "./context/index.ts";
 import { Branded } from "./internal/errors.ts";
@@ -9,7 +9,7 @@ import { attempt as tried, isA, shown } from "./internal/foreign.ts";
 import { random } from "./internal/runtime.ts";
 import { sleep } from "./time.ts";
 import type { Context } from "./types.ts";
-import { mustBeFunction } from "./internal/args.ts";
+import { mustBeFunction, notAContext } from "./internal/args.ts";
 import { checkedPolicy, type Policy } from "./internal/policy.ts";
 
 export type { Policy };
@@ -56,11 +56,11 @@ export async function run<T>(
   fn: (ctx: Context, attempt: number) => Promise<T> | T,
   policy: Policy = {},
 ): Promise<T> {
-  mustBeFunction(fn, "retry");
+  mustBeFunction(fn, "retry: run(ctx, fn)");
   // Read once: a policy that can no longer be read must not hide the error of `fn`.
   const settings = checkedPolicy(policy, "retry");
   const { tries, timeout } = settings;
-  const refused = ctx === undefined ? notAContext(ctx, "retry: ctx") : entryError(ctx);
+  const refused = ctx === undefined ? notAContext(ctx, "retry", "first argument") : entryError(ctx);
   if (refused !== undefined) throw refused;
   let limited = timeout === undefined ? undefined : withTimeout(ctx, timeout);
   for (let attempt = 1; ; attempt++) {

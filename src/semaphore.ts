@@ -11,7 +11,7 @@ import { isCancelled, entryError, suspend } from "./internal/suspend.ts";
 import { panic } from "./internal/errors.ts";
 import { Inspectable } from "./internal/inspect.ts";
 import { WaitQueue, Waiter } from "./internal/waitqueue.ts";
-import { created, rejected, fastPath, note, slowPath, wake } from "./internal/runtime.ts";
+import { acquired, created, rejected, fastPath, note, slowPath, wake } from "./internal/runtime.ts";
 import type { Context } from "./types.ts";
 import { count } from "./internal/args.ts";
 
@@ -118,6 +118,7 @@ export class Weighted extends Inspectable {
   private take(n: number): boolean {
     if (this.waiting.head !== null || this.acquired + n > this.size) return false;
     this.acquired += n;
+    acquired(this, null);
     return true;
   }
 
@@ -134,6 +135,7 @@ export class Weighted extends Inspectable {
       if (this.acquired + n > this.size) break;
       this.acquired += n;
       first.withdraw();
+      acquired(this, first);
       wake(first, new UnitsGuard(this, n));
     }
     this.isGranting = false;

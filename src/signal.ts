@@ -1,91 +1,18 @@
 /**
  * The signals of the process as the end of contexts: Go's package `os/signal`, and a two-stage shutdown.
  *
- * Invariants:
- * - However many contexts wait for a signal, the process has one listener for it, and none once the last of them has been stopped.
- * - While there is one, the signal does not have its default effect (N3).
- * - If other code removes the listener, the next context adds it again, and all get signals again.
+ * Invariant: while a context waits for a signal, the signal does not have its default effect (N3).
  */
 import { CancelCtx, type CancelFunc, disposable, propagateCancel, withCancelCause } from "./context/cancel.ts";
 import { mustBeParent } from "./context/context.ts";
 import { Canceled } from "./context/errors.ts";
 import { textOf } from "./context/text.ts";
-import { kindOf } from "./internal/foreign.ts";
+import { listen, processHere, signalName } from "./internal/signals.ts";
 import type { Context } from "./types.ts";
-
-interface Process {
-  on(signal: string, listener: () => void): unknown;
-  off(signal: string, listener: () => void): unknown;
-  listeners?(signal: string): readonly unknown[];
-  getBuiltinModule?(name: string): { readonly isMainThread?: boolean } | undefined;
-  /** Disabled in a worker thread. */
-  readonly chdir?: { readonly disabled?: boolean };
-}
-
-/** One signal of the process: the one listener on the process, and those that it calls. */
-interface SignalSource {
-  readonly onSignal: () => void;
-  readonly listeners: Set<(signal: string) => void>;
-}
-
-const sources: Map<string, SignalSource> = /* @__PURE__ */ new Map();
-
-function processHere(where: string): Process {
-  const { process } = globalThis as { process?: Process };
-  if (typeof process?.on !== "function") throw new Error(`${where}: there is no process here to get signals from`);
-  const isThread =
-    process.getBuiltinModule?.("node:worker_threads")?.isMainThread === false || process.chdir?.disabled === true;
-  if (!isThread) return process;
-  throw new Error(`${where}: a signal never comes to a worker thread; listen in the main thread, and tell this one`);
-}
-
-/** Calls `listener` at each of these signals. Returns the function that ends this. */
-function listen(names: readonly string[], where: string, listener: (signal: string) => void): () => void {
-  const process = processHere(where);
-  for (const name of names) {
-    let source = sources.get(name);
-    if (source === undefined) {
-      const listeners = new Set<(signal: string) => void>();
-      source = { listeners, onSignal: () => [...listeners].forEach((listener) => listener(name)) };
-      process.on(name, source.onSignal);
-      sources.set(name, source);
-    } else if (process.listeners?.(name).includes(source.onSignal) === false) {
-      process.on(name, source.onSignal);
-    }
-    source.listeners.add(listener);
-  }
-  return () => {
-    for (const name of names) {
-      const source = sources.get(name);
-      if (source?.listeners.delete(listener) !== true || source.listeners.size > 0) continue;
-      sources.delete(name);
-      process.off(name, source.onSignal);
-    }
-  };
-}
-
-/** The signals that cannot be listened to. */
-const UNCATCHABLE = ["SIGKILL", "SIGSTOP"];
-
-/** All signals of all platforms: a program may name one that this platform lacks, and a misspelt one is found. */
-const KNOWN: ReadonlySet<string> = /* @__PURE__ */ new Set(
-  /* @__PURE__ */ (
-    "HUP INT QUIT ILL TRAP ABRT IOT BUS EMT FPE KILL USR1 SEGV USR2 PIPE ALRM TERM CHLD STKFLT CONT STOP TSTP TTIN TTOU URG XCPU XFSZ " +
-    "VTALRM PROF WINCH IO POLL LOST PWR INFO SYS UNUSED BREAK"
-  )
-    .split(" ")
-    .map((name) => `SIG${name}`),
-);
 
 /** The names, checked and without duplicates; SIGINT and SIGTERM if there are none. */
 function namesOf(signals: readonly string[], where: string): readonly string[] {
-  for (const name of signals) {
-    if (typeof name !== "string" || !KNOWN.has(name)) {
-      const got = typeof name === "string" ? JSON.stringify(name) : kindOf(name);
-      throw new TypeError(`${where}: expected names of signals such as "SIGTERM", got ${got}`);
-    }
-    if (UNCATCHABLE.includes(name)) throw new RangeError(`${where}: ${name} cannot be caught`);
-  }
+  for (const name of signals) signalName(name, where);
   return signals.length === 0 ? ["SIGINT", "SIGTERM"] : [...new Set(signals)];
 }
 
@@ -121,7 +48,7 @@ function received(signal: string): Canceled {
  * ```
  */
 export function notifyContext(parent: Context, ...signals: string[]): readonly [ctx: Context, stop: CancelFunc] {
-  mustBeParent(parent);
+  mustBeParent(parent, "notifyContext");
   const names = namesOf(signals, "notifyContext");
   processHere("notifyContext");
   const ctx = new NotifyCtx(parent, names);
@@ -177,6 +104,7 @@ export function shutdown(
   parent: Context,
   ...signals: string[]
 ): readonly [stop: Context, abort: Context, release: CancelFunc] {
+  mustBeParent(parent, "shutdown");
   const names = namesOf(signals, "shutdown");
   processHere("shutdown");
   const [abort, cancelAbort] = withCancelCause(parent);

@@ -12,7 +12,7 @@ import { Inspectable } from "./internal/inspect.ts";
 import { WaitQueue, Waiter } from "./internal/waitqueue.ts";
 import { created, rejected, park, wake, wakeError } from "./internal/runtime.ts";
 import type { Context, RecvChan } from "./types.ts";
-import { mustBeFunction } from "./internal/args.ts";
+import { mustBeFunction, mustBeEmpty } from "./internal/args.ts";
 
 /** The result of {@link Group.do}. */
 export interface Result<T> {
@@ -74,8 +74,10 @@ class Call<K, T> {
 export class Group<K, T> extends Inspectable {
   private readonly calls: Map<K, Call<K, T>> = new Map();
 
+  /** **Errors**: TypeError if it is called with an argument. */
   constructor() {
     super();
+    mustBeEmpty(arguments, "singleflight.Group");
     created(this);
   }
 
@@ -92,7 +94,7 @@ export class Group<K, T> extends Inspectable {
    */
   do(key: K, fn: () => Promise<T> | T, ctx?: Context): Promise<Result<T>> {
     try {
-      mustBeFunction(fn, "singleflight: do");
+      mustBeFunction(fn, "singleflight: do(key, fn)");
     } catch (error) {
       return rejected("singleflight.do", this, error);
     }
@@ -116,7 +118,7 @@ export class Group<K, T> extends Inspectable {
    * @see Go's [Group.DoChan](https://pkg.go.dev/golang.org/x/sync/singleflight#Group.DoChan)
    */
   doChan(key: K, fn: () => Promise<T> | T): RecvChan<ChanResult<T>> {
-    mustBeFunction(fn, "singleflight: doChan");
+    mustBeFunction(fn, "singleflight: doChan(key, fn)");
     const chan = new Chan<ChanResult<T>>(1);
     (this.join(key, fn).chans ??= []).push(chan);
     return chan;

@@ -281,7 +281,7 @@ export function tick(ms: number): RecvChan<Date> {
  * @see Go's [time.AfterFunc](https://pkg.go.dev/time#AfterFunc)
  */
 export function afterFunc(ms: number, fn: () => unknown): Timer {
-  mustBeFunction(fn, "afterFunc");
+  mustBeFunction(fn, "afterFunc(ms, fn)");
   duration(ms, "afterFunc");
   const timer = new Timer(Infinity, fn);
   timer.reset(ms);

@@ -105,6 +105,7 @@ const PARTS = [
       "testing.md",
       "lint.md",
       "worker.md",
+      "observability.md",
       /^brokers\//,
       "saga.md",
       "borders.md",

@@ -16,8 +16,8 @@ const TYPES = {
   ".png": "image/png",
 };
 
-/** Resolves to the server and its address. A port of 0 is any that is free. */
-export function serve(folder, { base = "/", port = 0 } = {}) {
+/** Resolves to the server and its address. A port of 0 is any that is free. A browser may keep a file for `maxAge` seconds. */
+export function serve(folder, { base = "/", port = 0, maxAge = 0 } = {}) {
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url, "http://localhost");
     const path = pathname.startsWith(base) ? normalize(decodeURIComponent(pathname.slice(base.length))) : "..";
@@ -27,7 +27,10 @@ export function serve(folder, { base = "/", port = 0 } = {}) {
       response.writeHead(404, { "content-type": "text/plain" }).end("not here\n");
       return;
     }
-    response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream" });
+    response.writeHead(200, {
+      "content-type": TYPES[extname(file)] ?? "application/octet-stream",
+      "cache-control": `max-age=${maxAge}`,
+    });
     createReadStream(file).pipe(response);
   });
   return new Promise((resolve, reject) => {

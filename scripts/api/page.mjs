@@ -17,7 +17,7 @@ const STANDARD = [
 
 /** What a program hands to headgate, or a client has: it is called, not to be called. Its methods are no rows of the page. */
 const HANDED =
-  /^(Nats|Rabbit|Pubsub|Postgres|IoRedis|NodeRedis)(Connection|Channel|Client|Pool|Queryable|Publisher|Subscriber|Headers|Message)$|^Lab$/;
+  /^(Nats|Rabbit|Pubsub|Postgres|IoRedis|NodeRedis)(Connection|Channel|Client|Pool|Queryable|Publisher|Subscriber|Headers|Message)$|^Lab$|^Otel/;
 
 /** The interfaces whose properties are rows: the program does not make such objects, it gets them. */
 const MAIN = new Set(["Context", "Bubble"]);

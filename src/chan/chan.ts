@@ -12,9 +12,10 @@
  * - Queues are served strictly first in, first out. Plain operations, selects and iterators share them, and the `try`
  *   forms do not overtake (H5, H6, H7).
  */
+import { notAContext } from "../internal/args.ts";
 import { Branded, panic } from "../internal/errors.ts";
-import { shown } from "../internal/foreign.ts";
-import { CHANNEL, wakeCtxWaiter, NEVER } from "../internal/foreigncontext.ts";
+import { hasMethod, shown } from "../internal/foreign.ts";
+import { CHANNEL, isOurs, wakeCtxWaiter, NEVER } from "../internal/foreigncontext.ts";
 import { entryError, suspend } from "../internal/suspend.ts";
 import { Inspectable } from "../internal/inspect.ts";
 import { CTX_WAITER, type Shape, Waiter, WaitQueue } from "../internal/waitqueue.ts";
@@ -240,9 +241,13 @@ export class Chan<in out T> extends Inspectable implements SendChan<T>, RecvChan
    * **Cancellation**: when `ctx` ends first, `next()` rejects with `ctx.err()` and has taken nothing. `return()`
    * withdraws a `next()` that waits, which then resolves with `done: true`.
    *
+   * **Errors**: TypeError, at once, if `ctx` is not a Context.
+   *
    * @see Go's [range over a channel](https://go.dev/ref/spec#For_range)
    */
   values(ctx?: Context): AsyncIterableIterator<T> {
+    // Before the first `next()`, which may be far away.
+    if (ctx !== undefined && !isOurs(ctx) && !hasMethod(ctx, "err")) throw notAContext(ctx, "ctx", "last argument");
     return new Values(this, ctx);
   }
 

@@ -7,7 +7,7 @@
  *   later.
  * - A task's error is passed to the code that started it. It is never awaited, even if it has a `then`.
  */
-import { prepare, report, spawn } from "../internal/runtime.ts";
+import { followed, prepare, report, spawn } from "../internal/runtime.ts";
 import { mustBeFunction } from "../internal/args.ts";
 import type { Task } from "../internal/seam.ts";
 
@@ -58,6 +58,17 @@ export function prepared<A, T>(
 
 /** A task that runs `fn(arg)`, and then calls `succeeded` or `failed`. It never throws. */
 export function taskOf<A, T>(
+  fn: (arg: A) => Promise<T> | T,
+  arg: A,
+  succeeded: ((value: T) => void) | undefined,
+  failed: (error: unknown) => void,
+): Task {
+  const parts = followed(fn, succeeded, failed);
+  if (parts === undefined) return taskOfParts(fn, arg, succeeded, failed);
+  return taskOfParts(parts.fn, arg, parts.succeeded, parts.failed);
+}
+
+function taskOfParts<A, T>(
   fn: (arg: A) => Promise<T> | T,
   arg: A,
   succeeded: ((value: T) => void) | undefined,

@@ -12,7 +12,7 @@
  */
 import { Chan, nil, sendOnClosed } from "./chan.ts";
 import { linkContext, entryError } from "../internal/suspend.ts";
-import { hasMethod, kindOf } from "../internal/foreign.ts";
+import { argKind, hasMethod, isPlain, kindOf } from "../internal/foreign.ts";
 import { Inspectable } from "../internal/inspect.ts";
 import { type Shape, Waiter } from "../internal/waitqueue.ts";
 import { choose, note, rejected, park, poll, resolved } from "../internal/runtime.ts";
@@ -111,7 +111,23 @@ function notACase(ch: unknown, where: string): TypeError {
     hint =
       ". If it is in a Proxy, pass the channel itself. If it is of another copy of the package, see that there is one (npm ls headgate; a library takes headgate as a peerDependency). For the end of a context, derive one by context.withCancel(ctx) and use its done()";
   } else if (hasMethod(ch, "done")) hint = ". The end of a context is a case by its ctx.done()";
-  return new TypeError(`${where}: ${rule}; got ${kindOf(ch)}${hint}`);
+  else if (typeof ch === "function") hint = ". Call it: ctx.done()";
+  return new TypeError(`${where}: ${rule}; got ${argKind(ch)}${hint}`);
+}
+
+/** The error for what is neither cases nor one of them, such as a channel, or a promise, for which a select would wait for ever. */
+function notCases(cases: unknown, where: string): TypeError {
+  if (hasMethod(cases, "err") || hasMethod(cases, "then")) return notACase(cases, where);
+  return new TypeError(
+    hasMethod(cases, "tryRecv")
+      ? `${where}: got a channel; put it into a list or an object: ${where}([ch], ctx)`
+      : `${where}: expected the cases as an object or a list, got ${kindOf(cases)}`,
+  );
+}
+
+/** Throws if there is no case because `cases` is something else. */
+function mustHoldCases(cases: object, where: string): void {
+  if (!Array.isArray(cases) && !isPlain(cases)) throw notCases(cases, where);
 }
 
 const asReceived: Shape = (value, ok, key) => ({ case: key, value: ok ? value : undefined, ok });
@@ -150,11 +166,15 @@ const asSent: Shape = (_value, _ok, key) => ({ case: key });
 export function select<const C extends Cases>(cases: C, ctx?: Context): Promise<Selected<C>> {
   try {
     const error = entryError(ctx);
-    if (error !== undefined) return rejected("select", cases, error);
+    if (error !== undefined)
+      return rejected("select", cases, hasMethod(ctx, "tryRecv") ? notCases(ctx, "select") : error);
     const keys = keysOf(cases, "select");
     const list = listOf(cases, "select");
     const i = pick(list, cases, "select");
-    if (i < 0) return enqueue(list, keys, cases, ctx);
+    if (i < 0) {
+      if (list.length === 0) mustHoldCases(cases, "select");
+      return enqueue(list, keys, cases, ctx);
+    }
     return resolved("select", cases, take(list[i], keys === null ? i : keys[i]) as Selected<C>);
   } catch (error) {
     return rejected("select", cases, error);
@@ -188,7 +208,10 @@ export function trySelect<const C extends Cases>(cases: C): Selected<C> | undefi
   let i = pick(list, cases, "trySelect");
   // If none is ready, an overdue alarm may make one ready, such as the end of a context.
   if (i < 0 && poll()) i = pick(list, cases, "trySelect");
-  if (i < 0) return undefined;
+  if (i < 0) {
+    if (list.length === 0) mustHoldCases(cases, "trySelect");
+    return undefined;
+  }
   const selected = take(list[i], keys === null ? i : keys[i]) as Selected<C>;
   note("trySelect", cases, selected);
   return selected;
@@ -203,7 +226,7 @@ function keysOf(cases: Cases, where: string): readonly string[] | null {
       throw unreadable(where, error);
     }
   }
-  throw new TypeError(`${where}: expected the cases as an object or a list, got ${kindOf(cases)}`);
+  throw notCases(cases, where);
 }
 
 /** The cases, read once: no foreign code runs while they are judged and taken. */
@@ -252,7 +275,7 @@ function pick(list: readonly Case[], cases: Cases, where: string): number {
     } else if (Sending.isOne(c)) {
       if (c.chan === null || !c.chan.canSend()) continue;
     } else if (isNil(c)) continue;
-    else throw notACase(c, where);
+    else throw hasMethod(cases, "tryRecv") || hasMethod(cases, "err") ? notCases(cases, where) : notACase(c, where);
     if (ready++ === 0) first = i;
   }
   if (ready < 2) return first;

@@ -30,8 +30,8 @@ import { mustBeFunction } from "../internal/args.ts";
  * ```
  */
 export function afterFunc(ctx: Context, fn: () => unknown): () => boolean {
-  mustBeContext(ctx, "afterFunc: ctx");
-  mustBeFunction(fn, "afterFunc");
+  mustBeContext(ctx, "afterFunc");
+  mustBeFunction(fn, "afterFunc(ctx, fn)");
   const child = new AfterFuncCtx(ctx, fn);
   propagateCancel(ctx, child);
   return () => child.stop();

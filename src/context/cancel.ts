@@ -16,7 +16,7 @@ import { Chan, nil } from "../chan/chan.ts";
 import { attempt, isA, propertyOf } from "../internal/foreign.ts";
 import { go } from "../chan/go.ts";
 import { ask, errorOf, hasAfterFunc, missingError, signalOf } from "../internal/foreigncontext.ts";
-import { cancelCalled, created, note, poll } from "../internal/runtime.ts";
+import { cancelCalled, created, note, owned, poll } from "../internal/runtime.ts";
 import { callbackWaiter, WaitQueue } from "../internal/waitqueue.ts";
 import {
   BaseCtx,
@@ -60,9 +60,9 @@ export interface CancelFunc extends Disposable {
  * ```
  */
 export function withCancel(parent: Context): readonly [ctx: Context, cancel: CancelFunc] {
-  const ctx = new CancelCtx(mustBeParent(parent));
+  const ctx = new CancelCtx(mustBeParent(parent, "withCancel"));
   propagateCancel(parent, ctx);
-  return [ctx, disposable(() => ctx.cancel(undefined))];
+  return [ctx, cancelOf(ctx, () => ctx.cancel(undefined))];
 }
 
 /**
@@ -92,9 +92,15 @@ export interface CancelCauseFunc extends Disposable {
  * ```
  */
 export function withCancelCause(parent: Context): readonly [ctx: Context, cancel: CancelCauseFunc] {
-  const ctx = new CancelCtx(mustBeParent(parent));
+  const ctx = new CancelCtx(mustBeParent(parent, "withCancelCause"));
   propagateCancel(parent, ctx);
-  return [ctx, disposable((cause?: unknown) => ctx.cancel(cause))];
+  return [ctx, cancelOf(ctx, (cause?: unknown) => ctx.cancel(cause))];
+}
+
+/** `cancel` as the function by which the caller is to end `ctx`. */
+export function cancelOf<F extends () => void>(ctx: CancelCtx, cancel: F): F & Disposable {
+  owned(ctx, cancel);
+  return disposable(cancel);
 }
 
 export function disposable<F extends () => void>(cancel: F): F & Disposable {
@@ -114,7 +120,7 @@ function dispose(this: () => void): void {
  * @see Go's [context.Cause](https://pkg.go.dev/context#Cause)
  */
 export function cause(ctx: Context): unknown {
-  mustBeContext(ctx, "cause: ctx");
+  mustBeContext(ctx, "cause");
   const err: unknown = ask(() => ctx.err());
   return err === undefined ? undefined : causeOf(ctx, err);
 }

@@ -29,7 +29,8 @@
  */
 import type { AbortSignal } from "../internal/abortsignal.ts";
 import { nil } from "../chan/chan.ts";
-import { ask, failedContext, isOurs, notAContext, type OurContext, OURS } from "../internal/foreigncontext.ts";
+import { ask, failedContext, isOurs, type OurContext, OURS } from "../internal/foreigncontext.ts";
+import { notAContext } from "../internal/args.ts";
 import { panic } from "../internal/errors.ts";
 import { hasMethod, kindOf, propertyOf } from "../internal/foreign.ts";
 import { Inspectable } from "../internal/inspect.ts";
@@ -207,20 +208,21 @@ export function todo(): Context {
 
 // ------------------------------------------------------------------------------------------------------------------ checks
 
-export function mustBeParent(parent: Context): Context {
+export function mustBeParent(parent: Context, where: string): Context {
   if (parent === null || parent === undefined) {
     panic(
       "cannot create context from nil parent",
       "derive from the context you were given, or from context.background()",
     );
   }
-  return mustBeContext(parent, "parent");
+  return mustBeContext(parent, where, "first argument, such as context.background()");
 }
 
-export function mustBeContext(ctx: Context, what: string): Context {
+/** `where` is the name of the function that was called, and `place` says which of its arguments `ctx` is. */
+export function mustBeContext(ctx: Context, where: string, place: string = "first argument"): Context {
   // Our own are recognised first: isContext alone would double the cost of a child.
   if (isBaseCtx(ctx) || isContext(ctx)) return ctx;
-  throw notAContext(ctx, what);
+  throw notAContext(ctx, where, place);
 }
 
 function isBaseCtx(ctx: unknown): boolean {
@@ -256,7 +258,7 @@ export function isContext(value: unknown): value is Context {
  * @see Go's [context.WithoutCancel](https://pkg.go.dev/context#WithoutCancel)
  */
 export function withoutCancel(parent: Context): Context {
-  return new WithoutCancelCtx(mustBeParent(parent));
+  return new WithoutCancelCtx(mustBeParent(parent, "withoutCancel"));
 }
 
 export class WithoutCancelCtx extends BaseCtx {
@@ -298,7 +300,7 @@ export class WithoutCancelCtx extends BaseCtx {
  * at the top of a module. Export functions rather than the key if no other module should set the value.
  */
 export function key<T>(description: string): Key<T> {
-  if (typeof description !== "string") throw new TypeError(`key: expected a description, got ${typeof description}`);
+  if (typeof description !== "string") throw new TypeError(`key: expected a description, got ${kindOf(description)}`);
   return { description };
 }
 
@@ -318,7 +320,7 @@ export function key<T>(description: string): Key<T> {
  * ```
  */
 export function withValue<T>(parent: Context, key: Key<T>, value: NoInfer<T>): Context {
-  mustBeParent(parent);
+  mustBeParent(parent, "withValue");
   if (key === null || key === undefined) panic("nil key", "make a key with context.key(description)");
   return new ValueCtx(parent, key, value);
 }

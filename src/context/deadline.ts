@@ -6,7 +6,7 @@
 import { attempt, kindOf } from "../internal/foreign.ts";
 import { type Alarm, type Clock, clockOf, type TimerTarget, now, setAlarm } from "../internal/runtime.ts";
 import { failedContext } from "../internal/foreigncontext.ts";
-import { CancelCtx, type CancelFunc, disposable, propagateCancel, withCancel } from "./cancel.ts";
+import { CancelCtx, type CancelFunc, cancelOf, propagateCancel, withCancel } from "./cancel.ts";
 import { deadlineCtxOf, deadlineOf, mustBeContext, mustBeParent } from "./context.ts";
 import { DeadlineExceeded, Outcome } from "./errors.ts";
 import { MergeCtx } from "./merge.ts";
@@ -20,7 +20,8 @@ import { duration } from "../internal/args.ts";
  * done. It never ends before `at`, and a change of the wall clock does not move it. The pending deadline keeps the process alive,
  * so call `cancel` when the work is done.
  *
- * **Errors**: throws "cannot create context from nil parent"; RangeError for NaN.
+ * **Errors**: throws "cannot create context from nil parent"; RangeError for NaN and an invalid Date; TypeError for anything but a number or a
+ * Date.
  *
  * @see Go's [context.WithDeadline](https://pkg.go.dev/context#WithDeadline)
  */
@@ -38,17 +39,17 @@ export function withDeadlineCause(
   at: number | Date,
   cause: unknown,
 ): readonly [ctx: Context, cancel: CancelFunc] {
-  mustBeParent(parent);
-  const epoch = duration(epochOf(at), "withDeadline");
+  mustBeParent(parent, "withDeadline");
+  const epoch = epochOf(at);
   return deadline(parent, epoch, epoch - now(parent), cause);
 }
 
 /** A Date may be of another realm: it is recognised by its method. */
 function epochOf(at: number | Date): number {
-  if (typeof at === "number") return at;
-  const epoch: unknown = attempt(() => at.getTime());
-  if (typeof epoch === "number") return epoch;
-  throw new TypeError(`withDeadline: expected epoch ms or a Date, got ${kindOf(at)}`);
+  const epoch: unknown = typeof at === "number" ? at : attempt(() => at.getTime());
+  if (typeof epoch !== "number") throw new TypeError(`withDeadline: expected epoch ms or a Date, got ${kindOf(at)}`);
+  if (Number.isNaN(epoch)) throw new RangeError("withDeadline: the time is invalid (NaN); pass epoch ms or a Date");
+  return epoch;
 }
 
 /**
@@ -81,7 +82,7 @@ export function withTimeoutCause(
   ms: number,
   cause: unknown,
 ): readonly [ctx: Context, cancel: CancelFunc] {
-  mustBeParent(parent);
+  mustBeParent(parent, "withTimeout");
   duration(ms, "withTimeout");
   return deadline(parent, now(parent) + ms, ms, cause);
 }
@@ -100,7 +101,7 @@ export function withTimeoutCause(
  * ```
  */
 export function unref<C extends Context>(ctx: C): C {
-  mustBeContext(ctx, "unref: ctx");
+  mustBeContext(ctx, "unref");
   // A proxy that cannot be asked has no timer of ours.
   const timer = attempt(() => deadlineCtxOf(ctx));
   if (!CancelCtx.isOne(timer)) return ctx;
@@ -124,7 +125,7 @@ function deadline(
   // The parent before the clock: if both are over, the parent's error counts (C43).
   propagateCancel(parent, ctx);
   ctx.start(instant);
-  return [ctx, disposable(() => ctx.cancel(undefined))];
+  return [ctx, cancelOf(ctx, () => ctx.cancel(undefined))];
 }
 
 /** The deadline of `ctx` as a point on this clock, which is at `instant`; Infinity: none. */

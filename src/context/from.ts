@@ -3,8 +3,7 @@
  * A context from whatever a caller has, and the error that it expects back. It is for libraries that accept all of these.
  */
 import type { AbortSignal } from "../internal/abortsignal.ts";
-import { isSignal } from "../internal/foreigncontext.ts";
-import { attempt, kindOf, propertyOf } from "../internal/foreign.ts";
+import { attempt, isSignal, kindOf, propertyOf } from "../internal/foreign.ts";
 import { type CancelFunc, withCancel } from "./cancel.ts";
 import { background, isContext, mustBeContext } from "./context.ts";
 import { withSignal } from "./signal.ts";
@@ -37,7 +36,7 @@ export function from(source: Source): readonly [ctx: Context, release: CancelFun
   // Before the options, because a Context has a `signal` too.
   if (isContext(source)) return withCancel(source);
   if (isSignal(source)) return withSignal(background(), source);
-  if (typeof source !== "object") {
+  if (typeof source !== "object" || kindOf(source) === "Array") {
     throw new TypeError(`from: expected a Context, an AbortSignal, or options with a signal; got ${kindOf(source)}`);
   }
   let signal: unknown;
@@ -80,7 +79,7 @@ export function from(source: Source): readonly [ctx: Context, release: CancelFun
  * ```
  */
 export function errorFor(source: Source, ctx: Context, error: unknown): unknown {
-  mustBeContext(ctx, "errorFor: ctx");
+  mustBeContext(ctx, "errorFor", "second argument");
   // A context that cannot be asked has not ended.
   const end: unknown = attempt(() => ctx.err()) ?? undefined;
   if (end === undefined) return error;

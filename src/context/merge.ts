@@ -2,7 +2,7 @@
 /**
  * A context that ends with either of two.
  */
-import { CancelCtx, type CancelFunc, disposable, propagateCancel } from "./cancel.ts";
+import { CancelCtx, type CancelFunc, cancelOf, propagateCancel } from "./cancel.ts";
 import { deadlineOf, mustBeContext, mustBeParent } from "./context.ts";
 import { textOf } from "./text.ts";
 import type { Context } from "../types.ts";
@@ -29,8 +29,8 @@ import type { Context } from "../types.ts";
  * ```
  */
 export function merge(parent: Context, other: Context): readonly [ctx: Context, cancel: CancelFunc] {
-  mustBeParent(parent);
-  mustBeContext(other, "merge: other");
+  mustBeParent(parent, "merge");
+  mustBeContext(other, "merge", "second argument");
   const ctx = new MergeCtx(parent, other);
   propagateCancel(parent, ctx);
   try {
@@ -39,12 +39,12 @@ export function merge(parent: Context, other: Context): readonly [ctx: Context, 
     ctx.cancel(undefined);
     throw error;
   }
-  return [ctx, disposable(() => ctx.cancel(undefined))];
+  return [ctx, cancelOf(ctx, () => ctx.cancel(undefined))];
 }
 
 export class MergeCtx extends CancelCtx {
   readonly other: Context;
-  private watcher: Watcher | null = null;
+  private watcher: MergeWatcher | null = null;
 
   constructor(parent: Context, other: Context) {
     super(parent);
@@ -52,7 +52,7 @@ export class MergeCtx extends CancelCtx {
   }
 
   watch(): void {
-    this.watcher = new Watcher(this.other, this);
+    this.watcher = new MergeWatcher(this.other, this);
     propagateCancel(this.other, this.watcher);
   }
 
@@ -73,7 +73,7 @@ export class MergeCtx extends CancelCtx {
 }
 
 /** The child of the other parent, which no caller sees. It and the merged context end in the same step, whichever is first. */
-class Watcher extends CancelCtx {
+export class MergeWatcher extends CancelCtx {
   private target: MergeCtx | null;
 
   constructor(parent: Context, target: MergeCtx) {

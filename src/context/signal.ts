@@ -3,10 +3,9 @@
  */
 import { isAborted } from "../internal/abort.ts";
 import type { AbortSignal } from "../internal/abortsignal.ts";
-import { isSignal } from "../internal/foreigncontext.ts";
-import { CancelCtx, type CancelFunc, cancelOnAbort, disposable, propagateCancel } from "./cancel.ts";
+import { CancelCtx, type CancelFunc, cancelOf, cancelOnAbort, propagateCancel } from "./cancel.ts";
 import { mustBeParent } from "./context.ts";
-import { kindOf, propertyOf } from "../internal/foreign.ts";
+import { argKind, isSignal, propertyOf } from "../internal/foreign.ts";
 import { Canceled, DeadlineExceeded, Outcome } from "./errors.ts";
 import type { Context } from "../types.ts";
 
@@ -27,8 +26,8 @@ import type { Context } from "../types.ts";
  * ```
  */
 export function withSignal(parent: Context, signal: AbortSignal): readonly [ctx: Context, cancel: CancelFunc] {
-  mustBeParent(parent);
-  if (!isSignal(signal)) throw new TypeError(`withSignal: expected an AbortSignal, got ${kindOf(signal)}`);
+  mustBeParent(parent, "withSignal");
+  if (!isSignal(signal)) throw new TypeError(`withSignal: expected an AbortSignal, got ${argKind(signal)}`);
   const ctx = new SignalCtx(parent);
   propagateCancel(parent, ctx);
   try {
@@ -37,7 +36,7 @@ export function withSignal(parent: Context, signal: AbortSignal): readonly [ctx:
     ctx.cancel(undefined);
     throw error;
   }
-  return [ctx, disposable(() => ctx.cancel(undefined))];
+  return [ctx, cancelOf(ctx, () => ctx.cancel(undefined))];
 }
 
 class SignalCtx extends CancelCtx {

@@ -8,7 +8,7 @@
 import { go } from "../chan/go.ts";
 import { entryError, suspend } from "../internal/suspend.ts";
 import { WaitQueue, Waiter } from "../internal/waitqueue.ts";
-import { attempt, isA, kindOf } from "../internal/foreign.ts";
+import { argKind, attempt, isA } from "../internal/foreign.ts";
 import { rejected, wake, wakeError } from "../internal/runtime.ts";
 import type { Context } from "../types.ts";
 import { mustBeFunction } from "../internal/args.ts";
@@ -84,7 +84,7 @@ function waitersFor(promise: PromiseLike<unknown>): WaitQueue {
   const known = waitersOf.get(promise);
   if (known !== undefined) return known;
   const { then } = (promise ?? {}) as { readonly then?: unknown };
-  if (typeof then !== "function") throw new TypeError(`wait: expected a promise, got ${kindOf(promise)}`);
+  if (typeof then !== "function") throw new TypeError(`wait: expected a promise, got ${argKind(promise)}`);
   const waiters = new WaitQueue();
   const settle = (how: typeof wake, result: unknown): void => {
     waitersOf.delete(promise);

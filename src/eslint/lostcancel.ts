@@ -3,7 +3,7 @@
  *
  * - A path that throws is not looked at.
  * - A function inside that uses it counts where that function is made.
- * - At the top of a module it must only be used.
+ * - At the top of a module nothing is reported: what is made there may live as long as the program.
  */
 import { type CodePath, is, type Listeners, type Node, type NodeOf, type Segment, type Variable } from "./api.ts";
 import { isInside } from "./file.ts";
@@ -46,6 +46,7 @@ export const lostCancel: Rule = /* @__PURE__ */ rule({
     const frames: Frame[] = [];
     const top = (): Frame => frames[frames.length - 1]!;
     const enter = (segment: Segment): void => void top().current.add(segment);
+    const isInModule = (): boolean => top().path.origin === "program";
     const leave = (segment: Segment): void => void top().current.delete(segment);
 
     /** What is made and has a name: it is watched, or reported at once. */
@@ -55,7 +56,7 @@ export const lostCancel: Rule = /* @__PURE__ */ rule({
       const uses = variable.references.filter((reference) => reference.isRead());
       if (uses.length === 0) context.report({ node: cancel, messageId: "unused", data: { name: cancel.name } });
       // A function declaration is there before its line is reached.
-      else if (top().path.origin !== "program" && !uses.some(({ identifier }) => isHoisted(identifier, cancel))) {
+      else if (!uses.some(({ identifier }) => isHoisted(identifier, cancel))) {
         top().made.push({ variable, node: cancel, segments: [...top().current] });
       }
     }
@@ -82,13 +83,13 @@ export const lostCancel: Rule = /* @__PURE__ */ rule({
       },
       CallExpression(node: NodeOf<"CallExpression">) {
         const index = file.cancelIndex(node);
-        if (index === undefined || !isDiscarded(node, index)) return;
+        if (index === undefined || isInModule() || !isDiscarded(node, index)) return;
         context.report({ node, messageId: "discarded", data: { maker: file.text(node.callee) } });
       },
       VariableDeclarator({ id, init }: NodeOf<"VariableDeclarator">) {
         const index = file.cancelIndex(init);
         const cancel = index !== undefined && is(id, "ArrayPattern") ? id.elements[index] : undefined;
-        if (is(cancel, "Identifier")) watch(cancel);
+        if (is(cancel, "Identifier") && !isInModule()) watch(cancel);
       },
       onCodePathEnd() {
         const { path, made, uses, returns } = frames.pop()!;

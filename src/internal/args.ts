@@ -2,14 +2,32 @@
  * Checks of arguments. Each throws at the call that has the mistake, and names the function that was called.
  */
 import { mustBeReadable } from "./errors.ts";
-import { given, hasMethod } from "./foreign.ts";
+import { argKind, given, hasMethod, isPlain, isSignal, kindOf, propertyOf, shortened } from "./foreign.ts";
 
 /**
- * Throws a TypeError unless `fn` is a function. `where` is the name of the function that was called, here and below.
+ * Throws a TypeError unless `fn` is a function. `where` is the name of the function that was called, here and below. If it takes something
+ * before `fn`, `where` has its parameters: the likely mistake is a forgotten one.
  */
 export function mustBeFunction(fn: unknown, where: string): void {
-  if (typeof fn !== "function")
-    throw new TypeError(`${where}: expected a function, got ${fn === null ? "null" : typeof fn}`);
+  if (typeof fn === "function") return;
+  // The likely mistake is a call: go(f()).
+  const hint = hasMethod(fn, "then") ? "; pass f in place of f()" : "";
+  throw new TypeError(`${where}: expected a function, got ${argKind(fn)}${hint}`);
+}
+
+/**
+ * The error for an argument that is no Context. `where` is the name of the function, or of the parameter; `place` says which
+ * argument it should be.
+ */
+export function notAContext(ctx: unknown, where: string, place: string): TypeError {
+  const kind = kindOf(ctx);
+  let hint = "";
+  // An AbortController and options have one.
+  if (isSignal(ctx) || isSignal(propertyOf(ctx, "signal"))) {
+    hint = "; make one by context.withSignal";
+  } else if (kind === "Array") hint = "; write const [ctx, cancel] = …";
+  else if (kind === "function") hint = "; call it";
+  return new TypeError(`${where}: expected a Context as the ${place}, got ${kind}${hint}`);
 }
 
 /** Returns `ms`, a duration in milliseconds: any number except NaN. Otherwise throws. */
@@ -33,10 +51,15 @@ export function count(n: number, least: number, where: string): number {
 
 /** The likely mistake is a ctx in the place of the number, because awaited operations take the ctx last. */
 function notANumber(value: unknown, where: string, expected: string): TypeError {
-  const isContext = hasMethod(value, "done");
+  const kind = argKind(value);
   return new TypeError(
-    `${where}: expected ${expected}, got ${isContext ? "a Context, which comes last" : value === null ? "null" : typeof value}`,
+    `${where}: expected ${expected}, got ${kind}${kind === "a Context" ? ", which comes last" : ""}`,
   );
+}
+
+/** Throws a TypeError if a constructor that takes nothing was called with something. `hint` says what to do. */
+export function mustBeEmpty(args: { readonly length: number }, where: string, hint: string = ""): void {
+  if (args.length > 0) throw new TypeError(`${where} takes no argument${hint}`);
 }
 
 // ----------------------------------------------------------------------------------------------------------------- options
@@ -54,20 +77,25 @@ export function onlyKnown<O extends object>(
   known: Readonly<Record<keyof O, unknown>>,
   prefix: string = "",
 ): O {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`${where}: expected an options object, got ${given(options)}`);
-  }
+  const refuse = (what: string): never => {
+    throw new TypeError(`${where}: expected an options object, got ${what}`);
+  };
+  if (typeof options !== "object" || options === null) return refuse(given(options));
+  // The likely mistake: the options before it are left out.
+  if (hasMethod(options, "err")) return refuse("a Context; ctx has a place of its own among the arguments");
   const own = mustBeReadable(`${where}: the options cannot be read`, () => Object.keys(options));
   for (const name of own) {
     if (Object.hasOwn(known, name)) continue;
     const names = Object.keys(known).join(", ");
-    throw new TypeError(`${where}: there is no option ${prefix}${given(name)}; there are ${names}`);
+    throw new TypeError(`${where}: there is no option ${prefix}${shortened(name)}; there are ${names}`);
   }
   const read: Partial<O> = {};
   for (const name of Object.keys(known) as (keyof O & string)[]) {
     const value = mustBeReadable(`${where}: the option ${prefix}${name} cannot be read`, () => options[name]);
     if (value !== undefined) read[name] = value;
   }
+  // It has no option, and is no options: a promise, a Map, an AbortSignal.
+  if (own.length + Object.keys(read).length === 0 && !isPlain(options)) return refuse(kindOf(options));
   return read as O;
 }
 

@@ -7,6 +7,8 @@
  *   awaited, and lost. It is thrown again, rejected with, or carried in an object of ours.
  */
 
+import type { AbortSignal } from "./abortsignal.ts";
+
 /** The result of `read`; undefined if it throws. */
 export function attempt<T>(read: () => T): T | undefined {
   try {
@@ -35,6 +37,17 @@ export function isA<T>(value: unknown, Class: abstract new (...args: never[]) =>
   }
 }
 
+/** True for an AbortSignal, and for what behaves like one. */
+export function isSignal(value: unknown): value is AbortSignal {
+  return hasMethod(value, "addEventListener") && typeof propertyOf(value, "aborted") === "boolean";
+}
+
+/** False for an object that has a class, such as a promise or a Map. An object literal may be of another realm. */
+export function isPlain(value: object): boolean {
+  const prototype: unknown = attempt(() => Object.getPrototypeOf(value) as unknown) ?? null;
+  return prototype === null || attempt(() => Object.getPrototypeOf(prototype) as unknown) === null;
+}
+
 /** The text for an unexpected value in a message: its class or its type, never its contents. */
 export function kindOf(value: unknown): string {
   if (value === null) return "null";
@@ -43,19 +56,27 @@ export function kindOf(value: unknown): string {
   return typeof name === "string" && name !== "" ? name : "object";
 }
 
+/** The same for an argument: a Context is called so, whatever its class is. */
+export function argKind(value: unknown): string {
+  return hasMethod(value, "err") && hasMethod(value, "value") ? "a Context" : kindOf(value);
+}
+
 /** The text for an invalid value in a message: a number and the like as it is, all else as {@link kindOf}. */
 export function shown(value: unknown): string {
-  const isLong = typeof value === "object" || typeof value === "function" || typeof value === "string";
-  return isLong ? kindOf(value) : String(value);
+  return ["object", "function", "string", "bigint"].includes(typeof value) ? kindOf(value) : String(value);
 }
 
 /** The most characters of a string in a message. */
 const LONGEST = 100;
 
-/** The text for an invalid option in a message: a string as it is, or its beginning; all else as {@link shown}. */
+/** A string for a message: as it is, or its beginning. */
+export function shortened(text: string): string {
+  return text.length <= LONGEST ? text : `${text.slice(0, LONGEST)}…`;
+}
+
+/** The text for an invalid option in a message: a string with its type, because `3` and `"3"` differ; all else as {@link shown}. */
 export function given(value: unknown): string {
-  if (typeof value !== "string") return shown(value);
-  return value.length <= LONGEST ? value : `${value.slice(0, LONGEST)}…`;
+  return typeof value === "string" ? `the string ${JSON.stringify(shortened(value))}` : shown(value);
 }
 
 /** True for an error, also for one of another realm, such as that of a test runner. */

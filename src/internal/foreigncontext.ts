@@ -11,8 +11,9 @@
  * - One listener serves all operations that wait under a foreign context. It is removed on a microtask.
  */
 import { isAborted, onAbort } from "./abort.ts";
+import { notAContext } from "./args.ts";
 import type { AbortSignal } from "./abortsignal.ts";
-import { attempt, hasMethod, isA, propertyOf } from "./foreign.ts";
+import { attempt, hasMethod, isA, isSignal, propertyOf } from "./foreign.ts";
 import { type QueueWatcher, type Waiter, WaitQueue } from "./waitqueue.ts";
 import { wakeError } from "./runtime.ts";
 import type { Context, RecvChan } from "../types.ts";
@@ -58,7 +59,7 @@ export function ask<T>(question: () => T): T | undefined {
  * The error to reject an operation with before it is tried, because its ctx has ended or is unfit; undefined: go ahead.
  */
 export function foreignEntryError(ctx: Context): unknown {
-  if (!hasMethod(ctx, "err") || !hasMethod(ctx, "done")) return notAContext(ctx, "ctx");
+  if (!hasMethod(ctx, "err") || !hasMethod(ctx, "done")) return notAContext(ctx, "ctx", "last argument");
   try {
     const error = ask(() => ctx.err());
     if (error !== undefined) return error;
@@ -136,12 +137,6 @@ export function doneOf(ctx: Context): DoneChan | null {
 
 // -------------------------------------------------------------------------------------------------------------- errors
 
-/** `what` is the name of the parameter. */
-export function notAContext(ctx: unknown, what: string): TypeError {
-  const hint = isSignal(ctx) ? "; make one of an AbortSignal with context.withSignal" : "";
-  return new TypeError(`${what}: expected a Context, got ${ctx === null ? "null" : typeof ctx}${hint}`);
-}
-
 export function failedContext(thrown: unknown): TypeError {
   return new TypeError("ctx: a Context of your own has thrown, where its err() and done() must return", {
     cause: thrown,
@@ -181,11 +176,6 @@ export interface AfterFuncer extends Context {
 
 export function hasAfterFunc(ctx: Context): ctx is AfterFuncer {
   return hasMethod(ctx, "afterFunc");
-}
-
-/** True for an AbortSignal, and for what behaves like one. */
-export function isSignal(value: unknown): value is AbortSignal {
-  return hasMethod(value, "addEventListener") && typeof propertyOf(value, "aborted") === "boolean";
 }
 
 /** The signal of a foreign context that has not ended. */

@@ -24,7 +24,7 @@ import {
 } from "./timerwheel.ts";
 import { register } from "./copies.ts";
 import { isPerRequest, nextTurn, onMicrotask, ownNow } from "./platform.ts";
-import type { NoteEvent, Op, Scheduler, Seam, Task } from "./seam.ts";
+import type { NoteEvent, Op, Probe, Scheduler, Seam, Task, TaskParts } from "./seam.ts";
 import { Waiter } from "./waitqueue.ts";
 
 export type { Alarm, Clock, TimerTarget };
@@ -36,11 +36,21 @@ export type { Alarm, Clock, TimerTarget };
 // ------------------------------------------------------------------------------------------------------------ the seam
 
 var seam: Seam | null = null;
+var probe: Probe | null = null;
+/** True if there is a seam or a probe: one comparison for both, where every wait and every new object passes. */
+var isSeen = false;
 
 /** Installs the test kit's seam; null removes it. */
 export function install(next: Seam | null): void {
   seam = next;
+  isSeen = seam !== null || probe !== null;
   credit = 0;
+}
+
+/** Installs a probe; null removes it. Unlike a seam it does not slow down a settlement. */
+export function installProbe(next: Probe | null): void {
+  probe = next;
+  isSeen = seam !== null || probe !== null;
 }
 
 /** True once this copy has made itself known to test kits, which it does on first use. */
@@ -55,7 +65,12 @@ function announce(): void {
 /** Registers a new object; every constructor of an object with operations calls this. `parent`: see the seam. */
 export function created(object: object, parent?: object): void {
   announce();
+  if (isSeen) createdSeen(object, parent);
+}
+
+function createdSeen(object: object, parent: object | undefined): void {
   if (seam !== null) seam.created(object, parent);
+  probeOf(parent)?.created(object, parent);
 }
 
 /** Called by every cancel function, even when its call has no effect. */
@@ -65,6 +80,30 @@ export function cancelCalled(ctx: object): void {
 
 function bubbleOf(on: unknown): Scheduler | null {
   return seam === null ? null : seam.bubble(on);
+}
+
+/** The probe, unless a bubble claims the code that runs, or else `on`. */
+function probeOf(on: unknown): Probe | null {
+  return probe === null || bubbleOf(on) !== null ? null : probe;
+}
+
+/** Called with each context that a caller is to cancel, and its cancel function. */
+export function owned(ctx: object, cancel: object): void {
+  if (probe !== null) probeOf(ctx)?.owned(ctx, cancel);
+}
+
+/** Called when a lock is taken, by this call or by `waiter`. */
+export function acquired(lock: object, waiter: Waiter | null): void {
+  if (probe !== null) probeOf(lock)?.acquired(lock, waiter);
+}
+
+/** The parts of a task that a probe follows; undefined: none does. */
+export function followed<A, T>(
+  fn: TaskParts<A, T>["fn"],
+  succeeded: TaskParts<A, T>["succeeded"],
+  failed: TaskParts<A, T>["failed"],
+): TaskParts<A, T> | undefined {
+  return probe === null ? undefined : probeOf(undefined)?.task({ fn, succeeded, failed });
 }
 
 /** Records an event that is no scheduling point, so that the trace of a test is complete. */
@@ -108,13 +147,13 @@ export function park<T>(waiter: Waiter, op: Op, on: unknown): Promise<T> {
     w.resolve = waiter.resolve;
     w.reject = waiter.reject;
   }
-  if (seam !== null) parkInBubble(waiter, op, on);
+  if (isSeen) parkSeen(waiter, op, on);
   return promise;
 }
 
-function parkInBubble(waiter: Waiter, op: Op, on: unknown): void {
+function parkSeen(waiter: Waiter, op: Op, on: unknown): void {
   const bubble = bubbleOf(on);
-  if (bubble === null) return;
+  if (bubble === null) return probe?.parked(waiter, op, on);
   const parked = bubble.park(waiter, op, on);
   waiter.parked = parked;
   for (let w = waiter.sibling; w !== null && w !== waiter; w = w.sibling) w.parked = parked;

@@ -1,5 +1,7 @@
 /**
  * The seam between the library and a test kit, as interfaces. `runtime.ts` asks the seam; the kit's bubbles answer.
+ *
+ * A probe is at the same place, for debugging: it is notified of what happens outside of bubbles, and decides nothing.
  */
 import type { Clock } from "./timerwheel.ts";
 import type { Parked, Waiter } from "./waitqueue.ts";
@@ -79,4 +81,28 @@ export interface Seam {
   created(object: object, parent?: object): void;
   /** The cancel function of this context was called. */
   cancelCalled(ctx: object): void;
+}
+
+/** The parts of a task: its function, and what is called with its result or its error. */
+export interface TaskParts<A, T> {
+  readonly fn: (arg: A) => Promise<T> | T;
+  readonly succeeded: ((value: T) => void) | undefined;
+  readonly failed: (error: unknown) => void;
+}
+
+/**
+ * An onlooker, as the library sees it: Kotlin's debug probes. It is called for what happens outside of bubbles. No
+ * method throws, or changes what the program does.
+ */
+export interface Probe {
+  /** `waiter` has begun to wait in the operation `op` on the object `on`; its promise has been made. */
+  parked(waiter: Waiter, op: Op, on: unknown): void;
+  /** An object has been made. `parent`: see the seam. */
+  created(object: object, parent?: object): void;
+  /** `cancel` is the function by which `ctx` is to be cancelled. */
+  owned(ctx: object, cancel: object): void;
+  /** A task is being prepared. The parts that are returned take the place of its own. */
+  task<A, T>(parts: TaskParts<A, T>): TaskParts<A, T>;
+  /** `lock` has been acquired: by the call that is under way, or by `waiter`, which had waited for it. */
+  acquired(lock: object, waiter: Waiter | null): void;
 }

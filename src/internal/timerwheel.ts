@@ -262,7 +262,7 @@ function setRef(handle: Handle, holds: boolean): boolean {
 }
 
 /** The only wheel: there is one event loop. */
-const wheel: Wheel = /* @__PURE__ */ new Wheel();
+export const wheel: Wheel = /* @__PURE__ */ new Wheel();
 
 /** The alarms on the platform's own clock, as `runtime.poll` uses them. */
 export interface OverdueAlarms {

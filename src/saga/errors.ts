@@ -6,7 +6,7 @@
  *   of it, and what `serializeError` returns survives `JSON.stringify`.
  */
 import { Branded } from "../internal/errors.ts";
-import { isA, isError, propertyOf, textOf } from "../internal/foreign.ts";
+import { isA, isError, kindOf, propertyOf, textOf } from "../internal/foreign.ts";
 import { retry } from "../index.ts";
 import type { DeadLetter, Entry, Result, SerializedError } from "./types.ts";
 
@@ -77,9 +77,11 @@ export class SagaError extends Branded {
 /**
  * Returns the output of a committed saga: `run(…).then(orThrow)` is the form that throws.
  *
- * **Errors**: throws a {@link SagaError} for every other result.
+ * **Errors**: throws a {@link SagaError} for every other result, and a TypeError for what is none.
  */
 export function orThrow<Done>(result: Result<Done>): Done {
+  if (typeof propertyOf(result, "status") !== "string")
+    throw new TypeError(`orThrow: expected the result of a saga, got ${kindOf(result)}; write .then(orThrow)`);
   if (result.status === "committed") return result.output;
   throw new SagaError(result);
 }

@@ -1,9 +1,9 @@
 /**
  * The options of a saga and its steps, their defaults, and their checks.
  */
-import { ms, onlyKnown, positive } from "../internal/args.ts";
+import { ms, notAContext, onlyKnown, positive } from "../internal/args.ts";
 import { mustBeReadable } from "../internal/errors.ts";
-import { given } from "../internal/foreign.ts";
+import { argKind, given } from "../internal/foreign.ts";
 import { checkedPolicy } from "../internal/policy.ts";
 import { randomId } from "../internal/random.ts";
 import { context, type Context, type retry } from "../index.ts";
@@ -117,11 +117,11 @@ export function checked(options: SagaOptions): Settings {
     throw new TypeError(`saga: id must be a string that is not empty; got ${given(id)}`);
   if (typeof deadLetter !== "function")
     throw new TypeError(
-      `saga: deadLetter must be a function, got ${typeof deadLetter}; a step that cannot be undone must go somewhere`,
+      `saga: deadLetter must be a function, got ${argKind(deadLetter)}; a step that cannot be undone must go somewhere`,
     );
   if (observe !== undefined && typeof observe !== "function")
-    throw new TypeError(`saga: observe must be a function, got ${typeof observe}`);
-  if (abort !== undefined && !context.isContext(abort)) throw new TypeError("saga: abort must be a Context");
+    throw new TypeError(`saga: observe must be a function, got ${argKind(observe)}`);
+  if (abort !== undefined && !context.isContext(abort)) throw notAContext(abort, "saga", "option abort");
   if ((typeof options.compensation !== "object" && options.compensation !== undefined) || options.compensation === null)
     throw new TypeError(`saga: compensation must be an object, got ${given(options.compensation)}`);
   const compensation = onlyKnown("saga", options.compensation ?? {}, COMPENSATION, "compensation.");

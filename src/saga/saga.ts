@@ -6,7 +6,8 @@
  * - An undo on the cancelled context fails at once. Compensation runs on a context of its own, with the same values.
  * - A step that cannot be undone must not vanish. It goes to a sink, and if the sink fails, to the caller.
  */
-import { given } from "../internal/foreign.ts";
+import { notAContext } from "../internal/args.ts";
+import { argKind, given } from "../internal/foreign.ts";
 import { context, type Context } from "../index.ts";
 import { checked, checkedStep, type SagaOptions, type StepOptions } from "./options.ts";
 import { Execution } from "./execution.ts";
@@ -126,7 +127,7 @@ function sagaOf<In, Done>(name: string, steps: readonly Step[]): Saga<In, Done> 
     step: (stepName: string, run: unknown, compensate?: unknown, options: StepOptions = {}) =>
       sagaOf(name, [...steps, checkedNewStep(steps, stepName, run, compensate, options)]),
     async run(ctx, input, options) {
-      if (!context.isContext(ctx)) throw new TypeError("saga: the first argument must be a Context");
+      if (!context.isContext(ctx)) throw notAContext(ctx, "saga: run", "first argument");
       return new Execution(name, steps, ctx, input, checked(options)).run() as Promise<Result<Done>>;
     },
   };
@@ -145,9 +146,9 @@ function checkedNewStep(
     throw new TypeError("saga: a step cannot be called then: the outputs would be taken for a promise, and awaited");
   if (steps.some((step) => step.name === name))
     throw new TypeError(`saga: there is a step ${name} already; its key must be its own`);
-  if (typeof run !== "function") throw new TypeError(`saga: step ${name}: run must be a function, got ${typeof run}`);
+  if (typeof run !== "function") throw new TypeError(`saga: step ${name}: run must be a function, got ${argKind(run)}`);
   if (compensate !== undefined && typeof compensate !== "function")
-    throw new TypeError(`saga: step ${name}: compensate must be a function, got ${typeof compensate}`);
+    throw new TypeError(`saga: step ${name}: compensate must be a function, got ${argKind(compensate)}`);
   return {
     name,
     run: run as Step["run"],

@@ -65,7 +65,7 @@ export class Cond extends Inspectable {
     // mutex, which nothing can withdraw. Only with the mutex is `caller`, who has the promise, woken.
     const caller = new Waiter(null);
     const { generation } = this.mutex;
-    const relock = (settle: () => void): void => this.mutex.relock(generation, settle);
+    const relock = (settle: () => void): void => this.mutex.relock(generation, caller, settle);
     const notice = callbackWaiter(() => relock(() => wake(caller, undefined)));
     try {
       if (ctx !== undefined) linkContext(notice, ctx, (error) => relock(() => wakeError(caller, error)));

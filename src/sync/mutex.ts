@@ -9,8 +9,9 @@ import { entryError, suspend } from "../internal/suspend.ts";
 import { panic } from "../internal/errors.ts";
 import { Inspectable } from "../internal/inspect.ts";
 import { callbackWaiter, isCallback, Waiter, WaitQueue } from "../internal/waitqueue.ts";
-import { created, rejected, note, resolved, wake } from "../internal/runtime.ts";
+import { acquired, created, rejected, note, resolved, wake } from "../internal/runtime.ts";
 import type { Context } from "../types.ts";
+import { mustBeEmpty } from "../internal/args.ts";
 
 /**
  * A lock with one holder at a time, also across its awaits. Strictly first come, first served.
@@ -45,8 +46,10 @@ export class Mutex extends Inspectable {
   generation: number = 0;
   private acquisitions = 0;
 
+  /** **Errors**: TypeError if it is called with an argument. */
   constructor() {
     super();
+    mustBeEmpty(arguments, "sync.Mutex");
     created(this);
   }
 
@@ -74,14 +77,15 @@ export class Mutex extends Inspectable {
    */
   tryLock(): boolean {
     if (this.locked) return false;
-    this.acquired();
+    this.take(null);
     return true;
   }
 
-  /** Notes that the lock was taken. */
-  private acquired(): void {
+  /** Takes the lock: for the call that is under way, or for `waiter`. */
+  private take(waiter: Waiter | null): void {
     this.locked = true;
     this.generation = ++this.acquisitions;
+    acquired(this, waiter);
   }
 
   /**
@@ -98,7 +102,7 @@ export class Mutex extends Inspectable {
     if (next === null) {
       this.locked = false;
     } else {
-      this.acquired();
+      this.take(next);
       if (isCallback(next)) next.resolve(undefined);
       else wake(next, new LockGuard(this, this.generation));
     }
@@ -112,11 +116,12 @@ export class Mutex extends Inspectable {
 
   /**
    * @internal Takes the lock for `Cond.wait`, as soon as it is free, as the acquisition that the caller had before. So its guard is valid
-   * again, like Go's deferred Unlock around a wait. Calls `onLocked` in the same step.
+   * again, like Go's deferred Unlock around a wait. Calls `onLocked` in the same step. `caller` is the waiter of that wait.
    */
-  relock(generation: number, onLocked: () => void): void {
+  relock(generation: number, caller: Waiter, onLocked: () => void): void {
     const resumed = (): void => {
       this.generation = generation;
+      acquired(this, caller);
       onLocked();
     };
     if (this.tryLock()) resumed();

@@ -11,8 +11,9 @@ import { isCancelled, entryError, suspend } from "../internal/suspend.ts";
 import { panic } from "../internal/errors.ts";
 import { Inspectable } from "../internal/inspect.ts";
 import { WaitQueue, Waiter } from "../internal/waitqueue.ts";
-import { created, rejected, note, resolved, wake } from "../internal/runtime.ts";
+import { acquired, created, rejected, note, resolved, wake } from "../internal/runtime.ts";
 import type { Context } from "../types.ts";
+import { mustBeEmpty } from "../internal/args.ts";
 
 /**
  * A lock that is held by any number of readers, or by one writer.
@@ -62,8 +63,10 @@ export class RWMutex extends Inspectable {
   /** The readers of this generation without a guard, from tryRLock. */
   private unguardedReaders = 0;
 
+  /** **Errors**: TypeError if it is called with an argument. */
   constructor() {
     super();
+    mustBeEmpty(arguments, "sync.RWMutex");
     // When the last waiting writer gives up, the readers behind it are admitted.
     this.writersWaiting.watcher = {
       onLeave: () => this.writing || this.writersWaiting.head !== null || this.admitReaders(),
@@ -95,8 +98,7 @@ export class RWMutex extends Inspectable {
    */
   tryLock(): boolean {
     if (this.writing || this.readers > 0) return false;
-    this.writing = true;
-    this.generation++;
+    this.write(null);
     return true;
   }
 
@@ -131,7 +133,7 @@ export class RWMutex extends Inspectable {
     const error = entryError(ctx);
     if (error !== undefined) return rejected("rLock", this, error);
     if (this.mayRead()) {
-      if (this.readers++ === 0) this.generation++;
+      this.read(null);
       return resolved("rLock", this, new ReadGuard(this, this.generation));
     }
     return suspend(new Waiter(null), this.readersWaiting, ctx, "rLock", this);
@@ -144,7 +146,7 @@ export class RWMutex extends Inspectable {
    */
   tryRLock(): boolean {
     if (!this.mayRead()) return false;
-    if (this.readers++ === 0) this.generation++;
+    this.read(null);
     this.unguardedReaders++;
     return true;
   }
@@ -198,7 +200,7 @@ export class RWMutex extends Inspectable {
       const { next } = reader;
       if (!isGone) {
         reader.withdraw();
-        if (this.readers++ === 0) this.generation++;
+        this.read(reader);
         wake(reader, new ReadGuard(this, this.generation));
       }
       reader = next;
@@ -207,10 +209,24 @@ export class RWMutex extends Inspectable {
 
   /** Lets the first waiting writer in, if the lock is free. */
   private admitWriter(): void {
-    if (this.writing || this.writersWaiting.head === null) return;
+    const writer = this.writersWaiting.head;
+    if (this.writing || writer === null) return;
+    this.write(writer);
+    writer.withdraw();
+    wake(writer, new WriteGuard(this, this.generation));
+  }
+
+  /** Takes the lock for writing: for the call that is under way, or for `waiter`. */
+  private write(waiter: Waiter | null): void {
     this.writing = true;
     this.generation++;
-    wake(this.writersWaiting.shift()!, new WriteGuard(this, this.generation));
+    acquired(this, waiter);
+  }
+
+  /** The same for one reader. */
+  private read(waiter: Waiter | null): void {
+    if (this.readers++ === 0) this.generation++;
+    acquired(this, waiter);
   }
 
   /** Ends one read lock. */

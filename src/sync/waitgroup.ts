@@ -10,7 +10,7 @@ import { Inspectable } from "../internal/inspect.ts";
 import { WaitQueue, Waiter } from "../internal/waitqueue.ts";
 import { created, resolvedVoid, rejected, note, report, wake } from "../internal/runtime.ts";
 import type { Context } from "../types.ts";
-import { mustBeFunction, count } from "../internal/args.ts";
+import { mustBeFunction, count, mustBeEmpty } from "../internal/args.ts";
 
 /**
  * A counter, and a wait for it to reach zero. It has no errors and cancels nothing (G6); `errgroup.Group` does both.
@@ -36,8 +36,10 @@ export class WaitGroup extends Inspectable {
   private counter = 0;
   private readonly waiting: WaitQueue = new WaitQueue();
 
+  /** **Errors**: TypeError if it is called with an argument. */
   constructor() {
     super();
+    mustBeEmpty(arguments, "sync.WaitGroup", "; call add(n)");
     created(this);
   }
 

@@ -168,11 +168,22 @@ export class Execution implements Decider {
     release();
   }
 
-  /** The schedule as data. */
+  /** The schedule as data, without what it has not come to. */
   get recipe(): Recipe {
-    const { microtask, cancelAt, abortAt, failAt } = this.schedule;
     const picks = trimmed(this.choices.recipePicks);
-    return { picks, cancelAt: cancelAt ?? this.cancelledAt, microtask, abortAt, failAt };
+    return { picks, cancelAt: this.cancelledAt, ...this.injections.done };
+  }
+
+  /** The parts of a recipe that this execution of it has not come to, in words. */
+  leftOver(recipe: Recipe): readonly string[] {
+    const { cancelAt, abortAt, failAt } = this.injections.done;
+    const choices = trimmed(recipe.picks).length - this.choices.picks.length;
+    return [
+      ...(choices > 0 ? [`${choices} choice(s)`] : []),
+      ...(recipe.cancelAt === cancelAt ? [] : [`the cancel of t.ctx after step ${recipe.cancelAt}`]),
+      ...(recipe.abortAt === abortAt ? [] : [`the cancel of t.abort after step ${recipe.abortAt}`]),
+      ...(recipe.failAt === failAt ? [] : [`the refusal of operation ${recipe.failAt}, by the option fail`]),
+    ];
   }
 
   /** Number of points after which something can be injected before something else happens. They are numbered from 1. */

@@ -32,6 +32,7 @@ import {
   fifo,
   generator,
   type Injection,
+  mustFit,
   pct,
   type Recipe,
   replaying,
@@ -89,16 +90,21 @@ export class Exploration {
 
   async run(): Promise<ExploreReport> {
     const { replay } = this.settings;
+    const recipe = replay === undefined ? undefined : decode(replay, "explore");
     const begun = realTime();
+    let replayed: Execution | undefined;
     try {
-      if (replay === undefined) await this.runAll();
-      else await this.attempt(scheduleOf(decode(replay, "explore")));
+      if (recipe === undefined) await this.runAll();
+      else replayed = await this.attempt(scheduleOf(recipe));
     } catch (error) {
       // The kit cannot repeat what another copy does, so this is no failure of the scenario.
       if (!this.usesOther || !isA(error, NondeterminismError) || error.cause !== undefined) throw error;
     }
     await this.checkRejections(false);
     const { schedules, points, complete, usesOther } = this;
+    if (recipe !== undefined && replayed !== undefined && !usesOther) {
+      mustFit(recipe, replayed.steps, replayed.leftOver(recipe), "explore");
+    }
     const report = { schedules, points, complete: complete && !usesOther, ms: Math.round(realTime() - begun) };
     return usesOther ? { ...report, warning: OTHER_COPY } : report;
   }

@@ -22,6 +22,8 @@ export class Injections {
   private abort: Cancellable | null = null;
   /** Number of operations that could have been refused. */
   private calls = 0;
+  /** The injection as far as its points were reached. */
+  private did: Injection = {};
 
   constructor(injection: Injection, scheduler: BubbleScheduler, error: Error | undefined) {
     this.injection = injection;
@@ -62,14 +64,28 @@ export class Injections {
   /** The context to cancel at this point; undefined: none. */
   dueAt(point: number): "t.ctx" | "t.abort" | undefined {
     const { cancelAt, microtask, abortAt } = this.injection;
-    if (cancelAt === point && microtask === undefined && this.context.err() === undefined) return "t.ctx";
-    return abortAt === point && this.abort?.[0].err() === undefined ? "t.abort" : undefined;
+    if (cancelAt === point && microtask === undefined) {
+      this.did = { ...this.did, cancelAt };
+      if (this.context.err() === undefined) return "t.ctx";
+    }
+    if (abortAt !== point) return undefined;
+    this.did = { ...this.did, abortAt };
+    return this.abort?.[0].err() === undefined ? "t.abort" : undefined;
+  }
+
+  /**
+   * The injection as far as its points were reached: the execution may end before. A context that has ended by then is not cancelled again.
+   */
+  get done(): Injection {
+    return this.did;
   }
 
   /** Called inside of the step after this point: cancels t.ctx after one of its microtasks, if the schedule says so. */
   enterStep(point: number): void {
     const { cancelAt, microtask } = this.injection;
-    if (microtask !== undefined && cancelAt === point) this.cancelAfter(microtask);
+    if (microtask === undefined || cancelAt !== point) return;
+    this.did = { ...this.did, cancelAt, microtask };
+    this.cancelAfter(microtask);
   }
 
   /** Cancels t.ctx after this number of microtasks: between two awaits of promises that are not the library's. */
@@ -90,7 +106,10 @@ export class Injections {
   fault(isRecorded: boolean): unknown {
     this.calls++;
     if (isRecorded) this.callers.push(callsite());
-    return this.calls === this.injection.failAt ? this.error : undefined;
+    const { failAt } = this.injection;
+    if (this.calls !== failAt || this.error === undefined) return undefined;
+    this.did = { ...this.did, failAt };
+    return this.error;
   }
 
   /** True if this is the error of the refusal, or was caused by it. */

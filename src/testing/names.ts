@@ -15,6 +15,7 @@ import { Group as Flights } from "../singleflight.ts";
 import { Cond, Mutex, RWMutex, WaitGroup } from "../sync/index.ts";
 import { Checkpoint } from "../internal/checkpoint.ts";
 import { attempt, isA, isError } from "../internal/foreign.ts";
+import { givenNames } from "../internal/names.ts";
 import type { CallSite } from "./callsite.ts";
 import { cut, errorText, nameOf, valueText } from "./format.ts";
 
@@ -52,7 +53,7 @@ class Registry {
 }
 
 export class Names {
-  /** The names that the user has given. */
+  /** The names that the user has given in this bubble. Those given by `name` of headgate/debug come after them. */
   private readonly chosen: Pick<WeakMap<object, string>, "get" | "set" | "has">;
   private registry: Registry | null = null;
   /**
@@ -98,7 +99,7 @@ export class Names {
     const { given, timers } = registry;
     if (parent === nil) return void given.set(object, "nil");
     if (typeof (parent as { done?: unknown }).done === "function") {
-      return void given.set(object, `${this.chosen.get(parent) ?? given.get(parent) ?? "ctx?"}.done()`);
+      return void given.set(object, `${this.chosenOf(parent) ?? given.get(parent) ?? "ctx?"}.done()`);
     }
     given.set(object, next(registry, "timer", within));
     timers.set(object, parent);
@@ -120,7 +121,11 @@ export class Names {
     if (object === nil) return "nil";
     if (!isObject(object)) return undefined;
     const { given, timers } = this.nameAll();
-    return this.chosen.get(object) ?? this.chosen.get(timers.get(object)!) ?? given.get(object);
+    return this.chosenOf(object) ?? this.chosenOf(timers.get(object)!) ?? given.get(object);
+  }
+
+  private chosenOf(object: object): string | undefined {
+    return this.chosen.get(object) ?? givenNames.get(object);
   }
 
   has(object: unknown): boolean {
@@ -129,7 +134,7 @@ export class Names {
 
   /** A unique name for a new task that runs `fn`. */
   task(fn: unknown): string {
-    const own = (isObject(fn) ? this.chosen.get(fn) : undefined) ?? nameOf(fn);
+    const own = (isObject(fn) ? this.chosenOf(fn) : undefined) ?? nameOf(fn);
     const name = own === "" ? "task" : own;
     const number = (this.tasks.get(name) ?? 0) + 1;
     this.tasks.set(name, number);

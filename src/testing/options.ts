@@ -183,7 +183,8 @@ export function bubbleSettings(options: BubbleOptions): BubbleSettings {
 
 function shared(options: BubbleOptions, defaultSteps: number, where: string): BubbleSettings {
   const { start = START, externalTimeout = 1_000, maxSteps = defaultSteps } = options;
-  const begin = duration(epochOf(start, where), `${where}: options.start`);
+  const begin = epochOf(start, where);
+  if (typeof begin !== "number") duration(begin, `${where}: options.start`);
   if (!Number.isFinite(begin)) throw new RangeError(`${where}: options.start must be a moment; got ${begin}`);
   return {
     start: begin,

@@ -8,7 +8,7 @@ import { warn } from "./copies.ts";
 import { NondeterminismError } from "./errors.ts";
 import { type RecordOptions, recordSettings } from "./options.ts";
 import { Runner } from "./runner.ts";
-import { decode, encode, scheduleOf } from "./schedule.ts";
+import { decode, encode, mustFit, scheduleOf } from "./schedule.ts";
 import { install, uninstall } from "./seam.ts";
 import type { Trace } from "./trace.ts";
 
@@ -68,12 +68,14 @@ export async function record(
   mustBeFunction(scenario, "record");
   mustBeOutside("record");
   if (typeof replay !== "string") throw new TypeError(`record: expected a replay string, got ${given(replay)}`);
-  const schedule = scheduleOf(decode(replay, "record"));
+  const asked = decode(replay, "record");
   const runner = new Runner(scenario, recordSettings(options));
   install();
   try {
-    const { failure, points, recipe, scheduler } = await runner.run(schedule, { checked: true, record: true });
+    const execution = await runner.run(scheduleOf(asked), { checked: true, record: true });
+    const { failure, points, recipe, scheduler, steps } = execution;
     if (isA(failure?.error, NondeterminismError)) throw failure.error;
+    if (failure === null && !runner.usesOther) mustFit(asked, steps, execution.leftOver(asked), "record");
     const recording = { trace: scheduler.trace(), points, replay: encode(recipe) };
     return failure === null ? recording : { ...recording, error: failure.error };
   } finally {

@@ -80,7 +80,8 @@ export function leak(bubble: BubbleScheduler): LeakError | undefined {
   if (left.length + contexts.size + alarms.length === 0) return undefined;
   const found = [
     left.length > 0 && `${left.length} task(s) that do not end, although t.ctx has ended and time stands still`,
-    contexts.size > 0 && `${contexts.size} context(s) that were never cancelled: using _ = cancel`,
+    contexts.size > 0 &&
+      `${contexts.size} context(s) that were never cancelled: call cancel in finally, or write using _ = cancel`,
     alarms.length > 0 && `${alarms.length} timer(s) still set: stop them, or end their ctx`,
   ];
   const lines = [

@@ -56,11 +56,13 @@ export function replaying(picks: readonly number[], counts?: readonly number[]):
       }
       if (i < n) return i;
       throw new NondeterminismError(
-        `nondeterminism: choice ${at + 1} is to be number ${i}, but there are only ${n} candidates; the replay string belongs to another program or other options, or ${BLAME}`,
+        `nondeterminism: choice ${at + 1} is to be number ${i}, but there are only ${n} candidates; ${MISFIT}, or ${BLAME}`,
       );
     },
   };
 }
+
+const MISFIT = "the replay string belongs to another program or other options";
 
 export const BLAME =
   "the scenario depends on something besides its schedule: Math.random, the wall clock, or state that outlives a run. Make everything inside of the scenario's function, and take the time from time.now()";
@@ -124,6 +126,17 @@ export function scheduleOf({ picks, ...injection }: Recipe): Schedule {
   return { strategy: replaying(picks), mayCancel: false, ...injection };
 }
 
+/**
+ * Throws if a schedule that was replayed has not done all that its recipe says, and so has passed as another one. `leftOver` is what remained of
+ * it.
+ */
+export function mustFit(recipe: Recipe, steps: number, leftOver: readonly string[], where: string): void {
+  if (leftOver.length === 0) return;
+  throw new NondeterminismError(
+    `nondeterminism: ${where}: the replay string ${JSON.stringify(encode(recipe))} does not fit the scenario, which passed after ${steps} steps and did not come to ${leftOver.join(", ")}; ${MISFIT}. Run explore without it to find a new one`,
+  );
+}
+
 /** Writes a replay string: the choices in base 36, then each injection with its point. */
 export function encode(recipe: Recipe): string {
   const picks = trimmed(recipe.picks);
@@ -145,7 +158,10 @@ export function trimmed(picks: readonly number[]): readonly number[] {
 
 /** Decodes a replay string into its recipe; {@link encode} writes one. Throws a RangeError if it is none; `where` is the function that was called. */
 export function decode(text: string, where: string): Recipe {
-  const parts = /^((?:[0-9a-z]+(?:\.[0-9a-z]+)*)?)(?:!c(\d+)|!h(\d+)\.(\d+))?(?:!a(\d+))?(?:!f(\d+))?$/.exec(text);
+  const parts =
+    /^((?:0|[1-9a-z][0-9a-z]*)(?:\.(?:0|[1-9a-z][0-9a-z]*))*)(?:!c(\d+)|!h(\d+)\.(\d+))?(?:!a(\d+))?(?:!f(\d+))?$/.exec(
+      text,
+    );
   if (parts === null) {
     throw new RangeError(
       `${where}: ${JSON.stringify(text)} is no replay string; it looks like "0.2.1!c7": choices, then !c, !h, !a or !f with a number. Copy it whole from the ScheduleError`,
@@ -155,7 +171,7 @@ export function decode(text: string, where: string): Recipe {
   const number = (digits: string | undefined): number | undefined =>
     digits === undefined ? undefined : Number(digits);
   return {
-    picks: picks === "" ? [] : picks!.split(".").map((pick) => parseInt(pick, 36)),
+    picks: picks!.split(".").map((pick) => parseInt(pick, 36)),
     cancelAt: number(cancelAt ?? microtaskAt),
     microtask: number(microtask),
     abortAt: number(abortAt),

@@ -4,6 +4,7 @@
  * Invariant: what decides about a message (its id, its key, its attempt) is read once, when it comes, and is sound from then on. A source
  * may be wrong, and a handler may write to its delivery.
  */
+import { kindOf } from "../internal/foreign.ts";
 import type { context } from "../index.ts";
 import type { Delivery, Verdict } from "./source.ts";
 
@@ -99,7 +100,7 @@ export function lostOf<D extends Delivery>(
   const lost = new Set<InFlight<D>>();
   if (answer === undefined || answer === null) return lost;
   const rule = `worker: source.${call} must resolve to a list of the deliveries whose lease was lost, or to nothing`;
-  if (!Array.isArray(answer)) throw new TypeError(`${rule}; got ${typeof answer}`);
+  if (!Array.isArray(answer)) throw new TypeError(`${rule}; got ${kindOf(answer)}`);
   if (answer.length === 0) return lost;
   const others = new Set(answer as readonly D[]);
   for (const message of all) if (others.has(message.delivery)) lost.add(message);

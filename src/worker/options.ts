@@ -2,9 +2,9 @@
  * The options of a worker, their defaults, and their checks; and the checks of a source.
  */
 import { mustBeReadable } from "../internal/errors.ts";
-import { attempt, given } from "../internal/foreign.ts";
+import { argKind, attempt, given } from "../internal/foreign.ts";
 import { context, type Context, retry } from "../index.ts";
-import { ms, onlyKnown, positive, whole, wholeOrInfinite } from "../internal/args.ts";
+import { ms, notAContext, onlyKnown, positive, whole, wholeOrInfinite } from "../internal/args.ts";
 import type { Progress, WorkerEvent } from "./report.ts";
 import type { Delivery, Source } from "./source.ts";
 
@@ -149,10 +149,10 @@ export function checked<D extends Delivery>(options: WorkerOptions<D>): Settings
   for (const name of ["backoff", "observe"] as const) {
     const fn = options[name];
     if (fn !== undefined && typeof fn !== "function")
-      throw new TypeError(`worker: ${name} must be a function, got ${typeof fn}`);
+      throw new TypeError(`worker: ${name} must be a function, got ${argKind(fn)}`);
   }
   if (options.abort !== undefined && !context.isContext(options.abort))
-    throw new TypeError("worker: abort must be a Context");
+    throw notAContext(options.abort, "worker", "option abort");
   const { progress } = options;
   const [maxAttempts, callTries] = [options.maxAttempts ?? 5, options.callTries ?? 6];
   const prefetch = whole("worker: prefetch", options.prefetch ?? concurrency, 0);
@@ -195,7 +195,7 @@ export function checkedSource<D extends Delivery>(source: Source<D>): Source<D> 
   const [deadLetter, extend] = (["deadLetter", "extend"] as const).map((name) => {
     const method: unknown = read(name);
     if (method === undefined || typeof method === "function") return method;
-    throw new TypeError(`worker: the source's ${name} must be a function, or be left out; got ${typeof method}`);
+    throw new TypeError(`worker: the source's ${name} must be a function, or be left out; got ${argKind(method)}`);
   });
   const lease = read("lease");
   if (lease !== undefined && !(typeof lease === "number" && lease > 0)) {

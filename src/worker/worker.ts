@@ -24,7 +24,8 @@
  * - Leases are extended until the source has answered. A message whose lease is lost is neither started nor settled (I9).
  * - Of the messages with one key, one is handled at a time, in the order of their pull (I10).
  */
-import { promiseOf } from "../internal/foreign.ts";
+import { notAContext } from "../internal/args.ts";
+import { argKind, promiseOf } from "../internal/foreign.ts";
 import { Chan, context, type Context, errgroup, sync } from "../index.ts";
 import { monotonic } from "../internal/runtime.ts";
 import { Account } from "./account.ts";
@@ -80,9 +81,10 @@ export async function worker<D extends Delivery>(
   handle: Handler<D>,
   options: WorkerOptions<D> = {},
 ): Promise<Report<D>> {
-  if (!context.isContext(ctx)) throw new TypeError("worker: the first argument must be a Context");
+  if (!context.isContext(ctx)) throw notAContext(ctx, "worker", "first argument");
   const taken = checkedSource(source);
-  if (typeof handle !== "function") throw new TypeError(`worker: the handler must be a function, got ${typeof handle}`);
+  if (typeof handle !== "function")
+    throw new TypeError(`worker: the handler must be a function, got ${argKind(handle)}`);
   return new Run(ctx, taken, handle, checked(options)).run();
 }
 

@@ -26,7 +26,8 @@ const operations: [name: string, op: Operation, blocking: () => Chan<string>, re
   const select1: Operation = (ch, ctx) => select({ ch, other: new Chan() }, ctx);
   const select2: Operation = (ch, ctx) => select([sending(ch, "new"), null], ctx);
   operations.push(["send", send, full, empty], ["recv", (ch, ctx) => ch.recv(ctx), empty, full]);
-  operations.push(["values().next()", (ch, ctx) => ch.values(ctx).next(), empty, full]);
+  // `values` itself throws if ctx is no Context.
+  operations.push(["values().next()", async (ch, ctx) => ch.values(ctx).next(), empty, full]);
   operations.push(["select to receive", select1, empty, full], ["select to send", select2, full, empty]);
 }
 
@@ -113,7 +114,7 @@ describe.each(operations)("a %s", (_name, op, blocking, ready) => {
         const before = standing(ch);
         const error = await failure(op(ch, ctx as never));
         expect(error).toBeInstanceOf(TypeError);
-        expect(String(error)).toMatch(/^TypeError: ctx: expected a Context, got (null|number|string|object|function)/);
+        expect(String(error)).toContain("TypeError: ctx: expected a Context as the last argument, got ");
         expect(standing(ch)).toBe(before);
       }
     }
@@ -121,7 +122,9 @@ describe.each(operations)("a %s", (_name, op, blocking, ready) => {
 
   it("given an AbortSignal for a ctx says what to do with it", async () => {
     const error = await failure(op(blocking(), new AbortController().signal as never));
-    expect(String(error)).toMatch(/^TypeError: ctx: expected a Context, got object.*context\.withSignal/);
+    expect(String(error)).toMatch(
+      /^TypeError: ctx: expected a Context as the last argument, got AbortSignal; .*context\.withSignal/,
+    );
   });
 });
 

@@ -256,7 +256,9 @@ describe("what is no case is a TypeError, and no case was tried", () => {
   it("a ctx that is no Context is found before the cases are tried", async () => {
     const ch = filled("kept");
     for (const ctx of [null, {}, 100, new AbortController().signal]) {
-      expect(String(await failure(select({ ch }, ctx as never)))).toMatch(/^TypeError: ctx: expected a Context, got /);
+      expect(String(await failure(select({ ch }, ctx as never)))).toMatch(
+        /^TypeError: ctx: expected a Context as the last argument, got /,
+      );
     }
     expect(standing(ch)).toBe("Chan(1/1)");
   });

@@ -20,7 +20,9 @@ import {
 import { type RecvChan, type Selected } from "headgate/chan";
 import { type Context, withCancel } from "headgate/context";
 import { Group } from "headgate/errgroup";
+import headgate, { type RuleName } from "headgate/eslint";
 import { backoff } from "headgate/retry";
+import { instrument, instrumentSaga, type OtelApi } from "headgate/otel";
 import { orThrow, saga, type SagaEvent } from "headgate/saga";
 import { Weighted } from "headgate/semaphore";
 import { shutdown } from "headgate/signal";
@@ -65,6 +67,24 @@ export async function core(parent: Context): Promise<number> {
   return (await retry.run(ctx, () => value)) + (tried === undefined || aborted ? 0 : wrong);
 }
 
+export async function telemetry(otel: OtelApi, stop: Context): Promise<void> {
+  const orders = instrument(otel, { system: "memory", destination: "orders", parent: "link" });
+  const broker = memoryBroker<{ total: number }>();
+  await orders.publish((attributes) => broker.publish({ total: 1 }, { attributes }));
+  const spans = instrumentSaga(otel);
+  const transfer = saga<number>("transfer").step(
+    "debit",
+    spans.step((_ctx, { input }) => input),
+    spans.compensate((_ctx, { output }) => void output?.toFixed()),
+  );
+  await worker(
+    stop,
+    orders.source(broker),
+    orders.handler(async (ctx, { body }) => transfer.run(ctx, body.total, spans.options({ deadLetter: () => {} }))),
+    orders.options({ concurrency: 2 }),
+  );
+}
+
 export async function compositions(stop: Context): Promise<void> {
   const [ended, abort, release] = shutdown(withCancel(stop)[0], "SIGTERM");
   using _ = release;
@@ -106,3 +126,5 @@ export async function sources(
     redisStream(redis, { stream: "s", group: "g" }),
   ] as unknown as Source[];
 }
+
+export const lint: readonly [url: string, rule: RuleName] = [headgate.rules.race.meta.docs.url, "lost-cancel"];

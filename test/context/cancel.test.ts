@@ -4,6 +4,7 @@
 import { describe, expect, it } from "vitest";
 import { type CancelCauseFunc, Chan, type Context, context, nil } from "headgate";
 import { settle, virtualTime } from "../support/clock.ts";
+import { kindIn } from "../support/errors.ts";
 
 const { background, cause, withCancel, withCancelCause, withoutCancel, withTimeout, withValue } = context;
 const name = context.key<string>("name");
@@ -351,7 +352,9 @@ describe("misuse", () => {
   it.each(Object.entries(constructors))("%s says what it got when the parent is no context (C19)", (_, derive) => {
     for (const parent of [{}, 5, "ctx"]) {
       expect(() => derive(parent as unknown as Context)).toThrow(TypeError);
-      expect(() => derive(parent as unknown as Context)).toThrow(`expected a Context, got ${typeof parent}`);
+      expect(() => derive(parent as unknown as Context)).toThrow(
+        `expected a Context as the first argument, such as context.background(), got ${kindIn(parent)}`,
+      );
     }
   });
 

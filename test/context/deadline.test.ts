@@ -323,7 +323,7 @@ describe("a deadline that is none", () => {
     expect(() => withTimeout(background(), Number.NaN)).toThrow(RangeError);
     expect(() => withTimeoutCause(background(), Number.NaN, "late")).toThrow(/^withTimeout: NaN/);
     expect(() => withDeadline(background(), Number.NaN)).toThrow(RangeError);
-    expect(() => withDeadline(background(), new Date("no day"))).toThrow(/^withDeadline: NaN/);
+    expect(() => withDeadline(background(), new Date("no day"))).toThrow(/^withDeadline: the time is invalid/);
   });
 
   it("anything but a number or a Date is a TypeError, and a Context is named", () => {

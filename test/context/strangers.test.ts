@@ -526,7 +526,9 @@ describe("context.merge", () => {
       await settle();
       expect([ctx.err() === foreign.err(), other.err() === foreign.err()]).toEqual([false, true]);
     }
-    expect(() => context.merge(background(), {} as never)).toThrow(/merge: other: expected a Context/);
+    expect(() => context.merge(background(), {} as never)).toThrow(
+      /merge: expected a Context as the second argument, got Object/,
+    );
     expect(() => context.merge(null as never, background())).toThrow("cannot create context from nil parent");
   });
 });

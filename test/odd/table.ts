@@ -214,7 +214,7 @@ const [ENDED] = context.withTimeout(bg, 0);
 const KEY = context.key<unknown>("key");
 const nothing = (): void => {};
 const CTX = /^(ctx|signal): /;
-const PARENT = /^(parent|ctx|signal): |^cannot create context from nil parent$/;
+const PARENT = /^(errgroup|ctx|signal): |^cannot create context from nil parent$/;
 const DURATION = /expected a number of milliseconds|is no duration/;
 
 /** What a callback may do with an odd value. */
@@ -267,10 +267,10 @@ export const TABLE: Readonly<Record<string, Row>> = {
   },
   "Chan.recv": ctxOnly((x, w) => w.chan().recv(x)),
   "Chan.trySend": { calls: { value: (x, w) => w.chan(1).trySend(x) } },
-  "Chan.values": ctxOnly((x, w) => w.chan().values(x).next()),
+  "Chan.values": ctxOnly(async (x, w) => w.chan().values(x).next()),
   "nil.send": { isAsync: true, says: CTX, calls: { value: (x, w) => nil.send(x, w.ctx), ctx: (x) => nil.send(1, x) } },
   "nil.recv": ctxOnly((x) => nil.recv(x)),
-  "nil.values": ctxOnly((x) => nil.values(x).next()),
+  "nil.values": ctxOnly(async (x) => nil.values(x).next()),
   "new ClosedChannel": error(ClosedChannel),
   go: {
     calls: { fn: (x) => go(x), ...callbacks((fn) => go(fn)) },
@@ -469,7 +469,7 @@ export const TABLE: Readonly<Record<string, Row>> = {
 
   "retry.run": {
     isAsync: true,
-    says: /^(retry|ctx|signal|parent): /,
+    says: /^(retry|ctx|signal|withTimeout): /,
     calls: {
       ctx: (x) => retry.run(x, () => 1),
       "ctx of a try that fails": (x) =>

@@ -11,9 +11,11 @@ import { Chan, ClosedChannel, context, errgroup, go, nil, retry, select, semapho
 import { singleflight, sync, time, trySelect } from "headgate";
 import * as chanOnly from "headgate/chan";
 import * as contextOnly from "headgate/context";
+import * as debug from "headgate/debug";
 import * as errgroupOnly from "headgate/errgroup";
 import * as linting from "headgate/eslint";
 import * as retryOnly from "headgate/retry";
+import { instrument, instrumentSaga } from "headgate/otel";
 import { saga, NotApplied, orThrow, SagaError } from "headgate/saga";
 import * as semaphoreOnly from "headgate/semaphore";
 import { notifyContext, shutdown } from "headgate/signal";
@@ -633,6 +635,51 @@ const measures = {
   },
 };
 
+/** The part of `@opentelemetry/api` that is asked for, without an SDK behind it: it keeps the names of the spans. */
+function telemetry(names) {
+  const span = { spanContext: () => ({ traceId: "0", spanId: "0", traceFlags: 0 }) };
+  for (const name of ["setAttribute", "setStatus", "addEvent", "recordException", "end"]) span[name] = () => {};
+  const same = (context) => context;
+  const none = () => {};
+  const trace = {
+    getSpan: none,
+    setSpan: same,
+    deleteSpan: same,
+    getSpanContext: none,
+    isSpanContextValid: () => false,
+  };
+  return {
+    trace: { ...trace, getTracer: () => ({ startSpan: (name) => (names.push(name), span) }) },
+    context: { active: () => ({}), with: (_, fn) => fn() },
+    propagation: { inject: none, extract: same },
+    metrics: { getMeter: () => ({ createCounter: () => ({ add() {} }), createHistogram: () => ({ record() {} }) }) },
+  };
+}
+
+const spans = {
+  async instrument() {
+    const names = [];
+    const orders = instrument(telemetry(names), { system: "memory", destination: "orders" });
+    await worker(
+      bg,
+      orders.source(await brokerOfTwo()),
+      orders.handler(() => {}),
+      orders.options(),
+    );
+    same(new Set(names), new Set(["process orders", "ack orders"]));
+  },
+  async instrumentSaga() {
+    const names = [];
+    const { step, options } = instrumentSaga(telemetry(names));
+    const trip = saga("trip").step(
+      "hotel",
+      step(() => {}),
+    );
+    await trip.run(bg, "Oslo", options({ deadLetter: () => {} }));
+    same(names, ["saga trip", "step hotel"]);
+  },
+};
+
 const sources = {
   async "nats: natsConsumer"() {
     const listeners = [];
@@ -877,6 +924,95 @@ const subpaths = {
   },
 };
 
+/** A watch on all that the other uses leave behind; a platform on which timers belong to requests has none. */
+async function watched(body) {
+  let watching;
+  try {
+    watching = debug.watch({ stacks: Infinity });
+  } catch (error) {
+    must(/a timer belongs to a request here/.test(error.message), `"${error.message}" says why`);
+    return "refuses: a timer belongs to a request here";
+  }
+  try {
+    return await body();
+  } finally {
+    watching[Symbol.dispose]();
+  }
+}
+
+const debuggers = {
+  watch: () => watched(() => must(debug.dump().watched, "a dump is that of the watch")),
+  dump: () =>
+    watched(async () => {
+      const [ch, ctx, cancel] = [new Chan(), ...context.withCancel(bg)];
+      const waiting = ch.recv(ctx).catch(() => {});
+      must(
+        debug.dump().waits.some(({ what }) => what.startsWith("recv ch")),
+        "the wait is in it",
+      );
+      must(/headgate: \d+ waits?/.test(String(debug.dump({ most: 5 }))), "it is a text");
+      cancel();
+      await waiting;
+    }),
+  name: () =>
+    watched(async () => {
+      const letters = debug.name(new Chan(), "letters");
+      const waiting = letters.recv();
+      must(
+        debug.dump().waits.some(({ what }) => what === "recv letters"),
+        "the name is in it",
+      );
+      letters.close();
+      await waiting;
+    }),
+  leaks: () =>
+    watched(async () => {
+      const before = performance.now();
+      let found;
+      try {
+        found = await debug.leaks(bg);
+      } catch (error) {
+        must(/no way to run its garbage collector/.test(error.message), `"${error.message}" says why`);
+        return "refuses: the garbage collector is out of reach here";
+      }
+      must(Array.isArray(found) && performance.now() >= before, "the leaks are a list");
+    }),
+  profile: () =>
+    watched(async () => {
+      const ch = new Chan();
+      go(() => ch.send(1));
+      await ch.recv();
+      const profile = debug.profile();
+      must(/^ *total/.test(String(profile)), "it is a table");
+      must(profile.toPprof() instanceof Uint8Array, "it is bytes");
+    }),
+  respond: () =>
+    watched(async () => {
+      same([(await debug.respond("/waits")).status, (await debug.respond("/none")).status], [200, 404]);
+    }),
+  async onExit() {
+    if (typeof ours?.on !== "function") {
+      const { message } = await failureOf(() => debug.onExit());
+      must(/no process here whose end/.test(message), `"${message}" says why`);
+      return;
+    }
+    const stop = debug.onExit();
+    stop();
+  },
+  async onSignal() {
+    if (!hasSignals) return refuses(() => debug.onSignal("SIGQUIT"));
+    const [texts, written] = [[], new Chan(1)];
+    const stop = debug.onSignal("SIGQUIT", (text) => {
+      texts.push(text);
+      written.trySend(text);
+    });
+    send("SIGQUIT");
+    await select({ written, late: time.after(60_000) });
+    stop();
+    must(/^headgate: |^dump: |^Error: dump: /.test(texts[0]), `it is a dump, and not ${texts[0]}`);
+  },
+};
+
 function sameNames(module, expected) {
   same(Object.keys(module).sort(), Object.keys(expected).sort());
   for (const name of Object.keys(expected)) {
@@ -901,8 +1037,10 @@ export const uses = {
   "headgate/worker/conformance": conformances,
   "headgate/worker/metrics": measures,
   "headgate/worker/…": sources,
+  "headgate/otel": spans,
   "headgate/saga": sagas,
   "headgate/testing": kit,
+  "headgate/debug": debuggers,
   "headgate/eslint": lint,
   subpaths: subpaths,
 };

@@ -4,6 +4,7 @@
 import { context, type Context } from "headgate";
 import { saga, type SagaEvent, type SagaOptions } from "headgate/saga";
 import { describe, expect, it } from "vitest";
+import { givenIn, kindIn } from "../support/errors.ts";
 
 const background = context.background();
 
@@ -28,11 +29,12 @@ describe("a run of a saga rejects, and calls nothing,", () => {
   it.each([undefined, null, {}, "ctx", new AbortController().signal])("when its ctx is %o", async (ctx) => {
     // An argument that is undefined would be the default.
     const error = await refusal({ deadLetter }, ctx ?? null);
-    expect(error).toEqual(new TypeError("saga: the first argument must be a Context"));
+    expect(error).toBeInstanceOf(TypeError);
+    expect(String(error)).toContain(`saga: run: expected a Context as the first argument, got ${kindIn(ctx ?? null)}`);
   });
 
   it.each([undefined, null, 5, "fast"])("when its options are %o", async (options) => {
-    expect(await refusal(options)).toEqual(new TypeError(`saga: expected an options object, got ${String(options)}`));
+    expect(await refusal(options)).toEqual(new TypeError(`saga: expected an options object, got ${givenIn(options)}`));
   });
 
   it("when it has no sink for dead letters", async () => {
@@ -44,7 +46,7 @@ describe("a run of a saga rejects, and calls nothing,", () => {
   it.each<[option: string, values: readonly unknown[], rule: string]>([
     ["id", ["", 5, null], "id must be a string that is not empty"],
     ["observe", [null, 5, {}], "observe must be a function"],
-    ["abort", [null, 5, {}, new AbortController().signal], "abort must be a Context"],
+    ["abort", [null, 5, {}, new AbortController().signal], "expected a Context as the option abort, got "],
     ["compensation", [null, 5, "fast"], "compensation must be an object"],
     ["resume", [null, 5, {}, ""], "resume must be a list of events"],
     ["resume", [[]], "resume needs the id"],
@@ -61,7 +63,8 @@ describe("a run of a saga rejects, and calls nothing,", () => {
     ["timeout", [0, -1, NaN, "5", null], "must be a positive number of ms"],
     ["retry", [{ tries: 0 }, { tries: 1.5 }], "policy.tries must be a whole number from 1"],
     ["retry", [{ base: -1 }], "policy.base must not be negative"],
-    ["retry", [{ timeout: 0 }, { timeout: -1 }], "timeout must be a positive number of ms"],
+    ["retry", [{ timeout: 0 }], "timeout must be a positive number of ms"],
+    ["retry", [{ timeout: -1 }], "policy.timeout must not be negative"],
   ])("when the %s of its compensation is one of %o", async (option, values, rule) => {
     for (const value of values) {
       const error = await refusal({ deadLetter, compensation: { [option]: value } });
@@ -83,7 +86,7 @@ describe("a run of a saga rejects, and calls nothing,", () => {
 
   it("when the retry of its compensation is no policy", async () => {
     const error = await refusal({ deadLetter, compensation: { retry: 5 } });
-    expect(error).toEqual(new TypeError("saga: compensation.retry: expected a policy object, got 5"));
+    expect(error).toEqual(new TypeError("saga: compensation.retry: expected an options object, got 5"));
   });
 
   it("when the lifetime that its ctx carries is no context", async () => {
@@ -152,12 +155,12 @@ describe("a run of a saga is not resumed, and calls nothing, when its journal", 
 
 describe("a saga is refused as soon as it is made", () => {
   it.each([undefined, null, 5, ""])("when its name is %o", (name) => {
-    const message = `saga: the name must be a string that is not empty; got ${String(name)}`;
+    const message = `saga: the name must be a string that is not empty; got ${givenIn(name)}`;
     expect(() => saga(name as string)).toThrow(new TypeError(message));
   });
 
   it.each([undefined, null, 5, "", "a:b"])("when the name of a step is %o", (name) => {
-    const message = `saga: the name of a step must be a string, not empty and without ":"; got ${String(name)}`;
+    const message = `saga: the name of a step must be a string, not empty and without ":"; got ${givenIn(name)}`;
     expect(() => saga("s").step(name as string, () => {})).toThrow(new TypeError(message));
   });
 
@@ -168,12 +171,12 @@ describe("a saga is refused as soon as it is made", () => {
   });
 
   it.each([undefined, null, 5, {}])("when what a step runs is %o", (run) => {
-    const message = `saga: step a: run must be a function, got ${typeof run}`;
+    const message = `saga: step a: run must be a function, got ${kindIn(run)}`;
     expect(() => saga("s").step("a", run as () => void)).toThrow(new TypeError(message));
   });
 
   it.each([null, 5, {}])("when what undoes a step is %o", (undo) => {
-    const message = `saga: step a: compensate must be a function, got ${typeof undo}`;
+    const message = `saga: step a: compensate must be a function, got ${kindIn(undo)}`;
     expect(() => saga("s").step("a", () => {}, undo as () => void)).toThrow(new TypeError(message));
   });
 
@@ -181,7 +184,7 @@ describe("a saga is refused as soon as it is made", () => {
     [null, "saga: step a: expected an options object, got null"],
     [{ timeouts: 5 }, "saga: step a: there is no option timeouts; there are timeout, retry, pivot"],
     [{ timeout: 0 }, "saga: step a: timeout must be a positive number of ms; got 0"],
-    [{ timeout: "5" }, "saga: step a: timeout must be a positive number of ms; got 5"],
+    [{ timeout: "5" }, 'saga: step a: timeout must be a positive number of ms; got the string "5"'],
     [{ pivot: 1 }, "saga: step a: pivot must be true or false; got 1"],
     [{ retry: { timeout: 0 } }, "saga: step a: retry: policy.timeout must be a positive number of ms; got 0"],
     [{ retry: { tries: 0 } }, "saga: step a: retry: policy.tries must be a whole number from 1, or Infinity; got 0"],

@@ -28,3 +28,14 @@ export function errorOf(promise: Promise<unknown>): Promise<unknown> {
     (error: unknown) => error,
   );
 }
+
+/** What a message calls a value of the wrong type: its type, or its class. */
+export function kindIn(value: unknown): string {
+  return value === null ? "null" : typeof value === "object" ? value.constructor.name : typeof value;
+}
+
+/** What a message says of an option: a string with its type, a value as it is, an object by its class. */
+export function givenIn(value: unknown): string {
+  if (typeof value === "string") return `the string ${JSON.stringify(value)}`;
+  return (typeof value === "object" && value !== null) || typeof value === "bigint" ? kindIn(value) : String(value);
+}

@@ -170,7 +170,7 @@ describe("a leak", () => {
     const error = await leakOf((t) => void make(t));
     expect(linesIn(error)).toEqual([
       expect.stringMatching(
-        /^leak: the test returned and left 1 context\(s\) that were never cancelled: using _ = cancel/,
+        /^leak: the test returned and left 1 context\(s\) that were never cancelled: call cancel in finally, or write using _ = cancel/,
       ),
       expect.stringMatching(/^ {2}ctx\d made at /),
     ]);

@@ -3,7 +3,15 @@
  * does the same each time; and what is said of a scenario with which that cannot be.
  */
 import { Chan, errgroup, go, sync, time } from "headgate";
-import { type Bubble, explore, type ExploreOptions, NondeterminismError, ScheduleError, Trace } from "headgate/testing";
+import {
+  type Bubble,
+  explore,
+  type ExploreOptions,
+  NondeterminismError,
+  record,
+  ScheduleError,
+  Trace,
+} from "headgate/testing";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { failureOf } from "../support/errors.ts";
 import { linesOf } from "./lines.ts";
@@ -176,13 +184,26 @@ describe("a replay string", () => {
     expect(await explore(order(false), { replay: "0" })).toMatchObject({ schedules: 1 });
   });
 
-  it.each(["!4", "0!x1", "0!c", "1..2", "0.1!h3", "1,2", " 0", "A", "0!c1!c2", "0!f1!a1"])(
-    "is refused if it is none: %j",
-    async (replay) => {
-      const { message } = await failureOf(explore(order(false), { replay }), RangeError);
-      expect(message).toContain(`explore: ${JSON.stringify(replay)} is no replay string; it looks like "0.2.1!c7"`);
-    },
-  );
+  it.each([
+    "",
+    "!c4",
+    "0c1",
+    "00",
+    "1.02",
+    "!4",
+    "0!x1",
+    "0!c",
+    "1..2",
+    "0.1!h3",
+    "1,2",
+    " 0",
+    "A",
+    "0!c1!c2",
+    "0!f1!a1",
+  ])("is refused if it is none: %j", async (replay) => {
+    const { message } = await failureOf(explore(order(false), { replay }), RangeError);
+    expect(message).toContain(`explore: ${JSON.stringify(replay)} is no replay string; it looks like "0.2.1!c7"`);
+  });
 
   it("of another program is refused when it comes to a choice that is not there", async () => {
     const { message } = await failureOf(explore(order(true), { replay: "7" }), NondeterminismError);
@@ -191,8 +212,39 @@ describe("a replay string", () => {
     );
   });
 
-  it("may be empty, which is the plain order", async () => {
-    expect(await explore(order(false), { replay: "" })).toMatchObject({ schedules: 1 });
+  const passes: Scenario = async (t) => {
+    for (let i = 0; i < 3; i++) await t.yield();
+  };
+
+  it.each<[string, string, ExploreOptions]>([
+    ["abc", "1 choice(s)", {}],
+    ["0.0.1.1", "4 choice(s)", {}],
+    ["0!c99", "the cancel of t.ctx after step 99", {}],
+    ["0!h99.1", "the cancel of t.ctx after step 99", {}],
+    ["0!c1!a99", "the cancel of t.abort after step 99", {}],
+    ["0!f99", "the refusal of operation 99, by the option fail", { fail: refused }],
+    ["0!f1", "the refusal of operation 1, by the option fail", {}],
+    ["1!c99!a100", "1 choice(s), the cancel of t.ctx after step 99, the cancel of t.abort after step 100", {}],
+  ])("that goes on after the scenario has passed does not fit: %s", async (replay, leftOver, options) => {
+    for (const [where, run] of [
+      ["explore", () => explore(passes, { ...options, replay })],
+      ["record", () => record(passes, replay, options.fail === undefined ? {} : { fail: options.fail })],
+    ] as const) {
+      const { message } = await failureOf(run(), NondeterminismError);
+      expect(message.replace(/after \d steps/, "after N steps")).toContain(
+        `${where}: the replay string "${replay}" does not fit the scenario, which passed after N steps and did not come to ${leftOver};`,
+      );
+      expect(message).toContain("the replay string belongs to another program or other options");
+    }
+  });
+
+  it("does not name a cancel that came after the failure", async () => {
+    const fails: Scenario = async (t) => {
+      await t.yield();
+      throw new Error("in any case");
+    };
+    expect(await foundIn(fails, { replay: "0!c99" })).toMatchObject({ replay: "0" });
+    expect(await record(fails, "0!c99")).toMatchObject({ replay: "0", error: new Error("in any case") });
   });
 });
 

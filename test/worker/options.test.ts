@@ -5,6 +5,7 @@ import { context, type Context } from "headgate";
 import { type Delivery, memoryBroker, type Source, worker, type WorkerOptions } from "headgate/worker";
 import { describe, expect, it } from "vitest";
 import { elapse, timersSet, virtualTime } from "../support/clock.ts";
+import { givenIn, kindIn } from "../support/errors.ts";
 
 const background = context.background();
 
@@ -41,8 +42,9 @@ describe("a worker rejects, and pulls nothing,", () => {
 
   it.each([undefined, null, {}, "ctx", new AbortController().signal])("when its ctx is %o", async (ctx) => {
     const source = counting();
-    const message = "worker: the first argument must be a Context";
-    expect(await refusal(ctx, source, () => undefined)).toEqual(new TypeError(message));
+    const error = await refusal(ctx, source, () => undefined);
+    expect(error).toBeInstanceOf(TypeError);
+    expect(String(error)).toContain(`worker: expected a Context as the first argument, got ${kindIn(ctx)}`);
     expect(source.pulls).toBe(0);
   });
 
@@ -62,7 +64,7 @@ describe("a worker rejects, and pulls nothing,", () => {
     for (const value of [null, 5, {}]) {
       const source = counting({ [name]: value });
       expect(await refusal(background, source, () => undefined)).toEqual(
-        new TypeError(`worker: the source's ${name} must be a function, or be left out; got ${typeof value}`),
+        new TypeError(`worker: the source's ${name} must be a function, or be left out; got ${kindIn(value)}`),
       );
       expect(source.pulls).toBe(0);
     }
@@ -78,7 +80,7 @@ describe("a worker rejects, and pulls nothing,", () => {
 
   it.each([undefined, null, {}, "handle"])("when its handler is %o", async (handle) => {
     const source = counting();
-    const message = `worker: the handler must be a function, got ${typeof handle}`;
+    const message = `worker: the handler must be a function, got ${kindIn(handle)}`;
     expect(await refusal(background, source, handle)).toEqual(new TypeError(message));
     expect(source.pulls).toBe(0);
   });
@@ -99,8 +101,7 @@ describe("a worker rejects, and pulls nothing,", () => {
       const error = await refusal(background, source, () => undefined, { [option]: value });
       expect(error).toBeInstanceOf(RangeError);
       // An object by its class: what is in it is nobody's business, and its own text may throw.
-      const got = typeof value === "object" && value !== null ? value.constructor.name : String(value);
-      expect((error as Error).message).toBe(`worker: ${option} ${rule}; got ${got}`);
+      expect((error as Error).message).toBe(`worker: ${option} ${rule}; got ${givenIn(value)}`);
     }
     expect(source.pulls).toBe(0);
   });
@@ -109,7 +110,7 @@ describe("a worker rejects, and pulls nothing,", () => {
     const source = counting();
     for (const value of [null, 5, {}]) {
       const error = await refusal(background, source, () => undefined, { [option]: value });
-      expect(error).toEqual(new TypeError(`worker: ${option} must be a function, got ${typeof value}`));
+      expect(error).toEqual(new TypeError(`worker: ${option} must be a function, got ${kindIn(value)}`));
     }
     expect(source.pulls).toBe(0);
   });
@@ -117,7 +118,8 @@ describe("a worker rejects, and pulls nothing,", () => {
   it.each([null, {}, 5, new AbortController().signal])("when abort is %o", async (abort) => {
     const source = counting();
     const error = await refusal(background, source, () => undefined, { abort });
-    expect(error).toEqual(new TypeError("worker: abort must be a Context"));
+    expect(error).toBeInstanceOf(TypeError);
+    expect(String(error)).toContain(`worker: expected a Context as the option abort, got ${kindIn(abort)}`);
     expect(source.pulls).toBe(0);
   });
 
@@ -131,7 +133,7 @@ describe("a worker rejects, and pulls nothing,", () => {
   it.each([null, 5, "fast"])("when its options are %o", async (options) => {
     const source = counting();
     const error = await refusal(background, source, () => undefined, options);
-    expect(error).toEqual(new TypeError(`worker: expected an options object, got ${String(options)}`));
+    expect(error).toEqual(new TypeError(`worker: expected an options object, got ${givenIn(options)}`));
     expect(source.pulls).toBe(0);
   });
 

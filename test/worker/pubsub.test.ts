@@ -13,6 +13,7 @@ import {
 } from "headgate/worker/pubsub";
 import { describe, expect, it } from "vitest";
 import { elapse, isPending, timersSet, virtualTime } from "../support/clock.ts";
+import { givenIn } from "../support/errors.ts";
 
 const background = context.background();
 const subscription = "projects/p/subscriptions/s";
@@ -769,12 +770,12 @@ describe("the options of Pub/Sub", () => {
     expect(make({ leases: 10_000 })).toThrow("there is no option leases; there are subscription, lease, wait");
     for (const name of ["s", "projects/p/topics/s", "projects/p/subscriptions/", 7])
       expect(make({ subscription: name })).toThrow(
-        `must be a full name, projects/<project>/subscriptions/<name>; got ${name}`,
+        `must be a full name, projects/<project>/subscriptions/<name>; got ${givenIn(name)}`,
       );
     for (const lease of [9_000, 10_500, 601_000, NaN, "10000"])
       expect(make({ lease })).toThrow("lease must be whole seconds, 10 000 to 600 000 ms");
     for (const wait of [0, 99, 8_001, NaN, "1000"]) expect(make({ wait })).toThrow("wait must be 100 to 8 000 ms");
-    expect(make({ decode: "json" })).toThrow('decode must be "text" or "bytes"; got json');
+    expect(make({ decode: "json" })).toThrow('decode must be "text" or "bytes"; got the string "json"');
     expect(make({ deadLetters: { topic: "dead", publisher: fake } })).toThrow("deadLetters.topic must be a full name");
     expect(make({ deadLetters: null })).toThrow("deadLetters: expected an options object, got null");
     expect(make({ deadLetters: { name: topic } })).toThrow("no option name; there are topic, publisher");

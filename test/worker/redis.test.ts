@@ -82,7 +82,7 @@ describe("redisStream", () => {
       [{ lease: 1.5 }, /lease must be/],
       [{ lease: Infinity }, /lease must be/],
       [{ settled: "drop" }, /settled must be/],
-      [{ ordering: "worker" }, /ordering must be "group" or "consumer"; got worker/],
+      [{ ordering: "worker" }, /ordering must be "group" or "consumer"; got the string "worker"/],
       [{ body: "key" }, /cannot both be in the field key/],
       [{ dead: "x" }, /there is no option dead; there are stream, group, consumer, lease, deadLetters/],
     ] as const) {

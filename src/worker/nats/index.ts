@@ -15,7 +15,7 @@
  */
 import { propertyOf, hasMethod, given } from "../../internal/foreign.ts";
 import { context, type Context } from "../../index.ts";
-import { onlyKnown } from "../../internal/args.ts";
+import { notAContext, onlyKnown } from "../../internal/args.ts";
 import { Consumer, settingsOf } from "./consumer.ts";
 import { ReleaseLog } from "./releaselog.ts";
 import { Requests } from "./requests.ts";
@@ -67,7 +67,7 @@ export async function natsConsumer(
   for (const name of ["publish", "subscribe", "flush", "status"] as const) {
     if (!hasMethod(connection, name)) throw new TypeError(`natsConsumer: the connection has no ${name}`);
   }
-  if (!context.isContext(ctx)) throw new TypeError(`natsConsumer: ctx must be a Context; got ${given(ctx)}`);
+  if (!context.isContext(ctx)) throw notAContext(ctx, "natsConsumer", "last argument");
   options = onlyKnown("natsConsumer", options, OPTIONS);
   for (const name of ["stream", "consumer", "releases"] as const) {
     const value: unknown = options[name];

@@ -93,7 +93,7 @@ export function postgresQueue(pool: PostgresPool, options: PostgresQueueOptions 
     }
   }
   if (typeof listen !== "boolean")
-    throw new TypeError(`postgresQueue: listen must be true or false; got ${typeof listen}`);
+    throw new TypeError(`postgresQueue: listen must be true or false; got ${given(listen)}`);
   return new Queue(pool, statements(names), { channel: names.channel, queue, lease, poll, listen });
 }
 

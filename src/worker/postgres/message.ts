@@ -4,7 +4,7 @@
  * Invariant: the id of a delivery is unique, `<row>.<number of its deliveries so far>`. The second part is the fence:
  * see sql.ts.
  */
-import { given } from "../../internal/foreign.ts";
+import { given, kindOf } from "../../internal/foreign.ts";
 import { MAX_MS, type PulledRow } from "./sql.ts";
 import type { PostgresDelivery } from "./types.ts";
 
@@ -38,13 +38,13 @@ const UNSTORABLE = /\0|\p{Surrogate}/u;
  * touched then.
  */
 export function mustBePublishable(bodies: unknown, key: unknown, attributes: unknown, delay: unknown): void {
-  if (!Array.isArray(bodies)) throw new TypeError(`publish: the bodies must be a list of texts; got ${typeof bodies}`);
+  if (!Array.isArray(bodies)) throw new TypeError(`publish: the bodies must be a list of texts; got ${kindOf(bodies)}`);
   if (attributes !== undefined && (typeof attributes !== "object" || attributes === null || Array.isArray(attributes)))
     throw new TypeError("publish: the attributes must be an object");
   const keys = key === undefined ? [] : [key];
   for (const text of [...(bodies as unknown[]), ...keys, ...Object.entries(attributes ?? {}).flat()] as unknown[]) {
     if (typeof text !== "string") {
-      throw new TypeError(`publish: bodies, keys and attributes must be texts; got ${typeof text}`);
+      throw new TypeError(`publish: bodies, keys and attributes must be texts; got ${kindOf(text)}`);
     }
     if (UNSTORABLE.test(text)) {
       throw new TypeError("publish: PostgreSQL takes no text with the character NUL, or with half a surrogate pair");

@@ -1,5 +1,6 @@
 /** Entries of a stream: from a reply of the server to deliveries, and from a published message to fields. */
 import { onlyKnown } from "../../internal/args.ts";
+import { kindOf } from "../../internal/foreign.ts";
 import type { RedisDelivery, RedisPublishOptions } from "./types.ts";
 
 export type Entry = readonly [id: string, fields: readonly string[]];
@@ -64,7 +65,7 @@ export function toFields(
   const fields = [bodyField, body, ...(key === undefined ? [] : [keyField, key]), ...Object.entries(attributes).flat()];
   for (const text of fields) {
     if (typeof text === "string") continue;
-    throw new TypeError(`publish: body, key and attributes must be texts; got ${typeof text}`);
+    throw new TypeError(`publish: body, key and attributes must be texts; got ${kindOf(text)}`);
   }
   return fields;
 }

@@ -5,6 +5,8 @@ export async function derives(ctx: Context, ch: Chan<number>) {
   using _ = cancel;
   await ch.recv(own);
   await ch.recv(context.todo()); // ! background background
+  // eslint-disable-next-line headgate/background -- each linter takes this comment
+  await ch.recv(context.todo());
   const [mine, end] = context.withTimeout(context.withoutCancel(ctx), 5);
   using __ = end;
   await ch.recv(mine);

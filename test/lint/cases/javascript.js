@@ -53,6 +53,11 @@ export class Keeps {
   }
 }
 
+for (const url of ["data:,one"]) {
+  const [ctx] = context.withTimeout(context.background(), 5);
+  await fetch(url, { signal: ctx.signal });
+}
+
 export const start = () =>
   groups.run(context.background(), async (tasks, whole) => {
     tasks.setLimit(2);

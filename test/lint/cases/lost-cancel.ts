@@ -150,8 +150,11 @@ export function shadowed(parent: Context) {
   return ctx;
 }
 
-// At the top of a module it is only asked whether it is used at all.
+// What is made at the top of a module may live as long as the program.
 const [top, stopTop] = context.withCancel(context.background());
-if (process.argv.length > 9) stopTop();
-const [lost, lostCancel] = context.withCancel(top); // ! lost-cancel unused
-export { lost };
+const [stop, abort] = shutdown(top);
+export { abort, stop };
+export const later = () => {
+  const [ctx] = context.withTimeout(stop, 5); // ! lost-cancel discarded
+  return ctx;
+};

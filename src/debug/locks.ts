@@ -1,0 +1,25 @@
+/**
+ * The state of an object that is waited on, and the holder of a lock.
+ */
+import { nil } from "../chan/chan.ts";
+import { isA } from "../internal/foreign.ts";
+import { Weighted } from "../semaphore.ts";
+import { Mutex, RWMutex } from "../sync/index.ts";
+import { infoOf } from "./info.ts";
+import { isKnown } from "./name.ts";
+
+/** The object as text, such as `sync.Mutex(locked, 1 waiting)`; empty for nil, and what is not headgate's. */
+export function stateOf(object: object): string {
+  return isKnown(object) && infoOf(object)?.parent !== nil ? String(object) : "";
+}
+
+/** The function and the line that took this lock last; empty if it is free, no lock, or not known. */
+export function heldBy(object: object): string {
+  return isHeld(object) ? (infoOf(object)?.holder?.site.text ?? "") : "";
+}
+
+function isHeld(object: object): boolean {
+  if (isA(object, Mutex)) return object["locked"];
+  if (isA(object, RWMutex)) return object["writing"] || object["readers"] > 0;
+  return isA(object, Weighted) && object["acquired"] > 0;
+}

@@ -1,0 +1,363 @@
+/**
+ * The probe: what it remembers of a program that runs.
+ *
+ * Most waits are over in no time, and must cost next to nothing. Those that last are few, and may cost a little. So
+ * there are generations, and a sweep every `sweep` ms moves what has lasted to the next one:
+ *
+ *     young   since the last sweep           entries in arrays, nothing else
+ *     middle  since the sweep before         records, which hold the wait strongly
+ *     old     longer                         records, which hold it weakly; its stack has been read, and the garbage
+ *                                            collector is asked to say when nothing can wake it any more
+ *
+ * Contexts and tasks pass through the same generations. What costs more than a tenth of an operation has a budget: so
+ * many stacks a second, so many waits timed for the profile.
+ *
+ * Invariants:
+ * - It changes nothing of what the program does.
+ * - It keeps nothing of the program alive for longer than two sweeps, unless more waits last than a sweep can move.
+ * - In a bubble it sees nothing: the test kit does.
+ */
+import { nil } from "../chan/chan.ts";
+import { CancelCtx } from "../context/cancel.ts";
+import { acquired, created, followed, park } from "../internal/runtime.ts";
+import type { Op, Probe, TaskParts } from "../internal/seam.ts";
+import type { Waiter } from "../internal/waitqueue.ts";
+import { doneChannels, treesOf, type ContextNode } from "./contexts.ts";
+import { infoOf, setInfo, type Info } from "./info.ts";
+import { type Leak, LeakFinder } from "./leak.ts";
+import { heldBy, stateOf } from "./locks.ts";
+import { operationText } from "./name.ts";
+import { chance, clock, createStorage, later, type Storage } from "./platform.ts";
+import { Tallies } from "./tally.ts";
+import { Stack } from "./stack.ts";
+import { type Task, TaskRecord } from "./task.ts";
+import { isForEver, isOutOfQueues, onEnd, type Wait, WaitRecord } from "./wait.ts";
+import { YoungWaits } from "./young.ts";
+
+/** The options, complete. */
+export interface Budget {
+  readonly stacks: number;
+  readonly samples: number;
+  readonly tasks: boolean;
+  readonly sweep: number;
+}
+
+/** The number of waits that grow old in one sweep, unless there are many. */
+const AT_ONCE = 500;
+/** The number of young contexts and tasks after which those that have ended are dropped. */
+const ENOUGH = 1_024;
+/** The number of stacks after which they are read, though no sweep is due. */
+const MOST_UNREAD = 4_096;
+
+export class Watching implements Probe {
+  readonly tallies: Tallies = new Tallies();
+  private readonly finder: LeakFinder;
+  private readonly budget: Budget;
+  private readonly storage: Storage<TaskRecord> | null;
+  private isOn = true;
+  private stopTimer: () => void;
+  /** The time of the last sweep: the clock of what needs no better one. */
+  private lastSweep: number = clock();
+
+  // Budgets.
+  private stacks: number;
+  /** The number of waits since the last sweep. */
+  private parks = 0;
+  /** The number of waits for which one that is timed stands. */
+  private stride = 1;
+  private untilSample = 1;
+  private lastId = 0;
+
+  // Generations.
+  private readonly young: YoungWaits = new YoungWaits();
+  private middle: WaitRecord[] = [];
+  private readonly old: Set<WaitRecord> = new Set();
+  private youngTasks: TaskRecord[] = [];
+  private middleTasks: TaskRecord[] = [];
+  private readonly oldTasks: Set<TaskRecord> = new Set();
+  private enoughTasks = ENOUGH;
+  /** Contexts with a cancel function, which is in the other list, at the same place. */
+  private youngCtxs: CancelCtx[] = [];
+  private youngCancels: object[] = [];
+  private middleCtxs: CancelCtx[] = [];
+  private middleCancels: object[] = [];
+  private youngRoots: CancelCtx[] = [];
+  private enoughCtxs = ENOUGH;
+  private readonly oldRoots: Set<WeakRef<CancelCtx>> = new Set();
+  /** Stacks of what is no wait, to be read in the next sweep. */
+  private unread: Stack[] = [];
+  /** Where those that wait for a lock have called for it. */
+  private readonly lockCalls: WeakMap<Waiter, Stack> = new WeakMap();
+
+  constructor(budget: Budget, onLeak: (leak: Leak) => void) {
+    this.budget = budget;
+    this.stacks = budget.stacks;
+    this.storage = budget.tasks ? createStorage() : null;
+    this.finder = new LeakFinder((leak) => this.isOn && onLeak(leak));
+    this.stopTimer = later(this.onTimer, budget.sweep);
+  }
+
+  private readonly onTimer = (): void => {
+    this.sweep();
+    this.stopTimer = later(this.onTimer, this.budget.sweep);
+  };
+
+  /** Ends it: nothing is reported from now on. */
+  stop(): void {
+    this.isOn = false;
+    this.stopTimer();
+  }
+
+  // ----------------------------------------------------------------------------------------------------------- the probe
+
+  parked(waiter: Waiter, op: Op, on: unknown): void {
+    this.parks++;
+    const task = this.storage === null ? null : (this.storage.getStore() ?? null);
+    const isTimed = this.budget.samples > 0 && --this.untilSample <= 0;
+    const stack = isTimed || this.stacks > 0 ? this.take(park) : null;
+    if (stack !== null && (op === "lock" || op === "rLock" || op === "acquire" || op === "cond.wait"))
+      this.lockCalls.set(waiter, stack);
+    if (!isTimed && (waiter.queue !== null || !isOutOfQueues(waiter)))
+      return this.young.push(waiter, op, on, stack, task);
+    const record = new WaitRecord(waiter, op, on, this.lastSweep, stack, task);
+    if (record.isQueueless) onEnd(waiter, () => (record.isOver = true));
+    if (isTimed) this.time(record);
+    this.young.push(waiter, op, on, record, task);
+  }
+
+  /** Times a wait, for as many as lie between two that are timed. */
+  private time(record: WaitRecord): void {
+    const weight = this.stride;
+    this.untilSample = Math.ceil(chance() * 2 * this.stride);
+    const begun = clock();
+    onEnd(record.waiter!, () => this.tallies.add(record.op, record.site, clock() - begun, weight));
+  }
+
+  created(object: object, parent?: object): void {
+    const isContext = CancelCtx.isOne(object);
+    if (isContext && !CancelCtx.isOne(parent)) this.youngRoots.push(object);
+    // An operation on nil waits on a channel that no other code knows.
+    if (parent === nil) return void this.describe(object, null, nil);
+    if (this.stacks <= 0) return;
+    // The channel that is a part of a context or a timer is named after it.
+    const isPart = !isContext && parent !== undefined;
+    const made = isPart ? null : this.takeToRead(created);
+    if (isPart) this.stacks--;
+    this.describe(object, made, isPart && CancelCtx.isOne(parent) ? parent : undefined);
+  }
+
+  private describe(object: object, made: Stack | null, parent: object | undefined): Info {
+    const info = { id: ++this.lastId, made, at: this.lastSweep, parent, holder: null, heldSince: 0 };
+    setInfo(object, info);
+    return info;
+  }
+
+  owned(ctx: object, cancel: object): void {
+    this.youngCancels.push(cancel);
+    if (this.youngCtxs.push(ctx as CancelCtx) < this.enoughCtxs) return;
+    [this.youngCtxs, this.youngCancels] = livePairs(this.youngCtxs, this.youngCancels);
+    this.youngRoots = this.youngRoots.filter(isLive);
+    this.enoughCtxs = Math.max(ENOUGH, 2 * this.youngCtxs.length);
+  }
+
+  task<A, T>({ fn, succeeded, failed }: TaskParts<A, T>): TaskParts<A, T> {
+    const record = new TaskRecord(++this.lastId, fn, this.stacks > 0 ? this.takeToRead(followed) : null);
+    return {
+      fn: (arg) => this.run(record, fn, arg),
+      succeeded: (value) => {
+        this.ended(record);
+        succeeded?.(value);
+      },
+      failed: (error) => {
+        this.ended(record);
+        failed(error);
+      },
+    };
+  }
+
+  private run<A, T>(record: TaskRecord, fn: (arg: A) => Promise<T> | T, arg: A): Promise<T> | T {
+    record.begun = this.lastSweep;
+    if (this.youngTasks.push(record) >= this.enoughTasks) {
+      this.youngTasks = this.youngTasks.filter(({ isOver }) => !isOver);
+      this.enoughTasks = Math.max(ENOUGH, 2 * this.youngTasks.length);
+    }
+    const result = this.storage === null ? fn(arg) : this.storage.run(record, fn, arg);
+    if (typeof result === "object" && result !== null) record.result = result;
+    return result;
+  }
+
+  private ended(record: TaskRecord): void {
+    record.isOver = true;
+    record.result = null;
+    this.oldTasks.delete(record);
+  }
+
+  acquired(lock: object, waiter: Waiter | null): void {
+    const info = infoOf(lock) ?? (this.stacks > 0 ? this.describe(lock, null, undefined) : undefined);
+    if (info === undefined) return;
+    info.heldSince = this.lastSweep;
+    info.holder = this.holder(waiter);
+  }
+
+  private holder(waiter: Waiter | null): Stack | null {
+    if (waiter === null) return this.stacks > 0 ? this.takeToRead(acquired) : null;
+    const call = this.lockCalls.get(waiter);
+    if (call === undefined) return null;
+    this.unread.push(call);
+    return call;
+  }
+
+  private take(above: (...args: never[]) => unknown): Stack {
+    this.stacks--;
+    return new Stack(above);
+  }
+
+  private takeToRead(above: (...args: never[]) => unknown): Stack {
+    const stack = this.take(above);
+    if (this.unread.push(stack) >= MOST_UNREAD) this.readStacks();
+    return stack;
+  }
+
+  private readStacks(): void {
+    for (const stack of this.unread) void stack.site;
+    this.unread = [];
+  }
+
+  // ----------------------------------------------------------------------------------------------------------- the sweep
+
+  /** Moves what has lasted to the next generation. At most `atOnce` waits grow old, or an eighth of those that might. */
+  sweep(atOnce: number = AT_ONCE): void {
+    this.readStacks();
+    this.sweepWaits(Math.max(atOnce, this.middle.length >> 3));
+    this.sweepTasks();
+    this.sweepContexts();
+    this.refill();
+    this.lastSweep = clock();
+  }
+
+  private refill(): void {
+    const { stacks, samples, sweep } = this.budget;
+    const share = Math.min(1, sweep / 1_000);
+    this.stacks = Math.min(stacks, Math.max(0, this.stacks) + stacks * share);
+    this.stride = Math.max(1, Math.round(this.parks / Math.max(1, samples * share)));
+    this.untilSample = Math.min(this.untilSample, Math.ceil(chance() * 2 * this.stride));
+    this.parks = 0;
+  }
+
+  private sweepWaits(atOnce: number): void {
+    const waiting = this.middle.filter((record) => !record.isGone);
+    for (const record of waiting.splice(0, atOnce)) this.age(record);
+    // A stack that stays unread keeps alive what is on it.
+    for (const record of waiting) void record.site;
+    this.middle = waiting.concat(this.young.take(this.lastSweep));
+  }
+
+  private age(record: WaitRecord): void {
+    const { op, on } = record;
+    const waiter = record.waiter!;
+    record.age(operationText(op, on, record.value));
+    onEnd(waiter, () => {
+      record.isOver = true;
+      this.old.delete(record);
+    });
+    this.old.add(record);
+    this.finder.watchWait(waiter, record, isForEver(op, on), this.old);
+  }
+
+  private sweepTasks(): void {
+    for (const record of this.middleTasks) {
+      if (record.isOver) continue;
+      if (record.result !== null) this.finder.watchTask(record.result, record, this.oldTasks);
+      record.result = null;
+      this.oldTasks.add(record);
+    }
+    this.middleTasks = this.youngTasks.filter(({ isOver }) => !isOver);
+    this.youngTasks = [];
+    this.enoughTasks = ENOUGH;
+  }
+
+  private sweepContexts(): void {
+    for (const [i, ctx] of this.middleCtxs.entries())
+      if (isLive(ctx)) this.finder.watchCancel(this.middleCancels[i]!, ctx, infoOf(ctx));
+    [this.middleCtxs, this.middleCancels] = livePairs(this.youngCtxs, this.youngCancels);
+    [this.youngCtxs, this.youngCancels] = [[], []];
+    this.enoughCtxs = ENOUGH;
+    for (const ctx of this.youngRoots) if (isLive(ctx) && ctx.listedBy === null) this.oldRoots.add(new WeakRef(ctx));
+    this.youngRoots = [];
+    for (const ref of this.oldRoots) {
+      const ctx = ref.deref();
+      if (ctx === undefined || !isLive(ctx)) this.oldRoots.delete(ref);
+    }
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- the reports
+
+  /** The waits, the oldest first, at most `most`. */
+  waits(most: number): Wait[] {
+    const owners = doneChannels(this.roots());
+    const known = [...this.old, ...this.middle.filter((record) => !record.isGone)];
+    known.push(...this.young.records(this.lastSweep));
+    const now = clock();
+    return known
+      .sort((a, b) => a.begun - b.begun)
+      .slice(0, most)
+      .map((record) => waitOf(record, owners, now));
+  }
+
+  /** The tasks that run, the oldest first. */
+  tasks(): Task[] {
+    const now = clock();
+    return [...this.oldTasks, ...this.middleTasks, ...this.youngTasks]
+      .filter(({ isOver }) => !isOver)
+      .sort((a, b) => a.begun - b.begun)
+      .map(({ name, begun, site }) => ({ name, age: Math.round(now - begun), at: site.at, stack: site.frames }));
+  }
+
+  contexts(): ContextNode[] {
+    return treesOf(this.roots());
+  }
+
+  private roots(): CancelCtx[] {
+    const old = [...this.oldRoots].map((ref) => ref.deref()).filter((ctx) => ctx !== undefined);
+    return [...old, ...this.youngRoots];
+  }
+
+  /** The leaks that have been found so far, the oldest first. */
+  leaks(): readonly Leak[] {
+    return this.finder.found();
+  }
+}
+
+function waitOf(record: WaitRecord, owners: ReadonlyMap<object, string>, now: number): Wait {
+  const { op, site, task, weakWaiter } = record;
+  const on = weakWaiter === null ? record.on : record.weakOn?.deref();
+  const isObject = typeof on === "object" && on !== null;
+  // The cases of a select may be gone, and there may be none of a sleep.
+  const isAtHand = isObject || weakWaiter === null;
+  return {
+    what: isAtHand ? operationText(op, on, record.value, owners) : record.what,
+    state: isObject && op !== "sleep" ? stateOf(on) : "",
+    age: Math.round(now - record.begun),
+    at: site.at,
+    stack: site.frames,
+    made: isObject && op !== "sleep" ? (infoOf(on)?.made?.site.at ?? "") : "",
+    heldBy: isObject ? heldBy(on) : "",
+    task: task?.name ?? "",
+    reachable: weakWaiter === null || weakWaiter.deref() !== undefined,
+  };
+}
+
+function isLive(ctx: CancelCtx): boolean {
+  return ctx.outcome === null;
+}
+
+/** The contexts that have not ended, and what is at the same places of the other list. */
+function livePairs(ctxs: CancelCtx[], cancels: object[]): [CancelCtx[], object[]] {
+  const [liveCtxs, liveCancels]: [CancelCtx[], object[]] = [[], []];
+  for (const [i, ctx] of ctxs.entries()) {
+    if (!isLive(ctx)) continue;
+    liveCtxs.push(ctx);
+    liveCancels.push(cancels[i]!);
+  }
+  return [liveCtxs, liveCancels];
+}
