@@ -363,7 +363,7 @@ function Why({ beats, step }: { beats: readonly Beat[]; step: number }) {
       <h3>{title}</h3>
       <ol>
         {beats.map((beat) => (
-          <li key={beat.text} class={beat.step <= step ? "past" : "later"}>
+          <li key={beat.text} class={beat.step <= step ? "past" : "due"}>
             {beat.text}
           </li>
         ))}
