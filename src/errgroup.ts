@@ -210,6 +210,15 @@ export class Group extends Inspectable {
  * **Errors**: throws "cannot create context from nil parent".
  *
  * @see Go's [errgroup.WithContext](https://pkg.go.dev/golang.org/x/sync/errgroup#WithContext)
+ * @example
+ * ```ts
+ * import { context, errgroup, time } from "headgate";
+ *
+ * const [group, ctx] = errgroup.withContext(context.background());
+ * void group.go(() => time.sleep(60_000, ctx));
+ * void group.go(() => Promise.reject(new Error("no such file")));
+ * await group.wait().catch((err) => console.log(err.message, ctx.err()?.message)); // => no such file context canceled
+ * ```
  */
 export function withContext(parent: Context): readonly [group: Group, ctx: Context] {
   mustBeParent(parent, "errgroup");

@@ -6,6 +6,7 @@
  */
 import process from "node:process";
 import { context, type Context, errgroup, time } from "headgate";
+import * as debug from "headgate/debug";
 import { shutdown } from "headgate/signal";
 import { type Delivery, type Progress, worker, type WorkerEvent } from "headgate/worker";
 import { BrokerError, connect } from "./brokers.ts";
@@ -31,6 +32,8 @@ import { endWhenUnread, terminalOf } from "./terminal.ts";
 async function main(options: Options): Promise<void> {
   if (options.broker !== undefined && !(await installClients()))
     throw new UsageError("--broker needs the clients of the brokers, and npm ci --prefix test/brokers has failed");
+  using _watching = options.watch ? debug.watch() : undefined;
+  using _dumping = options.watch ? debug.onSignal() : undefined;
   const [signalled, twice, release] = shutdown(context.background());
   const [stop, stopNow] = context.withCancelCause(signalled);
   const [abort, abortNow] = context.withCancelCause(twice);

@@ -20,6 +20,8 @@ export const HELP = `headgate demo: a worker delivers messages over HTTP, and ac
   --attempts N      deliveries of a message before it counts as dead  5
   --grace MS        from the first Ctrl-C to the end, at most         10000
   --stop-after MS   stop by itself, as if by Ctrl-C
+  --watch           Ctrl-\\ prints what waits at that moment, and where; then start it without npm, which Ctrl-\\ would
+                    end: node docs/run.mjs demo --watch
   --json            print one JSON object { report, gateway } on stdout, and nothing else there
                     (with npm run --silent demo -- --json, for npm prints a banner)
   --help            this text
@@ -50,6 +52,7 @@ export interface Options {
   readonly grace: number;
   readonly stopAfter: number | undefined;
   readonly json: boolean;
+  readonly watch: boolean;
   /** Absent: in memory. */
   readonly broker: Place | undefined;
 }
@@ -88,6 +91,7 @@ export function parse(args: string[]): Options | "help" {
         queue: text,
         idle: text,
         json: { type: "boolean" },
+        watch: { type: "boolean" },
         help: { type: "boolean" },
       },
     }).values;
@@ -114,6 +118,7 @@ export function parse(args: string[]): Options | "help" {
     grace: number("grace", given.grace, 10_000, { least: 0 }),
     stopAfter: stopAfter === undefined ? undefined : number("stop-after", stopAfter, 0, { least: 0 }),
     json: given.json === true,
+    watch: given.watch === true,
     broker,
   };
 }

@@ -103,6 +103,7 @@ const PARTS = [
       /^cookbook\//,
       "libraries.md",
       "testing.md",
+      "debug.md",
       "lint.md",
       "worker.md",
       "observability.md",

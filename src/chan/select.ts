@@ -91,6 +91,14 @@ class Sending extends Inspectable implements SendCase {
  * **Errors**: TypeError, at once, if `ch` is not a channel.
  *
  * @see Go's [select statements](https://go.dev/ref/spec#Select_statements)
+ * @example
+ * ```ts
+ * import { Chan, select, sending, time } from "headgate";
+ *
+ * const out = new Chan<number>(1);
+ * const got = await select({ sent: sending(out, 42), late: time.after(1_000) });
+ * console.log(got.case, out.tryRecv()?.[0]); // => sent 42
+ * ```
  */
 export function sending<T>(ch: SendChan<T> | null | undefined, value: NoInfer<T>): SendCase {
   if (Chan.isOne(ch)) return new Sending(ch, value);

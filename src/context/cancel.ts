@@ -117,7 +117,18 @@ function dispose(this: () => void): void {
  * Why `ctx` has ended: the argument of the cancel function, or the cause given with the deadline, of `ctx` or of an ancestor; else
  * the same as `ctx.err()`. Undefined while `ctx` has not ended.
  *
+ * **Errors**: TypeError if `ctx` is not a Context.
+ *
  * @see Go's [context.Cause](https://pkg.go.dev/context#Cause)
+ * @example
+ * ```ts
+ * import { context } from "headgate";
+ *
+ * const [ctx, cancel] = context.withCancelCause(context.background());
+ * cancel(new Error("the disk is full"));
+ * console.log(ctx.err()?.message); // => context canceled
+ * console.log(String(context.cause(ctx))); // => Error: the disk is full
+ * ```
  */
 export function cause(ctx: Context): unknown {
   mustBeContext(ctx, "cause");

@@ -192,6 +192,14 @@ const TODO: Context = /* @__PURE__ */ new EmptyCtx("context.TODO");
  * The context that never ends and carries nothing. It is the root of all others: for main, for tests, and for the top of a request.
  *
  * @see Go's [context.Background](https://pkg.go.dev/context#Background)
+ * @example
+ * ```ts
+ * import { context } from "headgate";
+ *
+ * const [ctx, cancel] = context.withCancel(context.background());
+ * cancel();
+ * console.log(ctx.err()?.message, context.background().err()); // => context canceled undefined
+ * ```
  */
 export function background(): Context {
   return BACKGROUND;
@@ -256,6 +264,17 @@ export function isContext(value: unknown): value is Context {
  * **Errors**: throws "cannot create context from nil parent".
  *
  * @see Go's [context.WithoutCancel](https://pkg.go.dev/context#WithoutCancel)
+ * @example
+ * ```ts
+ * import { context, time } from "headgate";
+ *
+ * const [ctx, cancel] = context.withCancel(context.background());
+ * cancel();
+ * const [undo, release] = context.withTimeout(context.withoutCancel(ctx), 5_000);
+ * using _ = release;
+ * await time.sleep(1, undo); // on ctx it would be refused
+ * console.log("undone"); // => undone
+ * ```
  */
 export function withoutCancel(parent: Context): Context {
   return new WithoutCancelCtx(mustBeParent(parent, "withoutCancel"));
@@ -298,6 +317,15 @@ export class WithoutCancelCtx extends BaseCtx {
 /**
  * Makes a key for {@link withValue}. The type of its values is part of the key; `description` is its name in texts. Make a key once,
  * at the top of a module. Export functions rather than the key if no other module should set the value.
+ *
+ * @example
+ * ```ts
+ * import { context } from "headgate";
+ *
+ * const requestId = context.key<string>("requestId");
+ * const ctx = context.withValue(context.background(), requestId, "r-17");
+ * console.log(ctx.value(requestId)); // => r-17
+ * ```
  */
 export function key<T>(description: string): Key<T> {
   if (typeof description !== "string") throw new TypeError(`key: expected a description, got ${kindOf(description)}`);

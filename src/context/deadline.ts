@@ -24,6 +24,15 @@ import { duration } from "../internal/args.ts";
  * Date.
  *
  * @see Go's [context.WithDeadline](https://pkg.go.dev/context#WithDeadline)
+ * @example
+ * ```ts
+ * import { context, time } from "headgate";
+ *
+ * const [ctx, cancel] = context.withDeadline(context.background(), time.now() + 5);
+ * using _ = cancel;
+ * await ctx.done().recv();
+ * console.log(ctx.err()?.message); // => context deadline exceeded
+ * ```
  */
 export function withDeadline(parent: Context, at: number | Date): readonly [ctx: Context, cancel: CancelFunc] {
   return withDeadlineCause(parent, at, undefined);
@@ -31,6 +40,8 @@ export function withDeadline(parent: Context, at: number | Date): readonly [ctx:
 
 /**
  * Like {@link withDeadline}; after the deadline, `context.cause` returns `cause`. `cancel` does not use it (C45).
+ *
+ * **Errors**: as {@link withDeadline}.
  *
  * @see Go's [context.WithDeadlineCause](https://pkg.go.dev/context#WithDeadlineCause)
  */
@@ -75,7 +86,17 @@ export function withTimeout(parent: Context, ms: number): readonly [ctx: Context
 /**
  * Like {@link withTimeout}; after the timeout, `context.cause` returns `cause`. `cancel` does not use it (C45).
  *
+ * **Errors**: as {@link withTimeout}.
+ *
  * @see Go's [context.WithTimeoutCause](https://pkg.go.dev/context#WithTimeoutCause)
+ * @example
+ * ```ts
+ * import { context, time } from "headgate";
+ *
+ * const [ctx, cancel] = context.withTimeoutCause(context.background(), 5, "the price service is slow");
+ * using _ = cancel;
+ * await time.sleep(60_000, ctx).catch((err) => console.log(err.cause)); // => the price service is slow
+ * ```
  */
 export function withTimeoutCause(
   parent: Context,
@@ -91,6 +112,8 @@ export function withTimeoutCause(
  * Lets the process end while the deadline of `ctx` is pending, like `unref` of a Node timer. It is for a deadline that only guards
  * against the improbable. The deadline is the one that `ctx.deadline()` reports, which may be an ancestor's; for a merged context,
  * those of both. Without a deadline, or on a platform that cannot do it (a browser), nothing happens. Returns `ctx`.
+ *
+ * **Errors**: TypeError if `ctx` is not a Context.
  *
  * @example
  * ```ts

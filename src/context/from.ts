@@ -15,7 +15,7 @@ export type Source = Context | AbortSignal | { readonly signal?: AbortSignal | n
 /**
  * Makes a context from the argument of a caller. From a Context: a child of it. From an AbortSignal, or options with one: a context that
  * ends with the signal. From nothing: a context that ends only by `release`. Call `release` when the work is done: it ends the context,
- * and leaves nothing on the source.
+ * and leaves nothing on the source. {@link errorFor} finds the error for that caller: see docs/libraries.md.
  *
  * **Errors**: TypeError for anything else, such as a number, or a `signal` that is not an AbortSignal.
  *

@@ -99,11 +99,11 @@ function queuesOf(places: ReadonlyMap<WaitQueue, Place>): Set<WaitQueue> {
   return queues;
 }
 
-/** The waiters of the same operation, without its context's. They are linked in the other direction. */
+/** The waiters of the same operation, without its context's. */
 function siblingsOf(waiter: Waiter): Waiter[] {
-  const siblings: Waiter[] = [];
+  const siblings = [waiter];
   for (let w = waiter.sibling; w !== null && w !== waiter; w = w.sibling) siblings.push(w);
-  return [waiter, ...siblings.reverse()].filter(({ shape }) => shape !== CTX_WAITER);
+  return siblings.filter(({ shape }) => shape !== CTX_WAITER);
 }
 
 function waitOf(
@@ -141,7 +141,8 @@ function casesText(waiter: Waiter, places: ReadonlyMap<WaitQueue, Place>, owners
     const [op, on] = places.get(queue!) ?? ["recv", undefined];
     return `${String(key)}: ${nameOf(on, owners) || "?"}${op === "send" ? " ←" : ""}`;
   });
-  return `{ ${cases.join(", ")} }`;
+  // Siblings are a circle: which of them was the first is not known.
+  return `{ ${cases.sort((a, b) => (a < b ? -1 : 1)).join(", ")} }`;
 }
 
 // ------------------------------------------------------------------------------------------------------- the inspector

@@ -66,6 +66,8 @@ export class Watching implements Probe {
   /** The number of waits for which one that is timed stands. */
   private stride = 1;
   private untilSample = 1;
+  /** The number of waits that were timed since the stride has changed. */
+  private timed = 0;
   private lastId = 0;
 
   // Generations.
@@ -128,9 +130,19 @@ export class Watching implements Probe {
   /** Times a wait, for as many as lie between two that are timed. */
   private time(record: WaitRecord): void {
     const weight = this.stride;
-    this.untilSample = Math.ceil(chance() * 2 * this.stride);
+    // If more come than in the last sweep, a share of them has to do.
+    if (++this.timed >= this.budget.samples * this.share) {
+      this.timed = 0;
+      this.stride *= 2;
+    }
+    this.untilSample = this.gap();
     const begun = clock();
     onEnd(record.waiter!, () => this.tallies.add(record.op, record.site, clock() - begun, weight));
+  }
+
+  /** A random distance to the next wait that is timed: from 1, and `stride` on average. */
+  private gap(): number {
+    return Math.ceil(chance() * (2 * this.stride - 1));
   }
 
   created(object: object, parent?: object): void {
@@ -235,12 +247,17 @@ export class Watching implements Probe {
     this.lastSweep = clock();
   }
 
+  /** The share of a second's budget that is for one sweep. */
+  private get share(): number {
+    return Math.min(1, this.budget.sweep / 1_000);
+  }
+
   private refill(): void {
-    const { stacks, samples, sweep } = this.budget;
-    const share = Math.min(1, sweep / 1_000);
-    this.stacks = Math.min(stacks, Math.max(0, this.stacks) + stacks * share);
-    this.stride = Math.max(1, Math.round(this.parks / Math.max(1, samples * share)));
-    this.untilSample = Math.min(this.untilSample, Math.ceil(chance() * 2 * this.stride));
+    const { stacks, samples } = this.budget;
+    this.stacks = Math.min(stacks, Math.max(0, this.stacks) + stacks * this.share);
+    this.stride = Math.max(1, Math.round(this.parks / Math.max(1, samples * this.share)));
+    this.timed = 0;
+    this.untilSample = Math.min(this.untilSample, this.gap());
     this.parks = 0;
   }
 

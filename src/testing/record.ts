@@ -8,7 +8,7 @@ import { warn } from "./copies.ts";
 import { NondeterminismError } from "./errors.ts";
 import { type RecordOptions, recordSettings } from "./options.ts";
 import { Runner } from "./runner.ts";
-import { decode, encode, mustFit, scheduleOf } from "./schedule.ts";
+import { decode, encode, scheduleOf } from "./schedule.ts";
 import { install, uninstall } from "./seam.ts";
 import type { Trace } from "./trace.ts";
 
@@ -23,7 +23,9 @@ export interface Recording {
    * replay strings from `0!c1` on, if this is `0`.
    */
   readonly points: number;
-  /** The schedule in its shortest form: trailing zeros left out. */
+  /**
+   * The schedule that was run, in its shortest form: without trailing zeros, and without choices and cancels to which the scenario did not come.
+   */
   readonly replay: string;
 }
 
@@ -38,8 +40,8 @@ export interface Recording {
  * **Cancellation**: takes no ctx. A scenario that rejects with the error of `t.ctx` has failed, as in {@link explore}.
  *
  * **Errors**: a failure of the scenario is returned as `error`, not thrown. Rejects with a RangeError if `replay` is no
- * replay string, and with a {@link NondeterminismError} if it does not fit the scenario. Rejects with a TypeError or a
- * RangeError for invalid options.
+ * replay string, and with a {@link NondeterminismError} if it asks for a choice that is not there. Rejects with a
+ * TypeError or a RangeError for invalid options.
  *
  * @example
  * ```ts
@@ -68,14 +70,12 @@ export async function record(
   mustBeFunction(scenario, "record");
   mustBeOutside("record");
   if (typeof replay !== "string") throw new TypeError(`record: expected a replay string, got ${given(replay)}`);
-  const asked = decode(replay, "record");
+  const schedule = scheduleOf(decode(replay, "record"));
   const runner = new Runner(scenario, recordSettings(options));
   install();
   try {
-    const execution = await runner.run(scheduleOf(asked), { checked: true, record: true });
-    const { failure, points, recipe, scheduler, steps } = execution;
+    const { failure, points, recipe, scheduler } = await runner.run(schedule, { checked: true, record: true });
     if (isA(failure?.error, NondeterminismError)) throw failure.error;
-    if (failure === null && !runner.usesOther) mustFit(asked, steps, execution.leftOver(asked), "record");
     const recording = { trace: scheduler.trace(), points, replay: encode(recipe) };
     return failure === null ? recording : { ...recording, error: failure.error };
   } finally {

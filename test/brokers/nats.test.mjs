@@ -76,7 +76,10 @@ async function run({ url, atEnd }) {
         if (state.messages === 0) return letters;
         for (let seq = state.first_seq; seq <= state.last_seq; seq++) {
           const letter = await manager.streams.getMessage(dead, { seq });
-          letters.push({ body: letter.string(), reason: letter.header?.get("Headgate-Reason") });
+          const attributes = Object.fromEntries(
+            (letter.header?.keys() ?? []).map((name) => [name, letter.header.get(name)]),
+          );
+          letters.push({ body: letter.string(), reason: letter.header?.get("Headgate-Reason"), attributes });
         }
         return letters;
       },

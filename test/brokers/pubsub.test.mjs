@@ -68,7 +68,7 @@ if (server !== undefined) {
         const [{ receivedMessages }] = await client.pull(request, { timeout: 1_000, retry: null });
         found.push(
           ...receivedMessages.map(({ message: { data, attributes } }) => {
-            return { body: data.toString(), reason: attributes["headgate-reason"] };
+            return { body: data.toString(), reason: attributes["headgate-reason"], attributes };
           }),
         );
         return found;

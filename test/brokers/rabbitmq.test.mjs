@@ -43,7 +43,8 @@ async function run({ url, atEnd }) {
         const seen = [];
         for (let letter; (letter = await channel.get(dead)) !== false;) {
           seen.push(letter);
-          letters.push({ body: letter.content.toString(), reason: letter.properties.headers["headgate-reason"] });
+          const { headers } = letter.properties;
+          letters.push({ body: letter.content.toString(), reason: headers["headgate-reason"], attributes: headers });
         }
         for (const letter of seen) channel.nack(letter);
         return letters;

@@ -68,7 +68,10 @@ function run({ url, restart, pause, resume }) {
         const entries = await a.send("XRANGE", dead, "-", "+");
         return entries.map(([, fields]) => {
           const field = (name) => fields[fields.indexOf(name) + 1];
-          return { body: field("body"), reason: field("headgate-reason") };
+          const attributes = Object.fromEntries(
+            fields.flatMap((name, i) => (i % 2 === 0 ? [[name, fields[i + 1]]] : [])),
+          );
+          return { body: field("body"), reason: field("headgate-reason"), attributes };
         });
       },
       size: async () => Number(await a.send("XLEN", stream)),

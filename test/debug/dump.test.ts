@@ -184,6 +184,7 @@ describe("the holder of a lock", () => {
         await mu.lock();
       }
       await first();
+      // oxlint-disable-next-line headgate/floating -- it waits for ever
       void mu.lock();
       expect(holderOf()).toMatch(/^first \(test\/debug\/dump\.test\.ts:\d+:\d+\)$/);
     });
@@ -199,6 +200,7 @@ describe("the holder of a lock", () => {
       const waiting = second();
       mu.unlock();
       await waiting;
+      // oxlint-disable-next-line headgate/floating -- it waits for ever
       void mu.lock();
       expect(holderOf()).toMatch(/^second /);
     });
@@ -216,6 +218,7 @@ describe("the holder of a lock", () => {
       await turn();
       cond.signal();
       await waiting;
+      // oxlint-disable-next-line headgate/floating -- it waits for ever
       void mu.lock();
       expect(holderOf()).toMatch(/^waiter /);
     });
@@ -227,9 +230,11 @@ describe("the holder of a lock", () => {
       await (async function reader() {
         await rw.rLock();
       })();
+      // oxlint-disable-next-line headgate/floating -- it waits for ever
       void rw.lock();
       expect(holderOf()).toMatch(/^reader /);
       rw.rUnlock();
+      // oxlint-disable-next-line headgate/floating -- it waits for ever
       void rw.rLock();
       expect(holderOf()).toMatch(/test\/debug\/dump\.test\.ts/);
       rw.unlock();
@@ -239,6 +244,7 @@ describe("the holder of a lock", () => {
       (function taker() {
         sem.tryAcquire();
       })();
+      // oxlint-disable-next-line headgate/floating -- it waits for ever
       void sem.acquire();
       expect(holderOf()).toMatch(/^taker /);
     });
@@ -248,6 +254,7 @@ describe("the holder of a lock", () => {
     const mu = new sync.Mutex();
     await watched(async () => {
       await mu.lock();
+      // oxlint-disable-next-line headgate/floating -- it waits for ever
       void mu.lock();
       expect(holderOf()).toMatch(/test\/debug\/dump\.test\.ts/);
     });

@@ -4,7 +4,7 @@
  */
 import { AssertionError } from "node:assert";
 import { ClosedChannel } from "headgate";
-import { DeadlockError, explore, LeakError, ScheduleError } from "headgate/testing";
+import { DeadlockError, explore, record, LeakError, ScheduleError } from "headgate/testing";
 import { describe, expect, it } from "vitest";
 import { bugs } from "./bugs/index.ts";
 
@@ -107,9 +107,8 @@ describe.each(expected)("%s", (name, needs, cause, says) => {
 
   it("is gone from the repaired program, under the schedule that failed and under all others", async () => {
     const failure = await found(broken);
-    // The repaired program makes other steps, but has every choice that one of these strings asks for.
-    const replayed = await explore(repaired, { replay: failure!.replay });
-    expect(replayed.schedules).toBe(1);
+    // The repaired program makes other steps. It may end before it comes to all that is in the string.
+    expect((await record(repaired, failure!.replay)).error).toBeUndefined();
 
     const report = await explore(repaired);
     expect(report.complete).toBe(true);

@@ -2,7 +2,7 @@
  * What the conformance suite finds: a source that breaks one rule is found out, by the name of that rule.
  */
 import { context, type Context, time } from "headgate";
-import { type Nack, type Source } from "headgate/worker";
+import { type DeadLetter, type MemoryBroker, type Nack, type Source } from "headgate/worker";
 import { type Traits } from "headgate/worker/conformance";
 import { describe, expect, it } from "vitest";
 import { type D, failures, lab, traits } from "./conformance-lab.ts";
@@ -67,6 +67,18 @@ describe("a source that breaks a rule fails:", () => {
         },
       }),
       ["a pull that is stopped while messages arrive hands over all that it was assigned"],
+    ],
+    [
+      "it drops the attributes of a dead letter",
+      (source) => ({
+        deadLetter: async (ctx, items) => {
+          const lost = await source.deadLetter!(ctx, items);
+          const letters = (source as MemoryBroker<string>).deadLetters as DeadLetter<string>[];
+          for (const [i, { attributes: _, ...letter }] of letters.entries()) letters[i] = letter;
+          return lost;
+        },
+      }),
+      ["a dead letter keeps the attributes of its message"],
     ],
     [
       "it looks only once",

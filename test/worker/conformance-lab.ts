@@ -28,7 +28,9 @@ export const lab =
   ) =>
   async (): Promise<Lab<D>> => {
     const broker = memoryBroker<string>(options);
-    const plain = (): Source<D> => ({
+    /** With the list of its letters, for bugs that change it. */
+    const plain = (): Source<D> & Pick<typeof broker, "deadLetters"> => ({
+      deadLetters: broker.deadLetters,
       lease: broker.lease,
       pull: broker.pull,
       ack: broker.ack,
@@ -46,7 +48,12 @@ export const lab =
       publish: async (bodies, options) => {
         for (const body of bodies) await broker.publish(body, options);
       },
-      deadLetters: async () => broker.deadLetters.map(({ body, error }) => ({ body, reason: String(error) })),
+      deadLetters: async () =>
+        broker.deadLetters.map(({ body, error, attributes }) => ({
+          body,
+          reason: String(error),
+          attributes: attributes ?? null,
+        })),
       size: async () => broker.size,
       close: async () => {},
     };

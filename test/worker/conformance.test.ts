@@ -67,6 +67,7 @@ describe("what a broker cannot do", () => {
         "extend after a lost lease is reported, and does not touch the next holder's delivery: a delivery is held until the connection ends",
         "a verdict on several counts for those that are held, and reports exactly the others: a delivery is held until the connection ends",
         "a dead letter is put aside with its body and the reason, and is gone from the queue: the source has no dead letters",
+        "a dead letter keeps the attributes of its message, so that its trace goes on: the source has no dead letters",
         "a dead letter is put aside whatever was thrown, also what no header can hold: the source has no dead letters",
       ]
     `);

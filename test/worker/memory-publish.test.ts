@@ -13,6 +13,7 @@ import {
 } from "headgate/worker";
 import { describe, expect, it } from "vitest";
 import { elapse, isPending, settle, timersSet, virtualTime } from "../support/clock.ts";
+import { givenIn } from "../support/errors.ts";
 
 const ctx = context.background();
 
@@ -157,13 +158,13 @@ describe("memoryBroker", () => {
   it.each([0, -1, NaN, "5", null])("refuses %o as a lease", (lease) => {
     expect(() => memoryBroker({ lease: lease as number })).toThrow(RangeError);
     expect(() => memoryBroker({ lease: lease as number })).toThrow(
-      `lease must be a positive number of ms; got ${lease}`,
+      `lease must be a positive number of ms; got ${givenIn(lease)}`,
     );
   });
 
   it.each([0, -1, 1.5, NaN, Infinity, "5", null])("refuses %o as a capacity", (capacity) => {
     expect(() => memoryBroker({ capacity: capacity as number })).toThrow(RangeError);
-    const message = `capacity must be a whole number from 1; got ${capacity}`;
+    const message = `capacity must be a whole number from 1; got ${givenIn(capacity)}`;
     expect(() => memoryBroker({ capacity: capacity as number })).toThrow(message);
   });
 
@@ -214,7 +215,7 @@ describe("dead letters", () => {
   });
 
   it.each([-1, 1.5, NaN, Infinity, "5"])("cannot be kept in the number of %o", (deadLetters) => {
-    const message = `memoryBroker: deadLetters must be a whole number from 0; got ${deadLetters}`;
+    const message = `memoryBroker: deadLetters must be a whole number from 0; got ${givenIn(deadLetters)}`;
     expect(() => memoryBroker({ deadLetters: deadLetters as number })).toThrow(new RangeError(message));
   });
 });

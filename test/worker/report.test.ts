@@ -16,6 +16,7 @@ import {
 import { describe, expect, it } from "vitest";
 import { elapse, virtualTime } from "../support/clock.ts";
 import { odd } from "../support/foreign.ts";
+import { givenIn } from "../support/errors.ts";
 
 type D = Delivery<string>;
 const background = context.background();
@@ -66,7 +67,7 @@ describe("the dead messages of a source without deadLetter", () => {
   it.each([-1, 1.5, NaN, "5"])("cannot be named in the number of %o", async (leftovers) => {
     const running = worker(background, sourceOf(1), poison, { leftovers: leftovers as number });
     await expect(running).rejects.toThrow(
-      new RangeError(`worker: leftovers must be a whole number from 0; got ${leftovers}`),
+      new RangeError(`worker: leftovers must be a whole number from 0; got ${givenIn(leftovers)}`),
     );
   });
 

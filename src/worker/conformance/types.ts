@@ -12,8 +12,17 @@ export interface Lab<D extends Delivery<string> = Delivery<string>> {
     bodies: readonly string[],
     options?: { readonly key?: string; readonly attributes?: Readonly<Record<string, string>> },
   ) => Promise<void>;
-  /** The dead letters so far. A case calls it until they are all there, and never if `traits.deadLetters` is false. */
-  readonly deadLetters: () => Promise<readonly { readonly body: string; readonly reason: string }[]>;
+  /**
+   * The dead letters so far. A case calls it until they are all there, and never if `traits.deadLetters` is false. Letters without
+   * `attributes` are not asked for those of their messages.
+   */
+  readonly deadLetters: () => Promise<
+    readonly {
+      readonly body: string;
+      readonly reason: string;
+      readonly attributes?: Readonly<Record<string, unknown>> | null;
+    }[]
+  >;
   /** The number of unsettled messages, if the broker can tell. A case calls it until the number is right. */
   readonly size?: () => Promise<number>;
   /** Called once, after the case, whether it passed or not. */

@@ -222,6 +222,20 @@ export function verdicts<D extends Delivery<string>>(): readonly Rule<D>[] {
       },
     },
     {
+      name: "a dead letter keeps the attributes of its message, so that its trace goes on",
+      unless: (traits) => needsDeadLetters(traits) ?? (traits.attributes ? undefined : "the broker has no attributes"),
+      async check(probe) {
+        const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        await probe.lab.publish(["a"], { attributes: { traceparent } });
+        await probe.expectSettles(probe.source, "deadLetter", await probe.take(probe.source, 1));
+        const [letter] = await probe.eventually("the dead letter", probe.lab.deadLetters, (list) => list.length >= 1);
+        const { attributes } = letter!;
+        if (attributes !== undefined && attributes?.["traceparent"] !== traceparent)
+          throw new Fault(`the attributes of the dead letter are ${JSON.stringify(attributes)}`);
+        await probe.expectDrained();
+      },
+    },
+    {
       name: "a dead letter is put aside whatever was thrown, also what no header can hold",
       unless: needsDeadLetters,
       async check(probe) {
