@@ -19,7 +19,7 @@ export async function firstVersion(ctx: Context, broker: Broker, work: Work, nam
         for (const m of messages) await msgs.send(m, ctx); //@ pull send
       }
     } finally {
-      pullDone();
+      pullDone(); //@ pull cancel
     }
   });
 
@@ -31,7 +31,7 @@ export async function firstVersion(ctx: Context, broker: Broker, work: Work, nam
         await result.send(m, handleCtx); //@ handle send
       }
     } finally {
-      handleDone();
+      handleDone(); //@ handle cancel
     }
   });
 

@@ -25,7 +25,7 @@ func firstVersion(ctx context.Context, broker Broker, work func(Message)) error 
 	result := make(chan Message)
 
 	group.Go(func() error { // pull
-		defer pullDone()
+		defer pullDone() //@ pull cancel
 		for {
 			m, err := broker.Pull(ctx) //@ pull select
 			if err != nil {
@@ -40,7 +40,7 @@ func firstVersion(ctx context.Context, broker Broker, work func(Message)) error 
 	})
 
 	group.Go(func() error { // handle
-		defer handleDone()
+		defer handleDone() //@ handle cancel
 		for {
 			select { //@ handle recv
 			case m := <-msgs:

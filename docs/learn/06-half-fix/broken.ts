@@ -19,7 +19,7 @@ export async function usualRepair(ctx: Context, broker: Broker, work: Work, name
         for (const m of messages) await msgs.send(m, ctx); //@ pull send
       }
     } finally {
-      pullDone();
+      pullDone(); //@ pull cancel
     }
   });
 
@@ -31,7 +31,7 @@ export async function usualRepair(ctx: Context, broker: Broker, work: Work, name
         await result.send(m, handleCtx); //@ handle send
       }
     } finally {
-      handleDone();
+      handleDone(); //@ handle cancel
     }
   });
 

@@ -2,8 +2,25 @@
  * Parts that several views share: a row of options, a list to choose from, a button that copies, the live sentence, the timeline as a table.
  */
 import type { TraceRow } from "headgate/testing";
+import type { ComponentProps } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { textOf } from "./say.ts";
+
+/**
+ * A button that may be off. It keeps the focus then, so that a reader at the keyboard does not lose the place.
+ */
+export function Button({
+  isOff,
+  press,
+  children,
+  ...rest
+}: { isOff: boolean; press: () => void } & Omit<ComponentProps<"button">, "disabled" | "onClick">) {
+  return (
+    <button {...rest} aria-disabled={isOff} onClick={() => !isOff && press()}>
+      {children}
+    </button>
+  );
+}
 
 /** A row of options of which one is chosen. */
 export function Options({

@@ -4,6 +4,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { moves } from "./hash.ts";
 import type { Keys } from "./keys.ts";
+import { Button } from "./parts.tsx";
 
 /** How long a frame is shown at speed 1, in ms. */
 const FRAME = 750;
@@ -42,33 +43,41 @@ export function usePlayback(starts: boolean = false): Playback {
 }
 
 /**
- * A player of `count` frames at the position `at`. `set` moves it. It stops by itself at the frame `until`, or else at the last.
+ * A player of `count` frames at the position `at`. `set` moves it. It stops by itself when it comes to the frame `until`, and at the last.
+ * From `until` it goes on when it is asked to play again.
  */
 export function usePlayer({
   count,
   at,
   set,
   until,
+  pace = 1,
   playback: { isPlaying, speed, setPlaying, setSpeed },
 }: {
   count: number;
   at: number;
   set: (at: number) => void;
   until?: number | undefined;
+  /** How many times faster than the others the frame at `at` goes by. @default 1 */
+  pace?: number;
   playback: Playback;
 }): Player {
   const last = Math.max(0, count - 1);
-  const end = until !== undefined && until > at ? Math.min(until, last) : last;
   const mayPlay = isPlaying && count > 0;
   useEffect(() => {
     if (!mayPlay) return undefined;
-    if (at >= end) return setPlaying(false);
+    if (at >= last) return setPlaying(false);
     const { count: now } = moves;
-    const timer = setTimeout(() => {
-      if (moves.count === now) set(at + 1);
-    }, FRAME / speed);
+    const timer = setTimeout(
+      () => {
+        if (moves.count !== now) return;
+        set(at + 1);
+        if (at + 1 === until) setPlaying(false);
+      },
+      FRAME / speed / pace,
+    );
     return () => clearTimeout(timer);
-  }, [mayPlay, at, end, speed, set]);
+  }, [mayPlay, at, last, until, pace, speed, set]);
   const go = (next: number): void => {
     setPlaying(false);
     set(Math.max(0, Math.min(last, next)));
@@ -109,12 +118,12 @@ export function Controls({ player, valueText }: { player: Player; valueText: str
         onInput={({ currentTarget }) => go(Number(currentTarget.value))}
       />
       <div class="buttons">
-        <button aria-label="First step" disabled={at === 0} onClick={() => go(0)}>
+        <Button aria-label="First step" isOff={at === 0} press={() => go(0)}>
           <Icon name="first" />
-        </button>
-        <button aria-label="Step back" data-control="back" disabled={at === 0} onClick={() => go(at - 1)}>
+        </Button>
+        <Button aria-label="Step back" data-control="back" isOff={at === 0} press={() => go(at - 1)}>
           <Icon name="back" />
-        </button>
+        </Button>
         <button
           class="play"
           aria-label={isPlaying ? "Pause" : "Play"}
@@ -123,12 +132,12 @@ export function Controls({ player, valueText }: { player: Player; valueText: str
         >
           <Icon name={isPlaying ? "pause" : "play"} />
         </button>
-        <button aria-label="Step on" data-control="step" disabled={at === last} onClick={() => go(at + 1)}>
+        <Button aria-label="Step on" data-control="step" isOff={at === last} press={() => go(at + 1)}>
           <Icon name="step" />
-        </button>
-        <button aria-label="Last step" disabled={at === last} onClick={() => go(last)}>
+        </Button>
+        <Button aria-label="Last step" isOff={at === last} press={() => go(last)}>
           <Icon name="last" />
-        </button>
+        </Button>
       </div>
       <label class="speed">
         <span>speed</span>

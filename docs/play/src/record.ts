@@ -3,7 +3,7 @@
  *
  * Invariant: a page has one thread. What the reader waits for goes before what fills a strip, and the page gets a turn in between.
  */
-import { type Bubble, record, type TraceStep } from "headgate/testing";
+import { type Bubble, record, type TraceRow, type TraceStep } from "headgate/testing";
 
 /** What a scenario did under one schedule. */
 export interface Recording {
@@ -27,6 +27,14 @@ export async function recorded(scenario: Scenario, replay: string): Promise<Reco
 export function untilItsEnd(steps: readonly TraceStep[]): readonly TraceStep[] {
   const end = steps.findIndex(({ rows }) => rows.some((row) => row.task === "main" && row.event === "end"));
   return end < 0 ? steps : steps.slice(0, end + 1);
+}
+
+/**
+ * The step at which the program has returned. From then on its scenario only lets time pass: the last sleep of `main` begins.
+ */
+export function endOf(steps: readonly TraceStep[]): number {
+  const sleeps = ({ task, event }: TraceRow): boolean => task === "main" && event === "wait sleep";
+  return steps.findLast(({ rows }) => rows.some(sleeps))?.step ?? Infinity;
 }
 
 // ------------------------------------------------------------------------------------------------------------ one at a time

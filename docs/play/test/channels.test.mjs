@@ -31,7 +31,7 @@ async function pressAtRandom({ presses, seed, count }) {
     }
     const control = presses[next(presses.length)];
     const button = document.querySelector(`[data-control="${control}"]`);
-    if (button.disabled) continue;
+    if (button.ariaDisabled === "true") continue;
     const before = article().dataset.script;
     button.click();
     await until(() => article().dataset.script !== before);

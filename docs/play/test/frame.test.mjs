@@ -4,8 +4,8 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 
-/** The budget, in bytes: of the file, and of the file as a server sends it. */
-const [BYTES, GZIPPED] = [166_000, 111_000];
+/** The budget, in bytes: of the file, and of the file as a server sends it. The words of each step took 3 kB of it. */
+const [BYTES, GZIPPED] = [171_000, 115_000];
 
 const HASHES = [
   "#worker/first/0/7",

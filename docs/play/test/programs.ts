@@ -10,3 +10,4 @@ export { litLines } from "../src/schedule/listing.ts";
 export { transfer } from "../src/stop/transfer.ts";
 export { worker } from "../src/stop/worker.ts";
 export { DEFAULTS } from "../src/stop/setting.ts";
+export { text } from "../src/text.ts";

@@ -3,11 +3,11 @@
  *
  * The path is `channels/CAPACITY/PRESSES/POSITION`, such as `channels/1/sa.sa.x1/2`.
  */
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useState } from "preact/hooks";
 import { useFlip } from "../flip.ts";
 import { useKeys } from "../keys.ts";
 import type { ViewProps } from "../main.tsx";
-import { Copy, Live, Timeline } from "../parts.tsx";
+import { Button, Live, Timeline } from "../parts.tsx";
 import { Controls, usePlayback, usePlayer } from "../player.tsx";
 import { queued } from "../record.ts";
 import { text } from "../text.ts";
@@ -51,9 +51,10 @@ export function ChannelsView({ path, go }: ViewProps) {
   };
   const set = useCallback((position: number) => open(script, position), [script.join("."), capacity]);
   const player = usePlayer({ count: script.length + 1, at, set, playback: usePlayback() });
-  const undo = (): void => open(script.slice(0, -1), script.length - 1);
-  useKeys({ ...player.keys, c: () => copy.current?.(), Backspace: undo });
-  const copy = useRef<(() => void) | undefined>(undefined);
+  const undo = (): void => {
+    if (script.length > 0) open(script.slice(0, -1), script.length - 1);
+  };
+  useKeys({ ...player.keys, Backspace: undo });
   if (play === undefined) return <p class="notice">Recording …</p>;
   const state = play.states[Math.min(at, play.states.length - 1)]!;
   const sentence = sentenceOf(play, Math.min(at, play.states.length - 1), script);
@@ -81,12 +82,12 @@ export function ChannelsView({ path, go }: ViewProps) {
           />
           <output>{capacity}</output>
         </label>
-        <button data-control="undo" disabled={script.length === 0} onClick={undo}>
+        <Button data-control="undo" isOff={script.length === 0} press={undo}>
           undo
-        </button>
-        <button data-control="clear" disabled={script.length === 0} onClick={() => open([], 0)}>
+        </Button>
+        <Button data-control="clear" isOff={script.length === 0} press={() => open([], 0)}>
           start again
-        </button>
+        </Button>
       </div>
       <div class="two">
         <ChannelView side="a" state={state} press={press} />
@@ -96,9 +97,9 @@ export function ChannelsView({ path, go }: ViewProps) {
         <button class="wide" data-control="select" onClick={() => press(`x${Math.floor(Math.random() * 4)}`)}>
           <code>{"select({ a, b, stop: ctx.done(), timer })"}</code>
         </button>
-        <button data-control="end" disabled={state.ended} onClick={() => press("e")}>
+        <Button data-control="end" isOff={state.ended} press={() => press("e")}>
           end ctx
-        </button>
+        </Button>
         <button data-control="time" onClick={() => press("t")}>
           10 ms pass
         </button>
@@ -124,9 +125,6 @@ export function ChannelsView({ path, go }: ViewProps) {
           ))}
         </ul>
       </div>
-      <p class="replay">
-        <Copy value={play.replay} label="replay string" keyed={copy} />
-      </p>
       <Timeline rows={play.steps.flatMap(({ rows }) => rows)} step={-1} />
     </article>
   );

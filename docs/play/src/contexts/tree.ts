@@ -163,7 +163,7 @@ const derivations: Readonly<Record<"n" | "d" | "v" | "o" | "s", (parent: Node, n
       ctx,
       end: () => end(),
       abort,
-      code: `const [${name}, cancel${upper(name)}] = context.withSignal(${parent.name}, stop.signal);`,
+      code: `const stop${upper(name)} = new AbortController();\nconst [${name}, cancel${upper(name)}] = context.withSignal(${parent.name}, stop${upper(name)}.signal);`,
     };
   },
 };

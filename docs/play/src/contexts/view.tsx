@@ -7,6 +7,7 @@ import { context, nil } from "headgate";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useKeys } from "../keys.ts";
 import type { ViewProps } from "../main.tsx";
+import { Button } from "../parts.tsx";
 import { text } from "../text.ts";
 import { DEADLINE, formatOps, type Node, OPENING, type Op, parseOps, Tree, user } from "./tree.ts";
 
@@ -90,12 +91,20 @@ export function ContextsView({ path, go }: ViewProps) {
       <figure class="code made">
         <figcaption>{words.code}</figcaption>
         <pre tabIndex={0} aria-label={words.code}>
-          {now.nodes.map(({ id, code }) => (
-            <span key={id} class={id === chosen.id ? "line lit" : "line"}>
-              {code}
+          {now.nodes.some(({ kind }) => kind === "value") && (
+            <span class="line">
+              {'const user = context.key<string>("user");'}
               {"\n"}
             </span>
-          ))}
+          )}
+          {now.nodes.flatMap(({ id, code }) =>
+            code.split("\n").map((line) => (
+              <span key={line} class={id === chosen.id ? "line lit" : "line"}>
+                {line}
+                {"\n"}
+              </span>
+            )),
+          )}
         </pre>
       </figure>
       <ul class="lessons">
@@ -213,6 +222,13 @@ function Ring({ node, status }: { node: Node; status: Status }) {
   );
 }
 
+/** A text that breaks before a call and around an instant, and not within a number. */
+function breakable(text: string) {
+  return text
+    .split(/(?=\.With|\.with|\[)|(?<=\()(?=\d)/)
+    .flatMap((part) => [<span class="nowrap">{part}</span>, <wbr />]);
+}
+
 function Details({
   node,
   act,
@@ -239,10 +255,24 @@ function Details({
     ["ctx.value(user)", ctx.value(user) ?? "undefined"],
     ...(node.registered > 0 ? [["afterFunc", words.functions(node.called, node.registered)] as const] : []),
   ];
+  const why =
+    isFull && !hasEnded
+      ? words.off.full
+      : hasEnded
+        ? words.off.ended
+        : node.end === undefined
+          ? words.off.cannot
+          : words.off.cause;
   const button = (letter: keyof typeof words.actions, isPossible: boolean) => (
-    <button key={letter} data-control={letter} disabled={!isPossible} onClick={() => act({ letter, node: node.id })}>
+    <Button
+      key={letter}
+      data-control={letter}
+      isOff={!isPossible}
+      press={() => act({ letter, node: node.id })}
+      title={isPossible ? undefined : why}
+    >
       {words.actions[letter]}
-    </button>
+    </Button>
   );
   return (
     <section class="details" aria-label={words.selected}>
@@ -251,7 +281,7 @@ function Details({
         {facts.map(([name, value]) => (
           <div key={name}>
             <dt>{name}</dt>
-            <dd>{value}</dd>
+            <dd>{name === "String(ctx)" ? breakable(value) : value}</dd>
           </div>
         ))}
       </dl>
@@ -260,6 +290,7 @@ function Details({
         {button("k", node.kind === "cancel" && !hasEnded)}
         {node.abort !== undefined && button("a", !node.abort.signal.aborted)}
       </div>
+      {(hasEnded || node.kind !== "cancel") && <p class="off">{why}</p>}
       <div class="acts">
         {(["n", "d", "v", "o", "s"] as const).map((letter) => button(letter, !isFull))}
         {button("f", true)}

@@ -7,7 +7,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks"
 import { moves } from "../hash.ts";
 import { useKeys } from "../keys.ts";
 import type { ViewProps } from "../main.tsx";
-import { Choice, Copy, Live, Options, Timeline } from "../parts.tsx";
+import { Button, Choice, Copy, Live, Options, Timeline } from "../parts.tsx";
 import { Controls, type Playback, usePlayback, usePlayer } from "../player.tsx";
 import { type Cache, type Recording } from "../record.ts";
 import { CANCELLER, echoesOf, story } from "../say.ts";
@@ -220,15 +220,15 @@ function Board({ playback, entry, recording, fixed, both, step, open }: BoardPro
         </p>
         <p class="replay">
           <Copy value={replay} label="replay string" keyed={copy} />
-          <button class="small" disabled={replay === "0"} onClick={reset}>
+          <Button class="small" isOff={replay === "0"} press={reset}>
             start again
-          </button>
+          </Button>
         </p>
       </div>
       <div class="signal">
-        <button class="primary" data-control="find" disabled={found === "searching"} onClick={search}>
+        <Button class="primary" data-control="find" isOff={found === "searching"} press={search}>
           {words.find}
-        </button>
+        </Button>
         <p class="where" role="status">
           {found === "searching"
             ? words.searching
@@ -287,9 +287,9 @@ function Forks({
           ))}
         </span>
       ))}
-      <button data-control="cancel" disabled={!mayCancel} onClick={cancel}>
+      <Button data-control="cancel" isOff={!mayCancel} press={cancel}>
         ⚡ cancel
-      </button>
+      </Button>
     </div>
   );
 }

@@ -3,6 +3,7 @@
  */
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
+import { text as words } from "../text.ts";
 import type { CodeLine } from "./types.ts";
 
 export function Code({
@@ -10,6 +11,7 @@ export function Code({
   lit,
   title,
   signs = false,
+  losing = 0,
   children,
 }: {
   lines: readonly CodeLine[];
@@ -17,6 +19,8 @@ export function Code({
   title: string;
   /** Whether the signs in the margin are shown. */
   signs?: boolean;
+  /** The line that loses something, from 1; 0: none. */
+  losing?: number;
   /** Controls, beside the title. */
   children?: ComponentChildren;
 }) {
@@ -43,8 +47,10 @@ export function Code({
         {lines.map(({ text, sign = "" }, i) => (
           <span
             key={i}
-            class={`line ${i + 1 === lit ? "lit" : ""} ${signs && sign !== "" ? (sign === "-" ? "gone" : "new") : ""}`}
+            class={`line ${i + 1 === lit ? "lit" : ""} ${i + 1 === losing ? "losing" : ""} ${signs && sign !== "" ? (sign === "-" ? "gone" : "new") : ""}`}
             data-line={i + 1}
+            data-losing={i + 1 === losing ? words.stop.lostHere : undefined}
+            style={{ "--in": text.search(/\S|$/) }}
             data-sign={signs ? sign : undefined}
             aria-current={i + 1 === lit}
           >

@@ -14,6 +14,8 @@ const glyphs: Readonly<Record<State, number | "cross" | "back" | "again" | "bar"
   done: 1,
   back: "back",
   declined: "bar",
+  first: 0,
+  returned: "back",
   again: "again",
   lost: "cross",
 };

@@ -9,6 +9,8 @@ import type { Design, Show } from "./types.ts";
 export interface Point {
   readonly k: number;
   readonly time: number;
+  /** Whether the program has ended before. */
+  readonly isAfter: boolean;
   lost: readonly string[] | undefined;
 }
 
@@ -37,7 +39,7 @@ class Strip {
     const plain = await this.shows.get("0");
     this.points = plain.frames
       .slice(0, plain.recording.points)
-      .map(({ step, time }) => ({ k: step, time, lost: undefined }));
+      .map(({ step, time, phase }) => ({ k: step, time, isAfter: phase === "ended", lost: undefined }));
     this.changed();
     for (const point of this.points) {
       void this.shows.get(`0!c${point.k}`, false).then((show) => {

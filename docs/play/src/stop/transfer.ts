@@ -8,8 +8,8 @@ import sagaText from "text:../../../learn/08-two-apis/fixed.ts";
 import talkGo from "text:../../../learn/08-two-apis/talk.go";
 import type { BankSetting, Fact } from "../../../learn/scenarios/banks.ts";
 import { newBankBooks, transfers } from "../../../learn/scenarios/index.ts";
-import { recorded, untilItsEnd } from "../record.ts";
-import { CANCELLER, echoesOf, story } from "../say.ts";
+import { endOf, recorded, untilItsEnd } from "../record.ts";
+import { CANCELLER, CLOCK } from "../say.ts";
 import { text } from "../text.ts";
 import { marksOf, regionOf } from "./code.ts";
 import { framesOf, type Note } from "./frames.ts";
@@ -68,7 +68,7 @@ function designOf(
       return run(t, books, bed);
     }, replay);
     const steps = untilItsEnd(recording.steps);
-    const echoes = echoesOf(steps.flatMap(({ rows }) => rows));
+    const end = endOf(steps);
     const calls = new Calls();
     const start = code.findIndex(({ text }) => text.includes(".run(ctx")) + 1 || 1;
     const frames = framesOf<Fact, Frame>(steps, ({ step, time, rows }, noted, before, isLast) => {
@@ -77,7 +77,6 @@ function designOf(
       const tokens = calls.now(isLast);
       const moved = tokens.filter(({ station }) => station === "moved").length;
       const back = tokens.filter(({ station }) => station === "undone").length;
-      const isOver = isLast || rows.some((row) => row.task === "main" && row.event === "wait t.sleep");
       const isStopped = rows.some((row) => row.task === CANCELLER);
       return {
         step,
@@ -86,10 +85,11 @@ function designOf(
         tokens,
         line: sent === undefined ? (before?.line ?? start) : lineOfFact(code, sent.entry) || start,
         goLine: (sent === undefined ? undefined : lineOfFact(goCode, sent.entry)) || (before?.goLine ?? 1),
-        sentence: sentenceOf(rows, noted, isLast, echoes),
-        phase: isOver || before?.phase === "ended" ? "ended" : isStopped ? "stopping" : (before?.phase ?? "running"),
+        sentence: isLast ? text.transfer.over : step === end ? text.transfer.ended : sentenceOf(rows, noted, time),
+        phase: step >= end ? "ended" : isStopped ? "stopping" : (before?.phase ?? "running"),
         account: `money moved at ${moved} of 2 banks, taken back at ${back}`,
         holds: !isLast || moved !== 1,
+        isInner: false,
       };
     });
     const last = frames.at(-1)!;
@@ -98,23 +98,21 @@ function designOf(
     const [half] = lost;
     const whole = settled.length === 2 ? text.transfer.both : text.transfer.neither;
     const outcome = half === undefined ? whole : text.transfer.half(half);
-    return { recording, frames, lost, settled: lost.length > 0 ? [] : settled, outcome };
+    return { recording, frames, lost, settled: lost.length > 0 ? [] : settled, outcome, why: [], losing: undefined };
   };
   return { id, ...text.transfer.designs[id], code, goCode, show };
 }
 
-function sentenceOf(
-  rows: readonly TraceRow[],
-  noted: readonly Note<Fact>[],
-  isLast: boolean,
-  echoes: ReadonlySet<TraceRow>,
-): string {
-  if (isLast) return text.transfer.over;
-  if (rows.some((row) => row.event === "wait t.sleep")) return text.transfer.ended;
-  const notes: Readonly<Record<string, string>> = text.transfer.notes;
+function sentenceOf(rows: readonly TraceRow[], noted: readonly Note<Fact>[], time: number): string {
+  const words = text.transfer;
+  const notes: Readonly<Record<string, string>> = words.notes;
   const told = noted.map(({ entry: { request, event, bank } }) => notes[`${request} ${event}`]!.replace("{id}", bank));
-  if (rows.some((row) => row.task === CANCELLER)) return [story(rows, echoes), ...told].join(" ");
-  return told.length > 0 ? told.join(" ") : story(rows, echoes);
+  if (rows.some((row) => row.task === CANCELLER)) told.unshift(words.sigterm);
+  else if (rows.some((row) => row.task === CLOCK && row.event === "fire")) told.unshift(words.clock(time));
+  if (told.length > 0) return told.join(" ");
+  return rows.some((row) => row.event.startsWith("fail ") && row.detail === "context canceled")
+    ? words.heard
+    : words.turn;
 }
 
 /** The story, with such a failure. */

@@ -15,6 +15,8 @@ export type State =
   | "done"
   | "back"
   | "declined"
+  | "first"
+  | "returned"
   | "again"
   | "lost";
 
@@ -47,6 +49,14 @@ export interface Frame {
   /** The account in words, and whether it adds up. */
   readonly account: string;
   readonly holds: boolean;
+  /** No message moves, and no task of the code has its turn: it goes by faster. */
+  readonly isInner: boolean;
+}
+
+/** One of the beats that say why something is lost, and the step at which it happens. */
+export interface Beat {
+  readonly text: string;
+  readonly step: number;
 }
 
 /** A recording, as this view shows it. */
@@ -58,6 +68,10 @@ export interface Show {
   readonly settled: readonly string[];
   /** How it ended, in a sentence or two. */
   readonly outcome: string;
+  /** Why it loses, in beats; empty: it does not. */
+  readonly why: readonly Beat[];
+  /** Where it loses: the line, that of the code in Go, and the step. */
+  readonly losing: { readonly line: number; readonly goLine: number; readonly step: number } | undefined;
 }
 
 export interface CodeLine {
@@ -89,7 +103,7 @@ export interface Story {
   /** What can be let fail, "none" first. */
   readonly failures: readonly { readonly id: string; readonly title: string }[];
   /** What is counted at each point. */
-  readonly loses: string;
+  readonly loses: (n: number) => string;
   /** What to take away from it. */
   readonly takeaway: string;
 }

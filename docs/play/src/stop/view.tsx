@@ -7,7 +7,7 @@
 import { useCallback, useEffect, useRef } from "preact/hooks";
 import { useKeys } from "../keys.ts";
 import type { ViewProps } from "../main.tsx";
-import { Choice, Copy, Live, Options, Timeline } from "../parts.tsx";
+import { Button, Choice, Copy, Live, Options, Timeline } from "../parts.tsx";
 import { Controls, isCalm, type Playback, usePlayback, usePlayer } from "../player.tsx";
 import { text } from "../text.ts";
 import { Code } from "./listing.tsx";
@@ -15,7 +15,7 @@ import { type Choices, choicesOf, COUNTS, DEFAULTS, type Setting, wordsOf } from
 import { Stage } from "./stage.tsx";
 import { type Point, usePoints, useShow } from "./strip.ts";
 import { transfer } from "./transfer.ts";
-import type { Design, Frame, Show, Story } from "./types.ts";
+import type { Beat, Design, Show, Story } from "./types.ts";
 import { worker } from "./worker.ts";
 
 const stories: Readonly<Record<string, (setting: Setting) => Story>> = { worker, transfer };
@@ -36,8 +36,10 @@ export function StopView({ path, go }: ViewProps) {
   const show = useShow(design, replayPart);
   const isOpening = path.length < 2 && story.id === "worker" && !hasPlayed;
   const playback = usePlayback(isOpening);
-  /** The time at which the next design is to be stopped. */
-  const stopTime = useRef<number | undefined>(undefined);
+  /** The moment of the reader's stop, which the other designs get, too. */
+  const moment = useRef<Moment>({ time: undefined, isDue: false, replays: new Map() });
+  /** What was shown last. It stays until the next recording is made, and so do its controls with the focus. */
+  const shown = useRef<Pick<PlayerProps, "story" | "design" | "show" | "stepPart" | "choices"> | undefined>(undefined);
   const open = (next: Next): void => {
     const to = { story: story.id, design: design.id, replay: replayPart, ...choices, ...next };
     go([to.story, to.design, to.replay, String(to.step), ...wordsOf(to)]);
@@ -52,17 +54,14 @@ export function StopView({ path, go }: ViewProps) {
       </div>
     );
   }
-  if (show === undefined) return <p class="notice">Recording …</p>;
+  if (show !== undefined) shown.current = { story, design, show, stepPart, choices };
+  if (shown.current === undefined) return <p class="notice">Recording …</p>;
   return (
     <Player
-      story={story}
-      design={design}
-      show={show}
-      stepPart={stepPart}
-      choices={choices}
+      {...shown.current}
       isOpening={isOpening}
-      playback={playback}
-      stopTime={stopTime}
+      playback={show === undefined ? { ...playback, isPlaying: false } : playback}
+      moment={moment}
       open={open}
     />
   );
@@ -82,6 +81,16 @@ function storyOf(id: string, { messages, fails }: Setting): Story {
 /** Where to go: what is not named stays as it is. */
 type Next = Partial<Choices> & { story?: string; design?: string; replay?: string; step: number };
 
+/** A stop that goes from design to design. It stays the same until the reader stops another time. */
+interface Moment {
+  /** In ms; undefined: the reader has stopped nothing. */
+  time: number | undefined;
+  /** Whether the design that is shown is to be stopped then. */
+  isDue: boolean;
+  /** The replay strings that the designs had, by design and setting. */
+  readonly replays: Map<string, string>;
+}
+
 interface PlayerProps {
   story: Story;
   design: Design;
@@ -90,7 +99,7 @@ interface PlayerProps {
   choices: Choices;
   isOpening: boolean;
   playback: Playback;
-  stopTime: { current: number | undefined };
+  moment: { current: Moment };
   open: (next: Next) => void;
 }
 
@@ -100,7 +109,7 @@ function signalsOf(replay: string): readonly [cancel: number | undefined, abort:
   return [cancel === undefined ? undefined : Number(cancel), abort === undefined ? undefined : Number(abort)];
 }
 
-function Player({ story, design, show, stepPart, choices, isOpening, playback, stopTime, open }: PlayerProps) {
+function Player({ story, design, show, stepPart, choices, isOpening, playback, moment, open }: PlayerProps) {
   const { frames, recording, lost, settled } = show;
   const { replay } = recording;
   const pause = pauseOf(story);
@@ -115,10 +124,12 @@ function Player({ story, design, show, stepPart, choices, isOpening, playback, s
     set,
     playback,
     until: isPlain && pause !== undefined ? pause - 1 : undefined,
+    pace: frame.isInner ? 4 : 1,
   });
   useEffect(() => void (hasPlayed = true), []);
 
   const [cancelAt, abortAt] = signalsOf(replay);
+  const stoppedAt = frames.find(({ step }) => step === cancelAt)?.time;
   const mayCancel = cancelAt === undefined && frame.step <= recording.points;
   const mayAbort =
     design.id === "worker" &&
@@ -126,7 +137,9 @@ function Player({ story, design, show, stepPart, choices, isOpening, playback, s
     abortAt === undefined &&
     frame.step > cancelAt &&
     frame.phase !== "ended";
+  const forget = (): void => void (moment.current = { time: undefined, isDue: false, replays: new Map() });
   const stop = (): void => {
+    if (mayCancel || mayAbort) forget();
     if (mayCancel) open({ replay: `${replay}!c${frame.step}`, step: frame.step + 1 });
     else if (mayAbort) open({ replay: `${replay}!a${frame.step}`, step: frame.step + 1 });
     else return;
@@ -136,24 +149,33 @@ function Player({ story, design, show, stepPart, choices, isOpening, playback, s
   const change = (next: Partial<Next>): void => {
     player.play(false);
     if (isPlain || cancelAt === undefined) return open({ ...next, replay: "0", step: at + 1 });
-    stopTime.current = frames.find(({ step }) => step === cancelAt)?.time ?? 0;
+    const { current } = moment;
+    current.time ??= stoppedAt ?? 0;
+    current.replays.set(keyOf(design.id, story.setting), replay);
+    const to = { ...story.setting, ...next };
+    const before = current.replays.get(keyOf(next.design ?? design.id, to));
+    if (before !== undefined) return open({ ...next, replay: before, step: (signalsOf(before)[0] ?? 0) + 1 });
+    current.isDue = true;
     open({ ...next, replay: "0", step: 1 });
   };
   const points = usePoints(design);
+  const ended = points.find((point) => point.isAfter)?.k ?? Infinity;
   useEffect(() => {
-    const time = stopTime.current;
-    if (time === undefined || !isPlain) return;
-    stopTime.current = undefined;
+    const { time, isDue } = moment.current;
+    if (time === undefined || !isDue || !isPlain) return;
+    moment.current.isDue = false;
     const k = frames.findLast((one) => one.time <= time && one.phase === "running")?.step ?? 1;
     open({ replay: `0!c${k}`, step: k + 1 });
   }, [design, isPlain]);
   const copy = useRef<(() => void) | undefined>(undefined);
+  const sigterm = useRef<HTMLDivElement>(null);
   const by = (n: number): void => {
     const all = story.designs;
     change({ design: all[(all.indexOf(design) + n + all.length) % all.length]!.id });
   };
   useKeys({ ...player.keys, s: stop, "[": () => by(-1), "]": () => by(1), c: () => copy.current?.() });
 
+  const isKnown = (!isPlain && frame.phase !== "running") || at === frames.length - 1;
   const isWaiting = isPlain && at + 1 === pause && !player.isPlaying;
   const goSource = choices.language === "go" && design.goCode.length > 0;
   return (
@@ -209,7 +231,7 @@ function Player({ story, design, show, stepPart, choices, isOpening, playback, s
         </div>
       </div>
       <p class="about">
-        {story.about} <b>{design.about}</b>
+        <span>{story.about}</span> <b>{design.about}</b>
       </p>
       <div class="columns">
         <div class="left">
@@ -221,32 +243,17 @@ function Player({ story, design, show, stepPart, choices, isOpening, playback, s
           <p class="sentence" data-control="sentence">
             {frame.sentence}
           </p>
+          {isKnown && show.why.length > 0 && <Why beats={show.why} step={frame.step} />}
           <Live sentence={`Step ${frame.step}. ${frame.sentence}`} isPlaying={player.isPlaying} />
           <Controls
             player={player}
             valueText={`step ${frame.step} of ${frames.length}, ${frame.time} ms, ${frame.sentence}`}
           />
-          <div class="signal">
-            <button class="sigterm" data-control="sigterm" disabled={!mayCancel && !mayAbort} onClick={stop}>
-              <kbd aria-hidden="true">S</kbd>{" "}
-              {cancelAt === undefined
-                ? "SIGTERM"
-                : mayAbort || abortAt !== undefined
-                  ? "second SIGTERM"
-                  : "SIGTERM was sent"}
-            </button>
-            <p class="where">
-              <span class="nowrap">
-                step <b>{frame.step}</b> of {frames.length}
-              </span>
-              , <span class="nowrap">+{frame.time} ms</span>
-              {isWaiting && <em> {text.worker.press}</em>}
-            </p>
-          </div>
         </div>
         <Code
           lines={goSource ? design.goCode : design.code}
           lit={goSource ? frame.goLine : frame.line}
+          losing={isKnown ? ((goSource ? show.losing?.goLine : show.losing?.line) ?? 0) : 0}
           title={titleOf(design, choices.language)}
         >
           <Options
@@ -263,22 +270,50 @@ function Player({ story, design, show, stepPart, choices, isOpening, playback, s
         story={story}
         cancelAt={cancelAt}
         step={frame.step}
+        ended={ended}
         jump={(k) => {
           player.play(false);
+          forget();
           open({ replay: `0!c${k}`, step: k + 1 });
         }}
       />
-      <div class="result">
-        <Outcome show={show} frame={frame} isLast={at === frames.length - 1} story={story} />
-        <p class="replay">
-          <Copy value={replay} label="replay string" keyed={copy} />
+      <div class="dock" ref={sigterm}>
+        <div class="signal">
+          <Button class="sigterm" data-control="sigterm" isOff={!mayCancel && !mayAbort} press={stop}>
+            <kbd aria-hidden="true">S</kbd>{" "}
+            {cancelAt === undefined
+              ? "SIGTERM"
+              : mayAbort || abortAt !== undefined
+                ? "second SIGTERM"
+                : "SIGTERM was sent"}
+          </Button>
+          <p class="where">
+            <span class="nowrap">
+              step <b>{frame.step}</b> of {frames.length}
+            </span>
+            , <span class="nowrap">+{frame.time} ms</span>
+            {cancelAt !== undefined && <span class="at">{text.stop.stoppedAt(stoppedAt ?? frame.time)}</span>}
+          </p>
           {!isPlain && (
-            <button class="small" data-control="plain" onClick={() => open({ replay: "0", step: cancelAt ?? 1 })}>
+            <button
+              class="small"
+              data-control="plain"
+              onClick={() => {
+                forget();
+                // This button goes away, and the focus with it.
+                sigterm.current?.querySelector("button")?.focus();
+                open({ replay: "0", step: cancelAt ?? 1 });
+              }}
+            >
               without the stop
             </button>
           )}
-        </p>
+        </div>
+        <Outcome show={show} isKnown={isKnown} isWaiting={isWaiting} story={story} />
       </div>
+      <p class="replay">
+        <Copy value={replay} label="replay string" keyed={copy} />
+      </p>
       <Timeline rows={frames.flatMap(({ rows }) => rows)} step={frame.step} />
       <p class="takeaway">{story.takeaway}</p>
     </article>
@@ -296,10 +331,22 @@ function titleOf({ id, title, goCode }: Design, language: Choices["language"]): 
   return goCode.length > 0 ? text.stop.goCode[id]! : text.stop.noGo(title);
 }
 
+/** The key of a design with a setting. */
+const keyOf = (id: string, { messages, fails }: Setting): string => `${id} ${messages} ${fails}`;
+
 /** What this schedule comes to. It is shown from its start, because the reader may jump there. */
-function Outcome({ show, frame, isLast, story }: { show: Show; frame: Frame; isLast: boolean; story: Story }) {
-  const isKnown = show.recording.replay !== "0" && (frame.phase !== "running" || isLast);
-  if (!isKnown && !isLast) return <p class="outcome">{text.worker.unknown}</p>;
+function Outcome({
+  show,
+  isKnown,
+  isWaiting,
+  story,
+}: {
+  show: Show;
+  isKnown: boolean;
+  isWaiting: boolean;
+  story: Story;
+}) {
+  if (!isKnown) return <p class="outcome">{isWaiting ? <em>{text.stop.press}</em> : text.stop.unknown}</p>;
   const isBad = show.lost.length > 0;
   return (
     <p class={`outcome ${isBad ? "bad" : "good"}`}>
@@ -308,17 +355,37 @@ function Outcome({ show, frame, isLast, story }: { show: Show; frame: Frame; isL
   );
 }
 
+/** Why it loses, in beats. Those that have happened are lit. */
+function Why({ beats, step }: { beats: readonly Beat[]; step: number }) {
+  const { title } = text.worker.why;
+  return (
+    <section class="why" aria-label={title}>
+      <h3>{title}</h3>
+      <ol>
+        {beats.map((beat) => (
+          <li key={beat.text} class={beat.step <= step ? "past" : "due"}>
+            {beat.text}
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}
+
 function StripView({
   points,
   story,
   cancelAt,
   step,
+  ended,
   jump,
 }: {
   points: readonly Point[];
   story: Story;
   cancelAt: number | undefined;
   step: number;
+  /** The first point after the end of the program. */
+  ended: number;
   jump: (k: number) => void;
 }) {
   const losing = points.filter((point) => (point.lost?.length ?? 0) > 0).length;
@@ -335,26 +402,27 @@ function StripView({
     buttons[next]?.focus();
   };
   return (
-    <section class="strip" aria-label={story.loses}>
+    <section class="strip" aria-label={text.stop.strip}>
       <h3>
-        {story.loses}{" "}
         <span class="total" data-control="total">
-          {isDone ? `${losing} of ${points.length} points` : "recording …"}
-        </span>
+          {isDone ? `${losing} of ${points.length}` : "recording …"}
+        </span>{" "}
+        {isDone && story.loses(losing)}
       </h3>
-      <div class="marks" ref={list} role="toolbar" aria-label="Points" onKeyDown={moved}>
+      <div class="marks" ref={list} role="toolbar" aria-label={text.stop.strip} onKeyDown={moved}>
         {points.map(({ k, time, lost }) => {
           const state = lost === undefined ? "unknown" : lost.length > 0 ? "bad" : "good";
           const what =
             lost === undefined ? "not recorded yet" : lost.length > 0 ? `loses ${lost.join(", ")}` : "loses nothing";
+          const when = k >= ended ? `, ${text.stop.after}` : "";
           return (
             <button
               key={k}
-              class={`mark ${state} ${k === cancelAt ? "chosen" : k === step && cancelAt === undefined ? "here" : ""}`}
+              class={`mark ${state} ${k >= ended ? "after" : ""} ${k === cancelAt ? "chosen" : k === step && cancelAt === undefined ? "here" : ""}`}
               data-k={k}
               tabIndex={k === current ? 0 : -1}
-              title={`a stop after step ${k}, +${time} ms: ${what}`}
-              aria-label={`stop after step ${k}: ${what}`}
+              title={`a stop after step ${k}, +${time} ms${when}: ${what}`}
+              aria-label={`stop after step ${k}${when}: ${what}`}
               aria-pressed={k === cancelAt}
               onClick={() => jump(k)}
             >

@@ -9,13 +9,14 @@ import firstGo from "text:../../../learn/05-sigterm/talk.go";
 import repairGo from "text:../../../learn/06-half-fix/talk.go";
 import { newBooks, workers } from "../../../learn/scenarios/index.ts";
 import { messagesOf, type Setting as Bed } from "../../../learn/scenarios/queue.ts";
-import { recorded, untilItsEnd } from "../record.ts";
-import { CANCELLER, echoesOf, story } from "../say.ts";
+import { endOf, recorded, untilItsEnd } from "../record.ts";
+import { CANCELLER, echoesOf } from "../say.ts";
 import { listOf, text } from "../text.ts";
 import { Lines, regionOf } from "./code.ts";
 import { framesOf, type Note } from "./frames.ts";
 import { kept, type Setting } from "./setting.ts";
-import type { CodeLine, Design, Frame, Show, State, Story, Token } from "./types.ts";
+import { Teller } from "./tell.ts";
+import type { Beat, CodeLine, Design, Frame, Show, State, Story, Token } from "./types.ts";
 
 // ------------------------------------------------------------------------------------------------------------ the tokens
 
@@ -66,15 +67,17 @@ class Tokens {
       this.put(id, "queue", "back");
     } else if (kind === "next") {
       // What was given back or never pulled is not among those that are left behind.
-      if (place.station !== "queue") this.counts.again++;
-      this.put(id, "again", place.handled ? "lost" : "again");
+      const wasLeft = place.station !== "queue";
+      if (wasLeft) this.counts.again++;
+      const isReturned = place.state === "back";
+      this.put(id, "next", place.handled ? "lost" : wasLeft ? "again" : isReturned ? "returned" : "first");
     }
   }
 
   private put(id: string, station: string, state: State): void {
     const place = this.places.get(id)!;
     // A message that is acked or lost goes nowhere else.
-    if (place.station === "acked" || place.station === "again") return;
+    if (place.station === "acked" || place.station === "next") return;
     place.station = station;
     place.state = state === "acking" && !place.handled ? "held" : state;
   }
@@ -83,9 +86,13 @@ class Tokens {
     return [...this.places].map(([id, { station, state }]) => ({ id, station, state, word: words[state] }));
   }
 
+  get inHand(): number {
+    return [...this.places.values()].filter(({ station }) => /^(pull|handle|ack)$/.test(station)).length;
+  }
+
   account(): readonly [text: string, holds: boolean] {
     const { pulled, acked, released, again } = this.counts;
-    const inHand = [...this.places.values()].filter(({ station }) => /^(pull|handle|ack)$/.test(station)).length;
+    const { inHand } = this;
     const parts = [
       `${acked} acked`,
       `${released} given back`,
@@ -119,20 +126,24 @@ function designOf(
     const echoes = echoesOf(steps.flatMap(({ rows }) => rows));
     const tokens = new Tokens(messagesOf(bed));
     const [lines, goLines] = [new Lines(code), new Lines(goCode)];
+    const end = endOf(steps);
+    const teller = new Teller(code, setting.messages);
     const failed: string[] = [];
-    const frames = framesOf<string, Frame>(steps, ({ step, time, rows }, noted, before) => {
+    const turns: Turn[] = [];
+    const frames = framesOf<string, Frame>(steps, ({ step, time, rows }, noted, before, isLast) => {
       let [line, goLine] = [before?.line ?? 1, before?.goLine ?? 0];
       for (const row of rows) {
         tokens.row(row);
         line = lines.of(row) || line;
         goLine = goLines.of(row) || goLine;
+        turns.push({ row, name: teller.name(row.object), line, goLine });
       }
+      const told = teller.step(rows, echoes, tokens.now(), time);
       for (const note of noted) {
         tokens.note(note);
         if (note.list === "failed") failed.push(note.entry);
       }
       const [account, holds] = tokens.account();
-      const isOver = rows.some((row) => row.task === "main" && row.event === "wait t.sleep");
       const isStopped = rows.some((row) => row.task === CANCELLER);
       return {
         step,
@@ -141,59 +152,135 @@ function designOf(
         tokens: tokens.now(),
         line,
         goLine,
-        sentence: sentenceOf(rows, noted, echoes, setting),
-        phase: isOver || before?.phase === "ended" ? "ended" : isStopped ? "stopping" : (before?.phase ?? "running"),
+        sentence: sentenceOf({ rows, told, noted, isEnd: step === end, isLast, hasSome: tokens.inHand > 0 }),
+        phase: step >= end ? "ended" : isStopped ? "stopping" : (before?.phase ?? "running"),
         account,
         holds,
+        isInner: told.length + noted.length === 0 && rows.every(({ task }) => INNER.test(task)),
       };
     });
     const last = frames.at(-1)!;
-    const before = frames.findLast((frame) => !frame.tokens.some(({ station }) => station === "again")) ?? last;
     const lost = last.tokens.filter(({ state }) => state === "lost").map((token) => token.id);
     const settled = last.tokens.filter(({ state }) => state === "done").map((token) => token.id);
-    return { recording, frames, lost, settled, outcome: outcomeOf(last, before, replay, failed) };
+    const stop = Number(/!c(\d+)/.exec(replay)?.[1] ?? Infinity);
+    const losses = lost.map((id) => lossOf(id, failed, turns));
+    return {
+      recording,
+      frames,
+      lost,
+      settled,
+      outcome: outcomeOf({ last, losses, failed, isLate: stop >= end && stop < Infinity, isStopped: stop < end }),
+      why: losses[0]?.why ?? [],
+      losing: losses[0],
+    };
   };
   return { id, ...text.worker.designs[id], code, goCode, show };
 }
 
-function sentenceOf(
-  rows: readonly TraceRow[],
-  noted: readonly Note[],
-  echoes: ReadonlySet<TraceRow>,
-  { messages }: Setting,
-): string {
+/** The tasks of `headgate/worker` that watch over its work. */
+const INNER = /^(watch|leases|limit|closer|settler|pull|handler)$/;
+
+function sentenceOf({
+  rows,
+  told,
+  noted,
+  isEnd,
+  isLast,
+  hasSome,
+}: {
+  rows: readonly TraceRow[];
+  told: readonly string[];
+  noted: readonly Note[];
+  isEnd: boolean;
+  isLast: boolean;
+  hasSome: boolean;
+}): string {
   const next = noted.filter(({ list }) => list === "next").map(({ entry }) => entry);
-  if (next.length > 0) return `${text.worker.again} ${listOf(next.toSorted())}.`;
-  if (rows.some((row) => row.task === "main" && row.event === "wait t.sleep")) return text.worker.over;
-  if (rows.every((row) => row.task === "main" && !row.event.startsWith("wait"))) return text.worker.published(messages);
+  if (isLast) return next.length > 0 ? text.worker.again(listOf(next.toSorted())) : text.worker.nothingLeft;
+  if (isEnd) return hasSome ? `${text.worker.over} ${text.worker.leases}` : text.worker.over;
   const notes: Readonly<Record<string, string>> = text.worker.notes;
   const failures: Readonly<Record<string, string>> = text.worker.failed;
   const noteOf = ({ list, entry }: Note): string => {
     const [operation = "", id = ""] = list === "failed" ? entry.split(" ") : ["", entry];
     return (failures[operation] ?? notes[list]!).replace("{id}", id);
   };
-  // The row of an operation that fails says only that it is over.
-  const hasFailed = noted.some(({ list }) => list === "failed");
-  return [...(hasFailed ? [] : [story(rows, echoes)]), ...noted.map(noteOf)].join(" ");
+  const all = [...told, ...noted.map(noteOf)];
+  if (all.length > 0) return all.join(" ");
+  return text.worker.inner(listOf([...new Set(rows.map(({ task }) => task))]));
+}
+
+// ------------------------------------------------------------------------------------------------------------ what it loses
+
+/** A row, with the name of its object in the code and the lines that were lit at it. */
+interface Turn {
+  readonly row: TraceRow;
+  readonly name: string;
+  readonly line: number;
+  readonly goLine: number;
+}
+
+/** How a message was lost: in a sentence, in beats, and in which line. */
+interface Loss {
+  readonly clause: string;
+  readonly why: readonly Beat[];
+  readonly step: number;
+  readonly line: number;
+  readonly goLine: number;
+}
+
+function lossOf(id: string, failed: readonly string[], turns: readonly Turn[]): Loss {
+  const { worker } = text;
+  // The last that a task of the code did with this message.
+  const isOf = ({ row: { detail } }: Turn): boolean => new RegExp(`\\b${id}\\b`).test(detail);
+  const last = turns.findLast((turn) => isOf(turn) && /^(handle|ack)$/.test(turn.row.task))!;
+  const { task } = last.row;
+  const at = turns.indexOf(last);
+  const own = turns.slice(at).filter(({ row }) => row.task === task);
+  if (failed.includes(`ack ${id}`)) {
+    const { line, goLine, row } = own.find(({ row }) => row.event === "resume sleep") ?? last;
+    return { clause: worker.lostByFailure(id), why: [], line, goLine, step: row.step };
+  }
+  const cut = own.find(({ row }) => /^(fail|refuse) (send|sleep|checkpoint)$/.test(row.event)) ?? last;
+  const kind = task === "handle" ? "dropped" : cut.row.event.startsWith("refuse") ? "unsent" : "cutOff";
+  const ctx = task === "handle" ? "handleCtx" : "ackCtx";
+  const cause = turns.find(({ row, name }) => row.event === "cancel" && name === ctx);
+  const { step } = cut.row;
+  const why =
+    cause === undefined
+      ? []
+      : [
+          { text: worker.why.meant(cause.row.task, ctx), step: cause.row.step },
+          { text: worker.why.heard(task), step },
+          { text: worker.why[kind](id), step },
+        ];
+  return { clause: worker[kind](id), why, line: cut.line, goLine: cut.goLine, step };
 }
 
 /** How it ended: one clause for each message that is not acked. */
-function outcomeOf(last: Frame, before: Frame, replay: string, failed: readonly string[]): string {
-  const isStopped = replay.includes("!c");
-  const again = last.tokens.filter(({ state }) => state === "again").map(({ id }) => id);
-  const clauses = last.tokens
-    .filter(({ state }) => state === "lost")
-    .map(({ id }) => {
-      if (failed.includes(`ack ${id}`)) return text.worker.lostByFailure(id);
-      const was = before.tokens.find((token) => token.id === id)!;
-      return was.station === "ack" ? text.worker.lostInAck(id) : text.worker.lostInHandle(id);
-    });
+function outcomeOf({
+  last,
+  losses,
+  failed,
+  isLate,
+  isStopped,
+}: {
+  last: Frame;
+  losses: readonly Loss[];
+  failed: readonly string[];
+  isLate: boolean;
+  isStopped: boolean;
+}): string {
+  const { worker } = text;
+  const rest = last.tokens.filter(({ station, state }) => station === "next" && state !== "lost");
+  const clauses = losses.map(({ clause }) => clause);
   if (clauses.length === 0) {
-    if (again.length > 0) clauses.push(text.worker.harmless(again.toSorted()));
-    else if (isStopped) return text.worker.allAcked;
-    else return failed.length > 0 ? text.worker.survived : text.worker.plain(last.tokens.length);
+    if (rest.length > 0) clauses.push(worker.harmless(rest.map(({ id, word }) => `${id} (${word})`)));
+    else if (isStopped) return worker.allAcked;
+    else if (failed.length > 0) clauses.push(worker.survived);
+    else clauses.push(isLate ? worker.allAcked : worker.plain(last.tokens.length));
   }
-  return [...(isStopped ? [] : [text.worker.failureStops]), ...clauses].join(" ");
+  const isByFailure = !isStopped && (losses.length > 0 || rest.length > 0);
+  return [...(isLate ? [worker.late] : []), ...(isByFailure ? [worker.failureStops] : []), ...clauses].join(" ");
 }
 
 /** The story, with so many messages and such a failure. */
