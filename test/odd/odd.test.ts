@@ -159,8 +159,10 @@ const INTERNAL = new Set([
   ...["setContext", "fail", "start", "admit"].map((name) => `errgroup.Group.${name}`),
   ...["take", "grant"].map((name) => `semaphore.Weighted.${name}`),
   "singleflight.Group.join",
-  ...["acquired", "relock", "unlockIf"].map((name) => `sync.Mutex.${name}`),
-  ...["mayRead", "admitReaders", "admitWriter", "leave", "unlockIf", "rUnlockIf"].map((name) => `sync.RWMutex.${name}`),
+  ...["take", "acquired", "relock", "unlockIf"].map((name) => `sync.Mutex.${name}`),
+  ...["write", "read", "mayRead", "admitReaders", "admitWriter", "leave", "unlockIf", "rUnlockIf"].map(
+    (name) => `sync.RWMutex.${name}`,
+  ),
   "sync.Cond.wakeFirst",
   "new Chan(owner)",
   "new time.Timer(fn)",
