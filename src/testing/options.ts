@@ -5,9 +5,8 @@
  */
 import { duration, onlyKnown } from "../internal/args.ts";
 import { mustBeReadable } from "../internal/errors.ts";
-import { isError } from "../internal/foreign.ts";
+import { given, isError } from "../internal/foreign.ts";
 import { START } from "./clock.ts";
-import { text } from "./format.ts";
 import { environment } from "./platform.ts";
 
 /** The options of a bubble. */
@@ -185,7 +184,8 @@ function shared(options: BubbleOptions, defaultSteps: number, where: string): Bu
   const { start = START, externalTimeout = 1_000, maxSteps = defaultSteps } = options;
   const begin = epochOf(start, where);
   if (typeof begin !== "number") duration(begin, `${where}: options.start`);
-  if (!Number.isFinite(begin)) throw new RangeError(`${where}: options.start must be a moment; got ${begin}`);
+  if (!Number.isFinite(begin))
+    throw new RangeError(`${where}: options.start must be a time, in epoch ms or as a valid Date; got ${begin}`);
   return {
     start: begin,
     externalTimeout: duration(externalTimeout, `${where}: options.externalTimeout`),
@@ -212,7 +212,7 @@ type Rule = (isRight: boolean, rule: string, got: unknown) => void;
 const rulesOf =
   (where: string): Rule =>
   (isRight, rule, got) => {
-    if (!isRight) throw new TypeError(`${where}: options.${rule}; got ${text(got)}`);
+    if (!isRight) throw new TypeError(`${where}: options.${rule}; got ${given(got)}`);
   };
 
 /** Checks the options of `record`. */
@@ -272,11 +272,11 @@ function seedOf(options: ExploreOptions): number {
   const seed = chosen === undefined ? (options.seed ?? 1) : Number(chosen);
   if (Number.isSafeInteger(seed)) return seed;
   const name = chosen === undefined ? "options.seed" : "HEADGATE_SEED";
-  throw new RangeError(`explore: ${name} must be a whole number; got ${chosen ?? text(seed)}`);
+  throw new RangeError(`explore: ${name} must be a whole number; got ${chosen ?? given(seed)}`);
 }
 
 /** Returns `n` if it is a whole number from `least`, or Infinity; else throws. */
 function wholeNumber(n: number, least: number, where: string): number {
   if (n === Infinity || (Number.isSafeInteger(n) && n >= least)) return n;
-  throw new RangeError(`${where} must be a whole number from ${least}; got ${text(n)}`);
+  throw new RangeError(`${where} must be a whole number from ${least}; got ${given(n)}`);
 }

@@ -456,7 +456,7 @@ describe("watch", () => {
   it.each<[Record<string, unknown>, RegExp]>([
     [{ stacks: -1 }, /^watch: stacks must be a number a second, 0 or more; got -1$/],
     [{ stacks: NaN }, /^watch: stacks must be/],
-    [{ samples: "many" }, /^watch: samples must be a number a second, 0 or more; got many$/],
+    [{ samples: "many" }, /^watch: samples must be a number a second, 0 or more; got the string "many"$/],
     [{ tasks: 1 }, /^watch: tasks must be true or false; got 1$/],
     [{ sweep: 0 }, /^watch: sweep must be a positive number of ms; got 0$/],
     [{ sweep: 60_001 }, /^watch: sweep must be at most 60000 ms; got 60001$/],

@@ -15,21 +15,27 @@ const nothing = (): void => {};
 
 // ------------------------------------------------------------------------------------------------------------ microtasks
 
-/** The number of microtasks from the end of `act` until the caller that awaits the promise of `begin` resumes. */
+/**
+ * The number of microtasks from the end of `act` until the caller that awaits the promise of `begin` resumes. In a turn of the event loop
+ * that has lasted for milliseconds, which is one of the machine's and not of ours, results wait for the next turn: then it is counted again.
+ */
 async function hops(begin: () => Promise<unknown>, act: () => unknown = () => {}): Promise<number> {
-  let passed = 0;
-  let isOver = false;
-  const resumed = (async () => {
-    await begin();
-    isOver = true;
-    return passed + 1;
-  })();
-  act();
-  while (!isOver) {
-    await RESOLVED;
-    passed++;
+  for (;;) {
+    let passed = 0;
+    let isOver = false;
+    const resumed = (async () => {
+      await begin();
+      isOver = true;
+      return passed + 1;
+    })();
+    act();
+    while (!isOver && passed < 1000) {
+      await RESOLVED;
+      passed++;
+    }
+    if (isOver) return resumed;
+    await resumed;
   }
-  return resumed;
 }
 
 const buffered = (): Chan<number> => {
@@ -120,18 +126,27 @@ describe("one microtask resumes the caller of", () => {
 
 // --------------------------------------------------------------------------------------------------------------- promises
 
-/** How many promises `act` makes. It must be synchronous. */
-function promises(act: () => unknown): number {
-  let made = 0;
-  const hook = createHook({
-    init: (_id, type) => {
-      if (type === "PROMISE") made++;
-    },
-  });
-  hook.enable();
-  act();
-  hook.disable();
-  return made;
+/**
+ * How many promises `act` makes. It must be synchronous. In a turn of the event loop that has lasted for milliseconds results are held back
+ * by a promise more: so it is the least of some turns, and none of them begins with `act`.
+ */
+async function promises(act: () => unknown): Promise<number> {
+  let least = Infinity;
+  for (let round = 0; round < 5; round++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    for (let i = 0; i < 200; i++) void buffered().recv();
+    let made = 0;
+    const hook = createHook({
+      init: (_id, type) => {
+        if (type === "PROMISE") made++;
+      },
+    });
+    hook.enable();
+    act();
+    hook.disable();
+    least = Math.min(least, made);
+  }
+  return least;
 }
 
 describe("the promises made by", () => {
@@ -154,8 +169,8 @@ describe("the promises made by", () => {
     ["an acquire for which there is enough: one, for its guard", () => new semaphore.Weighted(1).acquire(), 1],
     ["a call of singleflight: two, the caller's and the task's", () => new singleflight.Group().do(1, () => 1), 2],
   ] as const) {
-    it(what, () => {
-      expect(promises(act)).toBe(made);
+    it(what, async () => {
+      expect(await promises(act)).toBe(made);
     });
   }
 });

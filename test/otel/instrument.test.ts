@@ -419,8 +419,8 @@ describe("the arguments", () => {
 
   it.each([
     [{}, "instrument: system must be a text that is not empty; got undefined"],
-    [{ system: "a", destination: "" }, "instrument: destination must be a text that is not empty; got "],
-    [{ ...OPTIONS, parent: "child" }, 'instrument: parent must be "producer" or "link"; got child'],
+    [{ system: "a", destination: "" }, "instrument: destination must be a text that is not empty; got the string"],
+    [{ ...OPTIONS, parent: "child" }, 'instrument: parent must be "producer" or "link"; got the string "child"'],
     [{ ...OPTIONS, settle: 1 }, "instrument: settle must be true or false; got 1"],
     [{ ...OPTIONS, attributes: null }, "instrument: attributes must be an object, got null"],
     [{ ...OPTIONS, name: "a" }, /^instrument: there is no option name; there are system, destination/],

@@ -364,7 +364,7 @@ describe("bad input to bubble", () => {
   const run = (options: unknown): Promise<void> => bubble(() => {}, options as never);
 
   it.each([undefined, null, 5, "text", {}])("refuses %o where a function belongs", async (fn) => {
-    const what = fn === null ? "null" : typeof fn;
+    const what = fn === null ? "null" : typeof fn === "object" ? "Object" : typeof fn;
     await expect(bubble(fn as never)).rejects.toThrow(new TypeError(`bubble: expected a function, got ${what}`));
   });
 
@@ -372,10 +372,10 @@ describe("bad input to bubble", () => {
     [null, TypeError, "bubble: expected an options object, got null"],
     [5, TypeError, "bubble: expected an options object, got 5"],
     [{ start: "now" }, TypeError, "bubble: options.start: expected a number of milliseconds, got string"],
-    [{ start: NaN }, RangeError, "bubble: options.start: NaN"],
-    [{ start: new Date(NaN) }, RangeError, "bubble: options.start: NaN"],
+    [{ start: NaN }, RangeError, "bubble: options.start must be a time"],
+    [{ start: new Date(NaN) }, RangeError, "bubble: options.start must be a time"],
     [{ start: Infinity }, RangeError, "bubble: options.start"],
-    [{ start: new Date(8.64e15 + 1) }, RangeError, "bubble: options.start: NaN"],
+    [{ start: new Date(8.64e15 + 1) }, RangeError, "bubble: options.start must be a time"],
     [
       { externalTimeout: "1s" },
       TypeError,
@@ -386,7 +386,7 @@ describe("bad input to bubble", () => {
     [{ external: 9 }, TypeError, "bubble: there is no option external; there are start, externalTimeout, maxSteps"],
     [{ maxSteps: 0 }, RangeError, "bubble: options.maxSteps must be a whole number from 1; got 0"],
     [{ maxSteps: 1.5 }, RangeError, "bubble: options.maxSteps must be a whole number from 1; got 1.5"],
-    [{ maxSteps: "9" }, RangeError, "bubble: options.maxSteps must be a whole number from 1; got 9"],
+    [{ maxSteps: "9" }, RangeError, 'bubble: options.maxSteps must be a whole number from 1; got the string "9"'],
   ])("refuses the options %o", async (options, Class, rule) => {
     const { message } = await failureOf(run(options), Class);
     expect(message).toContain(rule);

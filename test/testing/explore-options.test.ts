@@ -181,35 +181,35 @@ describe("the options that a bubble has, too", () => {
 
 describe("bad input to explore", () => {
   it.each([undefined, null, 5, "text", {}])("refuses %o where a function belongs", async (fn) => {
-    const what = fn === null ? "null" : typeof fn;
+    const what = fn === null ? "null" : typeof fn === "object" ? "Object" : typeof fn;
     await expect(explore(fn as never)).rejects.toThrow(new TypeError(`explore: expected a function, got ${what}`));
   });
 
   it.each([
     [null, TypeError, "explore: expected an options object, got null"],
-    ["fast", TypeError, "explore: expected an options object, got fast"],
-    [{ cancel: "never" }, TypeError, "explore: options.cancel must be true or false; got never"],
-    [{ cancel: "everywhere" }, TypeError, "explore: options.cancel must be true or false; got everywhere"],
+    ["fast", TypeError, 'explore: expected an options object, got the string "fast"'],
+    [{ cancel: "never" }, TypeError, 'explore: options.cancel must be true or false; got the string "never"'],
+    [{ cancel: "everywhere" }, TypeError, 'explore: options.cancel must be true or false; got the string "everywhere"'],
     [{ cancel: 1 }, TypeError, "explore: options.cancel must be true or false; got 1"],
-    [{ search: "yes" }, TypeError, "explore: options.search must be true or false; got yes"],
+    [{ search: "yes" }, TypeError, 'explore: options.search must be true or false; got the string "yes"'],
     [{ bound: -1 }, RangeError, "explore: options.bound must be a whole number from 0; got -1"],
     [{ bound: 1.5 }, RangeError, "explore: options.bound must be a whole number from 0; got 1.5"],
-    [{ bound: "2" }, RangeError, "explore: options.bound must be a whole number from 0; got 2"],
+    [{ bound: "2" }, RangeError, 'explore: options.bound must be a whole number from 0; got the string "2"'],
     [{ boundedRuns: -1 }, RangeError, "explore: options.boundedRuns must be a whole number from 0; got -1"],
     [{ randomRuns: -1 }, RangeError, "explore: options.randomRuns must be a whole number from 0; got -1"],
     [{ randomRuns: NaN }, RangeError, "explore: options.randomRuns must be a whole number from 0; got NaN"],
     [{ seed: 1.5 }, RangeError, "explore: options.seed must be a whole number; got 1.5"],
-    [{ seed: "first" }, RangeError, "explore: options.seed must be a whole number; got first"],
+    [{ seed: "first" }, RangeError, 'explore: options.seed must be a whole number; got the string "first"'],
     [{ microtasks: -1 }, RangeError, "explore: options.microtasks must be a whole number from 0; got -1"],
     [{ signals: 3 }, TypeError, "explore: options.signals must be 1 or 2; got 3"],
     [{ signals: 2, cancel: false }, TypeError, "explore: options.signals: 2 needs cancel"],
-    [{ fail: "boom" }, TypeError, "explore: options.fail must be an Error; got boom"],
-    [{ timers: "all" }, TypeError, 'explore: options.timers must be "idle" or "any"; got all'],
+    [{ fail: "boom" }, TypeError, 'explore: options.fail must be an Error; got the string "boom"'],
+    [{ timers: "all" }, TypeError, 'explore: options.timers must be "idle" or "any"; got the string "all"'],
     [{ maxSchedules: 0 }, RangeError, "explore: options.maxSchedules must be a whole number from 1; got 0"],
     [{ maxSchedules: 0.5 }, RangeError, "explore: options.maxSchedules must be a whole number from 1; got 0.5"],
     [{ replay: 5 }, TypeError, "explore: options.replay must be a string; got 5"],
     [{ start: "now" }, TypeError, "explore: options.start: expected a number of milliseconds, got string"],
-    [{ start: NaN }, RangeError, "explore: options.start: NaN"],
+    [{ start: NaN }, RangeError, "explore: options.start must be a time"],
     [{ start: Infinity }, RangeError, "explore: options.start"],
     [{ externalTimeout: NaN }, RangeError, "explore: options.externalTimeout: NaN is no duration"],
     [{ maxSteps: 0 }, RangeError, "explore: options.maxSteps must be a whole number from 1; got 0"],

@@ -195,15 +195,15 @@ describe("the options of the metrics", () => {
   it.each([
     [{ lables: {} }, "metrics: there is no option lables; there are labels, buckets"],
     [{ labels: null }, "metrics: labels must be an object, got null"],
-    [{ labels: { "queue-name": "a" } }, /a name is letters, digits and _.* got queue-name$/],
-    [{ labels: { __name: "a" } }, /does not begin with a digit or __; got __name$/],
+    [{ labels: { "queue-name": "a" } }, /a name is letters, digits and _.* got the string "queue-name"$/],
+    [{ labels: { __name: "a" } }, /does not begin with a digit or __; got the string "__name"$/],
     [{ labels: { verdict: "a" } }, "metrics: labels: the metrics have a label verdict of their own"],
     [{ labels: { queue: 7 } }, "metrics: labels: queue must be a text, got number"],
     [{ buckets: 7 }, "metrics: buckets must be a list, got 7"],
     [{ buckets: [1, 1] }, "metrics: buckets must be positive numbers of seconds that rise; got 1"],
     [{ buckets: [0] }, /rise; got 0$/],
     [{ buckets: [Infinity] }, /rise; got Infinity$/],
-    [{ buckets: ["1"] }, /rise; got 1$/],
+    [{ buckets: ["1"] }, /rise; got the string "1"$/],
   ])("%o are refused", (options, message) => {
     expect(() => metrics(options as MetricsOptions)).toThrow(message);
   });
