@@ -189,7 +189,7 @@ function contextLines(node: ContextNode, indent: string): string[] {
   if (waiting > 0) facts.push(`${waiting} waiting`);
   if (made !== "") facts.push(`made at ${made}`);
   const lines = [`${indent}${name}: ${facts.join(", ")}`];
-  for (const child of children) lines.push(...contextLines(child, `${indent}    `));
+  for (const child of children) for (const line of contextLines(child, `${indent}    `)) lines.push(line);
   if (more > 0) lines.push(`${indent}    and ${counted(more, "context")} more`);
   return lines;
 }

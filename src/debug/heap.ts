@@ -16,7 +16,7 @@ import { Weighted } from "../semaphore.ts";
 import { Group as Flights } from "../singleflight.ts";
 import { Cond, Mutex, RWMutex, WaitGroup } from "../sync/index.ts";
 import { type ContextNode, doneChannels, treesOf } from "./contexts.ts";
-import { stateOf } from "./locks.ts";
+import { States } from "./locks.ts";
 import { nameOf, operationText } from "./name.ts";
 import { builtin, load } from "./platform.ts";
 import type { Wait } from "./wait.ts";
@@ -39,6 +39,7 @@ export function searchHeap(most: number): Found | undefined {
   const contexts = objects.filter((object) => CancelCtx.isOne(object));
   const owners = doneChannels(contexts);
   const places = placesOf(objects);
+  const states = new States();
   const waits: Wait[] = [];
   const seen = new Set<Waiter>();
   for (const queue of queuesOf(places)) {
@@ -47,7 +48,7 @@ export function searchHeap(most: number): Found | undefined {
       // A context waits so for the end of a foreign parent.
       if (isCallback(waiter) && /recv/.test(places.get(queue)?.[0] ?? "")) continue;
       for (const sibling of siblingsOf(waiter)) seen.add(sibling);
-      waits.push(waitOf(waiter, queue, places, owners));
+      waits.push(waitOf(waiter, queue, places, owners, states));
     }
   }
   return { waits, contexts: treesOf(contexts) };
@@ -111,6 +112,7 @@ function waitOf(
   queue: WaitQueue,
   places: ReadonlyMap<WaitQueue, Place>,
   owners: ReadonlyMap<object, string>,
+  states: States,
 ): Wait {
   const place = places.get(queue);
   // The key of a select's waiter is its case, of a plain receive there is none.
@@ -125,7 +127,7 @@ function waitOf(
         : operationText(op, on, waiter.value, owners);
   return {
     what,
-    state: isSelect || on === undefined ? "" : stateOf(on),
+    state: isSelect || on === undefined ? "" : states.of(on),
     age: undefined,
     at: "",
     stack: [],

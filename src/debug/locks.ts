@@ -1,5 +1,7 @@
 /**
  * The state of an object that is waited on, and the holder of a lock.
+ *
+ * Invariant: in one dump an object is asked for its state once, because a Chan counts its waiters to answer.
  */
 import { nil } from "../chan/chan.ts";
 import { isA } from "../internal/foreign.ts";
@@ -8,8 +10,19 @@ import { Mutex, RWMutex } from "../sync/index.ts";
 import { infoOf } from "./info.ts";
 import { isKnown } from "./name.ts";
 
-/** The object as text, such as `sync.Mutex(locked, 1 waiting)`; empty for nil, and what is not headgate's. */
-export function stateOf(object: object): string {
+/** The states of objects in one dump. */
+export class States {
+  private readonly states: Map<object, string> = new Map();
+
+  /** The object as text, such as `sync.Mutex(locked, 1 waiting)`; empty for nil, and what is not headgate's. */
+  of(object: object): string {
+    let state = this.states.get(object);
+    if (state === undefined) this.states.set(object, (state = textOf(object)));
+    return state;
+  }
+}
+
+function textOf(object: object): string {
   return isKnown(object) && infoOf(object)?.parent !== nil ? String(object) : "";
 }
 

@@ -25,7 +25,7 @@ import type { Waiter } from "../internal/waitqueue.ts";
 import { doneChannels, treesOf, type ContextNode } from "./contexts.ts";
 import { infoOf, setInfo, type Info } from "./info.ts";
 import { type Leak, LeakFinder } from "./leak.ts";
-import { heldBy, stateOf } from "./locks.ts";
+import { heldBy, States } from "./locks.ts";
 import { operationText } from "./name.ts";
 import { chance, clock, createStorage, later, type Storage } from "./platform.ts";
 import { Tallies } from "./tally.ts";
@@ -312,13 +312,14 @@ export class Watching implements Probe {
   /** The waits, the oldest first, at most `most`. */
   waits(most: number): Wait[] {
     const owners = doneChannels(this.roots());
-    const known = [...this.old, ...this.middle.filter((record) => !record.isGone)];
-    known.push(...this.young.records(this.lastSweep));
+    const states = new States();
+    const middle = this.middle.filter((record) => !record.isGone);
+    const known = [...this.old, ...middle, ...this.young.records(this.lastSweep)];
     const now = clock();
     return known
       .sort((a, b) => a.begun - b.begun)
       .slice(0, most)
-      .map((record) => waitOf(record, owners, now));
+      .map((record) => waitOf(record, owners, states, now));
   }
 
   /** The tasks that run, the oldest first. */
@@ -345,7 +346,7 @@ export class Watching implements Probe {
   }
 }
 
-function waitOf(record: WaitRecord, owners: ReadonlyMap<object, string>, now: number): Wait {
+function waitOf(record: WaitRecord, owners: ReadonlyMap<object, string>, states: States, now: number): Wait {
   const { op, site, task, weakWaiter } = record;
   const on = weakWaiter === null ? record.on : record.weakOn?.deref();
   const isObject = typeof on === "object" && on !== null;
@@ -353,7 +354,7 @@ function waitOf(record: WaitRecord, owners: ReadonlyMap<object, string>, now: nu
   const isAtHand = isObject || weakWaiter === null;
   return {
     what: isAtHand ? operationText(op, on, record.value, owners) : record.what,
-    state: isObject && op !== "sleep" ? stateOf(on) : "",
+    state: isObject && op !== "sleep" ? states.of(on) : "",
     age: Math.round(now - record.begun),
     at: site.at,
     stack: site.frames,

@@ -88,6 +88,24 @@ describe("a signal", () => {
     );
   });
 
+  it("counts the waiters of an object once, however many wait for it", async () => {
+    const { lines } = await run(
+      program(`
+        const jobs = (globalThis.jobs = new Chan());
+        for (let i = 0; i < 50; i++) void jobs.recv();
+        let asked = 0;
+        const { toString } = Chan.prototype;
+        Chan.prototype.toString = function () {
+          asked++;
+          return toString.call(this);
+        };
+        console.log((await signal()).match(/50 receivers waiting/g).length, asked);
+        process.exit();
+      `),
+    );
+    expect(lines).toEqual(["1 1"]);
+  });
+
   it("is written to stderr, again at each one, and no more once it is stopped", async () => {
     const { code, errors } = await run(
       program(`

@@ -4,7 +4,7 @@
 import { Chan, context, errgroup, go, nil, select, semaphore, sending, singleflight, sync, time } from "headgate";
 import * as debug from "headgate/debug";
 import { bubble } from "headgate/testing";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { lineOf, turn, watched } from "./support.ts";
 
 const FILE = "dump.test.ts";
@@ -77,6 +77,23 @@ describe("a wait in a dump", () => {
       expect(wait.what).toMatch(what);
       expect(wait.at).toContain(`${line}:`);
       expect(wait).toMatchObject({ reachable: true });
+    });
+  });
+
+  it("does not ask its object for its state more often than once in a dump", async () => {
+    await watched(async () => {
+      const jobs = new Chan();
+      for (let i = 0; i < 50; i++) void jobs.recv();
+      const asked = vi.spyOn(Chan.prototype, "toString");
+      try {
+        const { waits } = debug.dump();
+        expect(waits.map(({ state }) => state)).toEqual(Array(50).fill("Chan(0/0, 50 receivers waiting)"));
+        expect(asked).toHaveBeenCalledTimes(1);
+      } finally {
+        asked.mockRestore();
+      }
+      jobs.close();
+      await turn();
     });
   });
 
