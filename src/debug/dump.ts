@@ -14,17 +14,31 @@ import { current } from "./watch.ts";
 /** The options of {@link dump}. */
 export interface DumpOptions {
   /**
-   * The largest number of waits that are listed: the oldest ones.
+   * The largest number of waits that are listed, and of tasks: the oldest ones. All of them are counted.
    *
    * @default 10_000
    */
   readonly most?: number;
 }
 
+/** Numbers of what a {@link Dump} is about. */
+export interface Counts {
+  /** Operations that wait. */
+  readonly waits: number;
+  /** Contexts that have not ended. Those below a context that is not listed are not counted. */
+  readonly contexts: number;
+  /** Tasks that run; 0 without `watch`. */
+  readonly tasks: number;
+  /** Leaks since `watch`. */
+  readonly leaks: number;
+}
+
 /** What waits in the process, and for what. `String(dump)` is its text; it is plain JSON. */
 export interface Dump {
   /** True if it comes from `watch`; false if from a search of the heap, which knows no lines, ages and tasks. */
   readonly watched: boolean;
+  /** The numbers of what there is, also of what is not listed because there is too much. */
+  readonly counts: Counts;
   /** The operations that wait, the oldest first. */
   readonly waits: readonly Wait[];
   /** The contexts that have not ended, as trees. */
@@ -71,17 +85,24 @@ export function dump(options: DumpOptions = {}): Dump {
   const watch = current();
   if (watch !== undefined) {
     const { watching, loop } = watch;
+    const [waits, tasks, contexts] = [watching.waits(limit), watching.tasks(limit), watching.contexts()];
+    const leaks = watching.leaks();
     return dumpOf({
       watched: true,
-      waits: watching.waits(limit),
-      contexts: watching.contexts(),
-      tasks: watching.tasks(),
-      leaks: watching.leaks(),
+      counts: { waits: waits.all, contexts: countOf(contexts), tasks: tasks.all, leaks: leaks.length },
+      waits: waits.listed,
+      contexts,
+      tasks: tasks.listed,
+      leaks,
       ...(loop === null ? {} : { loop: loop.read() }),
     });
   }
   const found = searchHeap(limit);
-  if (found !== undefined) return dumpOf({ watched: false, ...found, tasks: [], leaks: [] });
+  if (found !== undefined) {
+    const { waits, contexts } = found;
+    const counts = { waits: waits.all, contexts: countOf(contexts), tasks: 0, leaks: 0 };
+    return dumpOf({ watched: false, counts, waits: waits.listed, contexts, tasks: [], leaks: [] });
+  }
   throw new Error("dump: nothing is watched, and this platform cannot search its heap; call watch() when you start");
 }
 
@@ -95,10 +116,13 @@ function dumpOf(parts: Parts): Dump {
 // ---------------------------------------------------------------------------------------------------------------- the text
 
 function textOfDump(parts: Parts): string {
-  const { waits, contexts, tasks, leaks } = parts;
+  const { counts, waits, contexts, tasks, leaks } = parts;
   const lines = [headline(parts)];
   for (const group of groupsOf(waits)) lines.push("", ...waitLines(group, parts.watched));
+  if (counts.waits > waits.length) lines.push("", `and ${counted(counts.waits - waits.length, "wait")} more`);
   if (tasks.length > 0) lines.push("", "tasks", ...taskLines(tasks));
+  if (counts.tasks > tasks.length && tasks.length > 0)
+    lines.push(`    and ${counted(counts.tasks - tasks.length, "task")} more`);
   if (contexts.length > 0) lines.push("", "contexts", ...contexts.flatMap((node) => contextLines(node, "    ")));
   if (leaks.length > 0) {
     lines.push("", "leaks");
@@ -107,12 +131,12 @@ function textOfDump(parts: Parts): string {
   return lines.join("\n");
 }
 
-function headline({ watched, waits, contexts, tasks, leaks, loop }: Parts): string {
-  const counts = [counted(waits.length, "wait"), counted(countOf(contexts), "context")];
-  if (watched) counts.push(counted(tasks.length, "task"), counted(leaks.length, "leak"));
-  if (loop !== undefined) counts.push(`event loop delay ${loop.p99}ms (p99), ${loop.max}ms (max)`);
+function headline({ watched, counts, loop }: Parts): string {
+  const facts = [counted(counts.waits, "wait"), counted(counts.contexts, "context")];
+  if (watched) facts.push(counted(counts.tasks, "task"), counted(counts.leaks, "leak"));
+  if (loop !== undefined) facts.push(`event loop delay ${loop.p99}ms (p99), ${loop.max}ms (max)`);
   const advice = watched ? "" : "; nothing is watched, so there are no lines and ages: call debug.watch()";
-  return `headgate: ${counts.join(", ")}${advice}`;
+  return `headgate: ${facts.join(", ")}${advice}`;
 }
 
 function counted(n: number, what: string): string {

@@ -19,11 +19,11 @@ import { type ContextNode, doneChannels, treesOf } from "./contexts.ts";
 import { States } from "./locks.ts";
 import { nameOf, operationText } from "./name.ts";
 import { builtin, load } from "./platform.ts";
-import type { Wait } from "./wait.ts";
+import type { Part, Wait } from "./wait.ts";
 
 /** What a search has found. */
 export interface Found {
-  readonly waits: readonly Wait[];
+  readonly waits: Part<Wait>;
   readonly contexts: readonly ContextNode[];
 }
 
@@ -41,17 +41,19 @@ export function searchHeap(most: number): Found | undefined {
   const places = placesOf(objects);
   const states = new States();
   const waits: Wait[] = [];
+  let all = 0;
   const seen = new Set<Waiter>();
   for (const queue of queuesOf(places)) {
-    for (let waiter = queue.head; waiter !== null && waits.length < most; waiter = waiter.next) {
+    for (let waiter = queue.head; waiter !== null; waiter = waiter.next) {
       if (seen.has(waiter) || waiter.shape === CTX_WAITER) continue;
       // A context waits so for the end of a foreign parent.
       if (isCallback(waiter) && /recv/.test(places.get(queue)?.[0] ?? "")) continue;
       for (const sibling of siblingsOf(waiter)) seen.add(sibling);
-      waits.push(waitOf(waiter, queue, places, owners, states));
+      all++;
+      if (waits.length < most) waits.push(waitOf(waiter, queue, places, owners, states));
     }
   }
-  return { waits, contexts: treesOf(contexts) };
+  return { waits: { listed: waits, all }, contexts: treesOf(contexts) };
 }
 
 /** What waiting in a queue means: the operation, and the object. */

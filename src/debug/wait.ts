@@ -34,6 +34,12 @@ export interface Wait {
   readonly reachable: boolean;
 }
 
+/** A part of a list, and the length of all of it. */
+export interface Part<T> {
+  readonly listed: readonly T[];
+  readonly all: number;
+}
+
 /** What is remembered of a wait. */
 export class WaitRecord {
   readonly op: string;

@@ -31,7 +31,7 @@ import { chance, clock, createStorage, later, type Storage } from "./platform.ts
 import { Tallies } from "./tally.ts";
 import { Stack } from "./stack.ts";
 import { type Task, TaskRecord } from "./task.ts";
-import { isForEver, isOutOfQueues, onEnd, type Wait, WaitRecord } from "./wait.ts";
+import { isForEver, isOutOfQueues, onEnd, type Part, type Wait, WaitRecord } from "./wait.ts";
 import { YoungWaits } from "./young.ts";
 
 /** The options, complete. */
@@ -310,25 +310,28 @@ export class Watching implements Probe {
   // ---------------------------------------------------------------------------------------------------------- the reports
 
   /** The waits, the oldest first, at most `most`. */
-  waits(most: number): Wait[] {
+  waits(most: number): Part<Wait> {
     const owners = doneChannels(this.roots());
     const states = new States();
     const middle = this.middle.filter((record) => !record.isGone);
     const known = [...this.old, ...middle, ...this.young.records(this.lastSweep)];
     const now = clock();
-    return known
+    const listed = known
       .sort((a, b) => a.begun - b.begun)
       .slice(0, most)
       .map((record) => waitOf(record, owners, states, now));
+    return { listed, all: known.length };
   }
 
-  /** The tasks that run, the oldest first. */
-  tasks(): Task[] {
+  /** The tasks that run, the oldest first, at most `most`. */
+  tasks(most: number): Part<Task> {
     const now = clock();
-    return [...this.oldTasks, ...this.middleTasks, ...this.youngTasks]
-      .filter(({ isOver }) => !isOver)
+    const known = [...this.oldTasks, ...this.middleTasks, ...this.youngTasks].filter(({ isOver }) => !isOver);
+    const listed = known
       .sort((a, b) => a.begun - b.begun)
+      .slice(0, most)
       .map(({ name, begun, site }) => ({ name, age: Math.round(now - begun), at: site.at, stack: site.frames }));
+    return { listed, all: known.length };
   }
 
   contexts(): ContextNode[] {

@@ -403,6 +403,24 @@ describe("the text of a dump", () => {
       expect(debug.dump({ most: 2 }).waits.map(({ what }) => what)).toEqual(["recv ch1", "recv ch2"]);
     });
   });
+
+  it("counts all that waits and runs, and says what is not listed", async () => {
+    await watched(async () => {
+      const jobs = new Chan();
+      for (let i = 0; i < 7; i++) go(() => jobs.recv());
+      await turn();
+      const dump = debug.dump({ most: 2 });
+      expect(dump).toMatchObject({ counts: { waits: 7, contexts: 0, tasks: 7, leaks: 0 } });
+      expect([dump.waits, dump.tasks].map((list) => list.length)).toEqual([2, 2]);
+      const text = String(dump);
+      expect(text).toMatch(/^headgate: 7 waits, 0 contexts, 7 tasks, 0 leaks/);
+      expect(text).toMatch(/^and 5 waits more$/m);
+      expect(text).toMatch(/^ {4}and 5 tasks more$/m);
+      expect(String(debug.dump())).not.toContain("more");
+      jobs.close();
+      await turn();
+    });
+  });
 });
 
 describe("watch", () => {
