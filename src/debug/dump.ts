@@ -87,7 +87,7 @@ export function dump(options: DumpOptions = {}): Dump {
     const { watching, loop } = watch;
     const [waits, tasks, contexts] = [watching.waits(limit), watching.tasks(limit), watching.contexts()];
     const leaks = watching.leaks();
-    return dumpOf({
+    const parts: Parts = {
       watched: true,
       counts: { waits: waits.all, contexts: countOf(contexts), tasks: tasks.all, leaks: leaks.length },
       waits: waits.listed,
@@ -95,29 +95,35 @@ export function dump(options: DumpOptions = {}): Dump {
       tasks: tasks.listed,
       leaks,
       ...(loop === null ? {} : { loop: loop.read() }),
-    });
+    };
+    return dumpOf(parts, watching.perSecond);
   }
   const found = searchHeap(limit);
   if (found !== undefined) {
     const { waits, contexts } = found;
     const counts = { waits: waits.all, contexts: countOf(contexts), tasks: 0, leaks: 0 };
-    return dumpOf({ watched: false, counts, waits: waits.listed, contexts, tasks: [], leaks: [] });
+    return dumpOf({ watched: false, counts, waits: waits.listed, contexts, tasks: [], leaks: [] }, 0);
   }
   throw new Error("dump: nothing is watched, and this platform cannot search its heap; call watch() when you start");
 }
 
 type Parts = Omit<Dump, "toString">;
 
-/** Its text is no property of it, so it is plain JSON. */
-function dumpOf(parts: Parts): Dump {
-  return Object.defineProperty({ ...parts }, "toString", { value: () => textOfDump(parts), enumerable: false });
+/** Its text is no property of it, so it is plain JSON. `perSecond` is the budget of stacks. */
+function dumpOf(parts: Parts, perSecond: number): Dump {
+  const value = (): string => textOfDump(parts, perSecond);
+  return Object.defineProperty({ ...parts }, "toString", { value, enumerable: false });
 }
 
 // ---------------------------------------------------------------------------------------------------------------- the text
 
-function textOfDump(parts: Parts): string {
+function textOfDump(parts: Parts, perSecond: number): string {
   const { counts, waits, contexts, tasks, leaks } = parts;
   const lines = [headline(parts)];
+  if (waits.some(({ why }) => why.startsWith("no stack"))) {
+    const reason = perSecond === 0 ? "watch({ stacks: 0 })" : `more than ${perSecond} a second`;
+    lines.push(`no stack was taken of some: ${reason}; watch({ stacks: Infinity }) takes all`);
+  }
   for (const group of groupsOf(waits)) lines.push("", ...waitLines(group, parts.watched));
   if (counts.waits > waits.length) lines.push("", `and ${counted(counts.waits - waits.length, "wait")} more`);
   if (tasks.length > 0) lines.push("", "tasks", ...taskLines(tasks));
@@ -152,7 +158,7 @@ function groupsOf(waits: readonly Wait[]): Wait[][] {
   const groups = new Map<string, Wait[]>();
   for (const wait of waits) {
     const places = wait.stack.map(({ at }) => at).join();
-    const key = [generic(wait.what), places, wait.made, wait.heldBy, wait.reachable].join("\n");
+    const key = [generic(wait.what), places, wait.why, wait.made, wait.heldBy, wait.reachable].join("\n");
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [wait]);
     else group.push(wait);
@@ -178,7 +184,7 @@ function waitLines(group: readonly Wait[], watched: boolean): string[] {
   if (first.state !== "") lines.push(`    on      ${isSame ? first.state : `${first.state} and others`}${made}`);
   if (first.heldBy !== "") lines.push(`    held by ${first.heldBy}`);
   if (tasks.length > 0) lines.push(`    in task ${tasks.slice(0, 5).join(", ")}${tasks.length > 5 ? ", …" : ""}`);
-  if (first.stack.length === 0 && watched) lines.push("    at      (no stack was taken)");
+  if (first.why !== "") lines.push(`    at      (${first.why})`);
   for (const frame of first.stack) lines.push(`    at      ${textOf(frame)}`);
   return lines;
 }

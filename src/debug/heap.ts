@@ -132,6 +132,7 @@ function waitOf(
     state: isSelect || on === undefined ? "" : states.of(on),
     age: undefined,
     at: "",
+    why: "",
     stack: [],
     made: "",
     heldBy: "",

@@ -26,9 +26,19 @@ function textOf(object: object): string {
   return isKnown(object) && infoOf(object)?.parent !== nil ? String(object) : "";
 }
 
-/** The function and the line that took this lock last; empty if it is free, no lock, or not known. */
+/** The function and the line that took this lock last, or that its stack was not taken; empty if it is free or no lock. */
 export function heldBy(object: object): string {
-  return isHeld(object) ? (infoOf(object)?.holder?.site.text ?? "") : "";
+  if (!isHeld(object)) return "";
+  const info = infoOf(object);
+  const text = info?.holder?.site.text ?? "";
+  return text !== "" ? text : `(${withoutStack(info?.places?.get("held")?.stack.site.text)})`;
+}
+
+/** What is said of a call whose stack was not taken. `before` is the place of an earlier one. */
+export function withoutStack(before: string | undefined): string {
+  return before === undefined || before === ""
+    ? "no stack was taken"
+    : `no stack was taken; an earlier call was at ${before}`;
 }
 
 function isHeld(object: object): boolean {
