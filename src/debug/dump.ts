@@ -37,6 +37,8 @@ export interface Counts {
 export interface Dump {
   /** True if it comes from `watch`; false if from a search of the heap, which knows no lines, ages and tasks. */
   readonly watched: boolean;
+  /** The time since `watch`, in ms; absent without it. What began to wait before is not known. */
+  readonly watchedFor?: number;
   /** The numbers of what there is, also of what is not listed because there is too much. */
   readonly counts: Counts;
   /** The operations that wait, the oldest first. */
@@ -89,6 +91,7 @@ export function dump(options: DumpOptions = {}): Dump {
     const leaks = watching.leaks();
     const parts: Parts = {
       watched: true,
+      watchedFor: watching.watchedFor,
       counts: { waits: waits.all, contexts: countOf(contexts), tasks: tasks.all, leaks: leaks.length },
       waits: waits.listed,
       contexts,
@@ -120,6 +123,7 @@ function dumpOf(parts: Parts, perSecond: number): Dump {
 function textOfDump(parts: Parts, perSecond: number): string {
   const { counts, waits, contexts, tasks, leaks } = parts;
   const lines = [headline(parts)];
+  if (!parts.watched && waits.length === 0) lines.push(GONE);
   if (waits.some(({ why }) => why.startsWith("no stack"))) {
     const reason = perSecond === 0 ? "watch({ stacks: 0 })" : `more than ${perSecond} a second`;
     lines.push(`no stack was taken of some: ${reason}; watch({ stacks: Infinity }) takes all`);
@@ -137,12 +141,18 @@ function textOfDump(parts: Parts, perSecond: number): string {
   return lines.join("\n");
 }
 
-function headline({ watched, counts, loop }: Parts): string {
+/** What is said where a search of the heap has found nothing. */
+const GONE = "What nothing can wake cannot be found any more: call debug.watch() when the program starts.";
+
+function headline({ watchedFor, counts, loop }: Parts): string {
   const facts = [counted(counts.waits, "wait"), counted(counts.contexts, "context")];
-  if (watched) facts.push(counted(counts.tasks, "task"), counted(counts.leaks, "leak"));
+  if (watchedFor !== undefined) facts.push(counted(counts.tasks, "task"), counted(counts.leaks, "leak"));
   if (loop !== undefined) facts.push(`event loop delay ${loop.p99}ms (p99), ${loop.max}ms (max)`);
-  const advice = watched ? "" : "; nothing is watched, so there are no lines and ages: call debug.watch()";
-  return `headgate: ${facts.join(", ")}${advice}`;
+  const advice =
+    watchedFor === undefined
+      ? "nothing is watched, so there are no lines and ages: call debug.watch()"
+      : `watched for ${span(watchedFor)}, and what began before is not here`;
+  return `headgate: ${facts.join(", ")}; ${advice}`;
 }
 
 function counted(n: number, what: string): string {

@@ -59,6 +59,7 @@ export class Watching implements Probe {
   private readonly storage: Storage<TaskRecord> | null;
   private isOn = true;
   private stopTimer: () => void;
+  private readonly begun: number = clock();
   /** The time of the last sweep: the clock of what needs no better one. */
   private lastSweep: number = clock();
   /** The number of sweeps. */
@@ -112,6 +113,11 @@ export class Watching implements Probe {
   /** The largest number of stacks that are taken in a second. */
   get perSecond(): number {
     return this.stacks.perSecond;
+  }
+
+  /** The time since it began, in ms. */
+  get watchedFor(): number {
+    return Math.round(clock() - this.begun);
   }
 
   /** Ends it: nothing is reported from now on. */

@@ -88,6 +88,21 @@ describe("a signal", () => {
     );
   });
 
+  it("says that what nothing can wake cannot be found, if it finds nothing", async () => {
+    const { lines } = await run(
+      program(`
+        (() => void new Chan().recv())();
+        await turn();
+        console.log(await signal());
+        process.exit();
+      `),
+    );
+    expect(lines[0]).toMatch(/^headgate: 0 waits, 0 contexts; nothing is watched/);
+    expect(lines[1]).toBe(
+      "What nothing can wake cannot be found any more: call debug.watch() when the program starts.",
+    );
+  });
+
   it("counts all that waits, though it lists the first ones alone", async () => {
     const { lines } = await run(
       program(`

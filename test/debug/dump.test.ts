@@ -526,6 +526,19 @@ describe("the text of a dump", () => {
 });
 
 describe("watch", () => {
+  it("that begins late says so in a dump: what began before is not in it", async () => {
+    const ch = new Chan();
+    const before = ch.recv();
+    await watched(async () => {
+      const dump = debug.dump();
+      expect(dump.waits).toEqual([]);
+      expect(dump.watchedFor).toBeGreaterThanOrEqual(0);
+      expect(String(dump)).toMatch(/; watched for [\dms.]+, and what began before is not here$/m);
+    });
+    ch.close();
+    await before;
+  });
+
   it("ends with the last handle, and a second call watches the same", async () => {
     const [first, second] = [debug.watch(), debug.watch()];
     void new Chan().recv();
