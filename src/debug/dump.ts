@@ -4,7 +4,7 @@
 import { onlyKnown, whole } from "../internal/args.ts";
 import { searchHeap } from "./heap.ts";
 import type { ContextNode } from "./contexts.ts";
-import type { Leak } from "./leak.ts";
+import { generic, type Leak, leakText } from "./leak.ts";
 import type { LoopDelay } from "./platform.ts";
 import { textOf } from "./stack.ts";
 import type { Task } from "./task.ts";
@@ -47,7 +47,7 @@ export interface Dump {
   readonly contexts: readonly ContextNode[];
   /** The tasks that run, the oldest first. */
   readonly tasks: readonly Task[];
-  /** The leaks that were found so far, at most the last 1 000. */
+  /** The leaks that were found so far, the oldest first. Equal ones are one; those of the last 1 000 places are kept. */
   readonly leaks: readonly Leak[];
   /** The delay of the event loop since `watch`, in ms; absent where it cannot be measured. */
   readonly loop?: LoopDelay;
@@ -92,7 +92,7 @@ export function dump(options: DumpOptions = {}): Dump {
     const parts: Parts = {
       watched: true,
       watchedFor: watching.watchedFor,
-      counts: { waits: waits.all, contexts: countOf(contexts), tasks: tasks.all, leaks: leaks.length },
+      counts: { waits: waits.all, contexts: countOf(contexts), tasks: tasks.all, leaks: watching.leaksFound },
       waits: waits.listed,
       contexts,
       tasks: tasks.listed,
@@ -136,7 +136,7 @@ function textOfDump(parts: Parts, perSecond: number): string {
   if (contexts.length > 0) lines.push("", "contexts", ...contexts.flatMap((node) => contextLines(node, "    ")));
   if (leaks.length > 0) {
     lines.push("", "leaks");
-    for (const { text, stack, at } of leaks) lines.push(`    ${text}`, `        at ${placeText(stack[0], at)}`);
+    for (const leak of leaks) lines.push(`    ${leakText(leak)}`, `        at ${placeText(leak.stack[0], leak.at)}`);
   }
   return lines.join("\n");
 }
@@ -174,11 +174,6 @@ function groupsOf(waits: readonly Wait[]): Wait[][] {
     else group.push(wait);
   }
   return [...groups.values()].sort((a, b) => b.length - a.length);
-}
-
-/** The text without the numbers of objects. */
-function generic(what: string): string {
-  return what.replace(/#\d+/g, "");
 }
 
 function waitLines(group: readonly Wait[], watched: boolean): string[] {

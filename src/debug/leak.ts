@@ -12,6 +12,8 @@
  */
 import type { CancelCtx } from "../context/cancel.ts";
 import { TimerCtx } from "../context/deadline.ts";
+import { MergeCtx } from "../context/merge.ts";
+import { SignalCtx } from "../context/signal.ts";
 import type { Waiter } from "../internal/waitqueue.ts";
 import type { Info } from "./info.ts";
 import { nameOf } from "./name.ts";
@@ -35,6 +37,20 @@ export interface Leak {
   readonly stack: readonly Frame[];
   /** The time from its begin to the report, in ms. */
   readonly age: number;
+  /** The line where the object was made that is waited for; empty if it is not known, and for the other kinds. */
+  readonly made: string;
+  /** The number of equal ones: of one kind, text and place, whatever the numbers of objects. The rest is of the oldest. */
+  readonly count: number;
+}
+
+/** The text without numbers of objects and durations. */
+export function generic(text: string): string {
+  return text.replace(/#\d+/g, "").replace(/, in -?\d+ms$/, "");
+}
+
+/** The text of equal leaks, with their number. */
+export function leakText({ text, count }: Leak): string {
+  return count === 1 ? text : `${count} × ${generic(text)}`;
 }
 
 /**
@@ -46,17 +62,22 @@ interface Begin {
   readonly order: number;
 }
 
+/** Equal leaks. */
 interface Known {
-  readonly leak: Leak;
-  readonly begin: Begin;
+  /** The oldest. */
+  leak: Leak;
+  begin: Begin;
+  count: number;
 }
 
-/** The number of leaks that are kept. */
+/** The largest number of places whose leaks are kept. */
 const MOST = 1_000;
 
 export class LeakFinder {
   private readonly report: (leak: Leak) => void;
-  private readonly leaks: Known[] = [];
+  private readonly leaks: Map<string, Known> = new Map();
+  /** The number of all that was found, also of what is no longer kept. */
+  all = 0;
   /** The number of what has been registered. */
   private registered = 0;
   /** What the collector has reported since the last call of {@link found}. */
@@ -83,7 +104,7 @@ export class LeakFinder {
       if (isForEver) return;
       if (record.task !== null) record.task.hasLostWait = true;
       const text = `${record.what}: nothing can wake it any more, so it never ends`;
-      this.lose(() => this.add("wait", text, record.site, begin));
+      this.lose(() => this.add("wait", text, record.site, begin, record.made));
     });
   }
 
@@ -95,7 +116,7 @@ export class LeakFinder {
       old.delete(record);
       const text = `${record.name}: what it awaits can never happen, so it never ends`;
       // Its wait says more.
-      this.lose(() => record.hasLostWait || this.add("task", text, record.site, begin));
+      this.lose(() => record.hasLostWait || this.add("task", text, record.site, begin, ""));
     });
   }
 
@@ -120,21 +141,44 @@ export class LeakFinder {
     this.lost = [];
     for (const report of lost) report();
     // The collector reports in any order.
-    this.leaks.sort((a, b) => a.begin.at - b.begin.at || a.begin.order - b.begin.order);
-    return this.leaks.map(({ leak }) => leak);
+    const known = [...this.leaks.values()].sort((a, b) => compare(a.begin, b.begin));
+    return known.map(({ leak, count }) => ({ ...leak, count }));
   }
 
   private addCancel(ctx: CancelCtx | undefined, info: Info | undefined, begin: Begin): void {
     // A child of the background that has been dropped is plain garbage.
     if (ctx === undefined || ctx.outcome !== null || ctx.listedBy === null) return;
-    const until = ctx instanceof TimerCtx ? `its deadline, in ${Math.round(ctx.left())}ms` : "its parent ends";
-    const text = `${nameOf(ctx)}: its cancel function is lost, so it stays with its parent until ${until}`;
-    this.add("cancel", text, info?.made?.site ?? NOWHERE, begin);
+    const text = `${nameOf(ctx)}: its cancel function is lost, so it stays with its parent until ${endOf(ctx)}`;
+    this.add("cancel", text, info?.made?.site ?? NOWHERE, begin, "");
   }
 
-  private add(kind: Leak["kind"], text: string, { at, frames }: Site, begin: Begin): void {
-    const leak: Leak = { kind, text, at, stack: frames, age: Math.round(clock() - begin.at) };
-    if (this.leaks.push({ leak, begin }) > MOST) this.leaks.shift();
+  private add(kind: Leak["kind"], text: string, { at, frames }: Site, begin: Begin, made: string): void {
+    const leak: Leak = { kind, text, at, stack: frames, age: Math.round(clock() - begin.at), made, count: 1 };
+    this.all++;
+    const key = [kind, generic(text), at].join("\n");
+    const known = this.leaks.get(key);
+    if (known === undefined) this.addFirst(key, leak, begin);
+    else {
+      known.count++;
+      if (compare(begin, known.begin) < 0) Object.assign(known, { leak, begin });
+    }
     this.report(leak);
   }
+
+  private addFirst(key: string, leak: Leak, begin: Begin): void {
+    this.leaks.set(key, { leak, begin, count: 1 });
+    if (this.leaks.size <= MOST) return;
+    for (const first of this.leaks.keys()) return void this.leaks.delete(first);
+  }
+}
+
+function compare(a: Begin, b: Begin): number {
+  return a.at - b.at || a.order - b.order;
+}
+
+/** What ends a context that no cancel function can end. */
+function endOf(ctx: CancelCtx): string {
+  if (ctx instanceof TimerCtx) return `its deadline, in ${Math.round(ctx.left())}ms`;
+  if (ctx instanceof MergeCtx) return "its parent or the context that was merged with it ends";
+  return ctx instanceof SignalCtx ? "its parent ends or its signal aborts" : "its parent ends";
 }

@@ -66,6 +66,8 @@ export class WaitRecord {
   weakOn: WeakRef<object> | null = null;
   /** Its operation and object as they were when it became old. */
   what = "";
+  /** Where its object was made, as it was known then. */
+  made = "";
   isOver = false;
 
   constructor(waiter: Waiter, op: string, on: unknown, begun: number, stack: Stack | null, task: TaskRecord | null) {
@@ -92,6 +94,7 @@ export class WaitRecord {
   /** From now on the wait is held weakly. `what` is its text. */
   age(what: string): void {
     const { waiter, on } = this;
+    if (typeof on === "object" && on !== null) this.made = infoOf(on)?.made?.site.at ?? "";
     // It is read now, because a stack keeps alive what is on it.
     void this.site;
     this.what = what;

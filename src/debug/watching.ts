@@ -386,6 +386,11 @@ export class Watching implements Probe {
   leaks(): readonly Leak[] {
     return this.finder.found();
   }
+
+  /** The number of all of them, equal ones and those no longer kept as well. */
+  get leaksFound(): number {
+    return this.finder.all;
+  }
 }
 
 function waitOf(record: WaitRecord, owners: ReadonlyMap<object, string>, states: States, now: number): Wait {
