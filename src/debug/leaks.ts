@@ -39,8 +39,8 @@ const MOST = 10;
  *   go(() => results.send(1)); // there is no receiver
  * }
  * start();
- * const [leak] = await debug.leaks();
- * console.log(leak?.text); // => send results: nothing can wake it any more, so it never ends
+ * const leaks = await debug.leaks();
+ * console.log(leaks.find(({ kind }) => kind === "wait")?.text); // => send results: nothing can wake it any more, so it never ends
  * ```
  */
 export async function leaks(ctx?: Context): Promise<readonly Leak[]> {

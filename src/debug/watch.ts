@@ -86,7 +86,8 @@ export function current(): Watch | undefined {
  * const balance = debug.name(new sync.Mutex(), "balance");
  * await balance.lock();
  * void balance.lock(); // waits for ever
- * console.log(debug.dump().waits[0]?.what); // => lock balance
+ * const { waits } = debug.dump();
+ * console.log(waits.some(({ what }) => what === "lock balance")); // => true
  * ```
  */
 export function watch(options: WatchOptions = {}): Disposable {

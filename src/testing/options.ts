@@ -6,6 +6,7 @@
 import { duration, onlyKnown } from "../internal/args.ts";
 import { mustBeReadable } from "../internal/errors.ts";
 import { given, isError } from "../internal/foreign.ts";
+import { text } from "./format.ts";
 import { START } from "./clock.ts";
 import { environment } from "./platform.ts";
 
@@ -212,7 +213,7 @@ type Rule = (isRight: boolean, rule: string, got: unknown) => void;
 const rulesOf =
   (where: string): Rule =>
   (isRight, rule, got) => {
-    if (!isRight) throw new TypeError(`${where}: options.${rule}; got ${given(got)}`);
+    if (!isRight) throw new TypeError(`${where}: options.${rule}; got ${optionText(got)}`);
   };
 
 /** Checks the options of `record`. */
@@ -272,11 +273,16 @@ function seedOf(options: ExploreOptions): number {
   const seed = chosen === undefined ? (options.seed ?? 1) : Number(chosen);
   if (Number.isSafeInteger(seed)) return seed;
   const name = chosen === undefined ? "options.seed" : "HEADGATE_SEED";
-  throw new RangeError(`explore: ${name} must be a whole number; got ${chosen ?? given(seed)}`);
+  throw new RangeError(`explore: ${name} must be a whole number; got ${chosen ?? optionText(seed)}`);
 }
 
 /** Returns `n` if it is a whole number from `least`, or Infinity; else throws. */
 function wholeNumber(n: number, least: number, where: string): number {
   if (n === Infinity || (Number.isSafeInteger(n) && n >= least)) return n;
-  throw new RangeError(`${where} must be a whole number from ${least}; got ${given(n)}`);
+  throw new RangeError(`${where} must be a whole number from ${least}; got ${optionText(n)}`);
+}
+
+/** An option that is wrong, for a message: a string with its type. */
+function optionText(value: unknown): string {
+  return typeof value === "string" ? given(value) : text(value);
 }

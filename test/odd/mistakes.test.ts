@@ -160,7 +160,7 @@ describe("a wrong value is refused where it is passed", () => {
       expect(() => context.withDeadline(bg, at)).toThrow(RangeError);
       expect(() => context.withDeadlineCause(bg, at, 1)).toThrow(/time is invalid.*epoch ms or a Date/);
     }
-    return expect(bubble(nothing, { start: new Date(NaN) })).rejects.toThrow(/options\.start must be a moment/);
+    return expect(bubble(nothing, { start: new Date(NaN) })).rejects.toThrow(/options\.start must be a time/);
   });
 
   it("no limit is -1, as in Go", () => {

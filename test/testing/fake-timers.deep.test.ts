@@ -177,7 +177,7 @@ describe("an environment that lacks what others have", () => {
     vi.useFakeTimers();
     const { bubble, explore } = await kitOf();
     const refusal =
-      /^headgate\/testing: every timer of the platform is a fake.*import headgate\/testing before.*useRealTimers/;
+      /^headgate\/testing: every timer of the platform is a fake.*Import headgate\/testing before.*useRealTimers/;
     await expect(bubble(() => {})).rejects.toThrow(refusal);
     await expect(explore(() => {})).rejects.toThrow(refusal);
     vi.useRealTimers();

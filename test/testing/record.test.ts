@@ -260,8 +260,8 @@ describe("the options", () => {
 
   it.each<[object, RegExp]>([
     [{ replay: "0" }, /^record: there is no option replay; there are fail, timers, start, externalTimeout, maxSteps$/],
-    [{ timers: "never" }, /^record: options\.timers must be "idle" or "any"; got never$/],
-    [{ fail: "text" }, /^record: options\.fail must be an Error; got text$/],
+    [{ timers: "never" }, /^record: options\.timers must be "idle" or "any"; got the string "never"$/],
+    [{ fail: "text" }, /^record: options\.fail must be an Error; got the string "text"$/],
     [{ maxSteps: 0 }, /^record: options\.maxSteps must be a whole number from 1; got 0$/],
   ])("are refused if they are wrong: %o", async (options, message) => {
     await expect(record(pipeline, "0", options)).rejects.toThrow(message);

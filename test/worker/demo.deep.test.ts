@@ -294,6 +294,7 @@ describe("the options of the demo", () => {
       grace: 10_000,
       stopAfter: undefined,
       json: false,
+      watch: false,
     });
     for (const value of Object.values(rest)) {
       if (typeof value === "number") expect(help.out.replaceAll(/\s+/g, " ")).toContain(` ${value} `);
@@ -315,6 +316,7 @@ describe("the options of the demo", () => {
       grace: 9,
       stopAfter: 0,
       json: true,
+      watch: false,
     });
     expect(parse(["--json", "--help"])).toBe("help");
   });
