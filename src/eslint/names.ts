@@ -162,17 +162,17 @@ const WAITS: ReadonlyMap<string, Wait> = /* @__PURE__ */ new Map([
   ["worker.worker", /* @__PURE__ */ waits(undefined, false)],
 ]);
 
-/** Whether what `path` takes as its argument number `argument` is a context, and can be no other value. */
+/** Whether what `path` takes as its argument number `argument` is a Context, and can be no other value. */
 export function takesContext(path: string | undefined, argument: number): boolean {
   if (path === undefined) return false;
   const at = waitOf(path)?.ctx;
-  if (at !== undefined) return argument === at;
-  return TAKERS.test(path) && (argument === 0 || (argument === 1 && path === "context.merge"));
+  return at === undefined ? [TAKE_FIRST, TAKE_SECOND][argument]?.test(path) === true : at === argument;
 }
 
-/** `from`, `errorFor` and `isContext` take the values of others, too. */
-const TAKERS =
-  /^(?:context\.(?:afterFunc|cause|merge|unref|with[A-Z]\w+)|errgroup\.(?:run|withContext)|retry\.run|signal\.(?:notifyContext|shutdown)|worker\.worker)$/;
+/** What takes a Context, and waits not or as long as it must. */
+const TAKE_FIRST =
+  /^(?:context\.(?:afterFunc|cause|merge|unref|with[A-Z]\w+|withoutCancel)|errgroup\.(?:run|withContext)|retry\.run|signal\.(?:notifyContext|shutdown)|WaitGroup\.wait|worker\.worker)$/;
+const TAKE_SECOND = /^context\.(?:errorFor|merge)$/;
 
 /** How `path` waits; undefined if it does not. */
 export function waitOf(path: string | undefined): Wait | undefined {
