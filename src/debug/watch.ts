@@ -17,7 +17,7 @@ import { Watching } from "./watching.ts";
 export interface WatchOptions {
   /**
    * The largest number of stacks that are taken in a second: of waits, and of what is made, started and locked. Below
-   * it each wait has its line; above it a share has. `Infinity`: every wait has, which makes an operation some ten
+   * it each wait has its line. Above it each kind of operation has a share, and what is seen rarely is preferred. `Infinity`: every wait has, which makes an operation some ten
    * times as expensive. 0: none has.
    *
    * @default 200

@@ -19,7 +19,7 @@ async function leaksOf(leave: () => unknown, options: debug.WatchOptions = {}): 
     await leave();
     await turn();
     const found = await debug.leaks();
-    expect(reported).toEqual(found);
+    expect(new Set(reported)).toEqual(new Set(found));
     return found;
   }, options);
 }
@@ -166,6 +166,21 @@ describe("leaks", () => {
       expect(debug.dump().leaks).toEqual(reported);
       expect(debug.dump().waits).toEqual([]);
       expect(String(debug.dump())).toContain("\nleaks\n    recv lost: nothing can wake it any more");
+    });
+  });
+
+  it("are in the order in which they began, of contexts as well", async () => {
+    await watched(async () => {
+      const parents: context.Context[] = [];
+      for (let i = 0; i < 6; i++) (() => void debug.name(new Chan(), `n${i}`).recv())();
+      for (let i = 0; i < 6; i++) parents.push(debug.name(context.withCancel(living)[0], `c${i}`));
+      await turn();
+      const leaks = await debug.leaks();
+      const names = (kind: string): string[] =>
+        leaks.filter((leak) => leak.kind === kind).map(({ text }) => /[nc]\d/.exec(text)![0]);
+      expect(names("wait")).toEqual(["n0", "n1", "n2", "n3", "n4", "n5"]);
+      expect(names("cancel")).toEqual(["c0", "c1", "c2", "c3", "c4", "c5"]);
+      expect(parents).toHaveLength(6);
     });
   });
 
