@@ -18,4 +18,5 @@ async function price() {
 
 for (let n = 0; n < 3; n++) await price();
 await time.sleep(50);
-for (const { kind, text, at } of await debug.leaks()) if (kind === "wait") console.log(`${text}\n    at ${at}`);
+for (const { kind, count, text, at } of await debug.leaks())
+  if (kind === "wait") console.log(`${count} × ${text}\n    at ${at}`);

@@ -10,5 +10,5 @@ async function handle(parent) {
 }
 
 for (let n = 0; n < 3; n++) await handle(app);
-for (const { text, at } of await debug.leaks()) console.log(`${text}\n    at ${at}`);
+for (const { count, text, at } of await debug.leaks()) console.log(`${count} × ${text}\n    at ${at}`);
 stop();

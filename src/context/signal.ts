@@ -39,7 +39,7 @@ export function withSignal(parent: Context, signal: AbortSignal): readonly [ctx:
   return [ctx, cancelOf(ctx, () => ctx.cancel(undefined))];
 }
 
-class SignalCtx extends CancelCtx {
+export class SignalCtx extends CancelCtx {
   private unwatch: (() => void) | null = null;
 
   watch(signal: AbortSignal): void {

@@ -4,7 +4,7 @@
 import { onlyKnown, whole } from "../internal/args.ts";
 import { searchHeap } from "./heap.ts";
 import type { ContextNode } from "./contexts.ts";
-import type { Leak } from "./leak.ts";
+import { generic, type Leak, leakText } from "./leak.ts";
 import type { LoopDelay } from "./platform.ts";
 import { textOf } from "./stack.ts";
 import type { Task } from "./task.ts";
@@ -14,24 +14,40 @@ import { current } from "./watch.ts";
 /** The options of {@link dump}. */
 export interface DumpOptions {
   /**
-   * The largest number of waits that are listed: the oldest ones.
+   * The largest number of waits that are listed, and of tasks: the oldest ones. All of them are counted.
    *
    * @default 10_000
    */
   readonly most?: number;
 }
 
+/** Numbers of what a {@link Dump} is about. */
+export interface Counts {
+  /** Operations that wait. */
+  readonly waits: number;
+  /** Contexts that have not ended. Those below a context that is not listed are not counted. */
+  readonly contexts: number;
+  /** Tasks that run; 0 without `watch`. */
+  readonly tasks: number;
+  /** Leaks since `watch`. */
+  readonly leaks: number;
+}
+
 /** What waits in the process, and for what. `String(dump)` is its text; it is plain JSON. */
 export interface Dump {
   /** True if it comes from `watch`; false if from a search of the heap, which knows no lines, ages and tasks. */
   readonly watched: boolean;
+  /** The time since `watch`, in ms; absent without it. What began to wait before is not known. */
+  readonly watchedFor?: number;
+  /** The numbers of what there is, also of what is not listed because there is too much. */
+  readonly counts: Counts;
   /** The operations that wait, the oldest first. */
   readonly waits: readonly Wait[];
   /** The contexts that have not ended, as trees. */
   readonly contexts: readonly ContextNode[];
   /** The tasks that run, the oldest first. */
   readonly tasks: readonly Task[];
-  /** The leaks that were found so far, at most the last 1 000. */
+  /** The leaks that were found so far, the oldest first. Equal ones are one; those of the last 1 000 places are kept. */
   readonly leaks: readonly Leak[];
   /** The delay of the event loop since `watch`, in ms; absent where it cannot be measured. */
   readonly loop?: LoopDelay;
@@ -71,48 +87,72 @@ export function dump(options: DumpOptions = {}): Dump {
   const watch = current();
   if (watch !== undefined) {
     const { watching, loop } = watch;
-    return dumpOf({
+    const [waits, tasks, contexts] = [watching.waits(limit), watching.tasks(limit), watching.contexts()];
+    const leaks = watching.leaks();
+    const parts: Parts = {
       watched: true,
-      waits: watching.waits(limit),
-      contexts: watching.contexts(),
-      tasks: watching.tasks(),
-      leaks: watching.leaks(),
+      watchedFor: watching.watchedFor,
+      counts: { waits: waits.all, contexts: countOf(contexts), tasks: tasks.all, leaks: watching.leaksFound },
+      waits: waits.listed,
+      contexts,
+      tasks: tasks.listed,
+      leaks,
       ...(loop === null ? {} : { loop: loop.read() }),
-    });
+    };
+    return dumpOf(parts, watching.perSecond);
   }
   const found = searchHeap(limit);
-  if (found !== undefined) return dumpOf({ watched: false, ...found, tasks: [], leaks: [] });
+  if (found !== undefined) {
+    const { waits, contexts } = found;
+    const counts = { waits: waits.all, contexts: countOf(contexts), tasks: 0, leaks: 0 };
+    return dumpOf({ watched: false, counts, waits: waits.listed, contexts, tasks: [], leaks: [] }, 0);
+  }
   throw new Error("dump: nothing is watched, and this platform cannot search its heap; call watch() when you start");
 }
 
 type Parts = Omit<Dump, "toString">;
 
-/** Its text is no property of it, so it is plain JSON. */
-function dumpOf(parts: Parts): Dump {
-  return Object.defineProperty({ ...parts }, "toString", { value: () => textOfDump(parts), enumerable: false });
+/** Its text is no property of it, so it is plain JSON. `perSecond` is the budget of stacks. */
+function dumpOf(parts: Parts, perSecond: number): Dump {
+  const value = (): string => textOfDump(parts, perSecond);
+  return Object.defineProperty({ ...parts }, "toString", { value, enumerable: false });
 }
 
 // ---------------------------------------------------------------------------------------------------------------- the text
 
-function textOfDump(parts: Parts): string {
-  const { waits, contexts, tasks, leaks } = parts;
+function textOfDump(parts: Parts, perSecond: number): string {
+  const { counts, waits, contexts, tasks, leaks } = parts;
   const lines = [headline(parts)];
+  if (!parts.watched && waits.length === 0) lines.push(GONE);
+  if (waits.some(({ why }) => why.startsWith("no stack"))) {
+    const reason = perSecond === 0 ? "watch({ stacks: 0 })" : `more than ${perSecond} a second`;
+    lines.push(`no stack was taken of some: ${reason}; watch({ stacks: Infinity }) takes all`);
+  }
   for (const group of groupsOf(waits)) lines.push("", ...waitLines(group, parts.watched));
+  if (counts.waits > waits.length) lines.push("", `and ${counted(counts.waits - waits.length, "wait")} more`);
   if (tasks.length > 0) lines.push("", "tasks", ...taskLines(tasks));
+  if (counts.tasks > tasks.length && tasks.length > 0)
+    lines.push(`    and ${counted(counts.tasks - tasks.length, "task")} more`);
   if (contexts.length > 0) lines.push("", "contexts", ...contexts.flatMap((node) => contextLines(node, "    ")));
   if (leaks.length > 0) {
     lines.push("", "leaks");
-    for (const { text, stack, at } of leaks) lines.push(`    ${text}`, `        at ${placeText(stack[0], at)}`);
+    for (const leak of leaks) lines.push(`    ${leakText(leak)}`, `        at ${placeText(leak.stack[0], leak.at)}`);
   }
   return lines.join("\n");
 }
 
-function headline({ watched, waits, contexts, tasks, leaks, loop }: Parts): string {
-  const counts = [counted(waits.length, "wait"), counted(countOf(contexts), "context")];
-  if (watched) counts.push(counted(tasks.length, "task"), counted(leaks.length, "leak"));
-  if (loop !== undefined) counts.push(`event loop delay ${loop.p99}ms (p99), ${loop.max}ms (max)`);
-  const advice = watched ? "" : "; nothing is watched, so there are no lines and ages: call debug.watch()";
-  return `headgate: ${counts.join(", ")}${advice}`;
+/** What is said where a search of the heap has found nothing. */
+const GONE = "What nothing can wake cannot be found any more: call debug.watch() when the program starts.";
+
+function headline({ watchedFor, counts, loop }: Parts): string {
+  const facts = [counted(counts.waits, "wait"), counted(counts.contexts, "context")];
+  if (watchedFor !== undefined) facts.push(counted(counts.tasks, "task"), counted(counts.leaks, "leak"));
+  if (loop !== undefined) facts.push(`event loop delay ${loop.p99}ms (p99), ${loop.max}ms (max)`);
+  const advice =
+    watchedFor === undefined
+      ? "nothing is watched, so there are no lines and ages: call debug.watch()"
+      : `watched for ${span(watchedFor)}, and what began before is not here`;
+  return `headgate: ${facts.join(", ")}; ${advice}`;
 }
 
 function counted(n: number, what: string): string {
@@ -128,17 +168,12 @@ function groupsOf(waits: readonly Wait[]): Wait[][] {
   const groups = new Map<string, Wait[]>();
   for (const wait of waits) {
     const places = wait.stack.map(({ at }) => at).join();
-    const key = [generic(wait.what), places, wait.made, wait.heldBy, wait.reachable].join("\n");
+    const key = [generic(wait.what), places, wait.why, wait.made, wait.heldBy, wait.reachable].join("\n");
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [wait]);
     else group.push(wait);
   }
   return [...groups.values()].sort((a, b) => b.length - a.length);
-}
-
-/** The text without the numbers of objects. */
-function generic(what: string): string {
-  return what.replace(/#\d+/g, "");
 }
 
 function waitLines(group: readonly Wait[], watched: boolean): string[] {
@@ -154,7 +189,7 @@ function waitLines(group: readonly Wait[], watched: boolean): string[] {
   if (first.state !== "") lines.push(`    on      ${isSame ? first.state : `${first.state} and others`}${made}`);
   if (first.heldBy !== "") lines.push(`    held by ${first.heldBy}`);
   if (tasks.length > 0) lines.push(`    in task ${tasks.slice(0, 5).join(", ")}${tasks.length > 5 ? ", …" : ""}`);
-  if (first.stack.length === 0 && watched) lines.push("    at      (no stack was taken)");
+  if (first.why !== "") lines.push(`    at      (${first.why})`);
   for (const frame of first.stack) lines.push(`    at      ${textOf(frame)}`);
   return lines;
 }
@@ -189,7 +224,7 @@ function contextLines(node: ContextNode, indent: string): string[] {
   if (waiting > 0) facts.push(`${waiting} waiting`);
   if (made !== "") facts.push(`made at ${made}`);
   const lines = [`${indent}${name}: ${facts.join(", ")}`];
-  for (const child of children) lines.push(...contextLines(child, `${indent}    `));
+  for (const child of children) for (const line of contextLines(child, `${indent}    `)) lines.push(line);
   if (more > 0) lines.push(`${indent}    and ${counted(more, "context")} more`);
   return lines;
 }

@@ -16,14 +16,14 @@ import { Weighted } from "../semaphore.ts";
 import { Group as Flights } from "../singleflight.ts";
 import { Cond, Mutex, RWMutex, WaitGroup } from "../sync/index.ts";
 import { type ContextNode, doneChannels, treesOf } from "./contexts.ts";
-import { stateOf } from "./locks.ts";
+import { States } from "./locks.ts";
 import { nameOf, operationText } from "./name.ts";
 import { builtin, load } from "./platform.ts";
-import type { Wait } from "./wait.ts";
+import type { Part, Wait } from "./wait.ts";
 
 /** What a search has found. */
 export interface Found {
-  readonly waits: readonly Wait[];
+  readonly waits: Part<Wait>;
   readonly contexts: readonly ContextNode[];
 }
 
@@ -39,18 +39,21 @@ export function searchHeap(most: number): Found | undefined {
   const contexts = objects.filter((object) => CancelCtx.isOne(object));
   const owners = doneChannels(contexts);
   const places = placesOf(objects);
+  const states = new States();
   const waits: Wait[] = [];
+  let all = 0;
   const seen = new Set<Waiter>();
   for (const queue of queuesOf(places)) {
-    for (let waiter = queue.head; waiter !== null && waits.length < most; waiter = waiter.next) {
+    for (let waiter = queue.head; waiter !== null; waiter = waiter.next) {
       if (seen.has(waiter) || waiter.shape === CTX_WAITER) continue;
       // A context waits so for the end of a foreign parent.
       if (isCallback(waiter) && /recv/.test(places.get(queue)?.[0] ?? "")) continue;
       for (const sibling of siblingsOf(waiter)) seen.add(sibling);
-      waits.push(waitOf(waiter, queue, places, owners));
+      all++;
+      if (waits.length < most) waits.push(waitOf(waiter, queue, places, owners, states));
     }
   }
-  return { waits, contexts: treesOf(contexts) };
+  return { waits: { listed: waits, all }, contexts: treesOf(contexts) };
 }
 
 /** What waiting in a queue means: the operation, and the object. */
@@ -111,6 +114,7 @@ function waitOf(
   queue: WaitQueue,
   places: ReadonlyMap<WaitQueue, Place>,
   owners: ReadonlyMap<object, string>,
+  states: States,
 ): Wait {
   const place = places.get(queue);
   // The key of a select's waiter is its case, of a plain receive there is none.
@@ -125,9 +129,10 @@ function waitOf(
         : operationText(op, on, waiter.value, owners);
   return {
     what,
-    state: isSelect || on === undefined ? "" : stateOf(on),
+    state: isSelect || on === undefined ? "" : states.of(on),
     age: undefined,
     at: "",
+    why: "",
     stack: [],
     made: "",
     heldBy: "",

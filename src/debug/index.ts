@@ -3,7 +3,7 @@
  * watched.
  */
 export type { ContextNode } from "./contexts.ts";
-export { dump, type Dump, type DumpOptions } from "./dump.ts";
+export { type Counts, dump, type Dump, type DumpOptions } from "./dump.ts";
 export type { Leak } from "./leak.ts";
 export { onExit } from "./onexit.ts";
 export { onSignal } from "./onsignal.ts";

@@ -14,8 +14,15 @@ export interface Info {
   readonly parent: object | undefined;
   /** Where a lock was taken last; null: it is not known. */
   holder: Stack | null;
-  /** When that was. */
-  heldSince: number;
+  /** By operation, the last call whose stack was taken, and of `held` the last that took the lock. Null: there is none. */
+  places: Map<string, Place> | null;
+}
+
+/** A call on an object. */
+interface Place {
+  readonly stack: Stack;
+  /** The number of the sweep before it. */
+  readonly sweep: number;
 }
 
 const INFO: unique symbol = /* @__PURE__ */ Symbol("headgate.debug.info") as never;

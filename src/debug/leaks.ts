@@ -14,7 +14,8 @@ const MOST = 10;
 
 /**
  * Lets the garbage collector run, and returns what can never end any more: the leaks since {@link watch}, the oldest
- * first, at most 1 000. Each of them is also passed to `onLeak`, once.
+ * first. Equal ones are one, with their number; those of the last 1 000 places are kept. Each of them is also passed to
+ * `onLeak`, once.
  *
  * A report is never wrong: nothing can reach what is in it. Yet some leaks are not found, as in Go: those that a global
  * variable can reach, a variable of a function that is suspended elsewhere, or a closure beside them. Find these by
@@ -66,7 +67,8 @@ export async function leaks(ctx?: Context): Promise<readonly Leak[]> {
     collect();
     // The collector reports in turns of its own.
     await pause(1);
-    const found = watching.leaks().length;
+    watching.leaks();
+    const found = watching.leaksFound;
     quiet = found === known ? quiet + 1 : 0;
     known = found;
   }

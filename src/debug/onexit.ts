@@ -61,7 +61,7 @@ function lastWords(code: number): string {
   } catch {
     // The platform cannot search the heap.
   }
-  const count = found === undefined ? 0 : found.waits.length + found.leaks.length;
+  const count = found === undefined ? 0 : found.counts.waits + found.counts.leaks;
   const isDeadlock = code === UNSETTLED;
   if (count === 0 && !isDeadlock) return "";
   const first = isDeadlock

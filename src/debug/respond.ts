@@ -5,6 +5,7 @@ import { given } from "../internal/foreign.ts";
 import { entryError } from "../internal/suspend.ts";
 import type { Context } from "../types.ts";
 import { dump } from "./dump.ts";
+import { leakText } from "./leak.ts";
 import { leaks } from "./leaks.ts";
 import { profile } from "./profile.ts";
 import { textOf } from "./stack.ts";
@@ -91,7 +92,7 @@ async function leaksText(ctx: Context | undefined): Promise<string> {
   const found = await leaks(ctx);
   if (found.length === 0) return "no leaks\n";
   return found
-    .map(({ text, stack }) => [text, ...stack.map((frame) => `    at ${textOf(frame)}`)].join("\n"))
+    .map((leak) => [leakText(leak), ...leak.stack.map((frame) => `    at ${textOf(frame)}`)].join("\n"))
     .join("\n\n")
     .concat("\n");
 }

@@ -22,16 +22,30 @@ export interface Wait {
   readonly age: number | undefined;
   /** The line of the call, file:line:column; empty if its stack was not taken. */
   readonly at: string;
+  /**
+   * Why there is no line: `no stack was taken`, and where the same operation on this object was called before, if that
+   * is known. Empty if there is a line, and without `watch`.
+   */
+  readonly why: string;
   /** That line and those it was called from, the innermost first. */
   readonly stack: readonly Frame[];
   /** The line where the object was made; empty if it is not known. */
   readonly made: string;
-  /** The function and the line that took the lock last; empty if it is free, no lock, or not known. */
+  /**
+   * The function and the line that took the lock last. In brackets: that its stack was not taken, and where the lock was
+   * taken before. Empty if it is free or no lock, and without `watch`.
+   */
   readonly heldBy: string;
   /** The task it is in, such as `worker#12`; empty if it is not known. */
   readonly task: string;
   /** False once nothing can wake it any more: it is about to be reported as a leak. */
   readonly reachable: boolean;
+}
+
+/** A part of a list, and the length of all of it. */
+export interface Part<T> {
+  readonly listed: readonly T[];
+  readonly all: number;
 }
 
 /** What is remembered of a wait. */
@@ -52,6 +66,8 @@ export class WaitRecord {
   weakOn: WeakRef<object> | null = null;
   /** Its operation and object as they were when it became old. */
   what = "";
+  /** Where its object was made, as it was known then. */
+  made = "";
   isOver = false;
 
   constructor(waiter: Waiter, op: string, on: unknown, begun: number, stack: Stack | null, task: TaskRecord | null) {
@@ -78,6 +94,7 @@ export class WaitRecord {
   /** From now on the wait is held weakly. `what` is its text. */
   age(what: string): void {
     const { waiter, on } = this;
+    if (typeof on === "object" && on !== null) this.made = infoOf(on)?.made?.site.at ?? "";
     // It is read now, because a stack keeps alive what is on it.
     void this.site;
     this.what = what;

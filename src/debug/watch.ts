@@ -9,7 +9,7 @@ import { given } from "../internal/foreign.ts";
 import { emit } from "../internal/observe.ts";
 import { isPerRequest } from "../internal/platform.ts";
 import { installProbe } from "../internal/runtime.ts";
-import type { Leak } from "./leak.ts";
+import { generic, type Leak } from "./leak.ts";
 import { createStorage, isStorageCheap, measureLoop, warn } from "./platform.ts";
 import { Watching } from "./watching.ts";
 
@@ -17,7 +17,7 @@ import { Watching } from "./watching.ts";
 export interface WatchOptions {
   /**
    * The largest number of stacks that are taken in a second: of waits, and of what is made, started and locked. Below
-   * it each wait has its line; above it a share has. `Infinity`: every wait has, which makes an operation some ten
+   * it each wait has its line. Above it each kind of operation has a share, and what is seen rarely is preferred. `Infinity`: every wait has, which makes an operation some ten
    * times as expensive. 0: none has.
    *
    * @default 200
@@ -46,7 +46,8 @@ export interface WatchOptions {
    * Called with each leak that the garbage collector finds, some time after it has become one: seconds in a busy
    * process, hours in an idle one. An error that it throws is ignored.
    *
-   * @default a warning of the process, of the type HeadgateLeakWarning; or console.error where there is none
+   * @default a warning of the process, of the type HeadgateLeakWarning, once for each place; or console.error where
+   * there are none
    */
   readonly onLeak?: (leak: Leak) => void;
 }
@@ -124,7 +125,7 @@ const LONGEST_SWEEP = 60_000;
 
 function checked(options: WatchOptions): Required<WatchOptions> {
   const known = { stacks: true, samples: true, tasks: true, sweep: true, onLeak: true };
-  const { stacks = 200, samples = 50, tasks, sweep = 250, onLeak = warnOfLeak } = onlyKnown("watch", options, known);
+  const { stacks = 200, samples = 50, tasks, sweep = 250, onLeak = warner() } = onlyKnown("watch", options, known);
   for (const [name, value] of Object.entries({ stacks, samples })) {
     if (typeof value !== "number" || Number.isNaN(value) || value < 0)
       throw new RangeError(`watch: ${name} must be a number a second, 0 or more; got ${given(value)}`);
@@ -139,6 +140,15 @@ function checked(options: WatchOptions): Required<WatchOptions> {
   return { stacks, samples, tasks: tasks ?? isStorageCheap(), sweep, onLeak };
 }
 
-function warnOfLeak({ text, at }: Leak): void {
-  warn(at === "" ? text : `${text}; at ${at}`, "HeadgateLeakWarning");
+/** Returns an observer that warns of a leak, once for each kind and place. Of those without a place, once for each text. */
+function warner(): (leak: Leak) => void {
+  const warned = new Set<string>();
+  return ({ kind, text, at }) => {
+    const key = `${kind} ${at === "" ? generic(text) : at}`;
+    if (warned.has(key) || warned.size >= MOST_WARNINGS) return;
+    warned.add(key);
+    warn(at === "" ? text : `${text}; at ${at}`, "HeadgateLeakWarning");
+  };
 }
+
+const MOST_WARNINGS = 1_000;

@@ -25,13 +25,14 @@ import type { Waiter } from "../internal/waitqueue.ts";
 import { doneChannels, treesOf, type ContextNode } from "./contexts.ts";
 import { infoOf, setInfo, type Info } from "./info.ts";
 import { type Leak, LeakFinder } from "./leak.ts";
-import { heldBy, stateOf } from "./locks.ts";
-import { operationText } from "./name.ts";
+import { StackBudget } from "./budget.ts";
+import { heldBy, States, withoutStack } from "./locks.ts";
+import { isKnown, operationText } from "./name.ts";
 import { chance, clock, createStorage, later, type Storage } from "./platform.ts";
 import { Tallies } from "./tally.ts";
 import { Stack } from "./stack.ts";
 import { type Task, TaskRecord } from "./task.ts";
-import { isForEver, isOutOfQueues, onEnd, type Wait, WaitRecord } from "./wait.ts";
+import { isForEver, isOutOfQueues, onEnd, type Part, type Wait, WaitRecord } from "./wait.ts";
 import { YoungWaits } from "./young.ts";
 
 /** The options, complete. */
@@ -48,6 +49,8 @@ const AT_ONCE = 500;
 const ENOUGH = 1_024;
 /** The number of stacks after which they are read, though no sweep is due. */
 const MOST_UNREAD = 4_096;
+/** The number of sweeps after which a call counts as rare again, and has its stack taken before those of frequent ones. */
+const RARE = 4;
 
 export class Watching implements Probe {
   readonly tallies: Tallies = new Tallies();
@@ -56,11 +59,14 @@ export class Watching implements Probe {
   private readonly storage: Storage<TaskRecord> | null;
   private isOn = true;
   private stopTimer: () => void;
+  private readonly begun: number = clock();
   /** The time of the last sweep: the clock of what needs no better one. */
   private lastSweep: number = clock();
+  /** The number of sweeps. */
+  private sweeps = 0;
 
   // Budgets.
-  private stacks: number;
+  private readonly stacks: StackBudget;
   /** The number of waits since the last sweep. */
   private parks = 0;
   /** The number of waits for which one that is timed stands. */
@@ -93,7 +99,7 @@ export class Watching implements Probe {
 
   constructor(budget: Budget, onLeak: (leak: Leak) => void) {
     this.budget = budget;
-    this.stacks = budget.stacks;
+    this.stacks = new StackBudget(budget.stacks);
     this.storage = budget.tasks ? createStorage() : null;
     this.finder = new LeakFinder((leak) => this.isOn && onLeak(leak));
     this.stopTimer = later(this.onTimer, budget.sweep);
@@ -103,6 +109,16 @@ export class Watching implements Probe {
     this.sweep();
     this.stopTimer = later(this.onTimer, this.budget.sweep);
   };
+
+  /** The largest number of stacks that are taken in a second. */
+  get perSecond(): number {
+    return this.stacks.perSecond;
+  }
+
+  /** The time since it began, in ms. */
+  get watchedFor(): number {
+    return Math.round(clock() - this.begun);
+  }
 
   /** Ends it: nothing is reported from now on. */
   stop(): void {
@@ -116,7 +132,7 @@ export class Watching implements Probe {
     this.parks++;
     const task = this.storage === null ? null : (this.storage.getStore() ?? null);
     const isTimed = this.budget.samples > 0 && --this.untilSample <= 0;
-    const stack = isTimed || this.stacks > 0 ? this.take(park) : null;
+    const stack = this.stackOfWait(op, on, isTimed);
     if (stack !== null && (op === "lock" || op === "rLock" || op === "acquire" || op === "cond.wait"))
       this.lockCalls.set(waiter, stack);
     if (!isTimed && (waiter.queue !== null || !isOutOfQueues(waiter)))
@@ -125,6 +141,30 @@ export class Watching implements Probe {
     if (record.isQueueless) onEnd(waiter, () => (record.isOver = true));
     if (isTimed) this.time(record);
     this.young.push(waiter, op, on, record, task);
+  }
+
+  private stackOfWait(op: Op, on: unknown, isTimed: boolean): Stack | null {
+    if (!isTimed && !this.stacks.hasSome) return null;
+    const isObject = typeof on === "object" && on !== null;
+    const isRare = !isObject || this.isRare(infoOf(on), op);
+    if (isTimed) this.stacks.spend();
+    else if (!this.stacks.grants(op, isRare)) return null;
+    const stack = new Stack(park);
+    if (isObject && isRare && isKnown(on)) this.remember(infoOf(on) ?? this.describe(on, null, undefined), op, stack);
+    return stack;
+  }
+
+  /** True if this operation on this object had no stack lately. */
+  private isRare(info: Info | undefined, op: string): boolean {
+    const place = info?.places?.get(op);
+    return place === undefined || this.sweeps - place.sweep >= RARE;
+  }
+
+  /** Keeps the stack as the last place of the operation. It is read in the next sweep, so it keeps nothing alive. */
+  private remember(info: Info, op: string, stack: Stack): void {
+    info.places ??= new Map();
+    info.places.set(op, { stack, sweep: this.sweeps });
+    this.unread.push(stack);
   }
 
   /** Times a wait, for as many as lie between two that are timed. */
@@ -150,16 +190,15 @@ export class Watching implements Probe {
     if (isContext && !CancelCtx.isOne(parent)) this.youngRoots.push(object);
     // An operation on nil waits on a channel that no other code knows.
     if (parent === nil) return void this.describe(object, null, nil);
-    if (this.stacks <= 0) return;
     // The channel that is a part of a context or a timer is named after it.
     const isPart = !isContext && parent !== undefined;
+    if (!this.stacks.grants(isPart ? "part" : "made")) return;
     const made = isPart ? null : this.takeToRead(created);
-    if (isPart) this.stacks--;
     this.describe(object, made, isPart && CancelCtx.isOne(parent) ? parent : undefined);
   }
 
   private describe(object: object, made: Stack | null, parent: object | undefined): Info {
-    const info = { id: ++this.lastId, made, at: this.lastSweep, parent, holder: null, heldSince: 0 };
+    const info = { id: ++this.lastId, made, at: this.lastSweep, parent, holder: null, places: null };
     setInfo(object, info);
     return info;
   }
@@ -173,7 +212,8 @@ export class Watching implements Probe {
   }
 
   task<A, T>({ fn, succeeded, failed }: TaskParts<A, T>): TaskParts<A, T> {
-    const record = new TaskRecord(++this.lastId, fn, this.stacks > 0 ? this.takeToRead(followed) : null);
+    const stack = this.stacks.grants("task") ? this.takeToRead(followed) : null;
+    const record = new TaskRecord(++this.lastId, fn, stack);
     return {
       fn: (arg) => this.run(record, fn, arg),
       succeeded: (value) => {
@@ -205,27 +245,25 @@ export class Watching implements Probe {
   }
 
   acquired(lock: object, waiter: Waiter | null): void {
-    const info = infoOf(lock) ?? (this.stacks > 0 ? this.describe(lock, null, undefined) : undefined);
+    let info = infoOf(lock);
+    const isRare = this.isRare(info, "held");
+    const stack = this.stackOfHolder(waiter, isRare);
+    if (stack !== null) info ??= this.describe(lock, null, undefined);
     if (info === undefined) return;
-    info.heldSince = this.lastSweep;
-    info.holder = this.holder(waiter);
+    info.holder = stack;
+    if (stack !== null && isRare) this.remember(info, "held", stack);
   }
 
-  private holder(waiter: Waiter | null): Stack | null {
-    if (waiter === null) return this.stacks > 0 ? this.takeToRead(acquired) : null;
+  private stackOfHolder(waiter: Waiter | null, isRare: boolean): Stack | null {
+    if (waiter === null) return this.stacks.grants("held", isRare) ? this.takeToRead(acquired) : null;
     const call = this.lockCalls.get(waiter);
     if (call === undefined) return null;
     this.unread.push(call);
     return call;
   }
 
-  private take(above: (...args: never[]) => unknown): Stack {
-    this.stacks--;
-    return new Stack(above);
-  }
-
   private takeToRead(above: (...args: never[]) => unknown): Stack {
-    const stack = this.take(above);
+    const stack = new Stack(above);
     if (this.unread.push(stack) >= MOST_UNREAD) this.readStacks();
     return stack;
   }
@@ -244,6 +282,7 @@ export class Watching implements Probe {
     this.sweepTasks();
     this.sweepContexts();
     this.refill();
+    this.sweeps++;
     this.lastSweep = clock();
   }
 
@@ -253,8 +292,8 @@ export class Watching implements Probe {
   }
 
   private refill(): void {
-    const { stacks, samples } = this.budget;
-    this.stacks = Math.min(stacks, Math.max(0, this.stacks) + stacks * this.share);
+    const { samples } = this.budget;
+    this.stacks.refill(this.share);
     this.stride = Math.max(1, Math.round(this.parks / Math.max(1, samples * this.share)));
     this.timed = 0;
     this.untilSample = Math.min(this.untilSample, this.gap());
@@ -310,24 +349,28 @@ export class Watching implements Probe {
   // ---------------------------------------------------------------------------------------------------------- the reports
 
   /** The waits, the oldest first, at most `most`. */
-  waits(most: number): Wait[] {
+  waits(most: number): Part<Wait> {
     const owners = doneChannels(this.roots());
-    const known = [...this.old, ...this.middle.filter((record) => !record.isGone)];
-    known.push(...this.young.records(this.lastSweep));
+    const states = new States();
+    const middle = this.middle.filter((record) => !record.isGone);
+    const known = [...this.old, ...middle, ...this.young.records(this.lastSweep)];
     const now = clock();
-    return known
+    const listed = known
       .sort((a, b) => a.begun - b.begun)
       .slice(0, most)
-      .map((record) => waitOf(record, owners, now));
+      .map((record) => waitOf(record, owners, states, now));
+    return { listed, all: known.length };
   }
 
-  /** The tasks that run, the oldest first. */
-  tasks(): Task[] {
+  /** The tasks that run, the oldest first, at most `most`. */
+  tasks(most: number): Part<Task> {
     const now = clock();
-    return [...this.oldTasks, ...this.middleTasks, ...this.youngTasks]
-      .filter(({ isOver }) => !isOver)
+    const known = [...this.oldTasks, ...this.middleTasks, ...this.youngTasks].filter(({ isOver }) => !isOver);
+    const listed = known
       .sort((a, b) => a.begun - b.begun)
+      .slice(0, most)
       .map(({ name, begun, site }) => ({ name, age: Math.round(now - begun), at: site.at, stack: site.frames }));
+    return { listed, all: known.length };
   }
 
   contexts(): ContextNode[] {
@@ -343,9 +386,14 @@ export class Watching implements Probe {
   leaks(): readonly Leak[] {
     return this.finder.found();
   }
+
+  /** The number of all of them, equal ones and those no longer kept as well. */
+  get leaksFound(): number {
+    return this.finder.all;
+  }
 }
 
-function waitOf(record: WaitRecord, owners: ReadonlyMap<object, string>, now: number): Wait {
+function waitOf(record: WaitRecord, owners: ReadonlyMap<object, string>, states: States, now: number): Wait {
   const { op, site, task, weakWaiter } = record;
   const on = weakWaiter === null ? record.on : record.weakOn?.deref();
   const isObject = typeof on === "object" && on !== null;
@@ -353,9 +401,10 @@ function waitOf(record: WaitRecord, owners: ReadonlyMap<object, string>, now: nu
   const isAtHand = isObject || weakWaiter === null;
   return {
     what: isAtHand ? operationText(op, on, record.value, owners) : record.what,
-    state: isObject && op !== "sleep" ? stateOf(on) : "",
+    state: isObject && op !== "sleep" ? states.of(on) : "",
     age: Math.round(now - record.begun),
     at: site.at,
+    why: record.stack === null ? withoutStack(isObject ? infoOf(on)?.places?.get(op)?.stack.site.text : "") : "",
     stack: site.frames,
     made: isObject && op !== "sleep" ? (infoOf(on)?.made?.site.at ?? "") : "",
     heldBy: isObject ? heldBy(on) : "",

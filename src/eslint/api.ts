@@ -17,25 +17,33 @@ export interface Node {
 export interface Parts {
   ArrayExpression: { readonly elements: readonly (Node | null)[] };
   ArrayPattern: { readonly elements: readonly (Node | null)[] };
-  ArrowFunctionExpression: { readonly params: readonly Node[] };
+  ArrowFunctionExpression: { readonly params: readonly Node[]; readonly body: Node };
   AssignmentExpression: { readonly operator: string; readonly left: Node; readonly right: Node };
   AssignmentPattern: { readonly left: Node; readonly right: Node };
   AwaitExpression: { readonly argument: Node };
+  BinaryExpression: { readonly operator: string; readonly left: Node; readonly right: Node };
   BlockStatement: { readonly body: readonly Node[] };
+  BreakStatement: { readonly label: Node | null };
   CallExpression: { readonly callee: Node; readonly arguments: readonly Node[] };
   ChainExpression: { readonly expression: Node };
   ClassBody: { readonly body: readonly Node[] };
   ConditionalExpression: { readonly test: Node; readonly consequent: Node; readonly alternate: Node };
+  ContinueStatement: { readonly label: Node | null };
+  DoWhileStatement: object;
   ExpressionStatement: { readonly expression: Node };
+  ForInStatement: object;
   ForOfStatement: { readonly await: boolean; readonly right: Node };
+  ForStatement: object;
   FunctionDeclaration: { readonly params: readonly Node[] };
   FunctionExpression: { readonly params: readonly Node[] };
   Identifier: { readonly name: string; readonly typeAnnotation?: Node };
+  IfStatement: { readonly test: Node; readonly consequent: Node; readonly alternate: Node | null };
   ImportDeclaration: { readonly source: { readonly value: unknown }; readonly specifiers: readonly Node[] };
   ImportNamespaceSpecifier: { readonly local: NodeOf<"Identifier"> };
   ImportSpecifier: { readonly local: NodeOf<"Identifier">; readonly imported: Node };
+  LabeledStatement: { readonly label: Node };
   Literal: { readonly value: unknown };
-  LogicalExpression: { readonly left: Node; readonly right: Node };
+  LogicalExpression: { readonly operator: string; readonly left: Node; readonly right: Node };
   MemberExpression: { readonly object: Node; readonly property: Node; readonly computed: boolean };
   NewExpression: { readonly callee: Node };
   ObjectExpression: { readonly properties: readonly Node[] };
@@ -47,7 +55,9 @@ export interface Parts {
   ReturnStatement: object;
   SpreadElement: { readonly argument: Node };
   SwitchCase: { readonly consequent: readonly Node[] };
+  SwitchStatement: object;
   ThisExpression: object;
+  ThrowStatement: object;
   TryStatement: { readonly block: Node; readonly finalizer: Node | null };
   TSAsExpression: { readonly expression: Node };
   TSNonNullExpression: { readonly expression: Node };
@@ -60,6 +70,7 @@ export interface Parts {
   UnaryExpression: { readonly operator: string; readonly argument: Node };
   VariableDeclaration: { readonly kind: string };
   VariableDeclarator: { readonly id: Node; readonly init: Node | null };
+  WhileStatement: { readonly test: Node; readonly body: Node };
 }
 
 /** A node of one of these types. */

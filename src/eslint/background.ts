@@ -22,8 +22,8 @@ export const background: Rule = /* @__PURE__ */ rule({
         if (path !== "context.background" && path !== "context.todo") return;
         if (is(node.parent, "LogicalExpression", "ConditionalExpression", "AssignmentPattern")) return;
         const ctx = file.contextAt(node, true);
-        if (ctx !== undefined)
-          context.report({ node, messageId: "background", data: { name: file.text(node.callee), ctx } });
+        if (ctx === undefined) return;
+        context.report({ node, messageId: "background", data: { name: file.text(node.callee), ctx: ctx.name } });
       },
     };
   },

@@ -1,10 +1,11 @@
 /**
  * `ctx-not-passed`, as Go's contextcheck and noctx: where a ctx is in scope, what waits gets it.
  *
- * Three waits are left alone. In `finally` the work is ended, and the ctx often has ended, too. A receive from `ctx.done()` waits for the end
- * itself. A select with such a case has it in its own way.
+ * Four waits are left alone. In `finally` the work is ended, and the ctx often has ended, too. Elsewhere the code around may say that it has. A
+ * receive from `ctx.done()` waits for the end itself. A select with such a case has it in its own way.
  */
 import { is, type Listeners, nameOf, type Node, type NodeOf } from "./api.ts";
+import { isWhereEnded } from "./ended.ts";
 import { type File, isInFinally } from "./file.ts";
 import { type Rule, rule } from "./rule.ts";
 
@@ -27,13 +28,14 @@ export const ctxNotPassed: Rule = /* @__PURE__ */ rule({
         if (waiting.path === "select" && mayHaveDone(file, node.arguments[0])) return;
         if (is(node.callee, "MemberExpression") && isDone(file, node.callee.object)) return;
         const ctx = file.contextAt(node, false);
-        if (ctx !== undefined) context.report({ node, messageId: "missing", data: { name: waiting.text, ctx } });
+        if (ctx === undefined || isWhereEnded(file, node, ctx)) return;
+        context.report({ node, messageId: "missing", data: { name: waiting.text, ctx: ctx.name } });
       },
       ForOfStatement({ await: waits, right }: NodeOf<"ForOfStatement">) {
         if (!waits || file.kind(right) !== "Chan" || isDone(file, right) || isInFinally(right)) return;
         const ctx = file.contextAt(right, false);
-        if (ctx !== undefined)
-          context.report({ node: right, messageId: "loop", data: { name: file.text(right), ctx } });
+        if (ctx === undefined || isWhereEnded(file, right, ctx)) return;
+        context.report({ node: right, messageId: "loop", data: { name: file.text(right), ctx: ctx.name } });
       },
     };
   },

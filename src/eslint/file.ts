@@ -19,6 +19,7 @@ import {
 import {
   cancelIndex,
   CONTEXT_MEMBERS,
+  CONTEXT_SIGNS,
   isEndless,
   type Kind,
   kindOfClass,
@@ -27,6 +28,7 @@ import {
   kindOfType,
   METHODS,
   prefixOf,
+  takesContext,
   type Wait,
   waitOf,
 } from "./names.ts";
@@ -185,14 +187,25 @@ export class File {
     return this.isNamedAsContext(parameter) ? "Context" : undefined;
   }
 
-  /** A parameter without a type that is called ctx is a Context, unless it has what no Context has: a web framework's is called so, too. */
+  /**
+   * A parameter without a type that is called ctx is a Context if a use says so, and none wants what no Context has. A web framework's is
+   * called so, too.
+   */
   private isNamedAsContext(parameter: NodeOf<"Identifier">): boolean {
     if (!/^ctx$|[a-z]Ctx$/.test(parameter.name) || this.typeOf(parameter) !== undefined) return false;
     const uses = this.variable(parameter)?.references ?? [];
-    return uses.every(({ identifier }) => {
+    const members = uses.flatMap(({ identifier }) => {
       const { parent } = identifier;
       const isObject = is(parent, "MemberExpression") && parent.object === identifier;
-      return !isObject || parent.computed || CONTEXT_MEMBERS.has(nameOf(parent.property) ?? "");
+      return isObject && !parent.computed ? [nameOf(parent.property) ?? ""] : [];
+    });
+    if (!members.every((member) => CONTEXT_MEMBERS.has(member))) return false;
+    if (members.some((member) => CONTEXT_SIGNS.has(member))) return true;
+    return uses.some(({ identifier }) => {
+      const call = identifier.parent;
+      if (!is(call, "CallExpression")) return false;
+      const argument = call.arguments.indexOf(identifier);
+      return argument >= 0 && takesContext(this.callee(call), argument);
     });
   }
 
@@ -238,14 +251,14 @@ export class File {
   // ----------------------------------------------------------------------------------------------------------- contexts
 
   /**
-   * The name of the nearest context in scope that can end, declared before `node`; undefined if there is none. `isGiven` asks for parameters
-   * alone: what a function was given, and not what it has made.
+   * The nearest context in scope that can end, declared before `node`; undefined if there is none. `isGiven` asks for parameters alone: what a
+   * function was given, and not what it has made.
    */
-  contextAt(node: Node, isGiven: boolean): string | undefined {
+  contextAt(node: Node, isGiven: boolean): Variable | undefined {
     for (let scope = this.scopeOf(node); scope !== null; scope = scope.upper) {
       if (scope.type === "module" || scope.type === "global") return undefined;
       const found = scope.variables.filter((variable) => this.isContextBefore(variable, node, isGiven)).at(-1);
-      if (found !== undefined) return found.name;
+      if (found !== undefined) return found;
     }
     return undefined;
   }

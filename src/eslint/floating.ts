@@ -48,8 +48,18 @@ function resultsOf(node: Node, isVoid: boolean): { node: NodeOf<"CallExpression"
   if (is(node, "ConditionalExpression")) {
     return [...resultsOf(node.consequent, isVoid), ...resultsOf(node.alternate, isVoid)];
   }
-  return is(node, "CallExpression") ? [{ node, isVoid }] : [];
+  if (!is(node, "CallExpression")) return [];
+  const each = resultOfEach(node);
+  return each === undefined ? [{ node, isVoid }] : resultsOf(each, isVoid);
 }
+
+/** What `items.map((item) => …)` makes of each item. */
+function resultOfEach({ callee, arguments: [fn] }: NodeOf<"CallExpression">): Node | undefined {
+  if (!is(callee, "MemberExpression") || !EACH.has(nameOf(callee.property) ?? "")) return undefined;
+  return is(fn, "ArrowFunctionExpression") && !is(fn.body, "BlockStatement") ? fn.body : undefined;
+}
+
+const EACH: ReadonlySet<string> = /* @__PURE__ */ new Set(["flatMap", "forEach", "map"]);
 
 /** Whether a call is `go` of a group that the file gives a limit. */
 function isLimitedGo(file: File, call: NodeOf<"CallExpression">): boolean {

@@ -2,10 +2,21 @@
  * `lost-cancel`, as the check lostcancel of `go vet`: each path that returns uses the cancel function, in whatever way.
  *
  * - A path that throws is not looked at.
+ * - A `break` or a `continue` passes through each `finally` on its way. The linters' code paths lead past it.
  * - A function inside that uses it counts where that function is made.
  * - At the top of a module nothing is reported: what is made there may live as long as the program.
  */
-import { type CodePath, is, type Listeners, type Node, type NodeOf, type Segment, type Variable } from "./api.ts";
+import {
+  type CodePath,
+  is,
+  isFunction,
+  type Listeners,
+  nameOf,
+  type Node,
+  type NodeOf,
+  type Segment,
+  type Variable,
+} from "./api.ts";
 import { isInside } from "./file.ts";
 import { type Rule, rule } from "./rule.ts";
 
@@ -25,6 +36,15 @@ interface Frame {
   /** What each segment uses, and the statement with which it returns. */
   readonly uses: Map<string, Set<Variable>>;
   readonly returns: Map<string, Node>;
+  /** The `finally` blocks through which a segment that ends in a jump leaves, and the segments of each block. */
+  readonly jumps: Map<string, readonly Node[]>;
+  readonly finals: Map<Node, Final>;
+}
+
+/** Where a `finally` begins and ends. */
+interface Final {
+  readonly first: readonly Segment[];
+  last: readonly Segment[];
 }
 
 export const lostCancel: Rule = /* @__PURE__ */ rule({
@@ -49,6 +69,12 @@ export const lostCancel: Rule = /* @__PURE__ */ rule({
     const isInModule = (): boolean => top().path.origin === "program";
     const leave = (segment: Segment): void => void top().current.delete(segment);
 
+    /** What leaves the segment where the traversal is. */
+    function jump(node: NodeOf<"BreakStatement" | "ContinueStatement">): void {
+      const passed = finalsOf(node);
+      if (passed.length > 0) for (const { id } of top().current) top().jumps.set(id, passed);
+    }
+
     /** What is made and has a name: it is watched, or reported at once. */
     function watch(cancel: NodeOf<"Identifier">): void {
       const variable = file.variable(cancel);
@@ -63,7 +89,15 @@ export const lostCancel: Rule = /* @__PURE__ */ rule({
 
     return {
       onCodePathStart(path: CodePath) {
-        frames.push({ path, current: new Set(), made: [], uses: new Map(), returns: new Map() });
+        frames.push({
+          path,
+          current: new Set(),
+          made: [],
+          uses: new Map(),
+          returns: new Map(),
+          jumps: new Map(),
+          finals: new Map(),
+        });
       },
       onCodePathSegmentStart: enter,
       onCodePathSegmentEnd: leave,
@@ -71,6 +105,15 @@ export const lostCancel: Rule = /* @__PURE__ */ rule({
       onUnreachableCodePathSegmentEnd: leave,
       ReturnStatement(node: Node) {
         for (const { id } of top().current) top().returns.set(id, node);
+      },
+      BreakStatement: jump,
+      ContinueStatement: jump,
+      BlockStatement(node: Node) {
+        if (isFinal(node)) top().finals.set(node, { first: [...top().current], last: [] });
+      },
+      "BlockStatement:exit"(node: Node) {
+        const final = top().finals.get(node);
+        if (final !== undefined) final.last = [...top().current];
       },
       Identifier(node: NodeOf<"Identifier">) {
         for (const frame of frames) {
@@ -88,13 +131,23 @@ export const lostCancel: Rule = /* @__PURE__ */ rule({
       },
       VariableDeclarator({ id, init }: NodeOf<"VariableDeclarator">) {
         const index = file.cancelIndex(init);
-        const cancel = index !== undefined && is(id, "ArrayPattern") ? id.elements[index] : undefined;
-        if (is(cancel, "Identifier") && !isInModule()) watch(cancel);
+        if (index === undefined || !is(init, "CallExpression") || isInModule()) return;
+        const cancel = is(id, "ArrayPattern") ? id.elements[index] : undefined;
+        if (is(cancel, "Identifier")) watch(cancel);
+        // The tuple in one variable.
+        const uses = file.variable(id)?.references.filter((reference) => reference.isRead());
+        if (uses?.every(({ identifier }) => isDiscarded(identifier, index)) === true) {
+          context.report({ node: init, messageId: "discarded", data: { maker: file.text(init.callee) } });
+        }
       },
       onCodePathEnd() {
-        const { path, made, uses, returns } = frames.pop()!;
+        const { path, made, uses, returns, jumps, finals } = frames.pop()!;
         for (const { variable, node, segments } of made) {
-          const end = endWithout(segments, (id) => uses.get(id)?.has(variable) === true, path.returnedSegments);
+          const isUse = (id: string): boolean => uses.get(id)?.has(variable) === true;
+          const isUseOfAll = ({ first, last }: Final): boolean => endWithout(first, isUse, last) === undefined;
+          const isUseOnTheWay = (id: string): boolean =>
+            jumps.get(id)?.some((block) => isUseOfAll(finals.get(block)!)) === true;
+          const end = endWithout(segments, (id) => isUse(id) || isUseOnTheWay(id), path.returnedSegments);
           if (end === undefined) continue;
           const line = returns.get(end.id)?.loc.start.line;
           if (line === undefined) context.report({ node, messageId: "ended", data: { name: node.name } });
@@ -116,7 +169,35 @@ function isHoisted(use: Node, made: Node): boolean {
   return false;
 }
 
-/** Whether a call drops the element `index` of its result: `const [ctx] = …`, `…[0]`, or a statement. */
+const isFinal = (node: Node): boolean => is(node.parent, "TryStatement") && node.parent.finalizer === node;
+
+/** The `finally` blocks through which a `break` or a `continue` leaves. */
+function finalsOf(jump: NodeOf<"BreakStatement" | "ContinueStatement">): Node[] {
+  const found: Node[] = [];
+  for (let at: Node = jump; at.parent !== null && at.parent !== undefined && !isFunction(at); at = at.parent) {
+    if (isLeftBy(jump, at)) return found;
+    const { parent } = at;
+    if (is(parent, "TryStatement") && parent.finalizer !== null && parent.finalizer !== at)
+      found.push(parent.finalizer);
+  }
+  return found;
+}
+
+/** Whether a statement is what a `break` or a `continue` is about. */
+function isLeftBy({ type, label }: NodeOf<"BreakStatement" | "ContinueStatement">, statement: Node): boolean {
+  if (label !== null) return is(statement, "LabeledStatement") && nameOf(statement.label) === nameOf(label);
+  const isLoop = is(
+    statement,
+    "DoWhileStatement",
+    "ForInStatement",
+    "ForOfStatement",
+    "ForStatement",
+    "WhileStatement",
+  );
+  return isLoop || (type === "BreakStatement" && is(statement, "SwitchStatement"));
+}
+
+/** Whether a tuple is dropped, or its element `index` is: `const [ctx] = …`, `…[0]`, or a statement. */
 function isDiscarded(call: Node, index: number): boolean {
   const { parent } = call;
   if (is(parent, "ExpressionStatement")) return true;
@@ -135,18 +216,18 @@ function isDiscarded(call: Node, index: number): boolean {
   return element === undefined && pattern.elements.at(-1)?.type !== "RestElement";
 }
 
-/** The first segment that returns and is reached from `from` by segments without a use; undefined if there is none. */
+/** The first of the segments `ends` that is reached from `from` by segments without a use; undefined if there is none. */
 function endWithout(
   from: readonly Segment[],
   uses: (id: string) => boolean,
-  returned: readonly Segment[],
+  ends: readonly Segment[],
 ): Segment | undefined {
   const seen = new Set<string>();
   const todo = [...from];
   for (let segment; (segment = todo.shift()) !== undefined;) {
     if (seen.has(segment.id) || uses(segment.id)) continue;
     seen.add(segment.id);
-    if (returned.includes(segment)) return segment;
+    if (ends.includes(segment)) return segment;
     todo.push(...segment.nextSegments);
   }
   return undefined;

@@ -162,6 +162,18 @@ const WAITS: ReadonlyMap<string, Wait> = /* @__PURE__ */ new Map([
   ["worker.worker", /* @__PURE__ */ waits(undefined, false)],
 ]);
 
+/** Whether what `path` takes as its argument number `argument` is a Context, and can be no other value. */
+export function takesContext(path: string | undefined, argument: number): boolean {
+  if (path === undefined) return false;
+  const at = waitOf(path)?.ctx;
+  return at === undefined ? [TAKE_FIRST, TAKE_SECOND][argument]?.test(path) === true : at === argument;
+}
+
+/** What takes a Context, and waits not or as long as it must. */
+const TAKE_FIRST =
+  /^(?:context\.(?:afterFunc|cause|merge|unref|with[A-Z]\w+|withoutCancel)|errgroup\.(?:run|withContext)|retry\.run|signal\.(?:notifyContext|shutdown)|WaitGroup\.wait|worker\.worker)$/;
+const TAKE_SECOND = /^context\.(?:errorFor|merge)$/;
+
 /** How `path` waits; undefined if it does not. */
 export function waitOf(path: string | undefined): Wait | undefined {
   return path === undefined ? undefined : WAITS.get(path);
@@ -173,6 +185,7 @@ export const METHODS: ReadonlySet<string> = /* @__PURE__ */ new Set([
   "do",
   "doChan",
   "done",
+  "err",
   "go",
   "lock",
   "rLock",
@@ -188,6 +201,15 @@ export function unlockOf(path: string): string | undefined {
   if (path === "Mutex.lock" || path === "RWMutex.lock") return "unlock";
   return path === "RWMutex.rLock" ? "rUnlock" : undefined;
 }
+
+/** The members of a Context that tell it from a ctx of another library. */
+export const CONTEXT_SIGNS: ReadonlySet<string> = /* @__PURE__ */ new Set([
+  "deadline",
+  "done",
+  "err",
+  "signal",
+  "value",
+]);
 
 /** What a Context has. A parameter `ctx` of which the code wants anything else is of another library. */
 export const CONTEXT_MEMBERS: ReadonlySet<string> = /* @__PURE__ */ new Set([

@@ -88,6 +88,54 @@ describe("a signal", () => {
     );
   });
 
+  it("says that what nothing can wake cannot be found, if it finds nothing", async () => {
+    const { lines } = await run(
+      program(`
+        (() => void new Chan().recv())();
+        await turn();
+        console.log(await signal());
+        process.exit();
+      `),
+    );
+    expect(lines[0]).toMatch(/^headgate: 0 waits, 0 contexts; nothing is watched/);
+    expect(lines[1]).toBe(
+      "What nothing can wake cannot be found any more: call debug.watch() when the program starts.",
+    );
+  });
+
+  it("counts all that waits, though it lists the first ones alone", async () => {
+    const { lines } = await run(
+      program(`
+        const jobs = (globalThis.jobs = new Chan());
+        for (let i = 0; i < 5; i++) void jobs.recv();
+        const dump = debug.dump({ most: 2 });
+        console.log(dump.waits.length, dump.counts.waits);
+        console.log(String(dump));
+        process.exit();
+      `),
+    );
+    expect(lines.slice(0, 2)).toEqual(["2 5", expect.stringMatching(/^headgate: 5 waits, 0 contexts;/)]);
+    expect(lines).toContain("and 3 waits more");
+  });
+
+  it("counts the waiters of an object once, however many wait for it", async () => {
+    const { lines } = await run(
+      program(`
+        const jobs = (globalThis.jobs = new Chan());
+        for (let i = 0; i < 50; i++) void jobs.recv();
+        let asked = 0;
+        const { toString } = Chan.prototype;
+        Chan.prototype.toString = function () {
+          asked++;
+          return toString.call(this);
+        };
+        console.log((await signal()).match(/50 receivers waiting/g).length, asked);
+        process.exit();
+      `),
+    );
+    expect(lines).toEqual(["1 1"]);
+  });
+
   it("is written to stderr, again at each one, and no more once it is stopped", async () => {
     const { code, errors } = await run(
       program(`

@@ -4,7 +4,7 @@
 import { Chan, context, errgroup, go, nil, select, semaphore, sending, singleflight, sync, time } from "headgate";
 import * as debug from "headgate/debug";
 import { bubble } from "headgate/testing";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { lineOf, turn, watched } from "./support.ts";
 
 const FILE = "dump.test.ts";
@@ -45,6 +45,11 @@ function waitGroup(): sync.WaitGroup {
   return wg;
 }
 
+function stuckOn(group: errgroup.Group): Promise<void> {
+  group.tryGo(forever);
+  return group.wait();
+}
+
 const three = () => ({ a: new Chan(), b: sending(new Chan<number>(), 1), c: nil });
 
 const ROWS: readonly Row[] = [
@@ -77,6 +82,23 @@ describe("a wait in a dump", () => {
       expect(wait.what).toMatch(what);
       expect(wait.at).toContain(`${line}:`);
       expect(wait).toMatchObject({ reachable: true });
+    });
+  });
+
+  it("does not ask its object for its state more often than once in a dump", async () => {
+    await watched(async () => {
+      const jobs = new Chan();
+      for (let i = 0; i < 50; i++) void jobs.recv();
+      const asked = vi.spyOn(Chan.prototype, "toString");
+      try {
+        const { waits } = debug.dump();
+        expect(waits.map(({ state }) => state)).toEqual(Array(50).fill("Chan(0/0, 50 receivers waiting)"));
+        expect(asked).toHaveBeenCalledTimes(1);
+      } finally {
+        asked.mockRestore();
+      }
+      jobs.close();
+      await turn();
     });
   });
 
@@ -171,6 +193,103 @@ describe("a wait in a dump", () => {
       },
       { stacks: 0, samples: 0 },
     );
+  });
+});
+
+describe("the budget of stacks", () => {
+  /** Many waits of one operation on one channel, each of them over at once. */
+  async function chatter(ch: Chan<number>): Promise<void> {
+    for (let n = 0; n < 300; n++) {
+      const got = ch.recv();
+      await ch.send(n);
+      await got;
+    }
+  }
+
+  const SMALL = { stacks: 20, samples: 0 };
+
+  it("leaves a stack for an operation that is seen for the first time, and for the holder of its lock", async () => {
+    await watched(async () => {
+      await chatter(new Chan<number>());
+      const mu = new sync.Mutex();
+      await mu.lock();
+      const wait = await waitOf(() => mu.lock());
+      expect(wait.at).toContain("test/debug/dump.test.ts:");
+      expect(wait.heldBy).toContain("test/debug/dump.test.ts:");
+    }, SMALL);
+  });
+
+  it("leaves one for an object that is seen for the first time, though its operation is frequent", async () => {
+    await watched(async () => {
+      const seldom = new Chan<number>();
+      await chatter(new Chan<number>());
+      const wait = await waitOf(() => seldom.recv());
+      expect(wait.at).toContain("test/debug/dump.test.ts:");
+    }, SMALL);
+  });
+
+  it("leaves one for an object that had none in the last second", async () => {
+    await watched(async () => {
+      const seldom = new Chan<number>();
+      const first = seldom.recv();
+      await seldom.send(1);
+      await first;
+      for (let i = 0; i < 3; i++) await debug.leaks();
+      await chatter(new Chan<number>());
+      const wait = await waitOf(() => seldom.recv());
+      expect(wait.at).toContain("test/debug/dump.test.ts:");
+    }, SMALL);
+  });
+
+  it("is used up at last: then a wait has the place of an earlier one, and the dump says why", async () => {
+    await watched(
+      async () => {
+        const mu = new sync.Mutex();
+        async function known(): Promise<void> {
+          await mu.lock();
+        }
+        await mu.lock();
+        const second = known();
+        mu.unlock();
+        await second;
+        // Any other use takes what is left.
+        go(() => new Chan().recv());
+        await waitOf(() => mu.lock());
+        const late = debug.dump().waits.find(({ what }) => what.startsWith("lock"))!;
+        expect(late).toMatchObject({ at: "", stack: [] });
+        expect(late.why).toMatch(
+          /^no stack was taken; an earlier call was at known \(test\/debug\/dump\.test\.ts:\d+:\d+\)$/,
+        );
+        const text = String(debug.dump());
+        expect(text).toContain(`    at      (${late.why})`);
+        expect(text).toMatch(
+          /^no stack was taken of some: more than 4 a second; watch\(\{ stacks: Infinity \}\) takes all$/m,
+        );
+      },
+      { stacks: 4, samples: 0 },
+    );
+  });
+
+  it("says so where the holder of a lock has no stack, and where it was taken before", async () => {
+    await watched(
+      async () => {
+        const [held, free] = [new sync.Mutex(), new sync.Mutex()];
+        void (await waitOf(() => locked(held).lock()));
+        expect(debug.dump().waits[0]!.heldBy).toBe("(no stack was taken)");
+        expect(String(debug.dump())).toContain("    held by (no stack was taken)");
+        const group = new errgroup.Group();
+        expect(free.tryLock()).toBe(true);
+        expect((await waitOf(() => stuckOn(group))).heldBy).toBe("");
+      },
+      { stacks: 0, samples: 0 },
+    );
+  });
+
+  it("does not claim too many where there are stacks of all", async () => {
+    await watched(async () => {
+      await waitOf(() => new Chan().recv());
+      expect(String(debug.dump())).not.toContain("no stack was taken");
+    });
   });
 });
 
@@ -386,9 +505,40 @@ describe("the text of a dump", () => {
       expect(debug.dump({ most: 2 }).waits.map(({ what }) => what)).toEqual(["recv ch1", "recv ch2"]);
     });
   });
+
+  it("counts all that waits and runs, and says what is not listed", async () => {
+    await watched(async () => {
+      const jobs = new Chan();
+      for (let i = 0; i < 7; i++) go(() => jobs.recv());
+      await turn();
+      const dump = debug.dump({ most: 2 });
+      expect(dump).toMatchObject({ counts: { waits: 7, contexts: 0, tasks: 7, leaks: 0 } });
+      expect([dump.waits, dump.tasks].map((list) => list.length)).toEqual([2, 2]);
+      const text = String(dump);
+      expect(text).toMatch(/^headgate: 7 waits, 0 contexts, 7 tasks, 0 leaks/);
+      expect(text).toMatch(/^and 5 waits more$/m);
+      expect(text).toMatch(/^ {4}and 5 tasks more$/m);
+      expect(String(debug.dump())).not.toContain("more");
+      jobs.close();
+      await turn();
+    });
+  });
 });
 
 describe("watch", () => {
+  it("that begins late says so in a dump: what began before is not in it", async () => {
+    const ch = new Chan();
+    const before = ch.recv();
+    await watched(async () => {
+      const dump = debug.dump();
+      expect(dump.waits).toEqual([]);
+      expect(dump.watchedFor).toBeGreaterThanOrEqual(0);
+      expect(String(dump)).toMatch(/; watched for [\dms.]+, and what began before is not here$/m);
+    });
+    ch.close();
+    await before;
+  });
+
   it("ends with the last handle, and a second call watches the same", async () => {
     const [first, second] = [debug.watch(), debug.watch()];
     void new Chan().recv();

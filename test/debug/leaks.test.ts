@@ -19,7 +19,7 @@ async function leaksOf(leave: () => unknown, options: debug.WatchOptions = {}): 
     await leave();
     await turn();
     const found = await debug.leaks();
-    expect(reported).toEqual(found);
+    expect(new Set(reported)).toEqual(new Set(found));
     return found;
   }, options);
 }
@@ -169,6 +169,55 @@ describe("leaks", () => {
     });
   });
 
+  it("are in the order in which they began, of contexts as well", async () => {
+    await watched(async () => {
+      const parents: context.Context[] = [];
+      for (let i = 0; i < 6; i++) (() => void debug.name(new Chan(), `n${i}`).recv())();
+      for (let i = 0; i < 6; i++) parents.push(debug.name(context.withCancel(living)[0], `c${i}`));
+      await turn();
+      const leaks = await debug.leaks();
+      const names = (kind: string): string[] =>
+        leaks.filter((leak) => leak.kind === kind).map(({ text }) => /[nc]\d/.exec(text)![0]);
+      expect(names("wait")).toEqual(["n0", "n1", "n2", "n3", "n4", "n5"]);
+      expect(names("cancel")).toEqual(["c0", "c1", "c2", "c3", "c4", "c5"]);
+      expect(parents).toHaveLength(6);
+    });
+  });
+
+  it("are one if they are equal, with their number, and each is passed to onLeak", async () => {
+    await watched(async (reported) => {
+      const leave = (n: number): void => {
+        for (let i = 0; i < n; i++) (() => void debug.name(new Chan(), "answers").recv())();
+      };
+      leave(3);
+      const [leak, ...more] = await debug.leaks();
+      expect(more).toEqual([]);
+      expect(leak).toMatchObject({ count: 3, text: "recv answers: nothing can wake it any more, so it never ends" });
+      expect(leak!.at).toContain("test/debug/leaks.test.ts:");
+      expect(leak!.made).toContain("test/debug/leaks.test.ts:");
+      expect(reported.map(({ count }) => count)).toEqual([1, 1, 1]);
+      leave(2);
+      expect((await debug.leaks()).map(({ count }) => count)).toEqual([5]);
+      const dump = debug.dump();
+      expect(dump.counts.leaks).toBe(5);
+      expect(String(dump)).toMatch(/5 leaks/);
+      expect(String(dump)).toContain("\nleaks\n    5 × recv answers: nothing can wake it any more");
+      expect((await debug.respond("/leaks")).body).toMatch(/^5 × recv answers: /);
+    });
+  });
+
+  it("of contexts are one if they were made in one place, whatever their numbers and deadlines", async () => {
+    await watched(async () => {
+      const alive: context.Context[] = [];
+      for (let i = 0; i < 3; i++) alive.push(context.withTimeout(living, 60_000 + i)[0]);
+      await turn();
+      const leaks = await debug.leaks();
+      expect(leaks.map(({ count }) => count)).toEqual([3]);
+      expect(String(debug.dump())).toMatch(/3 × ctx: its cancel function is lost/);
+      for (const ctx of alive) context.unref(ctx);
+    });
+  });
+
   it("reports nothing of what is woken later, whatever the program does", async () => {
     await watched(async (reported) => {
       const roll = dice(7);
@@ -214,12 +263,12 @@ describe("leaks", () => {
     await expect(debug.leaks()).rejects.toThrow(/^leaks: nothing is watched; call watch\(\)/);
   });
 
-  it("warns by the process if there is no onLeak", async () => {
+  it("warns by the process if there is no onLeak, once for equal leaks of one place", async () => {
     const warnings: Error[] = [];
     const listen = (warning: Error): void => void warnings.push(warning);
     process.on("warning", listen);
     const watching = debug.watch({ stacks: Infinity });
-    (() => void debug.name(new Chan(), "unheard").recv())();
+    for (let i = 0; i < 3; i++) (() => void debug.name(new Chan(), "unheard").recv())();
     await debug.leaks();
     watching[Symbol.dispose]();
     await turn();
@@ -230,6 +279,7 @@ describe("leaks", () => {
 });
 
 describe("a cancel function that is lost", () => {
+  const abort = new AbortController();
   const derive = (make: (parent: context.Context) => readonly [context.Context, () => void]) => async () => {
     const [ctx] = make(living);
     kept.push(ctx);
@@ -239,6 +289,16 @@ describe("a cancel function that is lost", () => {
   it.each([
     ["withCancel", (parent: context.Context) => context.withCancel(parent), /until its parent ends$/],
     ["withTimeout", (parent: context.Context) => context.withTimeout(parent, 60_000), /until its deadline, in \d+ms$/],
+    [
+      "merge",
+      (parent: context.Context) => context.merge(parent, living),
+      /until its parent or the context that was merged with it ends$/,
+    ],
+    [
+      "withSignal",
+      (parent: context.Context) => context.withSignal(parent, abort.signal),
+      /until its parent ends or its signal aborts$/,
+    ],
   ] as const)("is reported for %s, with the line, and until when the context stays", async (_, make, text) => {
     const leaks = await leaksOf(derive(make));
     expect(leaks).toHaveLength(1);

@@ -2,7 +2,7 @@
  * What the rules of headgate/eslint know of headgate, compared with docs/api.md, which is made from the sources. `test/lint/` runs the rules.
  */
 import { describe, expect, it } from "vitest";
-import { cancelIndex, kindOfClass, METHODS, prefixOf, waitOf } from "../../src/eslint/names.ts";
+import { cancelIndex, kindOfClass, METHODS, prefixOf, takesContext, waitOf } from "../../src/eslint/names.ts";
 import { read } from "../docs/pages.ts";
 
 /** The packages of the core, and the signals. */
@@ -56,6 +56,11 @@ describe("the rules", () => {
 
   it.each(rows.filter(({ waits }) => !waits))("take $name for no wait", ({ name }) => {
     expect(waitOf(pathOf(name))).toBeUndefined();
+  });
+
+  it.each(rows)("know which arguments of $name are a Context", ({ name, parameters }) => {
+    const isContext = (parameter: string): boolean => /^(?:ctx\??|parent|other)$/.test(parameter);
+    expect(parameters.map((_, i) => takesContext(pathOf(name), i))).toEqual(parameters.map(isContext));
   });
 
   it.each(rows)("know the cancel function of what $name returns, if there is one", ({ name, result }) => {

@@ -77,9 +77,12 @@ export async function others(ctx: Context, flights: singleflight.Group<string, s
   await lock();
 }
 
-export async function leftAlone(ctx: Context, ch: Chan<number>, wg: sync.WaitGroup, args: [number]) {
-  await ctx.done().recv();
+export async function waitsForTheEnd(ctx: Context, ch: Chan<number>) {
   for await (const value of ctx.done()) void value;
+  await ctx.done().recv();
+}
+
+export async function leftAlone(ctx: Context, ch: Chan<number>, wg: sync.WaitGroup, args: [number]) {
   // It waits until no task runs any more.
   await wg.wait();
   await ch.send(...args);
@@ -161,6 +164,63 @@ export class Server {
   async stop() {
     await this.jobs.recv();
   }
+}
+
+/** What waits where a context has ended must not end with it. */
+export async function ended(ctx: Context, ch: Chan<number>, isOn: boolean) {
+  if (ctx.err()) {
+    await time.sleep(5);
+    for await (const value of ch) void value;
+    go(() => ch.recv());
+    return;
+  }
+  await time.sleep(5); // ! ctx-not-passed missing
+  if (ctx.err() !== undefined && isOn) await time.sleep(5);
+  if (ctx.err() !== undefined || isOn) await time.sleep(5); // ! ctx-not-passed missing
+  if (!ctx.err()) await time.sleep(5); // ! ctx-not-passed missing
+  else await time.sleep(5);
+  if (ctx.err() === undefined || isOn) await time.sleep(5); // ! ctx-not-passed missing
+  else await time.sleep(5);
+  if (ctx.signal.aborted) await time.sleep(5);
+  if (ctx.err() instanceof Error) await time.sleep(5);
+  if (ctx.err() === context.Canceled) await time.sleep(5);
+  const error = ctx.err();
+  if (error) await time.sleep(5);
+  if (error == null) await time.sleep(5); // ! ctx-not-passed missing
+  await (ctx.err() ? time.sleep(5) : time.sleep(6)); // ! ctx-not-passed missing
+  ctx.err() && (await time.sleep(5));
+  ctx.err() || (await time.sleep(5)); // ! ctx-not-passed missing
+  if (isOn) {
+    await ctx.done().recv();
+    await time.sleep(5);
+    const [limit, cancel] = context.withTimeout(context.background(), 5); // ! background background
+    using _ = cancel;
+    await time.sleep(5); // ! ctx-not-passed missing
+    await time.sleep(5, limit);
+    await errgroup.run(context.background(), async (_, inner) => time.sleep(5)); // ! background background, ctx-not-passed missing
+  }
+  switch (isOn) {
+    case true:
+      if (ctx.err() === undefined) break;
+      await time.sleep(5);
+  }
+  await time.sleep(5); // ! ctx-not-passed missing
+  if (!ctx.err()) return;
+  await time.sleep(5);
+}
+
+export async function endedAfterALoop(ctx: Context, ch: Chan<number>) {
+  while (!ctx.err()) {
+    await ch.recv(); // ! ctx-not-passed missing
+  }
+  await time.sleep(5);
+}
+
+export async function leftALoop(ctx: Context, ch: Chan<number>) {
+  while (!ctx.err()) {
+    if ((await ch.recv(ctx))[0] === 1) break;
+  }
+  await time.sleep(5); // ! ctx-not-passed missing
 }
 
 export const byDefault = async (ch: Chan<number>, ctx: Context = context.background()) => {

@@ -6,6 +6,7 @@ export interface Jobs {
 
 export interface Request {
   readonly url: string;
+  readonly signal: AbortSignal;
 }
 
 export async function lock(): Promise<void> {}

@@ -43,3 +43,16 @@ export async function groups(ctx: Context) {
   free.go(() => time.sleep(1, ctx));
   await free.wait();
 }
+
+export async function eachOf(ctx: Context, ch: Chan<number>, items: number[]) {
+  items.map((item) => ch.send(item, ctx)); // ! floating floating
+  items.forEach((item) => ch.send(item, ctx)); // ! floating floating
+  items.forEach((item) => void ch.send(item, ctx));
+  void items.map((item) => ch.send(item, ctx));
+  items.forEach((item) => ch.trySend(item));
+  await Promise.all(items.map((item) => ch.send(item, ctx)));
+  const [limited] = errgroup.withContext(ctx);
+  limited.setLimit(3);
+  items.forEach((item) => void limited.go((ctx) => time.sleep(item, ctx))); // ! floating limit
+  await limited.wait();
+}

@@ -34,6 +34,43 @@ export async function handle(ctx) {
   ctx.body = await jobs.recv();
 }
 
+/** A ctx of which nothing says that it is headgate's may be that of any framework. */
+export async function handedOn(ctx, audioCtx, next) {
+  await sleep(5);
+  await jobs.send(ctx);
+  decode(audioCtx);
+  await next(ctx);
+}
+
+export const procedure = async ({ ctx, input }) => {
+  await sleep(5);
+  return ctx.db.find(input);
+};
+
+export const procedureThatHandsOn = async ({ ctx }) => {
+  await sleep(5);
+  return decode(ctx);
+};
+
+export async function hasASignal(ctx) {
+  await fetch("data:,one", { signal: ctx.signal });
+  await jobs.recv(); // ! ctx-not-passed missing
+}
+
+export async function handsToAWait(ctx) {
+  await jobs.send(1, ctx);
+  await jobs.recv(); // ! ctx-not-passed missing
+}
+
+export async function inAnObject({ ctx }) {
+  await jobs.send(1, ctx);
+  await jobs.recv(); // ! ctx-not-passed missing
+}
+
+function decode(value) {
+  return value;
+}
+
 export async function isNamedSo(requestCtx) {
   if (requestCtx.err() !== undefined) return;
   await jobs.recv(); // ! ctx-not-passed missing
@@ -50,6 +87,7 @@ export class Keeps {
   constructor(ctx) {
     this.#ctx = ctx; // ! ctx-in-class kept
     this.mutex = new sync.Mutex();
+    this.limit = ctx.deadline();
   }
 }
 

@@ -96,6 +96,131 @@ export async function inFinally(parent: Context, a: boolean) {
   return 2;
 }
 
+/** A `break` and a `continue` pass through each `finally` between them and what they leave. */
+export async function leftByAJump(parent: Context, items: number[], a: boolean) {
+  for (const item of items) {
+    const [ctx, cancel] = context.withTimeout(parent, 5);
+    try {
+      if (item === 1) continue;
+      if (item === 2) break;
+      if (item === 3) return;
+      await time.sleep(1, ctx);
+    } catch {
+      if (a) continue;
+      break;
+    } finally {
+      cancel();
+    }
+  }
+  while (a) {
+    const [ctx, cancel] = context.withTimeout(parent, 5);
+    try {
+      try {
+        await time.sleep(1, ctx);
+        continue;
+      } finally {
+        process.stdout.write("inner");
+      }
+    } finally {
+      cancel();
+    }
+  }
+}
+
+export async function leftByALabel(parent: Context, rows: number[][]) {
+  outer: for (const row of rows) {
+    for (const item of row) {
+      const [ctx, cancel] = context.withTimeout(parent, 5);
+      try {
+        switch (item) {
+          case 1:
+            continue;
+          case 2:
+            continue outer;
+          case 3:
+            break outer;
+          case 4:
+            break;
+          default:
+            await time.sleep(1, ctx);
+        }
+      } finally {
+        cancel();
+      }
+    }
+  }
+  block: {
+    const [ctx, cancel] = context.withTimeout(parent, 5);
+    try {
+      if (rows.length > 0) break block;
+      await time.sleep(1, ctx);
+    } finally {
+      cancel();
+    }
+  }
+}
+
+export async function finallyOfSomePaths(parent: Context, items: number[]) {
+  for (const item of items) {
+    const [ctx, cancel] = context.withTimeout(parent, 5); // ! lost-cancel ended
+    try {
+      if (item === 1) continue;
+      await time.sleep(1, ctx);
+      cancel();
+    } finally {
+      if (item === 2) cancel();
+    }
+  }
+}
+
+export async function jumpsPastNoFinally(parent: Context, items: number[]) {
+  for (const item of items) {
+    const [first, cancelFirst] = context.withTimeout(parent, 5); // ! lost-cancel ended
+    if (item === 1) continue;
+    try {
+      await time.sleep(1, first);
+    } finally {
+      cancelFirst();
+    }
+  }
+  for (const item of items) {
+    const [second, cancelSecond] = context.withTimeout(parent, 5); // ! lost-cancel ended
+    try {
+      await time.sleep(1, second);
+      if (item === 1) break;
+    } finally {
+      process.stdout.write("no use of it");
+    }
+    cancelSecond();
+  }
+  const [third, cancelThird] = context.withTimeout(parent, 5); // ! lost-cancel ended
+  try {
+    for (const item of items) {
+      if (item === 1) break;
+      await time.sleep(1, third);
+    }
+  } finally {
+    for (const item of items) {
+      if (item === 1) break;
+      cancelThird();
+    }
+  }
+}
+
+export async function keptAsATuple(parent: Context) {
+  const first = context.withCancel(parent); // ! lost-cancel discarded
+  const second = context.withCancel(first[0]); // ! lost-cancel discarded
+  const [ctx] = second;
+  const third = context.withCancel(ctx);
+  third[1]();
+  const fourth = context.withCancel(ctx);
+  const [, cancel] = fourth;
+  const fifth = context.withCancel(ctx);
+  let sixth = context.withCancel(ctx); // ! lost-cancel discarded
+  sixth = context.withCancel(sixth[0]);
+  return { cancel, stop: () => fifth[1]() };
+}
+
 export function handedOn(parent: Context) {
   const [ctx, cancel] = context.withTimeout(parent, 5);
   return [ctx, cancel];

@@ -24,6 +24,10 @@ export async function inferred(limit: Deps["ctx"], from: () => Chan<number>) {
 /** What is named as a context, and is none. */
 export const handlers: ((ctx: Request) => Promise<void>)[] = [
   async (ctx) => {
-    await new Chan<Request>().send(ctx); // - ctx-not-passed missing
+    await new Chan<Request>().send(ctx);
+  },
+  async (ctx) => {
+    await fetch("data:,one", { signal: ctx.signal });
+    await new Chan<number>().recv(); // - ctx-not-passed missing
   },
 ];
