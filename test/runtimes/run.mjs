@@ -195,8 +195,8 @@ function everything() {
 /** What a use may answer where the runtime has not got what it takes. It is no fault, and is said in the table. */
 const LACKS = {
   "refuses: there are no signals here": "signals",
-  "refuses: a timer belongs to a request here": "a watch",
-  "refuses: the garbage collector is out of reach here": "a search for leaks",
+  "refuses: a timer belongs to a request here": "debug.watch",
+  "refuses: the garbage collector is out of reach here": "debug.leaks",
   "a loop that is always ready keeps timers waiting: this clock stands still while code runs": "timers in a busy loop",
 };
 
