@@ -104,7 +104,7 @@ export class LeakFinder {
       if (isForEver) return;
       if (record.task !== null) record.task.hasLostWait = true;
       const text = `${record.what}: nothing can wake it any more, so it never ends`;
-      this.lose(() => this.add("wait", text, record.site, begin, record.made));
+      this.lose(() => this.add("wait", text, record.site, begin, record.made.at));
     });
   }
 

@@ -121,7 +121,7 @@ function linesOf(taken: { readonly stack?: unknown }): readonly string[] {
 
 function framesOf(text: string): readonly Frame[] {
   own ??= ownFolders();
-  const [users, ours]: [Frame[], Frame[]] = [[], []];
+  const frames: Frame[] = [];
   for (const raw of text.split("\n")) {
     const line = raw.trim();
     const found = /\b(node|ext):/.test(line) ? null : LOCATION.exec(line);
@@ -129,11 +129,10 @@ function framesOf(text: string): readonly Frame[] {
     const file = found[1]!.replace(/^file:\/\//, "").replace(/\?.*$/, "");
     const fn =
       /^at (?:async )?(?:new )?([^\s(]+)(?: \[as [^\]]*\])? \(/.exec(line)?.[1] ?? /^([^@/\s]+)@/.exec(line)?.[1] ?? "";
-    const isOurs = own.some((folder) => file.startsWith(folder));
-    (isOurs ? ours : users).push({ fn, at: `${relative(file)}:${found[2]}:${found[3]}` });
+    if (own.some((folder) => file.startsWith(folder))) continue;
+    frames.push({ fn, at: `${relative(file)}:${found[2]}:${found[3]}` });
   }
-  // Of what headgate's worker waits for by itself, the outermost frame says most.
-  return users.length > 0 ? users.slice(0, KEPT) : ours.slice(-1);
+  return frames.slice(0, KEPT);
 }
 
 let own: readonly string[] | undefined;

@@ -24,7 +24,7 @@ export interface Wait {
   readonly at: string;
   /**
    * Why there is no line: `no stack was taken`, and where the same operation on this object was called before, if that
-   * is known. Empty if there is a line, and without `watch`.
+   * is known; or `headgate itself has called it`. Empty if there is a line, and without `watch`.
    */
   readonly why: string;
   /** That line and those it was called from, the innermost first. */
@@ -67,7 +67,7 @@ export class WaitRecord {
   /** Its operation and object as they were when it became old. */
   what = "";
   /** Where its object was made, as it was known then. */
-  made = "";
+  made: Site = NOWHERE;
   isOver = false;
 
   constructor(waiter: Waiter, op: string, on: unknown, begun: number, stack: Stack | null, task: TaskRecord | null) {
@@ -82,8 +82,12 @@ export class WaitRecord {
     this.isQueueless = isOutOfQueues(waiter);
   }
 
+  /** Where it was called. If headgate itself has called it, in a later turn, that is where its object was made. */
   get site(): Site {
-    return this.stack === null ? NOWHERE : this.stack.site;
+    if (this.stack === null) return NOWHERE;
+    const { site } = this.stack;
+    if (site.frames.length > 0) return site;
+    return typeof this.on === "object" && this.on !== null ? madeAt(this.on) : this.made;
   }
 
   /** True if a young wait is over. */
@@ -94,7 +98,7 @@ export class WaitRecord {
   /** From now on the wait is held weakly. `what` is its text. */
   age(what: string): void {
     const { waiter, on } = this;
-    if (typeof on === "object" && on !== null) this.made = infoOf(on)?.made?.site.at ?? "";
+    if (typeof on === "object" && on !== null) this.made = madeAt(on);
     // It is read now, because a stack keeps alive what is on it.
     void this.site;
     this.what = what;
@@ -103,6 +107,10 @@ export class WaitRecord {
     this.waiter = null;
     this.on = undefined;
   }
+}
+
+function madeAt(object: object): Site {
+  return infoOf(object)?.made?.site ?? NOWHERE;
 }
 
 /**

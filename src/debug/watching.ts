@@ -404,13 +404,17 @@ function waitOf(record: WaitRecord, owners: ReadonlyMap<object, string>, states:
     state: isObject && op !== "sleep" ? states.of(on) : "",
     age: Math.round(now - record.begun),
     at: site.at,
-    why: record.stack === null ? withoutStack(isObject ? infoOf(on)?.places?.get(op)?.stack.site.text : "") : "",
+    why: site.at === "" ? whyNowhere(record, isObject ? infoOf(on) : undefined) : "",
     stack: site.frames,
     made: isObject && op !== "sleep" ? (infoOf(on)?.made?.site.at ?? "") : "",
     heldBy: isObject ? heldBy(on) : "",
     task: task?.name ?? "",
     reachable: weakWaiter === null || weakWaiter.deref() !== undefined,
   };
+}
+
+function whyNowhere({ op, stack }: WaitRecord, info: Info | undefined): string {
+  return stack === null ? withoutStack(info?.places?.get(op)?.stack.site.text) : "headgate itself has called it";
 }
 
 function isLive(ctx: CancelCtx): boolean {

@@ -155,6 +155,26 @@ describe("a wait in a dump", () => {
     });
   });
 
+  it("that headgate itself began later has the line where its object was made, never one of headgate's own", async () => {
+    await watched(
+      async () => {
+        const hold = new Chan();
+        const line = here();
+        const running = errgroup.run(context.background(), (group) => void group.go(() => hold.recv()));
+        for (let i = 0; i < 3; i++) await turn();
+        const wait = debug.dump().waits.find(({ what }) => what.startsWith("group.wait"))!;
+        const [file, n] = line.split(":");
+        expect(wait.at).toContain(`${file}:${Number(n) + 1}:`);
+        for (const { stack } of debug.dump().waits) for (const { at } of stack) expect(at).not.toMatch(/^(src|dist)\//);
+        hold.close();
+        await running;
+        for (const { stack } of debug.profile().rows)
+          for (const { at } of stack) expect(at).not.toMatch(/^(src|dist)\//);
+      },
+      { samples: 1e9 },
+    );
+  });
+
   it("has its name", async () => {
     await watched(async () => {
       const jobs = debug.name(new Chan(), " my \n jobs ");
