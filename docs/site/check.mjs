@@ -140,7 +140,10 @@ async function inspectElements(tab) {
 /** Whether texts can be read: axe looks once at each combination of colours, size and weight of the whole site. */
 async function inspectColours(tab, theme) {
   const found = await tab.page.evaluate(coloursOf);
-  const fresh = found.filter((colour) => !colours.has(colour));
+  const isThere = (shown) => shown.filter((colour) => window.texts.get(colour).isConnected);
+  // A picture may be drawn again meanwhile: then another page, or theme, has this combination.
+  const shown = new Set(await tab.page.evaluate(isThere, found));
+  const fresh = found.filter((colour) => shown.has(colour) && !colours.has(colour));
   for (const colour of fresh) colours.add(colour);
   if (fresh.length === 0) return;
   await inspect(

@@ -9,7 +9,7 @@
  * `npm ci --prefix scripts/api`, the page `npm ci --prefix docs/play`.
  */
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -34,10 +34,11 @@ function copyPages() {
   }
 }
 
-/** Whether the API reference has been made. */
+/** Makes the API reference, or a page that says that it was not made. */
 function makeReference() {
   if (isInstalled("scripts/api")) {
     run(join(root, "scripts/api/run.mjs"), "--markdown", join(source, REFERENCE));
+    mendAnchors();
     return;
   }
   console.log("SKIPPED the API reference of the site: npm ci --prefix scripts/api");
@@ -46,6 +47,23 @@ function makeReference() {
     join(source, REFERENCE, "index.md"),
     "# API reference\n\nIt was not made with this site. [Every public name](../api.md) has a line of its own.\n",
   );
+}
+
+/**
+ * The reference counts a heading that it does not write, such as that of an option called as its interface: `#instrumentoptions-1` has
+ * no heading. Such links lead to the only heading of that name.
+ */
+function mendAnchors() {
+  for (const file of readdirSync(join(source, REFERENCE), { recursive: true })) {
+    if (!file.endsWith(".md")) continue;
+    const path = join(source, REFERENCE, file);
+    const text = readFileSync(path, "utf8");
+    const headings = text.match(/^#+ .*/gm)?.map((line) => line.toLowerCase().replace(/^#+ |[^a-z0-9-]/g, "")) ?? [];
+    const mended = text.replace(/\]\(#([a-z0-9]+)-(\d+)\)/g, (link, name, n) =>
+      headings.filter((heading) => heading === name).length > Number(n) ? link : `](#${name})`,
+    );
+    if (mended !== text) writeFileSync(path, mended);
+  }
 }
 
 function makePlay() {
