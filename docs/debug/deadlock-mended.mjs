@@ -3,7 +3,7 @@ import { context, errgroup, sync, time } from "headgate";
 const accounts = { a: { id: 1, lock: new sync.Mutex() }, b: { id: 2, lock: new sync.Mutex() } };
 
 async function transfer(from, to) {
-  // All who need two locks take them in one order.
+  // Code that needs two locks takes them in one order.
   const [first, second] = from.id < to.id ? [from, to] : [to, from];
   const one = await first.lock.lock();
   await time.sleep(5);
